@@ -1,0 +1,6 @@
+"""How fast the house is, as ratios to a limit of the same machine in the same minute.
+
+figures.py   what is measured, against which limit, with which floor
+house.py     servers of our own in a temporary folder, and a ledger of real data
+results.py   figures as JSON lines, as a table, and against their floors
+"""

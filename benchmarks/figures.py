@@ -1,0 +1,326 @@
+"""What is measured. A measurement gives one pair: the limit's rate and then ours, per second."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+import subprocess
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import cycle
+from time import perf_counter
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import psycopg
+from nats.aio.client import Client
+from nats.js.api import StorageType, StreamConfig
+
+from ledger_crm.cli.house import app_url
+from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.interaction import NoteWritten
+from ledger_crm.domain.person import Person, PersonSourced
+from ledger_crm.ledger import Intent, Ledger, Work
+from ledger_crm.projections import every
+from ledger_crm.workers import feed
+from ledger_crm.workers import relay as worker
+from ledger_crm.workers.projector import Driver, connect
+
+from .house import House, pgbench
+
+Pair = tuple[float, float]
+
+APPEND_S = 3
+STEADY_S = 8
+PEOPLE = 2_000
+PAGE = 1000
+COLUMNS = "originator_id, originator_version, topic, state, notification_id"
+ANA = Actor("consultant:ana")
+INTENT = Intent(by=ANA)
+NOTE = NoteWritten(text="Wants to hear of anything in Lisbon, from the spring on; call after six.")
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """``measure`` one pair in this house; the first of them may cost more than the others."""
+
+    name: str
+    unit: str
+    limit_name: str
+    floor: float | None = None
+    measure: Callable[[House], Pair]
+
+
+def figures() -> Iterator[Measured]:
+    for callers in (1, 8, 32):
+        yield Measured(
+            name=f"append_{callers}",
+            unit="appends/s",
+            limit_name=f"pgbench plain insert, clients: {callers}",
+            measure=partial(append, callers=callers),
+        )
+    yield Measured(
+        name="append_steady",
+        unit="appends/s",
+        limit_name=f"the first second of {STEADY_S}, 32 callers; ours: the last second",
+        measure=append_steadily,
+    )
+    yield Measured(
+        name="import",
+        unit="facts/s",
+        limit_name="COPY BINARY of the same rows: entries, receipts, data keys",
+        floor=0.08,
+        measure=partial(import_, tables=("entries", "receipts", "data_keys")),
+    )
+    yield Measured(
+        name="import_entries",
+        unit="facts/s",
+        limit_name="COPY BINARY of the entries alone",
+        measure=partial(import_, tables=("entries",)),
+    )
+    for projection in every():
+        yield Measured(
+            name=f"rebuild_{projection.name}",
+            unit="facts/s",
+            limit_name=f"psycopg reads the same rows in pages of {PAGE:,}",
+            floor=0.10 if projection.name == "history" else None,
+            measure=partial(rebuild, name=projection.name),
+        )
+    yield Measured(
+        name="relay",
+        unit="messages/s",
+        limit_name=f"nats-py publishes the same payloads in atomic batches of {PAGE:,}",
+        floor=0.4,
+        measure=relay,
+    )
+
+
+# Append: a note on a person through the door: read, decided, sealed, one transaction, one fsync.
+# Callers wait for each answer before the next call.
+
+
+def append(house: House, *, callers: int) -> Pair:
+    with house.empty() as url, house.ledger(url) as ledger:
+        people = asyncio.run(sourced(ledger))
+        house.settle()
+        limit = plain_inserts(house, url, callers)
+        house.settle()
+        done = asyncio.run(notes(ledger, people, callers, APPEND_S))
+    return limit, sum(done) / APPEND_S
+
+
+def append_steadily(house: House) -> Pair:
+    with house.empty() as url, house.ledger(url) as ledger:
+        people = asyncio.run(sourced(ledger))
+        house.settle()
+        done = asyncio.run(notes(ledger, people, 32, STEADY_S))
+    return done[0], done[-1]
+
+
+async def sourced(ledger: Ledger) -> list[UUID]:
+    """Persons enough that their streams stay short."""
+    work = Work(ledger, ANA)
+    fact = PersonSourced(name="Ada Byron", channel="linkedin")
+    people = [work.add(Person.source(fact, by=ANA)).id for _ in range(PEOPLE)]
+    work.stage()
+    await work.commit()
+    return people
+
+
+async def notes(ledger: Ledger, people: Sequence[UUID], callers: int, seconds: int) -> list[int]:
+    """How many were answered in each second. No two calls at a time are about one person."""
+    done = [0] * seconds
+    turn = cycle(people)
+    await asyncio.gather(*(ledger.head() for _ in range(callers)))  # connections are made
+    began = perf_counter()
+
+    async def call() -> None:
+        while True:
+            await ledger.change(
+                Person, next(turn), lambda person: person.record(NOTE, by=ANA), intent=INTENT
+            )
+            second = int(perf_counter() - began)
+            if second >= seconds:
+                return
+            done[second] += 1
+
+    await asyncio.gather(*(call() for _ in range(callers)))
+    return done
+
+
+def plain_inserts(house: House, url: str, clients: int) -> float:
+    """pgbench's, of rows of our size into a table with our indexes and nothing else."""
+    person = Person.source(PersonSourced(name="Ada Byron"), by=ANA)
+    person.record(NOTE, by=ANA)
+    with house.ledger(url) as ledger:
+        [*_, row], _ = ledger.store.sealed(list(person.collect_events()), {})
+    with psycopg.connect(url) as conn:
+        conn.execute("CREATE TABLE plain (LIKE ledger.entries INCLUDING ALL)")
+        conn.execute("CREATE SEQUENCE plain_position")
+        conn.execute("GRANT ALL ON plain, plain_position TO ledger_app")
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(
+            f"INSERT INTO plain ({COLUMNS}) VALUES (gen_random_uuid(), 1, '{row.topic}',"
+            f" '\\x{row.state.hex()}', nextval('plain_position'));\n"
+        )
+        script.flush()
+        command = [pgbench(), "--no-vacuum", "--protocol=prepared", f"--file={script.name}"]
+        size = [f"--client={clients}", f"--jobs={min(2, clients)}", f"--time={APPEND_S}"]
+        run = subprocess.run(
+            [*command, *size, app_url(url)], capture_output=True, text=True, check=False
+        )
+    if run.returncode or not (tps := re.search(r"tps = ([0-9.]+)", run.stdout)):
+        raise SystemExit(f"pgbench failed: {' '.join(run.stderr.split())}")
+    return float(tps[1])
+
+
+# Import: a file of 63,869 events through the command, against what PostgreSQL takes at best.
+
+
+def import_(house: House, *, tables: Sequence[str]) -> Pair:
+    with psycopg.connect(house.loaded) as conn:
+        facts = house.imported.facts
+        copied_s = sum(copied(house, conn, table) for table in tables)
+    with house.empty() as url:
+        house.settle()
+        with _timed() as ours:
+            ours.n = house.import_into(url).facts
+    assert ours.n == facts
+    return facts / copied_s, ours.rate
+
+
+def copied(house: House, conn: psycopg.Connection[Any], table: str) -> float:
+    """Seconds to write the rows that an import left in this table once more, in one transaction,
+    into one with the same columns and indexes, and no trigger. The rows are in memory, decoded."""
+    rows = conn.execute(f"SELECT * FROM ledger.{table}", binary=True)
+    types = [column.type_code for column in rows.description or ()]
+    found = rows.fetchall()
+    conn.execute("DROP TABLE IF EXISTS copied")
+    conn.execute(f"CREATE TABLE copied (LIKE ledger.{table} INCLUDING ALL)")
+    conn.commit()
+    house.settle()
+    with _timed() as timed:
+        with conn.cursor() as cur, cur.copy("COPY copied FROM STDIN BINARY") as copy:
+            copy.set_types(types)
+            for row in found:
+                copy.write_row(row)
+        conn.commit()
+    return timed.seconds
+
+
+# Rebuild: what ``projections rebuild`` sets off in the worker, against only reading the rows.
+
+
+def rebuild(house: House, *, name: str) -> Pair:
+    [projection] = [p for p in every() if p.name == name]
+    url = app_url(house.loaded)
+    house.settle()
+    with _timed() as limit:
+        limit.n = read_in_pages(url)
+    with house.ledger(house.loaded) as ledger, connect(url) as conn, _thresholds_of_the_worker():
+        driver = Driver(
+            projection, lambda after, limit: ledger.store.entries(after=after, limit=limit), conn
+        )
+        with _timed(limit.n) as ours:
+            driver.rebuild()
+            assert driver.catch_up() == limit.n
+    return limit.rate, ours.rate
+
+
+def read_in_pages(url: str) -> int:
+    """How many rows there were; psycopg as it comes."""
+    page = (
+        f"SELECT {COLUMNS} FROM ledger.entries WHERE notification_id > %s"
+        f" ORDER BY notification_id LIMIT {PAGE}"
+    )
+    position = 0
+    with psycopg.connect(url) as conn:
+        while rows := conn.execute(page, (position,)).fetchall():
+            position = rows[-1][-1]
+    return position
+
+
+@contextmanager
+def _thresholds_of_the_worker() -> Iterator[None]:
+    """As cli/running.py sets them for the projector."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 50, 50)
+    yield
+    gc.set_threshold(*before)
+
+
+# Relay: the ledger into an empty stream, against messages that were prepared beforehand.
+
+
+def relay(house: House) -> Pair:
+    with house.ledger(house.loaded) as ledger:
+        return asyncio.run(_relay(ledger, house.nats.url))
+
+
+async def _relay(ledger: Ledger, url: str) -> Pair:
+    head = await ledger.head()
+    messages: list[feed.Message] = []
+    while page := await ledger.rows(after=len(messages), limit=PAGE):
+        messages += map(feed.message_of, page)
+    nc = await feed.connect(url, name="benchmark")
+    try:
+        limit = await raw_batches(nc, messages)
+        messages.clear()
+        with _timed(head) as ours:
+            assert await worker.rebuild(nc, ledger.rows) == head
+        await nc.jetstream().delete_stream(feed.STREAM)
+    finally:
+        await nc.close()
+    return limit, ours.rate
+
+
+async def raw_batches(nc: Client, messages: Sequence[feed.Message]) -> float:
+    """Into a stream beside the feed's; subjects of the same length, and no header but the
+    batch's own. The last message of each batch is answered when the batch is stored."""
+    js = nc.jetstream()
+    config = StreamConfig(
+        name="RAW", subjects=["raw.>"], storage=StorageType.FILE, allow_atomic=True
+    )
+    await js.add_stream(config)
+    batches = []
+    for first in range(0, len(messages), PAGE):
+        batch, batch_id = [], uuid4().hex
+        page = messages[first : first + PAGE]
+        for number, message in enumerate(page, start=1):
+            headers = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+            if number == len(page):
+                headers["Nats-Batch-Commit"] = "1"
+            batch.append((f"raw{message.subject[3:]}", message.payload, headers))
+        batches.append(batch)
+    with _timed(len(messages)) as limit:
+        for batch in batches:
+            for subject, payload, headers in batch[:-1]:
+                await nc.publish(subject, payload, headers=headers)
+            subject, payload, headers = batch[-1]
+            answer: Awaitable[Any] = nc.request(subject, payload, feed.ANSWER_S, headers=headers)
+            assert b"error" not in (await answer).data
+    assert (await js.stream_info("RAW")).state.last_seq == len(messages)
+    await js.delete_stream("RAW")
+    return limit.rate
+
+
+class _Timed:
+    def __init__(self, n: int) -> None:
+        self.n, self.seconds = n, 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.n / self.seconds
+
+
+@contextmanager
+def _timed(n: int = 0) -> Iterator[_Timed]:
+    """Of ``n`` things, which may also be said before the end."""
+    gc.collect()
+    timed = _Timed(n)
+    began = perf_counter()
+    yield timed
+    timed.seconds = perf_counter() - began

@@ -1,0 +1,1 @@
+"""Ledger CRM: a recruiting agency's CRM as a ledger."""

@@ -1,0 +1,176 @@
+"""Writes: one command for whoever asks, at most once, on the version that they saw."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter
+
+from ledger_crm.domain.candidacy import CandidacyFact
+from ledger_crm.domain.company import DealFact, FeeAgreed, JobOrderOpened
+from ledger_crm.domain.entry import Actor, Aggregate, Event
+from ledger_crm.ledger import Intent, Ledger, Receipt, Work
+
+from .problems import Fault, Malformed
+
+A = TypeVar("A", bound=Aggregate)
+P = ParamSpec("P")
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        required=False,
+        pattern=r"^[!-~]{1,255}$",
+        description="Of your own choosing, new for each wish. Sent again with the same body, it"
+        " gets the first answer again and nothing is done twice; with another body it is refused.",
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match",
+        required=False,
+        pattern=r'^"[0-9]{1,18}"$',
+        description="The `ETag` of the record that you decided on. Refused with 412 if somebody"
+        " wrote to it since.",
+    ),
+]
+
+
+class Made(Receipt, frozen=True):
+    """A receipt for what has an id of its own inside a record.
+
+    created  id of the deal, job order, fee agreement or candidacy
+    """
+
+    created: UUID
+
+
+class Act:
+    """What handlers write with: the ledger, in the name of one caller and for one request."""
+
+    def __init__(self, ledger: Ledger, intent: Intent) -> None:
+        self.ledger, self.intent = ledger, intent
+
+    async def new(
+        self,
+        command: Callable[Concatenate[Work, P], Awaitable[Aggregate]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Response[Receipt]:
+        """On a record that begins here."""
+        return self._answer(*await self._decide(lambda work: command(work, *args, **kwargs)))
+
+    async def on(
+        self,
+        id: UUID,
+        command: Callable[Concatenate[Work, UUID, P], Awaitable[Aggregate]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Response[Receipt]:
+        """On the record with this id, which is the command's first argument."""
+        return self._answer(
+            *await self._decide(lambda work: command(work, id, *args, **kwargs), of=id)
+        )
+
+    async def within(
+        self,
+        id: UUID,
+        command: Callable[Concatenate[Work, UUID, P], Awaitable[Aggregate]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Response[Made]:
+        """As ``on``, for a command that makes something inside the record. What it made is read
+        from the entry that it wrote, so that a repeated request names the same id."""
+        receipt, again = await self._decide(lambda work: command(work, id, *args, **kwargs), of=id)
+        assert receipt.position, "making something writes something"
+        [entry] = await self.ledger.entries(after=receipt.position - 1, limit=1)
+        return self._answer(
+            Made(receipt.id, receipt.version, receipt.position, _made(entry.event)), again
+        )
+
+    async def _decide(
+        self, decision: Callable[[Work], Awaitable[Aggregate]], of: UUID | None = None
+    ) -> tuple[Receipt, bool]:
+        decided = False
+
+        async def deciding(work: Work) -> Aggregate:
+            nonlocal decided
+            decided = True
+            return await decision(work)
+
+        receipt = await self.ledger.decide(deciding, intent=self.intent, of=of)
+        return receipt, not decided
+
+    def _answer(self, receipt: Any, again: bool) -> Response[Any]:
+        headers = {"ETag": f'"{receipt.version}"'}
+        if again:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(receipt, headers=headers)
+
+
+async def begin(
+    request: Request[Any, Any, Any],
+    ledger: NamedDependency[Ledger],
+    idempotency_key: IdempotencyKey = None,
+) -> Act:
+    """For what begins a record: there is no version yet that anybody could have seen."""
+    if "if-match" in request.headers:
+        raise Malformed(faults=[Fault("header:If-Match", "there is no record yet to match")])
+    return Act(ledger, await _intent(request, idempotency_key, None))
+
+
+async def act(
+    request: Request[Any, Any, Any],
+    ledger: NamedDependency[Ledger],
+    idempotency_key: IdempotencyKey = None,
+    if_match: IfMatch = None,
+) -> Act:
+    return Act(ledger, await _intent(request, idempotency_key, if_match))
+
+
+async def _intent(request: Request[Any, Any, Any], key: str | None, if_match: str | None) -> Intent:
+    asked = [request.method.encode(), request.url.path.encode(), await request.body()]
+    return Intent(
+        by=Actor(request.scope["state"]["actor"]),
+        key=key or "",
+        fingerprint=hashlib.sha256(b"\0".join(asked)).digest(),
+        expected=int(if_match.strip('"')) if if_match else None,
+    )
+
+
+def _made(event: Event) -> UUID:
+    match event:
+        case FeeAgreed(agreement_id=id):
+            return id
+        case JobOrderOpened(job_order_id=id) | DealFact(deal_id=id):
+            return id
+        case CandidacyFact(candidacy_id=id):
+            return id
+    raise AssertionError(f"{type(event).__name__} makes nothing with an id of its own")
+
+
+def alone(type_: type[A], decide: Callable[..., object]) -> Callable[..., Coroutine[Any, Any, A]]:
+    """A command on one record that rests on no other: ``decide`` is a method of ``type_``."""
+
+    async def command(work: Work, id: UUID, *args: Any, **kwargs: Any) -> A:
+        aggregate = await work.get(type_, id)
+        decide(aggregate, *args, by=work.by, **kwargs)
+        return aggregate
+
+    return command
+
+
+def fields(body: msgspec.Struct) -> dict[str, Any]:
+    """Of a body whose fields are the arguments of a command."""
+    return msgspec.structs.asdict(body)

@@ -1,0 +1,61 @@
+"""The web application: everything it uses is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+
+import msgspec
+from litestar import Litestar, Router
+from litestar.di import Provide
+
+from ledger_crm.ledger import Ledger
+
+from . import front, openapi, problems
+from .acting import act, begin
+from .caller import key_required
+from .companies import Companies
+from .edge import edge
+from .malformed import must_be_well_formed
+from .people import People
+from .pipelines import Candidates, Deals, Pipelines
+from .reading import Pool, view
+
+BODY_LIMIT_BYTES = 1024 * 1024
+
+
+def create_app(
+    *,
+    ledger: Ledger,
+    pool: Pool,
+    feed_position: Callable[[], Awaitable[int]],
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
+) -> Litestar:
+    """An ASGI application. The caller opens and closes what it is given.
+
+    pool           as ``reading.open_pool`` makes it
+    feed_position  of the newest entry on the feed, to be told by /health/ready; may raise
+    """
+    keyed = Router(
+        "/",
+        route_handlers=[People, Companies, Candidates, Deals, Pipelines],
+        guards=[key_required(ledger)],
+        before_request=must_be_well_formed,
+        dependencies={"act": Provide(act), "begin": Provide(begin), "view": Provide(view)},
+        security=[{"key": []}],
+    )
+    app = Litestar(
+        route_handlers=[keyed, *front.HANDLERS],
+        dependencies={
+            "ledger": Provide(lambda: ledger, sync_to_thread=False),
+            "pool": Provide(lambda: pool, sync_to_thread=False),
+            "feed_position": Provide(lambda: feed_position, sync_to_thread=False),
+        },
+        exception_handlers=problems.HANDLERS,
+        request_max_body_size=body_limit_bytes,
+        openapi_config=openapi.config(),
+        logging_config=None,
+    )
+    app.state.openapi = cache(lambda: msgspec.json.encode(openapi.document(app)))
+    app.asgi_handler = edge(app.asgi_handler)
+    return app

@@ -1,0 +1,178 @@
+"""/companies: who they are, what we sell them, what they pay, whom they look for."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from ledger_crm.commands import intake, selling
+from ledger_crm.domain.clock import now
+from ledger_crm.domain.company import Company, CompanyAdded, FeeAgreed, JobOrderOpened
+from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug
+from ledger_crm.ledger import Receipt
+from ledger_crm.projections import companies, history
+
+from .acting import Act, Made, alone, fields
+from .reading import Limit, Page, Token, View, moment, position
+
+
+class NewDeal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """stage  to begin in; "" for the pipeline's first one"""
+
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    pipeline: Slug = "sales"
+    stage: str = ""
+    value_cents: Cents = 0
+    currency: Currency = "EUR"
+    expected_close_on: date | None = None
+    contact_id: UUID | None = None
+    at: Instant = msgspec.field(default_factory=now, name="opened_at")
+    id: UUID | None = msgspec.field(default=None, name="deal_id")
+
+
+class DealMove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a deal goes. Into a lost stage: with a reason."""
+
+    stage: Slug
+    at: Instant = msgspec.field(default_factory=now)
+    reason: Reason = ""
+    text: Sealed = ""
+
+
+class Filling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    at: Instant = msgspec.field(default_factory=now, name="filled_at")
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reason: Reason
+    at: Instant = msgspec.field(default_factory=now, name="cancelled_at")
+
+
+AGREE_FEE = alone(Company, Company.agree_fee)
+FILL = alone(Company, Company.fill_job_order)
+CANCEL = alone(Company, Company.cancel_job_order)
+
+
+class Companies(Controller):
+    path = "/companies"
+    tags = ("companies",)
+
+    @post()
+    async def add_company(
+        self, begin: NamedDependency[Act], data: JSONBody[CompanyAdded]
+    ) -> Response[Receipt]:
+        """Add a company
+
+        409 names the holder if another company has this domain: it is probably the same one."""
+        return await begin.new(intake.add_company, data)
+
+    @get()
+    async def list_companies(
+        self,
+        view: NamedDependency[View],
+        domain: FromQuery[str | None] = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[companies.CompanyListed]]:
+        """List companies
+
+        The newest first. `domain`: only the one that has it."""
+        return await view.page(
+            companies.listing, domain=domain, cursor=cursor, limit=limit, at=position
+        )
+
+    @get("/{company_id:uuid}")
+    async def read_company(
+        self, view: NamedDependency[View], company_id: FromPath[UUID]
+    ) -> Response[companies.CompanyShown]:
+        """Read a company
+
+        Who it is, what it pays, whom it looks for. `ETag` is the version of the record."""
+        return await view.one(companies.card, company_id)
+
+    @get("/{company_id:uuid}/history")
+    async def read_company_history(
+        self,
+        view: NamedDependency[View],
+        company_id: FromPath[UUID],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[history.HistoryLine]]:
+        """Read the full history with a company
+
+        Everything that ever passed between us and the company or its people, both sides, the
+        newest first by the time of the fact."""
+        return await view.page(
+            history.of, company_id, cursor=cursor, limit=limit, at=moment, known=True
+        )
+
+    @post("/{company_id:uuid}/deals", tags=["deals"])
+    async def open_deal(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[NewDeal]
+    ) -> Response[Made]:
+        """Open a deal"""
+        return await act.within(company_id, selling.open_deal, **fields(data))
+
+    @post("/{company_id:uuid}/deals/{deal_id:uuid}/moves", tags=["deals"])
+    async def move_deal(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        deal_id: FromPath[UUID],
+        data: JSONBody[DealMove],
+    ) -> Response[Receipt]:
+        """Move a deal
+
+        Forward, back, to won, or to lost with a reason."""
+        return await act.on(company_id, selling.move_deal, deal_id, **fields(data))
+
+    @post("/{company_id:uuid}/fees")
+    async def agree_fee(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[FeeAgreed]
+    ) -> Response[Made]:
+        """Agree a fee
+
+        It holds for whom we introduce from now on; whoever was introduced keeps their terms."""
+        return await act.within(company_id, AGREE_FEE, data)
+
+    @post("/{company_id:uuid}/job-orders")
+    async def open_job_order(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        data: JSONBody[JobOrderOpened],
+    ) -> Response[Made]:
+        """Open a job order
+
+        The client asks for somebody."""
+        return await act.within(company_id, selling.open_job_order, data)
+
+    @post("/{company_id:uuid}/job-orders/{job_order_id:uuid}/fillings")
+    async def fill_job_order(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        job_order_id: FromPath[UUID],
+        data: JSONBody[Filling],
+    ) -> Response[Receipt]:
+        """Fill a job order"""
+        return await act.on(company_id, FILL, job_order_id, **fields(data))
+
+    @post("/{company_id:uuid}/job-orders/{job_order_id:uuid}/cancellations")
+    async def cancel_job_order(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        job_order_id: FromPath[UUID],
+        data: JSONBody[Cancellation],
+    ) -> Response[Receipt]:
+        """Cancel a job order
+
+        With a reason."""
+        return await act.on(company_id, CANCEL, job_order_id, **fields(data))

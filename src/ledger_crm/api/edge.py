@@ -1,0 +1,66 @@
+"""The edge: every request gets an id, every answer carries it, and one line is logged for it.
+
+A line says who asked for which route and how that went. It holds no address as asked, no query
+and no body: names and e-mail addresses travel there.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from ledger_crm.domain.entry import cause, new_id
+
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; frame-ancestors 'none'"),
+]
+PRIVATE = (b"cache-control", b"no-store")
+
+log = structlog.get_logger("ledger_crm.api")
+
+
+def edge(app: ASGIApp) -> ASGIApp:
+    """Around everything, so that it also sees what no route answers."""
+
+    async def traced(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        request_id = new_id().hex  # ours: what a client sends would be kept in clear, for ever
+        token = cause.set(request_id)
+        status, began_s = 0, time.monotonic()
+
+        async def send_traced(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = list(message.get("headers", []))
+                private = [] if any(name == PRIVATE[0] for name, _ in given) else [PRIVATE]
+                message["headers"] = [
+                    *given, *HEADERS, *private, (b"x-request-id", request_id.encode())
+                ]  # fmt: skip
+            await send(message)
+
+        try:
+            await app(scope, receive, send_traced)
+        finally:
+            state: dict[str, Any] = scope.get("state", {})
+            log.info(
+                "request",
+                method=scope["method"],
+                route=scope.get("path_template", "-"),
+                status=status,
+                duration_ms=round((time.monotonic() - began_s) * 1000, 1),
+                request_id=request_id,
+                actor=state.get("actor", "-"),
+            )
+            cause.reset(token)
+
+    return traced

@@ -1,0 +1,130 @@
+"""A believable body for each write, for the documentation; a test decodes them all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COMPANY = "01939b2e-5c1a-7d0e-8f3b-2a6c4d9e1f70"
+CONTACT = "01939b30-11b2-7a44-9c05-7be1d2f3a418"
+ORDER = "01939b31-8e0d-7c1f-a2b4-5d6e7f809132"
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "add_person": {
+        "a candidate": {
+            "name": "Ada Byron",
+            "channel": "linkedin",
+            "origin": "search: analytical engines",
+            "lawful_basis": "legitimate_interest",
+            "sourced_at": "2026-03-01T09:00:00Z",
+            "headline": "Programmer",
+            "email": "ada@example.org",
+            "phone": "+44 20 7946 0958",
+            "profile_url": "https://www.linkedin.com/in/ada-byron",
+        },
+        "only a name": {"name": "Charles Babbage"},
+    },
+    "add_contact_point": {"an e-mail": {"point": "email", "value": "ada@work.example"}},
+    "add_employment": {
+        "a hiring manager": {
+            "company_id": COMPANY,
+            "title": "Head of Engines",
+            "role": "hiring_manager",
+            "starts_on": "2026-09-01",
+        }
+    },
+    "record_interaction": {
+        "a message sent": {
+            "kind": "person.message_sent",
+            "channel": "email",
+            "message_id": "<1@agency.example>",
+            "thread_id": "t1",
+            "sent_at": "2026-03-02T09:00:00Z",
+            "text": "Would you like to hear about it?",
+        },
+        "a reply": {
+            "kind": "person.message_replied",
+            "channel": "email",
+            "message_id": "<2@example.org>",
+            "thread_id": "t1",
+            "replied_at": "2026-03-02T12:00:00Z",
+            "text": "Yes, tell me more.",
+        },
+        "a call": {
+            "kind": "person.call_held",
+            "started_at": "2026-03-03T15:00:00Z",
+            "duration_s": 1260,
+            "direction": "out",
+            "text": "Open to move in summer.",
+        },
+        "a note": {"kind": "person.note_written", "text": "Prefers mornings."},
+    },
+    "open_candidacy": {"in the first stage": {"company_id": COMPANY, "job_order_id": ORDER}},
+    "move_candidacy": {
+        "forward": {"stage": "screening"},
+        "out": {
+            "stage": "rejected_by_client",
+            "reason": "experience",
+            "decided_by": "client",
+            "decider": "G. Airy",
+        },
+    },
+    "give_right_to_represent": {"by telephone": {"text": "Agreed on the call of today."}},
+    "introduce": {"to the hiring manager": {"to_person_id": CONTACT}},
+    "place": {"a placement": {"starts_on": "2026-06-01", "first_year_pay_cents": 8_500_000}},
+    "add_company": {
+        "a client": {
+            "name": "Analytical Engines",
+            "domain": "engines.example",
+            "industry": "Machinery",
+            "location": "London",
+        }
+    },
+    "open_deal": {
+        "a retained search": {
+            "title": "Retained search, two engineers",
+            "value_cents": 3_000_000,
+            "currency": "GBP",
+            "expected_close_on": "2026-05-15",
+        }
+    },
+    "move_deal": {
+        "won": {"stage": "won"},
+        "lost": {"stage": "lost", "reason": "price"},
+    },
+    "agree_fee": {
+        "a quarter of first-year pay": {
+            "basis": "contingent",
+            "currency": "GBP",
+            "rate_bp": 2500,
+            "minimum_cents": 800_000,
+            "guarantee_days": 90,
+            "agreed_at": "2026-03-01T10:00:00Z",
+        }
+    },
+    "open_job_order": {
+        "an engineer": {
+            "title": "Engineer",
+            "openings": 2,
+            "opened_at": "2026-03-01T10:00:00Z",
+            "location": "London",
+            "salary_from_cents": 7_000_000,
+            "salary_to_cents": 9_000_000,
+            "currency": "GBP",
+        }
+    },
+    "fill_job_order": {"today": {}},
+    "cancel_job_order": {"for a reason": {"reason": "budget"}},
+    "define_pipeline": {
+        "a short one": {
+            "slug": "interim",
+            "title": "Interim",
+            "subject": "candidate",
+            "stages": [
+                {"id": "found", "label": "Found", "category": "sourced"},
+                {"id": "submitted", "label": "Submitted", "category": "submitted"},
+                {"id": "placed", "label": "Placed", "category": "placed"},
+                {"id": "withdrawn", "label": "Withdrawn", "category": "withdrawn"},
+            ],
+        }
+    },
+}

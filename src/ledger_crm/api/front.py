@@ -1,0 +1,176 @@
+"""What needs no key: the front page, the documentation, what each problem means, and health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from ledger_crm.domain import EVENTS
+from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.shape import schema_of
+from ledger_crm.projections import OUT_OF_REACH, Standing, every, standings
+
+from . import problems
+from .reading import Pool
+
+FeedPosition: TypeAlias = Callable[[], Awaitable[int]]
+
+PATIENCE_S = 2.0  # for the broker, when asked how we are
+
+LINKS = {
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "problems": "/problems",
+    "ready": "/health/ready",
+    "people": "/people",
+    "companies": "/companies",
+    "candidates": "/candidates",
+    "deals": "/deals",
+}
+
+
+class Landing(msgspec.Struct, frozen=True):
+    name: str
+    links: dict[str, str]
+
+
+class ProblemKind(msgspec.Struct, frozen=True):
+    """A kind of problem: ``type`` is its address."""
+
+    type: str
+    title: str
+    status: int
+
+
+class Live(msgspec.Struct, frozen=True):
+    status: Literal["live"]
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """position  of the newest entry on the feed; null: the broker does not answer"""
+
+    position: int | None
+    lag_events: int | None
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """status  ready; degraded: it answers, but a read model has halted or the feed is away;
+    unavailable: the database does not answer, or nothing is projected yet
+    head    position of the newest entry in the ledger
+    """
+
+    status: Literal["ready", "degraded", "unavailable"]
+    head: int | None
+    projections: list[Standing]
+    feed: Feed
+
+
+@get("/", tags=["front"])
+async def landing() -> Landing:
+    """Where everything is"""
+    return Landing("Ledger CRM", LINKS)
+
+
+@get("/openapi.json", include_in_schema=False, media_type="application/json")
+async def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """The OpenAPI document"""
+    return Response(request.app.state.openapi())
+
+
+@get("/docs", include_in_schema=False, media_type="text/html")
+async def docs() -> Response[bytes]:
+    """This documentation, as a page"""
+    return _page("docs.html", "text/html; charset=utf-8")
+
+
+@get("/docs/docs.js", include_in_schema=False)
+async def docs_js() -> Response[bytes]:
+    return _page("docs.js", "text/javascript; charset=utf-8")
+
+
+@get("/docs/docs.css", include_in_schema=False)
+async def docs_css() -> Response[bytes]:
+    return _page("docs.css", "text/css; charset=utf-8")
+
+
+@get("/problems", tags=["front"])
+async def list_problems() -> list[ProblemKind]:
+    """List the problems that may be answered"""
+    return sorted(map(_explained, problems.every()), key=lambda problem: problem.type)
+
+
+@get("/problems/{code:str}", tags=["front"])
+async def read_problem(code: FromPath[str]) -> ProblemKind:
+    """What a problem means
+
+    The address is the `type` of the problem."""
+    for refusal in problems.every():
+        if refusal().code == code:
+            return _explained(refusal)
+    raise problems.NoSuchPage()
+
+
+@get("/schemas/{name:str}", tags=["front"])
+async def read_schema(name: FromPath[str]) -> dict[str, Any]:
+    """The shape of a fact on the feed
+
+    JSON Schema; `name` is the stored name and `.json`, as an event's `dataschema` ends."""
+    if event := EVENTS.get(name.removesuffix(".json")):
+        return schema_of(event)
+    raise problems.NoSuchPage()
+
+
+@get("/health/live", tags=["health"])
+async def live() -> Live:
+    """Is this process alive?"""
+    return Live("live")
+
+
+@get("/health/ready", tags=["health"])
+async def ready(
+    pool: NamedDependency[Pool], feed_position: NamedDependency[FeedPosition]
+) -> Response[Ready]:
+    """Can this process answer?
+
+    The head of the ledger, and how far each read model and the feed are behind it. 503 if the
+    database does not answer or nothing is projected."""
+    try:
+        async with pool.connection() as conn, conn.cursor() as cur:
+            head, found = await standings(cur, every())
+    except OUT_OF_REACH:
+        return Response(Ready("unavailable", None, [], Feed(None, None)), status_code=503)
+    feed = await _feed(feed_position, head)
+    if any(standing.fault for standing in found) or feed.position is None:
+        return Response(Ready("degraded", head, found, feed))
+    return Response(Ready("ready", head, found, feed))
+
+
+async def _feed(feed_position: FeedPosition, head: int) -> Feed:
+    try:
+        position = await asyncio.wait_for(feed_position(), PATIENCE_S)
+    except Exception:  # the broker may be away in many ways, and none of them is ours to answer
+        return Feed(None, None)
+    return Feed(position, max(head - position, 0))
+
+
+def _explained(refusal: type[Refusal]) -> ProblemKind:
+    found = refusal()
+    return ProblemKind(f"/problems/{found.code}", found.sentence, problems.status_of(refusal))
+
+
+def _page(name: str, media_type: str) -> Response[bytes]:
+    content = files(__package__).joinpath("static", name).read_bytes()
+    return Response(content, media_type=media_type)
+
+
+HANDLERS = [
+    landing, openapi_json, docs, docs_js, docs_css, list_problems, read_problem,
+    read_schema, live, ready
+]  # fmt: skip

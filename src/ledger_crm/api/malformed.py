@@ -1,0 +1,230 @@
+"""What is wrong with a request before anybody asks what it means: all of it, not the first.
+
+A decoder stops where it stumbles. When it does, the raw document is walked next to the type that
+was wanted, and every fault is listed with a pointer (RFC 6901). Values are never repeated: they
+may be personal, and faults are shown and logged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+from itertools import islice
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import BodyKwarg, ParameterKwarg, QueryParameter
+
+from .problems import Fault, Malformed, NotAcceptable, UnsupportedMediaType, in_words
+
+MOST = 100  # faults told at once
+
+
+async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
+    """Runs before each handler of the API. Raises Malformed, NotAcceptable, UnsupportedMediaType;
+    the framework's 413 if the body is too large."""
+    handler = request.scope["route_handler"]
+    assert isinstance(handler, HTTPRouteHandler)
+    _must_accept_json(request.headers.get("accept", ""))
+    faults = list(_parameter_faults(handler, request))
+    wanted = body_of(handler)
+    if wanted is not None:
+        content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content != "application/json" and not content.endswith("+json"):
+            raise UnsupportedMediaType()
+        faults += faults_of(wanted, await request.body())
+    if faults:
+        raise Malformed(faults=faults)
+
+
+def faults_of(wanted: Any, body: bytes) -> list[Fault]:
+    """What keeps ``body`` from being a ``wanted``; empty when nothing does. At most ``MOST``."""
+    if not body.strip():
+        return [Fault("", "the body is empty")]
+    try:
+        document = msgspec.json.decode(body)
+    except UnicodeDecodeError:
+        return [Fault("", "the body is not UTF-8")]
+    except RecursionError:
+        return [Fault("", "the body is nested too deeply")]
+    except msgspec.DecodeError as fault:
+        return [_syntax(body, str(fault))]
+    try:
+        msgspec.json.decode(body, type=wanted)
+    except msgspec.ValidationError as fault:
+        found = list(islice(_walk(wanted, document, ""), MOST))
+        return found or [Fault("", in_words(str(fault)))]  # what a fact says of itself as a whole
+    return list(islice(_unstorable(document, ""), MOST)) if b"\\u0000" in body else []
+
+
+def _syntax(body: bytes, message: str) -> Fault:
+    """Where the JSON breaks, by the other decoder, which counts lines."""
+    try:
+        json.loads(body, parse_constant=_no_constant)
+    except json.JSONDecodeError as fault:
+        what = fault.msg[:1].lower() + fault.msg[1:]
+        return Fault("", f"not JSON: {what} at line {fault.lineno} column {fault.colno}")
+    except ValueError:
+        pass
+    return Fault("", f"not JSON: {message[:1].lower()}{message[1:]}")
+
+
+def _no_constant(_: str) -> None:
+    raise ValueError
+
+
+def _walk(wanted: Any, value: Any, at: str) -> Iterator[Fault]:
+    bare = _bare(wanted)
+    if bare is Any:
+        return
+    union = isinstance(bare, UnionType) or get_origin(bare) is Union
+    members = get_args(bare) if union else (bare,)
+    structs = [m for m in map(_bare, members) if isinstance(m, type) and _is_struct(m)]
+    if value is None and NoneType in members:
+        return
+    if structs:
+        if not isinstance(value, dict):
+            yield Fault(at, f"expected an object, got {_word(value)}")
+        else:
+            yield from _struct(structs, value, at)
+    elif get_origin(bare) in (list, tuple, set, frozenset):
+        yield from _items(wanted, bare, value, at)
+    elif get_origin(bare) is Literal:
+        if value not in get_args(bare):
+            yield Fault(at, f"expected one of {', '.join(map(str, get_args(bare)))}")
+    else:
+        yield from _leaf(wanted, value, at)
+
+
+def _struct(structs: list[Any], value: dict[str, Any], at: str) -> Iterator[Fault]:
+    field = structs[0].__struct_config__.tag_field
+    kinds = {struct.__struct_config__.tag: struct for struct in structs}
+    given = value.get(field) if field else None
+    if field and (len(structs) > 1 or field in value) and given not in _hashables(given, kinds):
+        known = ", ".join(sorted(map(str, kinds)))
+        what = "unknown kind" if field in value else "the kind is missing"
+        yield Fault(f"{at}/{field}", f"{what}; known are {known}")
+        return
+    struct = kinds[given] if given is not None else structs[0]
+    fields = {f.encode_name: f for f in msgspec.structs.fields(struct)}
+    for name in value:
+        if name not in fields and name != field:
+            near = get_close_matches(name, fields, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield Fault(f"{at}/{_token(name)}", f"unknown field{hint}")
+    for name, wanted in fields.items():
+        if name in value:
+            yield from _walk(wanted.type, value[name], f"{at}/{name}")
+        elif wanted.required:
+            yield Fault(f"{at}/{name}", "required and missing")
+
+
+def _items(wanted: Any, bare: Any, value: Any, at: str) -> Iterator[Fault]:
+    if not isinstance(value, list):
+        yield Fault(at, f"expected a list, got {_word(value)}")
+        return
+    item = get_args(bare)[0]
+    found = [fault for i, each in enumerate(value) for fault in _walk(item, each, f"{at}/{i}")]
+    yield from found or _leaf(wanted, value, at)
+
+
+def _leaf(wanted: Any, value: Any, at: str) -> Iterator[Fault]:
+    try:
+        msgspec.convert(value, wanted)
+    except msgspec.ValidationError as fault:
+        yield Fault(at, in_words(str(fault)))
+
+
+def _unstorable(document: Any, at: str) -> Iterator[Fault]:
+    """PostgreSQL has no U+0000 in text: one in a read model's row would halt its projection."""
+    match document:
+        case str() if "\0" in document:
+            yield Fault(at, "contains the character U+0000")
+        case dict():
+            for name, value in document.items():
+                yield from _unstorable(value, f"{at}/{_token(name)}")
+        case list():
+            for i, value in enumerate(document):
+                yield from _unstorable(value, f"{at}/{i}")
+
+
+def _parameter_faults(
+    handler: HTTPRouteHandler, request: Request[Any, Any, Any]
+) -> Iterator[Fault]:
+    """A parameter that we ignored would be a promise that we do not keep: ``as_of`` above all."""
+    known = _parameters_of(handler)
+    for name in dict.fromkeys(request.query_params.keys()):
+        if name not in known:
+            there = f"known are {', '.join(sorted(known))}" if known else "there are none here"
+            yield Fault(f"query:{_token(name)}", f"unknown parameter; {there}")
+        elif "\0" in "".join(map(str, request.query_params.getall(name))):
+            yield Fault(f"query:{name}", "contains the character U+0000")
+    for name, value in request.path_params.items():
+        if "\0" in str(value):
+            yield Fault(f"path:{name}", "contains the character U+0000")
+
+
+@cache
+def _parameters_of(handler: HTTPRouteHandler) -> frozenset[str]:
+    signatures = [handler.parsed_fn_signature]
+    signatures += [p.parsed_fn_signature for p in handler.resolve_dependencies().values()]
+    return frozenset(
+        (kwarg.query if isinstance(kwarg, ParameterKwarg) else kwarg.name) or name
+        for signature in signatures
+        for name, parameter in signature.parameters.items()
+        if isinstance(kwarg := parameter.kwarg_definition, QueryParameter)
+    )
+
+
+@cache
+def body_of(handler: HTTPRouteHandler) -> Any:
+    """What this handler takes; None if it takes no body."""
+    data = handler.parsed_fn_signature.parameters.get("data")
+    if data is None or not isinstance(data.kwarg_definition, BodyKwarg):
+        return None
+    return data.annotation
+
+
+def _must_accept_json(accept: str) -> None:
+    offers = [offer.partition(";")[0].strip().lower() for offer in accept.split(",")]
+    if accept and not {"*/*", "application/*", "application/json"} & set(offers):
+        raise NotAcceptable()
+
+
+def _bare(wanted: Any) -> Any:
+    return get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
+
+
+def _is_struct(wanted: type) -> bool:
+    return issubclass(wanted, msgspec.Struct)
+
+
+def _hashables(given: Any, kinds: dict[Any, Any]) -> Any:
+    return kinds if isinstance(given, str) else ()
+
+
+def _token(name: str) -> str:
+    return name[:80].replace("~", "~0").replace("/", "~1")
+
+
+def _word(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int():
+            return "a whole number"
+        case float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

@@ -1,0 +1,229 @@
+"""The OpenAPI document: what the framework derives from the handlers, and what it cannot know.
+
+Paths and parameters are the framework's. Schemas are msgspec's own, because they are what bodies
+are checked by: tags, constraints, docstrings. The problems, headers and examples are said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import msgspec
+from litestar import Litestar, Response, Router
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.routes import HTTPRoute
+from litestar.types import Method
+
+from .examples import EXAMPLES
+from .malformed import body_of
+from .problems import MEDIA_TYPE, Fault, NoSuchPage
+
+DESCRIPTION = """\
+One record per person and per company; every interaction is an immutable entry of the ledger.
+
+**Keys.** Send `Authorization: Bearer lcrm_...` with everything but the front page, health and
+these pages. `ledger-crm key create` makes one.
+
+**Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
+position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
+again. With `If-Match` a write is refused if the record has changed since you read it.
+
+**Reads** come from read models that follow the ledger within a moment. Pass the position of a
+receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got.
+
+**Lists** page by `cursor`, which is the `next` of the page before.
+
+**What goes wrong** is an RFC 9457 problem: `type` is stable and leads to its explanation.
+"""
+
+TAGS = {
+    "people": "Candidates, client contacts, referrers: dated roles of one person.",
+    "companies": "Prospects, clients, sources of people.",
+    "candidates": "Who is on which job order, and how far.",
+    "deals": "What we are selling to whom, and how far.",
+    "pipelines": "The stages that candidacies and deals go through.",
+    "health": "For whoever watches over this process.",
+    "front": "Where everything is, and what problems mean.",
+}
+
+PROBLEMS = {
+    400: "The request is malformed; `faults` lists everything that is wrong with it.",
+    401: "No API key, or none in use.",
+    403: "A rule of the house forbids it.",
+    404: "There is no such thing.",
+    406: "We answer in JSON.",
+    409: "What is already there does not allow it, such as an e-mail address that another person "
+    "has: `holder` names them.",
+    412: "The record has changed since the version in `If-Match`.",
+    413: "The body is larger than we take.",
+    415: "A body is JSON.",
+    422: "Well formed, and makes no sense here; or the Idempotency-Key was used with another body.",
+    500: "Our fault; `request_id` finds it in our log.",
+    503: "The database does not answer, or the read model has not got to `after`. Try again.",
+}
+READING = (400, 401, 404, 406, 422, 500, 503)
+WRITING = (400, 401, 403, 404, 406, 409, 412, 413, 415, 422, 500, 503)
+
+HEADERS = {
+    "ETag": "The version of the record, in quotes.",
+    "Ledger-Position": "The answer holds everything up to this position of the ledger.",
+    "Idempotency-Replayed": "`true`: this is the first answer again; nothing was done.",
+    "Retry-After": "Seconds.",
+    "WWW-Authenticate": "How to identify yourself.",
+    "X-Request-Id": "Of this request. Entries that it wrote carry it as their cause.",
+}
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """RFC 9457. Further members are the facts of the case, such as `holder` or `head`.
+
+    type        address of the explanation; stable
+    title       the explanation in a sentence; the same for all of this type
+    detail      this case
+    request_id  the request, as our log and the entries that it wrote know it
+    faults      everything that is wrong with a malformed request
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    faults: list[Fault] | msgspec.UnsetType = msgspec.UNSET
+
+
+def config() -> OpenAPIConfig:
+    scheme = SecurityScheme(type="http", scheme="bearer", bearer_format="lcrm_<id>_<secret>")
+    return OpenAPIConfig(
+        title="Ledger CRM",
+        version="1",
+        description=DESCRIPTION,
+        use_handler_docstrings=True,
+        tags=[Tag(name, about) for name, about in TAGS.items()],
+        components=Components(security_schemes={"key": scheme}),
+        operation_id_creator=_operation_id,
+        # the framework insists on pages of its own, which load from other hosts: shut them in
+        openapi_router=Router(
+            "/openapi", route_handlers=[], guards=[_nothing_here], include_in_schema=False
+        ),
+    )
+
+
+def document(app: Litestar) -> dict[str, Any]:
+    """The framework's, finished."""
+    found: dict[str, Any] = app.openapi_schema.to_schema()
+    handlers = list(_handlers(app))
+    wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
+    schemas, components = msgspec.json.schema_components(
+        [*wanted, Problem], ref_template="#/components/schemas/{name}"
+    )
+    for _, _, handler in handlers:
+        if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
+            components[name]["required"] = [
+                field for field in components[name].get("required", ()) if field != "kind"
+            ]
+    schema_of = dict(zip(map(str, wanted), schemas, strict=False))
+    found["components"]["schemas"] = dict(sorted(components.items()))
+    found["components"]["headers"] = {
+        name: {"description": about, "schema": {"type": "string"}}
+        for name, about in HEADERS.items()
+    }
+    found["components"]["responses"] = {
+        str(status): _problem(status, about) for status, about in PROBLEMS.items()
+    }
+    found["paths"] = dict(sorted(found["paths"].items()))
+    for path, method, handler in handlers:
+        _finish(found["paths"][path][method.lower()], handler, schema_of)
+    return found
+
+
+def _finish(
+    operation: dict[str, Any], handler: HTTPRouteHandler, schema_of: dict[str, Any]
+) -> None:
+    lines = (handler.fn.__doc__ or "").split("\n")
+    operation["summary"] = lines[0].strip()
+    operation["description"] = "\n".join(line.strip() for line in lines[1:]).strip()
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _not_null(parameter["schema"])
+    taken, given = _types_of(handler)
+    if taken:
+        content = {"schema": schema_of[str(taken)]}
+        if example := EXAMPLES.get(operation["operationId"]):
+            content["examples"] = {
+                name: {"summary": name, "value": value} for name, value in example.items()
+            }
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    keyed, writes = bool(operation.get("security")), taken is not None
+    status = str(handler.status_code)
+    headers = ["X-Request-Id"]
+    if writes:
+        headers += ["ETag", "Idempotency-Replayed"]
+    elif keyed:
+        headers += ["Ledger-Position"]
+        if "version" in getattr(given, "__struct_fields__", ()):
+            headers += ["ETag"]
+    problems = WRITING if writes else READING if keyed else ()
+    operation["responses"] = {
+        status: {
+            "description": "Written: the receipt." if writes else "What you asked for.",
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
+            "content": {"application/json": {"schema": schema_of[str(given)]}},
+        },
+        **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
+    }
+    if not keyed:
+        for each in ("404", "500") if operation.get("parameters") else ("500",):
+            operation["responses"][each] = {"$ref": f"#/components/responses/{each}"}
+        if operation["operationId"] == "ready":  # whoever watches wants to know in what way not
+            operation["responses"]["503"] = operation["responses"][status]
+        operation["security"] = []
+
+
+def _problem(status: int, about: str) -> dict[str, Any]:
+    headers = ["X-Request-Id"]
+    headers += {401: ["WWW-Authenticate"], 503: ["Retry-After"]}.get(status, [])
+    return {
+        "description": about,
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _alone(body: Any) -> str:
+    """The name of a body that is one Struct and no union of them."""
+    return str(body.__name__) if isinstance(body, type) else ""
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be left out is not one that may be null."""
+    match schema:
+        case {"oneOf": [one, {"type": "null"}]}:
+            return {**one, **{k: v for k, v in schema.items() if k not in ("oneOf", "description")}}
+    return {k: v for k, v in schema.items() if k != "description"}
+
+
+def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                if handler.resolve_include_in_schema():
+                    for method in handler.http_methods:
+                        yield route.path_format, method, handler
+
+
+def _types_of(handler: HTTPRouteHandler) -> tuple[Any, Any]:
+    """What it takes, None for nothing, and what it gives."""
+    given = handler.parsed_fn_signature.return_type.annotation
+    return body_of(handler), get_args(given)[0] if get_origin(given) is Response else given
+
+
+def _operation_id(handler: HTTPRouteHandler, _: Method, __: list[Any]) -> str:
+    return handler.handler_name
+
+
+def _nothing_here(_: ASGIConnection[Any, Any, Any, Any], __: BaseRouteHandler) -> None:
+    raise NoSuchPage()

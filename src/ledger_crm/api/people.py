@@ -1,0 +1,240 @@
+"""/people: who they are, what passes between us, where they work, what they are put forward for."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from ledger_crm.commands import candidacies, intake
+from ledger_crm.domain.clock import now
+from ledger_crm.domain.contact import Point
+from ledger_crm.domain.entry import Cents, Instant, Sealed
+from ledger_crm.domain.interaction import Interactions
+from ledger_crm.domain.person import Employed, Move, PersonSourced
+from ledger_crm.ledger import Receipt
+from ledger_crm.projections import history, people
+
+from .acting import Act, Made, fields
+from .reading import Limit, Page, Token, View, moment, position
+
+
+class NewPerson(PersonSourced, frozen=True, kw_only=True, tag="person.sourced"):
+    """Somebody we found, and how they can be reached; "" for what is not known."""
+
+    email: Sealed = ""
+    phone: Sealed = ""
+    profile_url: Sealed = ""
+
+    @property
+    def fact(self) -> PersonSourced:
+        return PersonSourced(**{n: getattr(self, n) for n in PersonSourced.__struct_fields__})
+
+    @property
+    def reachable(self) -> intake.Reachable:
+        return intake.Reachable(email=self.email, phone=self.phone, profile_url=self.profile_url)
+
+
+class NewContactPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Kept in one written form: e-mail in lower case, phone in E.164, address as https."""
+
+    point: Point
+    value: Sealed
+
+
+class NewCandidacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """stage  to begin in; "" for the first one of the job order's pipeline"""
+
+    company_id: UUID
+    job_order_id: UUID
+    stage: str = ""
+    at: Instant = msgspec.field(default_factory=now, name="opened_at")
+    text: Sealed = ""
+
+
+class MoveNow(Move, frozen=True, kw_only=True):
+    """Where a candidacy goes. Into an exit: with a reason, and who decided. Never into a submitted
+    or placed stage: introduce or place instead."""
+
+    at: Instant = msgspec.field(default_factory=now)
+
+
+class RightToRepresent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    at: Instant = msgspec.field(default_factory=now, name="given_at")
+    text: Sealed = ""
+
+
+class Introduction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """to_person_id  the client's contact who receives it"""
+
+    at: Instant = msgspec.field(default_factory=now, name="introduced_at")
+    to_person_id: UUID | None = None
+    text: Sealed = ""
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """placed_at             the offer was accepted
+    starts_on             first day at work
+    first_year_pay_cents  what the agreement counts as first-year pay, in its currency
+    """
+
+    at: Instant = msgspec.field(default_factory=now, name="placed_at")
+    starts_on: date
+    first_year_pay_cents: Cents
+
+
+class People(Controller):
+    path = "/people"
+    tags = ("people",)
+
+    @post()
+    async def add_person(
+        self, begin: NamedDependency[Act], data: JSONBody[NewPerson]
+    ) -> Response[Receipt]:
+        """Add a person
+
+        The first fact about them, and their contact points. 409 names the holder if somebody has
+        one of these already: it is probably the same person."""
+        return await begin.new(intake.source_person, data.fact, data.reachable)
+
+    @get()
+    async def list_people(
+        self,
+        view: NamedDependency[View],
+        reach: FromQuery[str | None] = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[people.PersonListed]]:
+        """List people
+
+        The newest first. `reach`: only who has this contact point, in the written form in which a
+        person's record shows it."""
+        return await view.page(people.listing, reach=reach, cursor=cursor, limit=limit, at=position)
+
+    @get("/{person_id:uuid}")
+    async def read_person(
+        self, view: NamedDependency[View], person_id: FromPath[UUID]
+    ) -> Response[people.PersonShown]:
+        """Read a person
+
+        Who they are, how to reach them, where they work. `ETag` is the version of the record."""
+        return await view.one(people.card, person_id)
+
+    @get("/{person_id:uuid}/history")
+    async def read_person_history(
+        self,
+        view: NamedDependency[View],
+        person_id: FromPath[UUID],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[history.HistoryLine]]:
+        """Read the full history with a person
+
+        Everything that ever passed between us, as candidate and as client contact, the newest
+        first by the time of the fact."""
+        return await view.page(
+            history.of, person_id, cursor=cursor, limit=limit, at=moment, known=True
+        )
+
+    @post("/{person_id:uuid}/contact-points")
+    async def add_contact_point(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        data: JSONBody[NewContactPoint],
+    ) -> Response[Receipt]:
+        """Add a contact point
+
+        One that they have already changes nothing; one that somebody else has is refused with 409
+        and the holder."""
+        return await act.on(person_id, intake.add_contact_point, data.point, data.value)
+
+    @post("/{person_id:uuid}/employments")
+    async def add_employment(
+        self, act: NamedDependency[Act], person_id: FromPath[UUID], data: JSONBody[Employed]
+    ) -> Response[Receipt]:
+        """Record where they work
+
+        As anybody, or as a client contact such as the hiring manager."""
+        return await act.on(person_id, intake.employ, data)
+
+    @post("/{person_id:uuid}/interactions")
+    async def record_interaction(
+        self, act: NamedDependency[Act], person_id: FromPath[UUID], data: JSONBody[Interactions]
+    ) -> Response[Receipt]:
+        """Record an interaction
+
+        A message sent, a reply, a call or a note, by its `kind`. A message that is there already,
+        by the channel's own id, changes nothing: `position` is null."""
+        return await act.on(person_id, intake.record, data)
+
+    @post("/{person_id:uuid}/candidacies", tags=["candidates"])
+    async def open_candidacy(
+        self, act: NamedDependency[Act], person_id: FromPath[UUID], data: JSONBody[NewCandidacy]
+    ) -> Response[Made]:
+        """Put a person on a job order
+
+        Opens a candidacy in the job order's pipeline."""
+        return await act.within(person_id, candidacies.open_candidacy, **fields(data))
+
+    @post("/{person_id:uuid}/candidacies/{candidacy_id:uuid}/moves", tags=["candidates"])
+    async def move_candidacy(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        candidacy_id: FromPath[UUID],
+        data: JSONBody[MoveNow],
+    ) -> Response[Receipt]:
+        """Move a candidacy
+
+        Forward, back, out with a reason, or in again."""
+        return await act.on(person_id, candidacies.move, candidacy_id, data)
+
+    @post(
+        "/{person_id:uuid}/candidacies/{candidacy_id:uuid}/rights-to-represent",
+        tags=["candidates"],
+    )
+    async def give_right_to_represent(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        candidacy_id: FromPath[UUID],
+        data: JSONBody[RightToRepresent],
+    ) -> Response[Receipt]:
+        """Record a right to represent
+
+        They let us put them forward for this job order. Given again, it changes nothing."""
+        return await act.on(
+            person_id, candidacies.give_right_to_represent, candidacy_id, **fields(data)
+        )
+
+    @post("/{person_id:uuid}/candidacies/{candidacy_id:uuid}/introductions", tags=["candidates"])
+    async def introduce(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        candidacy_id: FromPath[UUID],
+        data: JSONBody[Introduction],
+    ) -> Response[Receipt]:
+        """Introduce to the client
+
+        Under the terms in force now, which stay theirs. Needs an open job order, a right to
+        represent and a fee agreement."""
+        return await act.on(person_id, candidacies.introduce, candidacy_id, **fields(data))
+
+    @post("/{person_id:uuid}/candidacies/{candidacy_id:uuid}/placements", tags=["candidates"])
+    async def place(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        candidacy_id: FromPath[UUID],
+        data: JSONBody[Placement],
+    ) -> Response[Receipt]:
+        """Place
+
+        They took the job. The fee is computed from the terms at the introduction, and fixed."""
+        return await act.on(person_id, candidacies.place, candidacy_id, **fields(data))

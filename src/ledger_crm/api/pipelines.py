@@ -1,0 +1,156 @@
+"""/candidates, /deals, /pipelines: where everything stands, and the stages it goes through."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Controller, Response, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from ledger_crm.commands.catalogue import define_pipeline
+from ledger_crm.domain.pipeline import Pipeline, PipelineDefined, pipeline_id
+from ledger_crm.domain.refusals import Invalid
+from ledger_crm.ledger import Receipt, Work
+from ledger_crm.projections import candidates, deals, directory
+
+from .acting import Act
+from .reading import Limit, Page, Token, View, position
+
+Slugged = Annotated[str, QueryParameter(max_length=40, description="Slug of a pipeline.")]
+InPipeline = Annotated[
+    str | None, QueryParameter(max_length=40, description="Only in the pipeline with this slug.")
+]
+Staged = Annotated[
+    str | None, QueryParameter(max_length=40, description="Only what is in this stage now.")
+]
+
+
+class SlugDiffers(Invalid):
+    """The slug in the body is not the one in the address."""
+
+    field = "slug"
+
+
+class Candidates(Controller):
+    path = "/candidates"
+    tags = ("candidates",)
+
+    @get()
+    async def list_candidates(
+        self,
+        view: NamedDependency[View],
+        pipeline: InPipeline = None,
+        job_order_id: FromQuery[UUID | None] = None,
+        person_id: FromQuery[UUID | None] = None,
+        stage: Staged = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[candidates.Card]]:
+        """The candidate pipeline: cards
+
+        Over all, of a job order, of a person, in a stage; the last to move first."""
+        return await view.page(
+            candidates.cards,
+            pipeline,
+            job_order_id=job_order_id,
+            person_id=person_id,
+            stage=stage,
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/counts")
+    async def count_candidates(
+        self,
+        view: NamedDependency[View],
+        pipeline: Slugged = "talent",
+        job_order_id: FromQuery[UUID | None] = None,
+    ) -> Response[list[candidates.StageCount]]:
+        """The candidate pipeline: counts
+
+        Each stage in its order: candidacies that are in it now, and that ever were."""
+        return await view.stages(candidates.counts, pipeline, job_order_id=job_order_id)
+
+    @get("/{candidacy_id:uuid}")
+    async def read_candidacy(
+        self, view: NamedDependency[View], candidacy_id: FromPath[UUID]
+    ) -> Response[candidates.CandidacyShown]:
+        """Read a candidacy
+
+        Where it stands, and the way it came."""
+        return await view.one(candidates.one, candidacy_id)
+
+
+class Deals(Controller):
+    path = "/deals"
+    tags = ("deals",)
+
+    @get()
+    async def list_deals(
+        self,
+        view: NamedDependency[View],
+        pipeline: Slugged = "sales",
+        company_id: FromQuery[UUID | None] = None,
+        stage: Staged = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[deals.DealCard]]:
+        """The deal pipeline: cards
+
+        Over all, of a company, in a stage; the last to move first."""
+        return await view.page(
+            deals.cards,
+            pipeline,
+            company_id=company_id,
+            stage=stage,
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/counts")
+    async def count_deals(
+        self,
+        view: NamedDependency[View],
+        pipeline: Slugged = "sales",
+        company_id: FromQuery[UUID | None] = None,
+    ) -> Response[list[deals.DealCount]]:
+        """The deal pipeline: counts and sums
+
+        Each stage in its order, by currency: how many, worth how much, and weighted by the
+        probability of winning."""
+        return await view.stages(deals.counts, pipeline, company_id=company_id)
+
+
+class Pipelines(Controller):
+    path = "/pipelines"
+    tags = ("pipelines",)
+
+    @get("/{slug:str}")
+    async def read_pipeline(
+        self, view: NamedDependency[View], slug: FromPath[str]
+    ) -> Response[directory.PipelineShown]:
+        """Read a pipeline
+
+        Its stages in the order in which they are shown. `ETag` is the version of the definition."""
+        return await view.one(directory.pipeline, slug)
+
+    @put("/{slug:str}")
+    async def define_pipeline(
+        self, act: NamedDependency[Act], slug: FromPath[str], data: JSONBody[PipelineDefined]
+    ) -> Response[Receipt]:
+        """Define a pipeline
+
+        New, or the next version of what is there: stages may be renamed, reordered, added and
+        retired; never removed, and their category never changes."""
+        return await act.on(pipeline_id(slug), _define, slug, data)
+
+
+async def _define(work: Work, _: UUID, slug: str, definition: PipelineDefined) -> Pipeline:
+    """Raises SlugDiffers, and as ``define_pipeline``."""
+    if definition.slug != slug:
+        raise SlugDiffers(slug=definition.slug)
+    return await define_pipeline(work, definition)

@@ -1,0 +1,241 @@
+"""Whatever goes wrong, as an RFC 9457 problem: a stable ``type``, and the facts of the case.
+
+A refusal of the domain is a problem by its kind; what only HTTP knows is refused here, by the
+same grammar. 400 is for what is malformed, 422 for what is well formed and makes no sense.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from ledger_crm.domain.entry import cause
+from ledger_crm.domain.refusals import (
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    Refusal,
+    Stale,
+    Unknown,
+)
+from ledger_crm.ledger import Unavailable as LedgerUnavailable
+from ledger_crm.projections import OUT_OF_REACH
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[Refusal], int] = {
+    Unknown: 404,
+    Forbidden: 403,
+    Conflict: 409,
+    Gone: 410,
+    Stale: 412,
+    Invalid: 422,
+}
+
+WORDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "an object",
+    "str": "text",
+}
+
+log = structlog.get_logger("ledger_crm.api")
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """pointer  to a place in the body, such as ``/stages/0/label``; ``query:limit`` for a
+    parameter, ``header:If-Match`` for a header; "" for the whole body"""
+
+    pointer: str
+    detail: str
+
+
+class HttpProblem(Refusal):
+    """What only HTTP can be wrong about."""
+
+    status: ClassVar[int]
+    headers: ClassVar[Mapping[str, str]] = {}
+
+
+class Malformed(HttpProblem):
+    """This request is malformed; faults lists everything that is wrong with it."""
+
+    status = 400
+
+
+class KeyMissing(HttpProblem):
+    """This needs an API key in use: send Authorization: Bearer lcrm_..."""
+
+    status = 401
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="ledger-crm"'}
+
+
+class NoSuchPage(HttpProblem):
+    """There is nothing at this address; /docs lists what there is."""
+
+    status = 404
+
+
+class MethodNotAllowed(HttpProblem):
+    """This address does not know this method; Allow lists those that it knows."""
+
+    status = 405
+
+
+class NotAcceptable(HttpProblem):
+    """We answer in JSON: accept application/json."""
+
+    status = 406
+
+
+class BodyTooLarge(HttpProblem):
+    """This body is larger than we take."""
+
+    status = 413
+
+
+class UnsupportedMediaType(HttpProblem):
+    """A body is JSON: send Content-Type: application/json."""
+
+    status = 415
+
+
+class AfterTheHead(HttpProblem):
+    """The position in after lies beyond the newest entry of the ledger: nobody was ever answered
+    such a position."""
+
+    status = 422
+
+
+class InternalError(HttpProblem):
+    """Something went wrong on our side; request_id finds it in our log."""
+
+    status = 500
+
+
+class Unavailable(HttpProblem):
+    """The database does not answer. Try again; with the same Idempotency-Key nothing is done
+    twice."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class ReadModelBehind(HttpProblem):
+    """What you ask for is not projected yet. It is on its way: try again."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+HTTP: dict[int, type[HttpProblem]] = {
+    404: NoSuchPage,
+    405: MethodNotAllowed,
+    406: NotAcceptable,
+    413: BodyTooLarge,
+    415: UnsupportedMediaType,
+}
+
+
+def status_of(refusal: type[Refusal]) -> int:
+    """Raises StopIteration if a refusal descends from none of the kinds: a bug."""
+    if issubclass(refusal, HttpProblem):
+        return refusal.status
+    return next(STATUS[base] for base in refusal.__mro__ if base in STATUS)
+
+
+def every(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
+    """All that may be answered; the kinds themselves are not."""
+    for refusal in kind.__subclasses__():
+        if refusal not in STATUS and refusal is not HttpProblem:
+            yield refusal
+        yield from every(refusal)
+
+
+def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[str, Any]]:
+    status = status_of(type(refusal))
+    facts = dict(refusal.facts)
+    if isinstance(refusal, Invalid) and refusal.field:
+        facts.setdefault("field", refusal.field)
+    if isinstance(refusal, Malformed):
+        faults = refusal.facts["faults"]
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        detail = f"{faults[0].pointer or 'the request'}: {faults[0].detail}{more}"
+    else:
+        detail = str(refusal)
+    body = facts | {
+        "type": f"/problems/{refusal.code}",
+        "title": refusal.sentence,
+        "status": status,
+        "detail": detail,
+        "request_id": cause.get(),
+    }
+    headers = dict(refusal.headers) if isinstance(refusal, HttpProblem) else {}
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def out_of_reach(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:
+    return refused(request, Unavailable())
+
+
+def http(request: Request[Any, Any, Any], fault: HTTPException) -> Response[dict[str, Any]]:
+    """What the framework refuses with; its own words stay inside."""
+    if isinstance(fault, ValidationException):
+        return refused(request, Malformed(faults=_faults(fault)))
+    if fault.status_code >= 500 or fault.status_code not in HTTP:
+        return broken(request, fault)
+    response = refused(request, HTTP[fault.status_code]())
+    if allow := (fault.headers or {}).get("allow"):
+        response.headers["Allow"] = allow
+    return response
+
+
+def broken(request: Request[Any, Any, Any], fault: Exception) -> Response[dict[str, Any]]:
+    """Where it broke is logged; the text of the exception is not, it may hold anything."""
+    frames = traceback.extract_tb(fault.__traceback__)[-6:]
+    where = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
+    log.error("broken", fault=type(fault).__name__, where=where, request_id=cause.get())
+    return refused(request, InternalError())
+
+
+def _faults(fault: ValidationException) -> list[Fault]:
+    found = fault.extra if isinstance(fault.extra, list) else []
+    return [Fault(_place(each), in_words(each["message"])) for each in found] or [
+        Fault("", "a parameter is not what it should be")
+    ]
+
+
+def _place(fault: dict[str, Any]) -> str:
+    source, key = fault.get("source", "request"), str(fault.get("key", ""))
+    source = getattr(source, "value", source)
+    return f"{source}:{key.replace('_', '-').title() if source == 'header' else key}"
+
+
+def in_words(message: str) -> str:
+    """What msgspec says of a value, for people. It repeats the value for enumerations only."""
+    said = re.sub(r"`([^`]*)`", _types_in_words, message.partition(" - at `")[0])
+    return said[:1].lower() + said[1:]
+
+
+def _types_in_words(found: re.Match[str]) -> str:
+    types = [each for each in found[1].split(" | ") if each != "null"]
+    return " or ".join(WORDS.get(each, each) for each in types) or "null"
+
+
+HANDLERS: dict[int | type[Exception], Any] = {
+    Refusal: refused,
+    LedgerUnavailable: out_of_reach,
+    **dict.fromkeys(OUT_OF_REACH, out_of_reach),
+    HTTPException: http,
+    Exception: broken,
+}

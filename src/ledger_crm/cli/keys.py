@@ -1,0 +1,105 @@
+"""``key``: who may talk to the API."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+from uuid import UUID
+
+import cyclopts
+import msgspec
+
+from ledger_crm.commands import catalogue
+from ledger_crm.domain.access import KeyCreated, KeyRevoked
+from ledger_crm.ledger import Ledger
+
+from .house import console, load, opened, run
+
+Flag = Annotated[bool, cyclopts.Parameter(negative="")]
+
+
+def register(app: cyclopts.App) -> None:
+    keys = cyclopts.App(name="key", help="Make, list and revoke API keys.")
+    keys.command(create)
+    keys.command(list_, name="list")
+    keys.command(revoke)
+    app.command(keys)
+
+
+def create(actor: str, *, label: str = "", json: Flag = False) -> None:
+    """Make a key. Its text is shown once and kept nowhere.
+
+    Parameters
+    ----------
+    actor:
+        Whom its holder writes as: consultant:ana, integration:website.
+    label:
+        What it is for.
+    json:
+        Print it as JSON.
+    """
+    with opened(load()) as (ledger, _):
+        receipt, text = run(lambda: catalogue.create_key(ledger, actor=actor, label=label))
+    if json:
+        _print_json({"id": receipt.id, "actor": actor, "key": text})
+    else:
+        console().print(f"{text}\nThis is the only time it is shown. Its id: {receipt.id}")
+
+
+def list_(*, json: Flag = False) -> None:
+    """List the keys: id, whom they write as, since when, until when.
+
+    Parameters
+    ----------
+    json:
+        Print them as JSON.
+    """
+    with opened(load()) as (ledger, _):
+        found = run(lambda: _all(ledger))
+    if json:
+        _print_json(found)
+        return
+    for key in found:
+        revoked = f"  revoked {key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else ""
+        console().print(
+            f"{key['id']}  {key['actor']}  {key['created_at']:%Y-%m-%d %H:%M}{revoked}"
+            f"  {key['label']}",
+            markup=False,
+        )
+
+
+def revoke(id: UUID, *, reason: str = "") -> None:
+    """Revoke a key; what it opened is refused within a second.
+
+    Parameters
+    ----------
+    id:
+        As key list shows it.
+    reason:
+        Why; kept with the fact.
+    """
+    with opened(load()) as (ledger, _):
+        run(lambda: catalogue.revoke_key(ledger, id, reason=reason))
+    console().print(f"{id} is revoked")
+
+
+async def _all(ledger: Ledger) -> list[dict[str, Any]]:
+    """From the ledger itself: it must be right also while no projector runs."""
+    keys: dict[UUID, dict[str, Any]] = {}
+    for entry in await ledger.of_kinds(KeyCreated, KeyRevoked):
+        match entry.event:
+            case KeyCreated(actor=actor, label=label):
+                keys[entry.originator_id] = {
+                    "id": entry.originator_id,
+                    "actor": actor,
+                    "label": label,
+                    "created_at": entry.timestamp,
+                    "revoked_at": None,
+                }
+            case KeyRevoked():
+                keys[entry.originator_id]["revoked_at"] = entry.timestamp
+    return list(keys.values())
+
+
+def _print_json(found: Any) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")

@@ -1,0 +1,356 @@
+"""``up``: everything under one supervisor; ``worker``: one of its processes, or of systemd's."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import cyclopts
+import structlog
+
+from ledger_crm.commands import catalogue
+from ledger_crm.embedded import Claim, EmbeddedError, Nats, Postgres
+from ledger_crm.ledger import Ledger
+from ledger_crm.settings import Settings
+from ledger_crm.workers.supervisor import Child, Supervisor
+
+from .house import Fault, app_url, console, ledger_at, load, prepare
+
+if TYPE_CHECKING:
+    from ledger_crm.commands.demo import Played
+
+Worker = Literal["api", "projector", "relay"]
+WORKERS: tuple[Worker, ...] = ("projector", "relay", "api")
+READY_S = 60.0
+
+
+def register(app: cyclopts.App) -> None:
+    app.command(up)
+    app.command(worker)
+    app.command(migrate)
+
+
+def up(
+    *,
+    demo: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    port: Annotated[
+        int | None, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=0, lte=65535))
+    ] = None,
+) -> None:
+    """Start everything: database, broker, API, projector and relay; Ctrl-C stops it.
+
+    Parameters
+    ----------
+    demo:
+        Fill an empty ledger with two years of an invented agency first.
+    port:
+        Of the API instead of LEDGER_PORT; 0 takes any that is free.
+    """
+    chosen = load()
+    with ExitStack() as house:
+        claim = house.enter_context(Claim(chosen.home))
+        port = _free_port(chosen.host, chosen.port if port is None else port)
+        address = f"http://{_for_url(chosen.host)}:{port}"
+        env, servers = _servers(house, chosen)
+        env |= {"LEDGER_PORT": str(port)}
+        ledger = house.enter_context(ledger_at(env["LEDGER_DATABASE_URL"], chosen))
+        key = asyncio.run(_prepared(ledger, chosen))
+        claim.announce(address)
+        log = house.enter_context(_logs(chosen.home / "log"))
+        children = [
+            Child(name, [sys.executable, "-m", "ledger_crm.cli", "worker", name], env)
+            for name in WORKERS
+        ]
+        supervisor = Supervisor(children, say=_say, heard=log, servers=servers)
+        asyncio.run(_up(supervisor, ledger, address, key, demo, chosen))
+
+
+def worker(name: Worker) -> None:
+    """Run one worker in the foreground: what up starts, for systemd and containers.
+
+    Parameters
+    ----------
+    name:
+        Which one. LEDGER_DATABASE_URL must be set, for the relay LEDGER_NATS_URL too.
+    """
+    chosen = load()
+    if not chosen.database_url:
+        raise Fault("a worker does not start servers: set LEDGER_DATABASE_URL, or use up")
+    if name == "relay" and not chosen.nats_url:
+        raise Fault("the relay needs a broker: set LEDGER_NATS_URL")
+    _log_as_json(chosen.log_level)
+    with ledger_at(chosen.database_url, chosen) as ledger:
+        match name:
+            case "api":
+                asyncio.run(_serve(ledger, chosen))
+            case "projector":
+                _project(ledger, chosen.database_url)
+            case "relay":
+                asyncio.run(_relay(ledger, chosen.database_url, chosen.nats_url or ""))
+
+
+def migrate() -> None:
+    """Bring the schema of LEDGER_DATABASE_URL up to date, as LEDGER_DATABASE_OWNER_URL."""
+    chosen = load()
+    if not chosen.database_url:
+        raise Fault("nothing to migrate: up looks after the embedded database by itself")
+    applied = prepare(chosen.owner_url or chosen.database_url, embedded_server=False)
+    with ledger_at(chosen.database_url, chosen) as ledger:
+        asyncio.run(catalogue.ship(ledger))
+    console().print(f"applied: {', '.join(applied) or 'nothing, it is up to date'}")
+
+
+def _servers(house: ExitStack, chosen: Settings) -> tuple[dict[str, str], list[Any]]:
+    """The environment of the workers, and the servers that were started for them."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("LEDGER_DATABASE_OWNER")}
+    env["LEDGER_HOME"] = str(chosen.home)
+    servers: list[Any] = []
+    if chosen.database_url:
+        prepare(chosen.owner_url or chosen.database_url, embedded_server=False)
+    else:
+        postgres = house.enter_context(Postgres(chosen.home / "postgres", chosen.postgres_bin))
+        prepare(postgres.url, embedded_server=True)
+        env["LEDGER_DATABASE_URL"] = app_url(postgres.url)
+        servers.append(postgres)
+    if not chosen.nats_url:
+        nats = house.enter_context(Nats(chosen.home / "nats", chosen.nats_bin))
+        env["LEDGER_NATS_URL"] = nats.url
+        servers.append(nats)
+    return env, servers
+
+
+async def _prepared(ledger: Ledger, chosen: Settings) -> str:
+    """Pipelines shipped, and a key for the owner of this folder; its text is kept there."""
+    await catalogue.ship(ledger)
+    path = chosen.home / "api.key"
+    with suppress(OSError):
+        text = path.read_text().strip()
+        if await catalogue.holder_of(ledger, text):
+            return text
+    _, text = await catalogue.create_key(ledger, actor="consultant:owner", label="made by up")
+    with suppress(FileNotFoundError):
+        path.unlink()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+    return text
+
+
+async def _up(
+    supervisor: Supervisor, ledger: Ledger, address: str, key: str, filled: bool, chosen: Settings
+) -> None:
+    running = asyncio.create_task(supervisor.run())
+    filling = asyncio.create_task(_fill_and_greet(ledger, address, key, filled, chosen))
+    done, _ = await asyncio.wait({running, filling}, return_when=asyncio.FIRST_COMPLETED)
+    if filling in done and filling.exception():
+        supervisor.stop()
+        await running
+        filling.result()
+    await running
+    filling.cancel()
+    with suppress(asyncio.CancelledError):
+        await filling
+    _say("stopped")
+
+
+async def _fill_and_greet(
+    ledger: Ledger, address: str, key: str, filled: bool, chosen: Settings
+) -> None:
+    played = None
+    if filled:
+        from .filling import play  # 0.3 s of vocabulary that the workers need not load
+
+        played = await play(ledger, seed=1, until=None)
+    head = await ledger.head()
+    try:
+        async with asyncio.timeout(READY_S + head / 5_000):
+            while not await asyncio.to_thread(_level, address, head):  # noqa: ASYNC110 over HTTP
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        _say(f"not ready yet; see {chosen.home / 'log'} and: ledger-crm doctor")
+    _greet(address, key, played, chosen)
+
+
+def _level(address: str, head: int) -> bool:
+    """Whether the API answers and every read model has got to ``head``."""
+    import json
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(f"{address}/health/ready", timeout=2) as answer:  # noqa: S310 our own
+            ready = json.load(answer)
+    except (OSError, ValueError):
+        return False
+    return all(projection["position"] >= head for projection in ready["projections"])
+
+
+def _greet(address: str, key: str, played: Played | None, chosen: Settings) -> None:
+    out = console()
+
+    def get(path: str) -> str:
+        return f'    curl -s -H "Authorization: Bearer {key}" "{address}{path}"'
+
+    out.print(f"\nLedger CRM is ready at {address}   (documentation: {address}/docs)")
+    out.print(f"API key: {key}\n\nTry:")
+    if played:
+        out.print("  the candidate who became a hiring manager, both sides in one history:")
+        out.print(get(f"/people/{played.hiring_manager_id}/history"), markup=False)
+        out.print("  the candidate pipeline of a job order, in numbers:")
+        out.print(get(f"/candidates/counts?job_order_id={played.job_order_id}"), markup=False)
+        out.print("  the feed, as other services see it:")
+    else:
+        out.print("  the candidate pipeline:")
+        out.print(get("/candidates/counts"), markup=False)
+        out.print("  two years of an invented agency to look at:  ledger-crm demo")
+        out.print("  the feed, as other services see it:")
+    home = "" if chosen.home == Path(".ledger").absolute() else f"LEDGER_HOME={chosen.home} "
+    out.print(f"    {home}{_program()} events tail")
+    out.print("\nCtrl-C stops it.")
+    sys.stdout.flush()
+
+
+def _program() -> str:
+    """How this program was called, so that the line can be pasted."""
+    return sys.argv[0] if os.sep in sys.argv[0] and "__main__" not in sys.argv[0] else "ledger-crm"
+
+
+def _say(line: str) -> None:
+    print(f"ledger-crm: {line}", flush=True)
+
+
+def _free_port(host: str, port: int) -> int:
+    """Raises Fault if it is taken."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    except OSError as fault:
+        raise Fault(
+            f"port {port} of {host} cannot be used ({fault.strerror}): set LEDGER_PORT, or"
+            " --port 0 for any that is free"
+        ) from None
+
+
+def _for_url(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 where it listens, not where to call it
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _logs(folder: Path) -> Iterator[Any]:
+    """A file for each worker; warnings and worse are said on the terminal too."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files: dict[str, TextIO] = {
+            name: (folder / f"{name}.log").open("a", buffering=1) for name in WORKERS
+        }
+    except OSError as fault:
+        raise EmbeddedError(f"{folder}: {fault.strerror}") from None
+
+    def heard(name: str, line: str) -> None:
+        with suppress(OSError):  # a full disk must not end the supervisor
+            files[name].write(line.rstrip("\n") + "\n")
+        if '"level":"error"' in line or '"level":"warning"' in line or "Traceback" in line:
+            _say(f"{name} | {line.rstrip()}")
+
+    try:
+        yield heard
+    finally:
+        for file in files.values():
+            with suppress(OSError):
+                file.close()
+
+
+def _log_as_json(level: str) -> None:
+    number = logging.getLevelName(level.upper())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(separators=(",", ":")),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+async def _serve(ledger: Ledger, chosen: Settings) -> None:
+    import uvicorn
+
+    from ledger_crm.api.app import create_app
+    from ledger_crm.api.reading import open_pool
+    from ledger_crm.workers import feed
+
+    assert chosen.database_url
+    broker = (
+        asyncio.create_task(feed.connect(chosen.nats_url, name="api")) if chosen.nats_url else None
+    )
+
+    async def feed_position() -> int:
+        if broker is None or not broker.done():
+            raise ConnectionError("no broker")
+        return await feed.position(broker.result(), timeout_s=0.5)
+
+    async with open_pool(chosen.database_url) as pool:
+        app = create_app(
+            ledger=ledger,
+            pool=pool,
+            feed_position=feed_position,
+            body_limit_bytes=chosen.body_limit_bytes,
+        )
+        config = uvicorn.Config(
+            app,
+            host=chosen.host,
+            port=chosen.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            http="httptools",
+        )
+        try:
+            await uvicorn.Server(config).serve()
+        finally:
+            if broker is not None:
+                broker.cancel()
+
+
+def _project(ledger: Ledger, url: str) -> None:
+    from ledger_crm.projections import every
+    from ledger_crm.workers.projector import Projector
+
+    gc.set_threshold(50_000, 50, 50)  # batches make many objects and no cycles
+    projector = Projector(
+        url, lambda after, limit: ledger.store.entries(after=after, limit=limit), every()
+    )
+    for hint in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(hint, lambda *_: projector.stop())
+    projector.run()
+
+
+async def _relay(ledger: Ledger, url: str, nats_url: str) -> None:
+    from ledger_crm.workers import feed, relay
+    from ledger_crm.workers.leadership import leadership
+
+    stop, wake = asyncio.Event(), asyncio.Event()
+    for hint in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(hint, stop.set)
+    await relay.Relay(
+        lambda: feed.connect(nats_url, name="relay", reconnect=False),
+        ledger.rows,
+        stop=stop,
+        wake=wake,
+        leadership=lambda: leadership(url, "relay", wake),
+    ).run()

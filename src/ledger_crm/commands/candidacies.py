@@ -1,0 +1,119 @@
+"""Candidacies: a person on a job order. The person's stream is written; the job order, the terms
+and the pipeline are what the decision rests on."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from ledger_crm.domain.company import Company
+from ledger_crm.domain.fee import fee
+from ledger_crm.domain.person import Move, Person
+from ledger_crm.domain.pipeline import Pipeline, pipeline_id
+from ledger_crm.ledger import Work
+
+
+async def open_candidacy(
+    work: Work,
+    person_id: UUID,
+    *,
+    company_id: UUID,
+    job_order_id: UUID,
+    at: datetime,
+    stage: str = "",
+    text: str = "",
+) -> Person:
+    """Raises NoSuchRecord, NoSuchJobOrder, JobOrderIsClosed, and as ``Person.open_candidacy``."""
+    person = await work.get(Person, person_id)
+    order = (await work.get(Company, company_id)).open_order(job_order_id)
+    person.open_candidacy(
+        await work.get(Pipeline, pipeline_id(order.pipeline)),
+        company_id=company_id,
+        job_order_id=job_order_id,
+        at=at,
+        stage=stage,
+        text=text,
+        by=work.by,
+    )
+    return person
+
+
+async def move(work: Work, person_id: UUID, candidacy_id: UUID, to: Move) -> Person:
+    """Raises NoSuchRecord, and as ``Person.move``."""
+    person = await work.get(Person, person_id)
+    pipeline = await _pipeline(work, person, candidacy_id)
+    person.move(candidacy_id, to, pipeline, by=work.by)
+    return person
+
+
+async def give_right_to_represent(
+    work: Work, person_id: UUID, candidacy_id: UUID, *, at: datetime, text: str = ""
+) -> Person:
+    """Raises NoSuchRecord, NoSuchCandidacy."""
+    person = await work.get(Person, person_id)
+    person.give_right_to_represent(candidacy_id, at=at, text=text, by=work.by)
+    return person
+
+
+async def introduce(
+    work: Work,
+    person_id: UUID,
+    candidacy_id: UUID,
+    *,
+    at: datetime,
+    to_person_id: UUID | None = None,
+    text: str = "",
+) -> Person:
+    """Under the terms in force at that moment. Raises NoSuchRecord, JobOrderIsClosed, NoTerms, and
+    as ``Person.introduce``."""
+    person = await work.get(Person, person_id)
+    candidacy = person.candidacy(candidacy_id)
+    company = await work.get(Company, candidacy.company_id)
+    company.open_order(candidacy.job_order_id)
+    if to_person_id:
+        await work.get(Person, to_person_id)
+    person.introduce(
+        candidacy_id,
+        await _pipeline(work, person, candidacy_id),
+        agreement_id=company.terms_for(candidacy.job_order_id, at).agreement_id,
+        at=at,
+        to_person_id=to_person_id,
+        text=text,
+        by=work.by,
+    )
+    return person
+
+
+async def place(
+    work: Work,
+    person_id: UUID,
+    candidacy_id: UUID,
+    *,
+    at: datetime,
+    starts_on: date,
+    first_year_pay_cents: int,
+) -> Person:
+    """The fee is computed from the terms in force at the introduction, in their currency.
+
+    Raises NoSuchRecord, NoSuchCandidacy, JobOrderIsClosed, and as ``Person.place``."""
+    person = await work.get(Person, person_id)
+    candidacy = person.candidacy(candidacy_id)
+    company = await work.get(Company, candidacy.company_id)
+    company.open_order(candidacy.job_order_id)
+    terms = company.agreements.get(candidacy.agreement_id) if candidacy.agreement_id else None
+    person.place(
+        candidacy_id,
+        await _pipeline(work, person, candidacy_id),
+        at=at,
+        starts_on=starts_on,
+        first_year_pay_cents=first_year_pay_cents,
+        fee_cents=fee(terms, first_year_pay_cents=first_year_pay_cents) if terms else 0,
+        currency=terms.currency if terms else "",
+        by=work.by,
+    )
+    return person
+
+
+async def _pipeline(work: Work, person: Person, candidacy_id: UUID) -> Pipeline:
+    """Raises NoSuchCandidacy."""
+    return await work.get(Pipeline, pipeline_id(person.candidacy(candidacy_id).pipeline))

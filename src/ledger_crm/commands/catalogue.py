@@ -1,0 +1,68 @@
+"""The catalogue: pipelines and API keys."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from uuid import UUID
+
+from ledger_crm.domain.access import ApiKey, parts
+from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.pipeline import SHIPPED, Pipeline, PipelineDefined, pipeline_id
+from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
+
+SETUP = Actor("system:setup")
+
+
+async def define_pipeline(work: Work, definition: PipelineDefined) -> Pipeline:
+    """New, or another version of the one with its slug. Raises as ``Pipeline.revise``."""
+    id = pipeline_id(definition.slug)
+    if not await work.has(id):
+        return work.add(Pipeline.define(definition, by=work.by))
+    pipeline = await work.get(Pipeline, id)
+    pipeline.revise(definition, by=work.by)
+    return pipeline
+
+
+async def ship(ledger: Ledger) -> None:
+    """The shipped pipelines, where they are not there yet. What the agency changed stays."""
+    for definition in SHIPPED:
+        try:
+            await ledger.get(Pipeline, pipeline_id(definition.slug))
+        except NoSuchRecord:
+            with suppress(AlreadyThere):  # another process shipped it in between
+                await ledger.decide(
+                    lambda work, d=definition: define_pipeline(work, d),  # type: ignore[misc]
+                    intent=Intent(by=SETUP),
+                )
+
+
+async def create_key(
+    ledger: Ledger, *, actor: str, label: str = "", by: Actor = SETUP
+) -> tuple[Receipt, str]:
+    """The receipt, and the key's text, which nobody can show again. Raises NoSuchActor."""
+    key, text = ApiKey.create(actor=actor, label=label, by=by)
+
+    async def adding(work: Work) -> ApiKey:
+        return work.add(key)
+
+    return await ledger.decide(adding, intent=Intent(by=by)), text
+
+
+async def revoke_key(ledger: Ledger, id: UUID, *, reason: str = "", by: Actor = SETUP) -> Receipt:
+    """Raises NoSuchRecord, KeyIsRevoked."""
+    return await ledger.change(
+        ApiKey, id, lambda key: key.revoke(reason=reason, by=by), intent=Intent(by=by)
+    )
+
+
+async def holder_of(ledger: Ledger, text: str) -> Actor | None:
+    """Whom this key's holder writes as; None if it opens nothing. Raises Unavailable."""
+    found = parts(text)
+    if found is None:
+        return None
+    id, secret = found
+    try:
+        key = await ledger.get(ApiKey, id)
+    except NoSuchRecord:
+        return None
+    return key.actor if key.admits(secret) else None

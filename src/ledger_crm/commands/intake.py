@@ -1,0 +1,69 @@
+"""Intake: who is who. People and companies enter here, once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from ledger_crm.domain.company import Company, CompanyAdded
+from ledger_crm.domain.contact import Point
+from ledger_crm.domain.interaction import Interaction
+from ledger_crm.domain.person import Employed, Person, PersonSourced
+from ledger_crm.ledger import Work
+
+
+class Reachable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How somebody can be reached; "" for what is not known."""
+
+    email: str = ""
+    phone: str = ""
+    profile_url: str = ""
+
+    @property
+    def points(self) -> list[tuple[Point, str]]:
+        every: list[tuple[Point, str]]
+        every = [("email", self.email), ("phone", self.phone), ("url", self.profile_url)]
+        return [(point, value) for point, value in every if value.strip()]
+
+
+async def source_person(
+    work: Work, fact: PersonSourced, reachable: Reachable, *, id: UUID | None = None
+) -> Person:
+    """Raises NameMissing, NotAnEmailAddress and its like; when written, ContactPointTaken."""
+    person = work.add(Person.source(fact, by=work.by, id=id))
+    for point, value in reachable.points:
+        person.add_contact_point(point, value, at=fact.sourced_at, by=work.by)
+    return person
+
+
+async def add_contact_point(
+    work: Work, person_id: UUID, point: Point, value: str, *, at: datetime | None = None
+) -> Person:
+    """Raises NoSuchRecord, NotAnEmailAddress and its like; when written, ContactPointTaken."""
+    person = await work.get(Person, person_id)
+    person.add_contact_point(point, value, at=at, by=work.by)
+    return person
+
+
+async def add_company(work: Work, fact: CompanyAdded, *, id: UUID | None = None) -> Company:
+    """Raises NotAnAddressOnTheWeb; when written, DomainTaken."""
+    return work.add(Company.add(fact, by=work.by, id=id))
+
+
+async def employ(work: Work, person_id: UUID, fact: Employed) -> Person:
+    """Raises NoSuchRecord (either of them), EndsBeforeItStarts."""
+    person = await work.get(Person, person_id)
+    await work.get(Company, fact.company_id)
+    person.employ(fact, by=work.by)
+    return person
+
+
+async def record(work: Work, person_id: UUID, interaction: Interaction) -> Person:
+    """Raises NoSuchRecord, also for a company that the interaction names."""
+    person = await work.get(Person, person_id)
+    if interaction.company_id:
+        await work.get(Company, interaction.company_id)
+    person.record(interaction, by=work.by)
+    return person

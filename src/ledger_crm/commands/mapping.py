@@ -1,0 +1,763 @@
+"""Mappings: a small TOML file that says which facts a row of a CSV file stands for.
+
+    load_mapping(path)    -> Mapping    the file, checked
+    mapping.bind(header)  -> Sheet      compiled to the columns of one file
+    sheet(values)         -> Planned    one row's facts, as a key, a fingerprint and steps
+
+A fact in a mapping is written like its event: ``kind`` and the fields of its Struct, so there is
+no list of fields to maintain here; beside them the id of the stream that it is written to
+(``person_id``, ``company_id``). Ids are keys of the file's own: the same key is the same id in
+every run. ``docs/importing.md`` is the manual.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+import tomllib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import inspect
+
+from ledger_crm.domain.company import Company, CompanyAdded, FeeAgreed, JobOrderOpened
+from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug, id_of
+from ledger_crm.domain.interaction import (
+    CallHeld,
+    Interaction,
+    MessageReplied,
+    MessageSent,
+    NoteWritten,
+)
+from ledger_crm.domain.person import (
+    ContactPointAdded,
+    Employed,
+    Move,
+    PersonSourced,
+    candidacy_id,
+)
+from ledger_crm.domain.pipeline import PipelineDefined, pipeline_id
+from ledger_crm.ledger import Work
+
+from . import candidacies, catalogue, intake, selling
+
+
+class ImportFault(Exception):
+    """The file or its mapping cannot be used at all. One line: what, where, what to do."""
+
+
+class RowFault(Exception):
+    """This row says nothing that can be written. Never repeats a value."""
+
+    def __init__(self, columns: str, reason: str) -> None:
+        super().__init__(reason)
+        self.columns, self.reason = columns, reason
+
+
+# --- the facts that can be imported ---------------------------------------------------------
+
+
+class CandidacyOpening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """stage  "": the pipeline's first"""
+
+    company_id: UUID
+    job_order_id: UUID
+    at: Instant
+    stage: Slug | Literal[""] = ""
+    text: Sealed = ""
+
+
+class CandidacyMove(Move, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a candidacy goes, also out of its pipeline and back into it."""
+
+    job_order_id: UUID
+
+
+class DealOpening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """stage  "": the pipeline's first"""
+
+    deal_id: UUID
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    at: Instant
+    pipeline: Slug = "sales"
+    stage: Slug | Literal[""] = ""
+    value_cents: Cents = 0
+    currency: Currency = "EUR"
+    expected_close_on: date | None = None
+    contact_id: UUID | None = None
+
+
+class DealMove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    deal_id: UUID
+    stage: Slug
+    at: Instant
+    reason: Reason = ""
+    text: Sealed = ""
+
+
+async def _source(
+    work: Work, id: UUID, fact: PersonSourced, reachable: intake.Reachable
+) -> Aggregate:
+    return await intake.source_person(work, fact, reachable, id=id)
+
+
+async def _add_point(work: Work, id: UUID, fact: ContactPointAdded) -> Aggregate:
+    return await intake.add_contact_point(work, id, fact.point, fact.value, at=fact.added_at)
+
+
+async def _record(work: Work, id: UUID, fact: Interaction) -> Aggregate:
+    return await intake.record(work, id, fact)
+
+
+async def _employ(work: Work, id: UUID, fact: Employed) -> Aggregate:
+    return await intake.employ(work, id, fact)
+
+
+async def _open_candidacy(work: Work, id: UUID, to: CandidacyOpening) -> Aggregate:
+    return await candidacies.open_candidacy(
+        work,
+        id,
+        company_id=to.company_id,
+        job_order_id=to.job_order_id,
+        at=to.at,
+        stage=to.stage,
+        text=to.text,
+    )
+
+
+_candidacy_id = lru_cache(8192)(candidacy_id)
+
+
+async def _move(work: Work, id: UUID, to: CandidacyMove) -> Aggregate:
+    return await candidacies.move(work, id, _candidacy_id(id, to.job_order_id), to)
+
+
+async def _add_company(work: Work, id: UUID, fact: CompanyAdded) -> Aggregate:
+    return await intake.add_company(work, fact, id=id)
+
+
+async def _open_job_order(work: Work, id: UUID, fact: JobOrderOpened) -> Aggregate:
+    return await selling.open_job_order(work, id, fact)
+
+
+async def _agree_fee(work: Work, id: UUID, fact: FeeAgreed) -> Aggregate:
+    company = await work.get(Company, id)
+    company.agree_fee(fact, by=work.by)
+    return company
+
+
+async def _open_deal(work: Work, id: UUID, deal: DealOpening) -> Aggregate:
+    rest = msgspec.structs.asdict(deal)
+    return await selling.open_deal(work, id, id=rest.pop("deal_id"), **rest)
+
+
+async def _move_deal(work: Work, id: UUID, to: DealMove) -> Aggregate:
+    return await selling.move_deal(
+        work, id, to.deal_id, stage=to.stage, at=to.at, reason=to.reason, text=to.text
+    )
+
+
+async def _define_pipeline(work: Work, _: UUID, fact: PipelineDefined) -> Aggregate:
+    return await catalogue.define_pipeline(work, fact)
+
+
+class Kind(NamedTuple):
+    """of     whose stream it is written to; its id is asked for as ``<of>_id``
+    forms  Structs with the fields of the fact
+    do     the command, given the work, the stream's id, and the forms
+    """
+
+    of: Literal["person", "company", "pipeline"]
+    forms: tuple[type[msgspec.Struct], ...]
+    do: Callable[..., Awaitable[Aggregate]]
+
+
+KINDS: dict[str, Kind] = {
+    "person.sourced": Kind("person", (PersonSourced, intake.Reachable), _source),
+    "person.contact_point_added": Kind("person", (ContactPointAdded,), _add_point),
+    "person.employed": Kind("person", (Employed,), _employ),
+    "person.message_sent": Kind("person", (MessageSent,), _record),
+    "person.message_replied": Kind("person", (MessageReplied,), _record),
+    "person.call_held": Kind("person", (CallHeld,), _record),
+    "person.note_written": Kind("person", (NoteWritten,), _record),
+    "person.candidacy_opened": Kind("person", (CandidacyOpening,), _open_candidacy),
+    "person.candidacy_moved": Kind("person", (CandidacyMove,), _move),
+    "company.added": Kind("company", (CompanyAdded,), _add_company),
+    "company.job_order_opened": Kind("company", (JobOrderOpened,), _open_job_order),
+    "company.fee_agreed": Kind("company", (FeeAgreed,), _agree_fee),
+    "company.deal_opened": Kind("company", (DealOpening,), _open_deal),
+    "company.deal_moved": Kind("company", (DealMove,), _move_deal),
+    "pipeline.defined": Kind("pipeline", (PipelineDefined,), _define_pipeline),
+}
+
+PERSONS = ("person_id", "to_person_id", "contact_id", "hiring_manager_id")
+"""Fields that hold the id of a person; every other ``<noun>_id`` holds that of a <noun>."""
+
+
+# --- the file -------------------------------------------------------------------------------
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """On the value of a column; all that are given must hold."""
+
+    is_: str | list[str] | None = msgspec.field(default=None, name="is")
+    not_: str | list[str] | None = msgspec.field(default=None, name="not")
+    starts: str | None = None
+    ends: str | None = None
+    empty: bool | None = None
+
+
+Conditions = dict[str, str | list[str] | Condition]
+"""By column; a plain value means ``is``. All must hold."""
+
+
+class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """name                  of this kind of file; rows that are in are known by it
+    ids                   the name under which keys become ids, to share them between files;
+                          "": ``name``
+    key                   template: what makes a row the same row in the next run
+    timezone              of instants without an offset; "": those are refused
+    unfinished_last_line  a last line without a line end is whole, as some programs write it
+    where                 which rows
+    ignore                columns that are left out on purpose
+    map                   tables of words, for ``{column|map:table}``
+    setup                 facts written once, before the rows
+    fact                  facts of each row, in this order
+    """
+
+    name: Slug
+    ids: Slug | Literal[""] = ""
+    key: str
+    delimiter: Annotated[str, msgspec.Meta(min_length=1, max_length=1)] = ","
+    encoding: str = "utf-8"
+    timezone: str = ""
+    unfinished_last_line: bool = False
+    where: Conditions = {}
+    ignore: list[str] = []
+    map: dict[str, dict[str, str]] = {}
+    setup: list[dict[str, Any]] = []
+    fact: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
+
+    @property
+    def codec(self) -> str:
+        """``utf-8-sig`` is ``utf-8`` here: the reader takes the mark off by itself."""
+        plain = self.encoding.lower().replace("_", "-")
+        return "utf-8" if plain == "utf-8-sig" else self.encoding
+
+    def bind(self, header: Sequence[str]) -> Sheet:
+        """Raises ImportFault: a column that is missing, twice there, or left over."""
+        return Sheet(self, header)
+
+    def before(self) -> list[Planned]:
+        """What ``[[setup]]`` writes."""
+        compiler = Compiler(self, ())
+        planned = []
+        for n, table in enumerate(self.setup, 1):
+            where = f"setup {n}"
+            _, make = compiler.fact(table, where)
+            step = make(())
+            fingerprint = _fingerprint([step])
+            # another definition is another wish: pipelines are revised, all else is written once
+            key = f"{n}:{fingerprint.hex()}" if step.kind == "pipeline.defined" else str(n)
+            planned.append(Planned(f"setup:{key}", fingerprint, [step]))
+        return planned
+
+
+def load_mapping(path: Path) -> Mapping:
+    """Raises ImportFault, naming the file, the key in it, and what is allowed there."""
+    try:
+        return read_mapping(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise ImportFault(f"{path}: cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise ImportFault(f"{path}: is not UTF-8") from None
+    except ImportFault as fault:
+        raise ImportFault(f"{path}: {fault}") from None
+
+
+def read_mapping(text: str) -> Mapping:
+    """Raises ImportFault."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise ImportFault(f"is not TOML: {fault}") from None
+    allowed = [field.encode_name for field in msgspec.structs.fields(Mapping)]
+    for key in document:
+        if key not in allowed:
+            raise ImportFault(f"{key}: no such key; allowed: {', '.join(allowed)}")
+    try:
+        mapping = msgspec.convert(document, Mapping)
+    except msgspec.ValidationError as fault:
+        raise ImportFault(_in_toml(fault)) from None
+    try:
+        if "\n,".encode(mapping.codec) != b"\n,":
+            raise ImportFault(f"encoding: {mapping.encoding} is not supported: convert to UTF-8")
+    except LookupError:
+        raise ImportFault(f"encoding: {mapping.encoding} is not known") from None
+    if mapping.delimiter in '\r\n" ':
+        raise ImportFault("delimiter: must not be a blank, a quote or a line end")
+    mapping.before()
+    compiler = Compiler(mapping, None)
+    compiler.template(mapping.key, "key")
+    for n, table in enumerate(mapping.fact, 1):
+        compiler.fact(table, f"fact {n}")
+    return mapping
+
+
+def _in_toml(fault: msgspec.ValidationError) -> str:
+    """``Expected `str`, got `int` - at `$.fact[0].key` `` -> ``fact[0].key: expected ...``"""
+    what, _, where = str(fault).partition(" - at `")
+    where = where.strip("`").removeprefix("$").strip(".")
+    if missing := re.search(r"missing required field `(.+)`", what):
+        return f"{missing[1]}: is missing"
+    if "unknown field" in what:
+        allowed = ", ".join(field.encode_name for field in msgspec.structs.fields(Condition))
+        what = f"{what}; allowed: {allowed}"
+    return f"{where}: {what[0].lower()}{what[1:]}"
+
+
+# --- compiled to closures, once per file ----------------------------------------------------
+
+Values = Sequence[str]
+"""A row's values, stripped, in the order of its columns."""
+
+Text = Callable[[Values], str]
+V = TypeVar("V")
+
+
+class Step(NamedTuple):
+    """One fact of one row, ready to be decided. ``columns``: which columns a field comes from."""
+
+    kind: str
+    do: Callable[..., Awaitable[Aggregate]]
+    id: UUID
+    forms: tuple[msgspec.Struct, ...]
+    content: dict[str, Any]
+    columns: dict[str, str]
+
+
+class Planned(NamedTuple):
+    """What a row stands for. ``fingerprint``: of the facts as mapped, without their defaults, so
+    that a new version of this software finds the same row the same."""
+
+    key: str
+    fingerprint: bytes
+    steps: list[Step]
+
+
+def _fingerprint(steps: Iterable[Step]) -> bytes:
+    return hashlib.sha256(_encode([(s.kind, s.id, s.content) for s in steps])).digest()
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Sheet:
+    """A mapping over the columns of one file."""
+
+    def __init__(self, mapping: Mapping, header: Sequence[str]) -> None:
+        for column in header:
+            if header.count(column) > 1:
+                raise ImportFault(f"the file has the column {column!r} twice")
+        compiler = Compiler(mapping, header)
+        self.width = len(header)
+        self.wanted = compiler.conditions(mapping.where, "where")
+        self._key, self._key_columns = compiler.template(mapping.key, "key")
+        self._facts = [compiler.fact(t, f"fact {n}") for n, t in enumerate(mapping.fact, 1)]
+        if left := [c for c in header if c not in compiler.used and c not in mapping.ignore]:
+            raise ImportFault(
+                f"the mapping does not use the column {left[0]!r}: use it, or add it to `ignore`"
+            )
+
+    def __call__(self, values: Values) -> Planned | None:
+        """None: not a row that was asked for. Raises RowFault."""
+        if not self.wanted(values):
+            return None
+        key = self._key(values)
+        if not key:
+            raise RowFault(self._key_columns, "the row's key is empty")
+        steps = [make(values) for applies, make in self._facts if applies(values)]
+        if not steps:
+            raise RowFault("", "no [[fact]] of the mapping applies to this row")
+        return Planned(key, _fingerprint(steps), steps)
+
+
+class Compiler:
+    """``header`` None: only check; (): there are no columns."""
+
+    def __init__(self, mapping: Mapping, header: Sequence[str] | None) -> None:
+        self.mapping, self.header = mapping, header
+        self.used: set[str] = set()
+        try:
+            self.timezone = ZoneInfo(mapping.timezone) if mapping.timezone else None
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ImportFault(f"timezone: {mapping.timezone} is not known") from None
+        self.id = lru_cache(8192)(partial(_id, mapping.ids or mapping.name))
+
+    def column(self, name: str, where: str) -> int:
+        self.used.add(name)
+        if self.header is None:
+            return 0
+        if not self.header:
+            raise ImportFault(f"{where}: {{{name}}}: there are no columns before the rows")
+        if name not in self.header:
+            found = ", ".join(self.header)
+            raise ImportFault(
+                f"the file has no column {name!r}, which {where} needs; it has: {found}"
+            )
+        return self.header.index(name)
+
+    def conditions(self, conditions: Conditions, where: str) -> Callable[[Values], bool]:
+        tests = [
+            (self.column(column, where), _holds(condition))
+            for column, condition in conditions.items()
+        ]
+        if not tests:
+            return lambda _: True
+        if len(tests) == 1:
+            [(at, holds)] = tests
+            return lambda values: holds(values[at])
+        return lambda values: all(holds(values[at]) for at, holds in tests)
+
+    def fact(
+        self, table: dict[str, Any], where: str
+    ) -> tuple[Callable[[Values], bool], Callable[[Values], Step]]:
+        """Whether a row says it, and what it says."""
+        fields = dict(table)
+        name = fields.pop("kind", None)
+        kind = KINDS.get(name) if isinstance(name, str) else None
+        if kind is None:
+            raise ImportFault(f"{where}: kind: no such fact; allowed: {', '.join(KINDS)}")
+        where = f"{where} ({name})"
+        try:
+            conditions = msgspec.convert(fields.pop("when", {}), Conditions)
+        except msgspec.ValidationError as fault:
+            raise ImportFault(f"{where}: when: {_in_toml(fault)}") from None
+        if conditions and self.header == ():
+            raise ImportFault(f"{where}: when: there are no columns before the rows")
+        applies = self.conditions(conditions, where)
+
+        stream = f"{kind.of}_id"
+        own = {f.encode_name: f for form in kind.forms for f in msgspec.structs.fields(form)}
+        known = [*([] if kind.of == "pipeline" else [stream]), *own]
+        for field in fields:
+            if field not in known:
+                raise ImportFault(
+                    f"{where}: {field}: no such field; allowed: when, {', '.join(known)}"
+                )
+        for field in known:
+            optional = field in own and (
+                not own[field].required and own[field].default_factory is not _NEW_ID
+            )
+            if field not in fields and not optional:
+                raise ImportFault(f"{where}: {field}: is missing")
+
+        constants, made, columns = self._fields(fields, where)
+        of = constants.pop(stream, None)
+        make_of = made.pop(stream, None)
+        forms = [
+            (form, [f.encode_name for f in msgspec.structs.fields(form)]) for form in kind.forms
+        ]
+        do, made_items = kind.do, list(made.items())
+        if self.header != () and not made and not make_of:
+            raise ImportFault(f"{where}: uses no column: write it in [[setup]]")
+
+        def build(values: Values) -> Step:
+            id = make_of(values) if make_of else of
+            if id is None and make_of:
+                raise RowFault(columns[stream], f"{stream} is empty")
+            content = constants.copy()
+            for field, make in made_items:
+                if value := make(values):  # a text or an id
+                    content[field] = value
+            if len(forms) == 1:
+                parts: tuple[msgspec.Struct, ...] = (convert(content, forms[0][0]),)
+            else:
+                parts = tuple(
+                    convert({f: content[f] for f in names if f in content}, form)
+                    for form, names in forms
+                )
+            return Step(name, do, id or pipeline_id(content["slug"]), parts, content, columns)
+
+        def convert(content: dict[str, Any], form: type[msgspec.Struct]) -> msgspec.Struct:
+            try:
+                return msgspec.convert(content, form, strict=False)
+            except msgspec.ValidationError as fault:
+                field, reason = _explained(fault, form)
+                raise RowFault(columns.get(field, ""), f"{field}: {reason}") from None
+
+        if self.header == ():
+            try:
+                build(())  # what has no columns is right or wrong now
+            except RowFault as fault:
+                raise ImportFault(f"{where}: {fault.reason}") from None
+        return applies, build
+
+    def _fields(
+        self, fields: dict[str, Any], where: str
+    ) -> tuple[dict[str, Any], dict[str, Callable[[Values], Any]], dict[str, str]]:
+        """Those that are the same for every row, those that are not, and their columns."""
+        constants: dict[str, Any] = {}
+        made: dict[str, Callable[[Values], Any]] = {}
+        columns: dict[str, str] = {}
+        for field, value in sorted(fields.items()):
+            at = f"{where}: {field}"
+            match value:
+                case str():
+                    text, columns[field] = self.template(value, at)
+                case [str(), *_] if all(isinstance(part, str) for part in value):
+                    text, columns[field] = self._joined(value, at)
+                case _:
+                    constants[field] = value
+                    continue
+            make: Callable[[Values], Any] = text
+            if field.endswith("_id") and field not in ("message_id", "thread_id"):
+                noun = "person" if field in PERSONS else field.removesuffix("_id")
+                make = self._memo(value, partial(_id_from, text, partial(self.id, noun)))
+            if columns[field]:
+                made[field] = make
+            else:
+                constants[field] = make(())
+        return constants, made, columns
+
+    def _joined(self, parts: list[str], where: str) -> tuple[Text, str]:
+        """A list of templates: those that are not empty, with commas between."""
+        made = [self.template(part, where) for part in parts]
+        texts = [text for text, _ in made]
+        columns = dict.fromkeys(c for _, names in made for c in names.split(", ") if c)
+
+        def join(values: Values) -> str:
+            return ", ".join(part for text in texts if (part := text(values)))
+
+        return join, ", ".join(columns)
+
+    def template(self, template: str, where: str) -> tuple[Text, str]:
+        """The text for a row, and the names of the columns it is made of."""
+        try:
+            parts = list(_parsed(template))
+        except ValueError as fault:
+            raise ImportFault(f"{where}: {template!r}: {fault}") from None
+        columns = ", ".join(_columns(parts))
+        made = [self._part(part, where) for part in parts]
+        if not columns:
+            constant = "".join(part.literal for part in parts)
+            return lambda _: constant, ""
+        if len(made) == 1:
+            return self._memo(template, made[0]) if parts[0].filters else made[0], columns
+
+        def joined(values: Values) -> str:
+            # a part that is missing leaves no gap behind
+            return " ".join("".join([part(values) for part in made]).split())
+
+        return self._memo(template, joined), columns
+
+    def _memo(self, template: Any, make: Callable[[Values], V]) -> Callable[[Values], V]:
+        """``make``, done once for each value where it comes from a single column."""
+        names = _columns(_parsed(template)) if isinstance(template, str) else []
+        if not self.header or len(names) != 1:
+            return make
+        at, blank = self.header.index(names[0]), [""] * len(self.header)
+
+        @lru_cache(8192)
+        def known(value: str) -> V:
+            return make([*blank[:at], value, *blank[at + 1 :]])
+
+        return lambda values: known(values[at])
+
+    def _part(self, part: Part, where: str) -> Text:
+        if not part.column:
+            literal = part.literal
+            return lambda _: literal
+        column, at = part.column, self.column(part.column, where)
+        filters = [self._filter(*filter, where=where) for filter in part.filters]
+        if not filters:
+            return lambda values: values[at]
+
+        def filtered(values: Values) -> str:
+            text = values[at]
+            if not text:
+                return ""
+            try:
+                for filter in filters:
+                    text = filter(text)
+            except ValueError as fault:
+                raise RowFault(column, str(fault)) from None
+            return text
+
+        return filtered
+
+    def _filter(self, name: str, argument: str, *, where: str) -> Callable[[str], str]:
+        match name:
+            case "map":
+                if argument not in self.mapping.map:
+                    raise ImportFault(f"{where}: map:{argument}: there is no [map.{argument}]")
+                return partial(_mapped, self.mapping.map[argument], argument)
+            case "date":
+                return partial(_date, argument)
+            case "instant":
+                return partial(_instant, argument, self.timezone)
+            case _ if name in _FILTERS and not argument:
+                return _FILTERS[name]
+        allowed = "map:TABLE, date:FORMAT, instant:FORMAT"
+        raise ImportFault(
+            f"{where}: |{name}: no such format; allowed: {', '.join(_FILTERS)}, {allowed}"
+        )
+
+
+_NEW_ID = next(
+    f.default_factory for f in msgspec.structs.fields(JobOrderOpened) if f.name == "job_order_id"
+)
+
+
+def _id(space: str, noun: str, key: str) -> UUID:
+    """A key that reads as an id is one: of a record that was not imported."""
+    if len(key) == 36:
+        with suppress(ValueError):
+            return UUID(key)
+    return id_of("import", space, noun, key)
+
+
+def _id_from(text: Text, id: Callable[[str], UUID], values: Values) -> UUID | None:
+    key = text(values)
+    return id(key) if key else None
+
+
+def _holds(condition: str | list[str] | Condition) -> Callable[[str], bool]:
+    if not isinstance(condition, Condition):
+        condition = Condition(is_=condition)
+    tests: list[Callable[[str], bool]] = []
+    if (is_ := condition.is_) is not None:
+        wanted = frozenset([is_] if isinstance(is_, str) else is_)
+        tests.append(wanted.__contains__)
+    if (not_ := condition.not_) is not None:
+        unwanted = frozenset([not_] if isinstance(not_, str) else not_)
+        tests.append(lambda value: value not in unwanted)
+    if (starts := condition.starts) is not None:
+        tests.append(lambda value: value.startswith(starts))
+    if (ends := condition.ends) is not None:
+        tests.append(lambda value: value.endswith(ends))
+    if (empty := condition.empty) is not None:
+        tests.append(lambda value: (not value) is empty)
+    if len(tests) == 1:
+        return tests[0]
+    return lambda value: all(test(value) for test in tests)
+
+
+def _columns(parts: Iterable[Part]) -> list[str]:
+    return list(dict.fromkeys(part.column for part in parts if part.column))
+
+
+class Part(NamedTuple):
+    literal: str = ""
+    column: str = ""
+    filters: tuple[tuple[str, str], ...] = ()
+
+
+def _parsed(template: str) -> Iterator[Part]:
+    """``{given_name|title} {surname}``; a brace is doubled. Raises ValueError."""
+    at = 0
+    for found in re.finditer(r"\{\{|\}\}|\{([^{}]*)\}|[{}]", template):
+        if found.start() > at:
+            yield Part(literal=template[at : found.start()])
+        at = found.end()
+        match found[0]:
+            case "{{" | "}}" as brace:
+                yield Part(literal=brace[0])
+            case "{" | "}":
+                raise ValueError("a brace is open; write a brace as {{ or }}")
+            case _:
+                column, *filters = found[1].split("|")
+                if not column.strip():
+                    raise ValueError("names no column")
+                split = tuple(f.strip().partition(":") for f in filters)
+                yield Part(column=column.strip(), filters=tuple((n, a) for n, _, a in split))
+    if at < len(template):
+        yield Part(literal=template[at:])
+
+
+def _mapped(table: dict[str, str], name: str, text: str) -> str:
+    try:
+        return table[text]
+    except KeyError:
+        raise ValueError(f"the value is not in [map.{name}]") from None
+
+
+def _date(format: str, text: str) -> str:
+    try:
+        day = datetime.strptime(text, format or "%Y-%m-%d")  # noqa: DTZ007  (a day has no zone)
+    except ValueError:
+        raise ValueError(f"is not a day like {format or '%Y-%m-%d'}") from None
+    return day.date().isoformat()
+
+
+def _instant(format: str, timezone: tzinfo | None, text: str) -> str:
+    try:
+        at = datetime.strptime(text, format) if format else datetime.fromisoformat(text)  # noqa: DTZ007
+        if at.tzinfo is None and timezone is None:
+            raise ValueError("has no offset from UTC: say `timezone` in the mapping")
+        return (at if at.tzinfo else at.replace(tzinfo=timezone)).astimezone(UTC).isoformat()
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999") from None
+    except ValueError as fault:
+        if "offset" in str(fault):
+            raise
+        raise ValueError(f"is not an instant like {format or 'ISO 8601'}") from None
+
+
+def _cents(text: str) -> str:
+    # a comma that might be a decimal one is refused: an amount that is wrong stays for ever
+    if not re.fullmatch(r"-?(\d{1,3}(,\d{3})+|\d+)(\.\d{1,2})?", text.strip(), re.ASCII):
+        raise ValueError("is not an amount like 1,234.50")
+    return str(int(Decimal(text.strip().replace(",", "")) * 100))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40]
+
+
+_FILTERS: dict[str, Callable[[str], str]] = {
+    "title": string.capwords,
+    "lower": str.lower,
+    "upper": str.upper,
+    "slug": _slug,
+    "cents": _cents,
+}
+
+
+def _explained(fault: msgspec.ValidationError, form: type[msgspec.Struct]) -> tuple[str, str]:
+    """Which field, and what is wrong with it. msgspec repeats a word it does not know, which may
+    be somebody's name in the wrong column: we list those that are known instead."""
+    what, _, where = str(fault).partition(" - at `$")
+    field = re.split(r"[.\[`]", where.lstrip("."))[0]
+    if missing := re.search(r"missing required field `(.+)`", what):
+        return missing[1], "is missing"
+    if what.startswith("Invalid enum value"):
+        type_ = next(f.type for f in _fields(form) if f.encode_name == field)
+        return field, f"is none of: {', '.join(_words(type_))}"
+    return field, what[0].lower() + what[1:]
+
+
+def _fields(form: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
+    type_ = inspect.type_info(form)
+    assert isinstance(type_, inspect.StructType)
+    return type_.fields
+
+
+def _words(type_: inspect.Type) -> Iterator[str]:
+    match type_:
+        case inspect.LiteralType(values=values):
+            yield from map(str, values)
+        case inspect.UnionType(types=types):
+            for member in types:
+                yield from _words(member)
+        case inspect.Metadata(type=inner):
+            yield from _words(inner)

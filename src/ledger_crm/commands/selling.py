@@ -1,0 +1,88 @@
+"""Selling: deals, fees and job orders of a company. The company's stream is written; pipelines
+and people are what the decision rests on."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from ledger_crm.domain.company import Company, JobOrderOpened
+from ledger_crm.domain.person import Person
+from ledger_crm.domain.pipeline import Pipeline, Subject, pipeline_id
+from ledger_crm.domain.refusals import Invalid
+from ledger_crm.ledger import Work
+
+
+class WrongPipeline(Invalid):
+    """This pipeline is not for this: candidates and deals have pipelines of their own."""
+
+    field = "pipeline"
+
+
+async def open_deal(
+    work: Work,
+    company_id: UUID,
+    *,
+    title: str,
+    at: datetime,
+    id: UUID | None = None,
+    pipeline: str = "sales",
+    stage: str = "",
+    value_cents: int = 0,
+    currency: str = "EUR",
+    expected_close_on: date | None = None,
+    contact_id: UUID | None = None,
+) -> Company:
+    """Raises NoSuchRecord (company, contact, pipeline), WrongPipeline, and as
+    ``Company.open_deal``."""
+    company = await work.get(Company, company_id)
+    if contact_id:
+        await work.get(Person, contact_id)
+    company.open_deal(
+        await _pipeline(work, pipeline, "deal"),
+        title=title,
+        at=at,
+        id=id,
+        stage=stage,
+        value_cents=value_cents,
+        currency=currency,
+        expected_close_on=expected_close_on,
+        contact_id=contact_id,
+        by=work.by,
+    )
+    return company
+
+
+async def move_deal(
+    work: Work,
+    company_id: UUID,
+    deal_id: UUID,
+    *,
+    stage: str,
+    at: datetime,
+    reason: str = "",
+    text: str = "",
+) -> Company:
+    """Raises NoSuchRecord, and as ``Company.move_deal``."""
+    company = await work.get(Company, company_id)
+    pipeline = await work.get(Pipeline, pipeline_id(company.deal(deal_id).pipeline))
+    company.move_deal(deal_id, stage, pipeline, at=at, reason=reason, text=text, by=work.by)
+    return company
+
+
+async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> Company:
+    """Raises NoSuchRecord (company, pipeline, hiring manager), WrongPipeline, and as
+    ``Company.open_job_order``."""
+    company = await work.get(Company, company_id)
+    await _pipeline(work, fact.pipeline, "candidate")
+    if fact.hiring_manager_id:
+        await work.get(Person, fact.hiring_manager_id)
+    company.open_job_order(fact, by=work.by)
+    return company
+
+
+async def _pipeline(work: Work, slug: str, subject: Subject) -> Pipeline:
+    found = await work.get(Pipeline, pipeline_id(slug))
+    if found.subject != subject:
+        raise WrongPipeline(pipeline=slug, subject=found.subject, wanted=subject)
+    return found

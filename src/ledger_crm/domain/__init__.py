@@ -1,0 +1,42 @@
+"""The recruiting domain. ``EVENTS`` is the whole vocabulary: stored name -> class."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from eventsourcing.utils import register_topic
+
+from . import access, candidacy, company, interaction, person, pipeline
+from .entry import Aggregate, Event, kind, sealed_fields, sealed_somewhere
+
+AGGREGATES: tuple[type[Aggregate], ...] = (
+    person.Person,
+    company.Company,
+    pipeline.Pipeline,
+    access.ApiKey,
+)
+
+
+def vocabulary(*unions: Any) -> dict[str, type[Event]]:
+    """Index events and unions of them by stored name. Raises ValueError on a name used twice, and
+    on a sealed field that is not plain text of the event itself: it would be stored in clear."""
+    events: dict[str, type[Event]] = {}
+    for event in (member for union in unions for member in get_args(union) or (union,)):
+        if events.setdefault(kind(event), event) is not event:
+            raise ValueError(f"{kind(event)} is both {events[kind(event)]} and {event}")
+        if sealed_somewhere(event) != len(sealed_fields(event)):
+            raise ValueError(f"{kind(event)} seals what cannot be sealed: text of its own only")
+    return events
+
+
+EVENTS = vocabulary(
+    person.PersonEvents,
+    interaction.Interactions,
+    candidacy.CandidacyEvents,
+    company.CompanyEvents,
+    pipeline.PipelineEvents,
+    access.KeyEvents,
+)
+
+for _name, _event in EVENTS.items():
+    register_topic(_name, _event)

@@ -1,0 +1,113 @@
+"""API keys: who may talk to us, as facts.
+
+    create -> revoke
+
+A key reads ``lcrm_<id>_<secret>``: the id names its stream, so a request is checked against the
+ledger itself and a revoked key is refused at once. Of the secret (256 random bits) we keep a
+SHA-256, which is enough where nothing can be guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import Annotated, Self
+from uuid import UUID
+
+import msgspec
+
+from .entry import Actor, Aggregate, Event, Reason, Sealed, new_id
+from .refusals import Conflict, Invalid
+
+ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
+
+
+class KeyCreated(Event, frozen=True, kw_only=True, tag="key.created"):
+    """Somebody, or something, may talk to us.
+
+    actor   whom its holder writes as
+    digest  SHA-256 of the secret, hex; sealed, so that not even this is on the feed
+    """
+
+    actor: ActorName
+    label: Reason = ""
+    digest: Sealed
+
+    @property
+    def line(self) -> str:
+        return f"key created for {self.actor}"
+
+
+class KeyRevoked(Event, frozen=True, kw_only=True, tag="key.revoked"):
+    """It opens nothing any more."""
+
+    reason: Reason = ""
+
+    @property
+    def line(self) -> str:
+        return "key revoked"
+
+
+KeyEvents = KeyCreated | KeyRevoked
+
+
+class KeyIsRevoked(Conflict):
+    """This key is revoked."""
+
+
+class NoSuchActor(Invalid):
+    """An actor is written like consultant:ana or integration:website."""
+
+    field = "actor"
+
+
+class ApiKey(Aggregate):
+    TOPIC = "key"
+
+    def __init__(self) -> None:
+        self.actor = Actor("")
+        self.digest = ""
+        self.revoked = False
+
+    @classmethod
+    def create(cls, *, actor: str, label: str = "", by: Actor) -> tuple[Self, str]:
+        """The key, and its text, which is shown once. Raises NoSuchActor."""
+        try:
+            msgspec.convert(actor, ActorName)
+        except msgspec.ValidationError:
+            raise NoSuchActor(actor=actor) from None
+        id, secret = new_id(), secrets.token_urlsafe(32)
+        fact = KeyCreated(actor=actor, label=label, digest=_digest(secret))
+        return cls.open(fact, by=by, id=id), f"lcrm_{id.hex}_{secret}"
+
+    def admits(self, secret: str) -> bool:
+        return not self.revoked and hmac.compare_digest(self.digest, _digest(secret))
+
+    def revoke(self, *, reason: str = "", by: Actor) -> None:
+        """Raises KeyIsRevoked."""
+        if self.revoked:
+            raise KeyIsRevoked(id=self.id)
+        self.enter(KeyRevoked(reason=reason), by=by)
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case KeyCreated(actor=actor, digest=digest):
+                self.actor, self.digest = Actor(actor), digest
+            case KeyRevoked():
+                self.revoked = True
+
+
+def parts(text: str) -> tuple[UUID, str] | None:
+    """The id and the secret of a key's text; None if it is no key."""
+    match text.split("_", 2):
+        case ["lcrm", id, secret]:
+            try:
+                return UUID(hex=id), secret
+            except ValueError:
+                return None
+    return None
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

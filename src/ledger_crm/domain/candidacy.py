@@ -1,0 +1,163 @@
+"""A candidacy: one person on one job order, from the longlist to the placement or an exit.
+
+Its facts are on the person's stream. Each carries the company and the job order, so that both
+sides' histories can be told from the entry alone, and the stage's fixed category, so that
+reports outlive every rename.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from .entry import Cents, Currency, Event, Instant, Reason, Sealed, Slug
+from .pipeline import Category
+
+Deciders = Literal["us", "client", "candidate", "rule"]
+
+
+class CandidacyFact(Event, frozen=True, kw_only=True):
+    """Common to all."""
+
+    candidacy_id: UUID
+    company_id: UUID
+    job_order_id: UUID
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.company_id,)
+
+
+class StageReached(CandidacyFact, frozen=True, kw_only=True):
+    """Common to all that put a candidacy into a stage of its pipeline."""
+
+    stage: Slug
+    category: Category
+
+    @property
+    def reached_at(self) -> datetime:
+        at = self.occurred_at
+        assert at is not None, "every fact of this kind says when"
+        return at
+
+
+class CandidacyOpened(StageReached, frozen=True, kw_only=True, tag="person.candidacy_opened"):
+    """A person is considered for a job order, in its pipeline.
+
+    pipeline  its slug
+    text      why them, in the consultant's words
+    """
+
+    pipeline: Slug
+    opened_at: Instant
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"candidacy opened in {self.stage}"
+
+
+class CandidacyMoved(StageReached, frozen=True, kw_only=True, tag="person.candidacy_moved"):
+    """It came to another stage in use, or to the same one again."""
+
+    moved_at: Instant
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"moved to {self.stage}"
+
+
+class CandidacyClosed(StageReached, frozen=True, kw_only=True, tag="person.candidacy_closed"):
+    """It came to an exit. Closed again, the later decision stands.
+
+    decided_by   whose decision it was
+    decider      the human or the rule that decided, by name
+    """
+
+    closed_at: Instant
+    reason: Reason
+    decided_by: Deciders
+    decider: Sealed = ""
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"closed as {self.stage}: {self.reason}"
+
+
+class CandidacyReopened(StageReached, frozen=True, kw_only=True, tag="person.candidacy_reopened"):
+    """It came back from an exit, into this stage."""
+
+    reopened_at: Instant
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"reopened in {self.stage}"
+
+
+class RightToRepresentGiven(
+    CandidacyFact, frozen=True, kw_only=True, tag="person.right_to_represent_given"
+):
+    """They let us put them forward for this job order."""
+
+    given_at: Instant
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return "right to represent given"
+
+
+class Introduced(StageReached, frozen=True, kw_only=True, tag="person.introduced"):
+    """We put them forward to the client. The evidence in a fee dispute.
+
+    agreement_id  the fee agreement in force at that moment; it stays theirs
+    to_person_id  the client's contact who received it
+    """
+
+    introduced_at: Instant
+    agreement_id: UUID
+    to_person_id: UUID | None = None
+    text: Sealed = ""
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.company_id, *((self.to_person_id,) if self.to_person_id else ()))
+
+    @property
+    def line(self) -> str:
+        return "introduced to the client"
+
+
+class Placed(StageReached, frozen=True, kw_only=True, tag="person.placed"):
+    """They took the job. The fee is computed from the terms at introduction and fixed here.
+
+    placed_at              the offer was accepted
+    starts_on              first day at work
+    first_year_pay_cents   what the agreement counts as first-year pay, in ``currency``
+    """
+
+    placed_at: Instant
+    starts_on: date
+    first_year_pay_cents: Cents
+    fee_cents: Cents
+    currency: Currency
+    agreement_id: UUID
+
+    @property
+    def line(self) -> str:
+        return f"placed, starts on {self.starts_on}"
+
+
+CandidacyEvents = (
+    CandidacyOpened
+    | CandidacyMoved
+    | CandidacyClosed
+    | CandidacyReopened
+    | RightToRepresentGiven
+    | Introduced
+    | Placed
+)

@@ -1,0 +1,461 @@
+"""A company: prospect, client, source of people, in one record.
+
+    add -> (open_deal -> move_deal* | agree_fee | open_job_order -> fill | cancel)*
+
+Rules: a domain belongs to one company; a deal moves within its pipeline and is lost with a
+reason; people are introduced only on open job orders and under terms in force, those of the job
+order before those of the company, the latest first.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+import msgspec
+
+from .contact import NotAnAddressOnTheWeb
+from .entry import (
+    Actor,
+    Aggregate,
+    Cents,
+    Currency,
+    Event,
+    Instant,
+    Reason,
+    Reservation,
+    Sealed,
+    Slug,
+    new_id,
+)
+from .fee import Basis, Terms, amount
+from .pipeline import Category, Pipeline, Probability, Stage
+from .refusals import Conflict, Forbidden, Invalid, Unknown
+
+Words = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class CompanyAdded(Event, frozen=True, kw_only=True, tag="company.added"):
+    """We know of them.
+
+    domain    of their website and mail, lower case, without ``www.``
+    founded   as the source has it: a year, or a story
+    source    where it comes from, such as a list and the id it has there
+    added_at  since when we, or the source, count it; None: as the entry
+    """
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    domain: Words = ""
+    industry: Words = ""
+    specialty: Words = ""
+    location: Words = ""
+    founded: Words = ""
+    source: Words = ""
+    added_at: Instant | None = None
+
+    @property
+    def reserves(self) -> tuple[Reservation, ...]:
+        return (Reservation("domain", self.domain, DomainTaken),) if self.domain else ()
+
+    @property
+    def line(self) -> str:
+        return "company added"
+
+
+class DealFact(Event, frozen=True, kw_only=True):
+    """Common to all: a deal reached this stage of its pipeline.
+
+    probability_bp  of winning, as the pipeline had it then
+    """
+
+    deal_id: UUID
+    stage: Slug
+    category: Category
+    probability_bp: Probability = 0
+
+    @property
+    def reached_at(self) -> datetime:
+        at = self.occurred_at
+        assert at is not None, "every fact of this kind says when"
+        return at
+
+
+class DealOpened(DealFact, frozen=True, kw_only=True, tag="company.deal_opened"):
+    """There is something to sell to them.
+
+    value_cents  what it would bring, in ``currency``
+    contact_id   the person there whom we talk to about it
+    """
+
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    pipeline: Slug
+    opened_at: Instant
+    value_cents: Cents = 0
+    currency: Currency = "EUR"
+    expected_close_on: date | None = None
+    contact_id: UUID | None = None
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.contact_id,) if self.contact_id else ()
+
+    @property
+    def line(self) -> str:
+        return f"deal opened in {self.stage}"
+
+
+class DealMoved(DealFact, frozen=True, kw_only=True, tag="company.deal_moved"):
+    """It came to another stage in use."""
+
+    moved_at: Instant
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"deal moved to {self.stage}"
+
+
+class DealWon(DealFact, frozen=True, kw_only=True, tag="company.deal_won"):
+    """They said yes."""
+
+    won_at: Instant
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return "deal won"
+
+
+class DealLost(DealFact, frozen=True, kw_only=True, tag="company.deal_lost"):
+    """They said no, or nothing for too long."""
+
+    lost_at: Instant
+    reason: Reason
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"deal lost: {self.reason}"
+
+
+class FeeAgreed(Event, frozen=True, kw_only=True, tag="company.fee_agreed"):
+    """What the client pays for a placement. A later one takes its place for what is introduced
+    after it; what was introduced before keeps its terms.
+
+    rate_bp         contingent: hundredths of a percent of first-year pay
+    minimum_cents   contingent: the least fee
+    amount_cents    fixed: the fee
+    guarantee_days  after the start, within which a fall-through has a remedy
+    payment_days    from the invoice
+    job_order_id    only for this job order; None: for the company
+    """
+
+    agreement_id: UUID = msgspec.field(default_factory=new_id)
+    basis: Basis
+    currency: Currency
+    rate_bp: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    minimum_cents: Cents = 0
+    amount_cents: Cents = 0
+    guarantee_days: Annotated[int, msgspec.Meta(ge=0, le=730)] = 0
+    payment_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 30
+    agreed_at: Instant
+    job_order_id: UUID | None = None
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        if self.basis == "fixed":
+            return f"fixed fee agreed: {amount(self.amount_cents, self.currency)}"
+        return f"fee agreed: {self.rate_bp / 100:g} % of first-year pay"
+
+
+class JobOrderOpened(Event, frozen=True, kw_only=True, tag="company.job_order_opened"):
+    """The client asks for somebody.
+
+    pipeline           the candidates' way through it
+    hiring_manager_id  the person at the client who wants them
+    requisition        the client's own number for it
+    """
+
+    job_order_id: UUID = msgspec.field(default_factory=new_id)
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    openings: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
+    pipeline: Slug = "talent"
+    opened_at: Instant
+    location: Words = ""
+    requisition: Words = ""
+    hiring_manager_id: UUID | None = None
+    salary_from_cents: Cents = 0
+    salary_to_cents: Cents = 0
+    currency: Currency = "EUR"
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.hiring_manager_id,) if self.hiring_manager_id else ()
+
+    @property
+    def line(self) -> str:
+        return f"job order opened, {self.openings} to fill"
+
+
+class JobOrderFilled(Event, frozen=True, kw_only=True, tag="company.job_order_filled"):
+    """Everybody they asked for is found."""
+
+    job_order_id: UUID
+    filled_at: Instant
+
+    @property
+    def line(self) -> str:
+        return "job order filled"
+
+
+class JobOrderCancelled(Event, frozen=True, kw_only=True, tag="company.job_order_cancelled"):
+    """They no longer look, or no longer through us."""
+
+    job_order_id: UUID
+    cancelled_at: Instant
+    reason: Reason
+
+    @property
+    def line(self) -> str:
+        return f"job order cancelled: {self.reason}"
+
+
+CompanyEvents = (
+    CompanyAdded
+    | DealOpened
+    | DealMoved
+    | DealWon
+    | DealLost
+    | FeeAgreed
+    | JobOrderOpened
+    | JobOrderFilled
+    | JobOrderCancelled
+)
+
+
+class DomainTaken(Conflict):
+    """Another company has this domain: it is probably the same company."""
+
+
+class NoSuchDeal(Unknown):
+    """This company has no such deal."""
+
+
+class DealIsOver(Conflict):
+    """This deal is won or lost."""
+
+
+class DealIsOpen(Conflict):
+    """There is a deal with this id already."""
+
+
+class LossNeedsReason(Invalid):
+    """A lost deal needs a reason."""
+
+    field = "reason"
+
+
+class NoSuchJobOrder(Unknown):
+    """This company has no such job order."""
+
+
+class JobOrderIsOpen(Conflict):
+    """There is a job order with this id already."""
+
+
+class JobOrderIsClosed(Conflict):
+    """This job order is not open."""
+
+
+class NoTerms(Forbidden):
+    """Nobody is introduced to a company before a fee is agreed with it."""
+
+
+class AgreementTwice(Conflict):
+    """There is a fee agreement with this id already."""
+
+
+class TermsIncomplete(Invalid):
+    """A contingent fee needs a rate, a fixed one an amount."""
+
+    field = "rate_bp"
+
+
+class WrongWayRound(Invalid):
+    """The salary ends below where it begins."""
+
+    field = "salary_to_cents"
+
+
+class JobOrder(msgspec.Struct):
+    pipeline: str
+    open: bool = True
+
+
+class Deal(msgspec.Struct):
+    pipeline: str
+    over: bool = False
+
+
+class Company(Aggregate):
+    TOPIC = "company"
+
+    def __init__(self) -> None:
+        self.deals: dict[UUID, Deal] = {}
+        self.job_orders: dict[UUID, JobOrder] = {}
+        self.agreements: dict[UUID, Terms] = {}  # in the order in which they were agreed
+
+    @classmethod
+    def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
+        """Raises NotAnAddressOnTheWeb."""
+        domain = fact.domain.strip().lower().removeprefix("www.")
+        if domain and ("." not in domain or not domain.isascii() or set(domain) & set("/:@ ")):
+            raise NotAnAddressOnTheWeb()
+        return cls.open(msgspec.structs.replace(fact, domain=domain), by=by, id=id)
+
+    def open_deal(
+        self,
+        pipeline: Pipeline,
+        *,
+        title: str,
+        at: datetime,
+        id: UUID | None = None,
+        stage: str = "",
+        by: Actor,
+        **rest: Any,
+    ) -> UUID:
+        """In the pipeline's first stage if none is named. ``rest``: further fields of the fact.
+        Raises NoSuchStage, StageIsRetired, DealIsOpen, DealIsOver (an exit is no beginning)."""
+        target = pipeline.stage(stage) if stage else pipeline.first()
+        if target.is_exit:
+            raise DealIsOver(stage=target.id)
+        id = id or new_id()
+        if id in self.deals:
+            raise DealIsOpen(deal_id=id)
+        self.enter(
+            DealOpened(
+                **_reached(id, target), title=title, pipeline=pipeline.slug, opened_at=at, **rest
+            ),
+            by=by,
+        )
+        return id
+
+    def move_deal(
+        self,
+        deal_id: UUID,
+        stage: str,
+        pipeline: Pipeline,
+        *,
+        at: datetime,
+        reason: str = "",
+        text: str = "",
+        by: Actor,
+    ) -> None:
+        """Raises NoSuchDeal, DealIsOver, NoSuchStage, StageIsRetired, LossNeedsReason."""
+        if self.deal(deal_id).over:
+            raise DealIsOver(deal_id=deal_id)
+        target = pipeline.stage(stage)
+        where = _reached(deal_id, target)
+        match target.category:
+            case "won":
+                self.enter(DealWon(**where, won_at=at, text=text), by=by)
+            case "lost" if not reason:
+                raise LossNeedsReason(deal_id=deal_id)
+            case "lost":
+                self.enter(DealLost(**where, lost_at=at, reason=reason, text=text), by=by)
+            case _:
+                self.enter(DealMoved(**where, moved_at=at, text=text), by=by)
+
+    def agree_fee(self, fact: FeeAgreed, *, by: Actor) -> None:
+        """Raises TermsIncomplete, AgreementTwice, NoSuchJobOrder."""
+        if not (fact.rate_bp if fact.basis == "contingent" else fact.amount_cents):
+            raise TermsIncomplete()
+        if fact.agreement_id in self.agreements:
+            raise AgreementTwice(agreement_id=fact.agreement_id)
+        if fact.job_order_id:
+            self.job_order(fact.job_order_id)
+        self.enter(fact, by=by)
+
+    def open_job_order(self, fact: JobOrderOpened, *, by: Actor) -> None:
+        """Raises JobOrderIsOpen, WrongWayRound."""
+        if fact.job_order_id in self.job_orders:
+            raise JobOrderIsOpen(job_order_id=fact.job_order_id)
+        if fact.salary_to_cents and fact.salary_to_cents < fact.salary_from_cents:
+            raise WrongWayRound()
+        self.enter(fact, by=by)
+
+    def fill_job_order(self, job_order_id: UUID, *, at: datetime, by: Actor) -> None:
+        """Raises NoSuchJobOrder, JobOrderIsClosed."""
+        self.open_order(job_order_id)
+        self.enter(JobOrderFilled(job_order_id=job_order_id, filled_at=at), by=by)
+
+    def cancel_job_order(self, job_order_id: UUID, *, at: datetime, reason: str, by: Actor) -> None:
+        """Raises NoSuchJobOrder, JobOrderIsClosed."""
+        self.open_order(job_order_id)
+        self.enter(
+            JobOrderCancelled(job_order_id=job_order_id, cancelled_at=at, reason=reason), by=by
+        )
+
+    def deal(self, id: UUID) -> Deal:
+        """Raises NoSuchDeal."""
+        if id not in self.deals:
+            raise NoSuchDeal(company_id=self.id, deal_id=id)
+        return self.deals[id]
+
+    def job_order(self, id: UUID) -> JobOrder:
+        """Raises NoSuchJobOrder."""
+        if id not in self.job_orders:
+            raise NoSuchJobOrder(company_id=self.id, job_order_id=id)
+        return self.job_orders[id]
+
+    def open_order(self, id: UUID) -> JobOrder:
+        """Raises NoSuchJobOrder, JobOrderIsClosed."""
+        order = self.job_order(id)
+        if not order.open:
+            raise JobOrderIsClosed(company_id=self.id, job_order_id=id)
+        return order
+
+    def terms_for(self, job_order_id: UUID, at: datetime) -> Terms:
+        """In force at that moment: the job order's own before the company's, of each the last to
+        be agreed by then. Raises NoTerms."""
+        agreed = [t for t in self.agreements.values() if t.agreed_at and t.agreed_at <= at]
+        latest = sorted(reversed(agreed), key=lambda t: t.agreed_at or at, reverse=True)
+        own = (terms for terms in latest if terms.job_order_id == job_order_id)
+        general = (terms for terms in latest if terms.job_order_id is None)
+        found = next(own, None) or next(general, None)
+        if found is None:
+            raise NoTerms(company_id=self.id)
+        return found
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case DealOpened(deal_id=id, pipeline=pipeline):
+                self.deals[id] = Deal(pipeline)
+            case DealWon(deal_id=id) | DealLost(deal_id=id):
+                self.deals[id].over = True
+            case FeeAgreed():
+                self.agreements[event.agreement_id] = Terms(
+                    agreement_id=event.agreement_id,
+                    basis=event.basis,
+                    currency=event.currency,
+                    rate_bp=event.rate_bp,
+                    minimum_cents=event.minimum_cents,
+                    amount_cents=event.amount_cents,
+                    job_order_id=event.job_order_id,
+                    agreed_at=event.agreed_at,
+                )
+            case JobOrderOpened():
+                self.job_orders[event.job_order_id] = JobOrder(event.pipeline)
+            case JobOrderFilled(job_order_id=id) | JobOrderCancelled(job_order_id=id):
+                self.job_orders[id].open = False
+
+
+def _reached(id: UUID, stage: Stage) -> dict[str, Any]:
+    return {
+        "deal_id": id,
+        "stage": stage.id,
+        "category": stage.category,
+        "probability_bp": stage.probability_bp,
+    }

@@ -1,0 +1,270 @@
+"""The grammar of the ledger: an *event* is a fact, an *entry* is the fact written down.
+
+    Event      what happened, in a recruiter's words; one Struct each, never edited
+    Entry      event + stream id + version + position + instant + author: a line of the ledger
+    Aggregate  one stream of entries folded into what the next decision needs
+
+Nothing here knows of SQL, HTTP or NATS.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from datetime import UTC, date, datetime, time
+from functools import cache
+from typing import Annotated, Any, ClassVar, Generic, NewType, Self, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+from eventsourcing.domain import BaseAggregate, CanInitAggregate, CanMutateAggregate
+from eventsourcing.utils import register_topic
+from uuid_utils.compat import uuid7
+
+from . import clock
+from .refusals import Invalid, Refusal
+
+Actor = NewType("Actor", str)
+"""Who wrote the entry: ``consultant:ana``, ``portal:acme``, ``system:import``."""
+
+Sealed = Annotated[str, msgspec.Meta(max_length=65_536, extra={"sealed": True})]
+"""Text that says something about a person: stored under that person's key, absent from the feed."""
+
+ERASED = "[erased]"
+"""What a sealed field reads as once its key is destroyed."""
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment with an offset; kept as UTC."""
+
+# $ alone also matches before a line break at the end
+Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)")]
+"""A name for machines that people can read: lower case, digits, underscore, at most 40."""
+
+Reason = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9 _./-]{0,59})?$(?!\n)")]
+"""A short reason from the agency's own list, such as ``salary too low``; nothing personal."""
+
+Cents = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+"""Minor units of a currency: 12 345 is 123.45 EUR, or 12,345 JPY."""
+
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+"""ISO 4217 alphabetic code."""
+
+cause: ContextVar[str] = ContextVar("cause", default="")
+"""Id of the request or entry being answered; set at the edge, copied into each entry."""
+
+new_id = uuid7
+"""A fresh id; sorts by time of making (RFC 9562, version 7)."""
+
+_NAMESPACE = uuid5(NAMESPACE_URL, "https://ledger-crm.invalid/streams")
+
+
+def id_of(*names: str) -> UUID:
+    """The id that belongs to these names, the same every time: ``id_of("pipeline", "talent")``."""
+    return uuid5(_NAMESPACE, "\x1f".join(names))
+
+
+class OutOfTime(Invalid, ValueError):
+    """An instant needs an offset from UTC, and lies within the years 1 to 9999."""
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """A value that one stream at a time may hold, such as an e-mail address.
+
+    value    normalised; what is kept of it is a keyed hash
+    refusal  what to tell whoever comes second
+    """
+
+    scope: str
+    value: str
+    refusal: type[Refusal]
+
+
+class Event(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="kind",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """A fact. The class may be renamed or moved; its ``tag`` is stored and is for ever.
+
+    Evolve by adding fields with defaults. A change of meaning is a new event. A stored shape that
+    no longer decodes is brought up by ``upcast``.
+    """
+
+    def __post_init__(self) -> None:
+        for name in _instants(type(self)):
+            instant = getattr(self, name)
+            if instant is not None and instant.tzinfo is None:
+                raise OutOfTime(field=name)
+            if instant is not None and instant.tzinfo is not UTC:
+                try:
+                    utc = instant.astimezone(UTC)
+                except OverflowError:
+                    raise OutOfTime(field=name) from None
+                msgspec.structs.force_setattr(self, name, utc)
+
+    @classmethod
+    def upcast(cls, document: dict[str, Any]) -> dict[str, Any]:
+        """The stored document in today's shape; sealed fields are open already."""
+        return document
+
+    @property
+    def once(self) -> str:
+        """The same non-empty key is written once per stream; written again it is a no-op."""
+        return ""
+
+    @property
+    def reserves(self) -> tuple[Reservation, ...]:
+        """Taken in the transaction that writes the entry, refused if another stream holds one."""
+        return ()
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        """Other people and companies in whose history this belongs; the counterpart first: the
+        company of a fact on a person's stream, the person of one on a company's."""
+        return ()
+
+    @property
+    def line(self) -> str:
+        """One line for a history; nothing personal, it is copied into read models."""
+        raise NotImplementedError
+
+    @property
+    def occurred_at(self) -> datetime | None:
+        """When it happened, by the event's own first instant or day; None: when it was written."""
+        for name in _times(type(self)):
+            value: datetime | date | None = getattr(self, name)
+            if isinstance(value, datetime):
+                return value
+            if value is not None:
+                return datetime.combine(value, time(), UTC)
+        return None
+
+
+@cache
+def _fields(event: type[Event]) -> dict[str, Any]:
+    return {f.name: f.type for f in msgspec.inspect.type_info(event).fields}  # type: ignore[attr-defined]
+
+
+def _is(type_: Any, wanted: type) -> bool:
+    members = type_.types if isinstance(type_, msgspec.inspect.UnionType) else (type_,)
+    plain = (m.type if isinstance(m, msgspec.inspect.Metadata) else m for m in members)
+    return any(isinstance(m, wanted) for m in plain)
+
+
+@cache
+def _instants(event: type[Event]) -> tuple[str, ...]:
+    return tuple(n for n, t in _fields(event).items() if _is(t, msgspec.inspect.DateTimeType))
+
+
+@cache
+def _times(event: type[Event]) -> tuple[str, ...]:
+    """Fields that say when, in order of declaration: ``_at``, else ``starts_on``."""
+    return (*_instants(event), *(n for n in _fields(event) if n == "starts_on"))
+
+
+def kind(event: Event | type[Event]) -> str:
+    """The stored name, e.g. ``person.message_replied``: topic, API ``kind``, NATS subject."""
+    return str(event.__struct_config__.tag)
+
+
+@cache
+def sealed_fields(event: type[Event]) -> frozenset[str]:
+    """Names of the fields that are stored under the key of the stream's owner."""
+    return frozenset(
+        name
+        for name, type_ in _fields(event).items()
+        if isinstance(type_, msgspec.inspect.Metadata) and (type_.extra or {}).get("sealed")
+    )
+
+
+def sealed_somewhere(event: type[Event]) -> int:
+    """How often anything in this event, at any depth, is marked as sealed."""
+
+    def marks(type_: Any) -> int:
+        inspect = msgspec.inspect
+        match type_:
+            case inspect.Metadata(type=inner, extra=extra):
+                return bool((extra or {}).get("sealed")) + marks(inner)
+            case inspect.UnionType(types=types):
+                return sum(map(marks, types))
+            case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+                return marks(item)
+            case inspect.DictType(key_type=key, value_type=value):
+                return marks(key) + marks(value)
+            case inspect.StructType(fields=fields):
+                return sum(marks(field.type) for field in fields)
+        return 0
+
+    return sum(map(marks, _fields(event).values()))
+
+
+E_co = TypeVar("E_co", bound=Event, covariant=True)
+
+
+class Entry(
+    msgspec.Struct,
+    CanInitAggregate[UUID],
+    Generic[E_co],
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+):
+    """One line of the ledger. ``timestamp`` is when it was written, UTC; when the thing
+    happened is the event's own business (``replied_at``, ``starts_on``)."""
+
+    TOPIC: ClassVar[str] = "entry"
+
+    originator_id: UUID
+    originator_version: int
+    position: int = 0  # in the whole ledger: 1, 2, 3, ... without holes; 0 until written
+    timestamp: datetime
+    by: Actor
+    event: E_co
+    cause: str = msgspec.field(default_factory=cause.get)
+    originator_topic: str = ""  # the aggregate's TOPIC, on the first entry of a stream
+
+    @property
+    def at(self) -> datetime:
+        """When it happened, as far as anybody said; else when it was written."""
+        return self.event.occurred_at or self.timestamp
+
+    @classmethod
+    def create_timestamp(cls) -> datetime:
+        return clock.now()
+
+    def mutate(self, aggregate: Any) -> Any:
+        if aggregate is None:
+            return CanInitAggregate.mutate(self, None)
+        return CanMutateAggregate.mutate(self, aggregate)
+
+    def apply(self, aggregate: Any) -> None:
+        aggregate.apply(self.event)
+
+    def _as_dict(self) -> dict[str, Any]:
+        return msgspec.structs.asdict(self)
+
+
+register_topic(Entry.TOPIC, Entry)
+
+
+class Aggregate(BaseAggregate[UUID]):
+    """A stream and the state its commands decide on. Subclasses set ``TOPIC``, write
+    commands that ``enter`` events, and one ``apply`` that cannot fail."""
+
+    TOPIC: ClassVar[str]
+
+    @staticmethod
+    def create_id(*_: Any, **__: Any) -> UUID:
+        return new_id()
+
+    @classmethod
+    def open(cls, event: Event, *, by: Actor, id: UUID | None = None) -> Self:
+        return cls._create(Entry, event=event, by=by, id=id)
+
+    def enter(self, event: Event, *, by: Actor) -> None:
+        self.trigger_event(Entry, event=event, by=by)
+
+    def apply(self, event: Event) -> None:
+        raise NotImplementedError

@@ -1,0 +1,386 @@
+"""A person: candidate, client contact, often both, in one record for ever.
+
+    source -> (record | add_contact_point | employ | open_candidacy -> move* -> introduce -> place)*
+
+Rules: a contact point belongs to one person; a candidacy moves within its job order's pipeline;
+nobody is introduced without an open job order, a right to represent and terms in force; a
+rejection says who decided and why; nobody is placed twice on one candidacy.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal, Self
+from uuid import UUID
+
+import msgspec
+
+from . import candidacy as c
+from .contact import Point, normalised
+from .entry import Actor, Aggregate, Event, Instant, Reason, Reservation, Sealed, Slug, id_of
+from .interaction import Interaction
+from .pipeline import Pipeline, Stage
+from .refusals import Conflict, Forbidden, Invalid, Unknown
+
+LawfulBasis = Literal["legitimate_interest", "consent", "contract", "legal_obligation"]
+Source = Literal[
+    "linkedin", "referral", "job_board", "website", "event", "agency", "database", "import", "other"
+]
+Role = Literal["employee", "hiring_manager", "hr", "finance", "referrer"]
+
+
+class PersonSourced(Event, frozen=True, kw_only=True, tag="person.sourced"):
+    """We found them. The first fact about everybody.
+
+    origin      where exactly: a search, a profile, who referred them
+    sourced_at  None: as the entry
+    born_on     ISO 8601 day
+    """
+
+    name: Sealed
+    channel: Source = "other"
+    origin: Sealed = ""
+    lawful_basis: LawfulBasis = "legitimate_interest"
+    sourced_at: Instant | None = None
+    headline: Sealed = ""
+    address: Sealed = ""
+    born_on: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"sourced by {self.channel.replace('_', ' ')}"
+
+
+class ContactPointAdded(Event, frozen=True, kw_only=True, tag="person.contact_point_added"):
+    """A way to reach them that nobody else has.
+
+    value     in the one form of ``domain.contact``
+    added_at  since when we have it; None: as the entry
+    """
+
+    point: Point
+    value: Sealed
+    added_at: Instant | None = None
+
+    @property
+    def reserves(self) -> tuple[Reservation, ...]:
+        return (Reservation(self.point, self.value, ContactPointTaken),)
+
+    @property
+    def line(self) -> str:
+        return f"{self.point} added"
+
+
+class Employed(Event, frozen=True, kw_only=True, tag="person.employed"):
+    """They work at a company: as anybody, or as somebody who matters to us there."""
+
+    company_id: UUID
+    title: Sealed = ""
+    role: Role = "employee"
+    starts_on: date | None = None
+    ends_on: date | None = None
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.company_id,)
+
+    @property
+    def line(self) -> str:
+        return f"employed as {self.role.replace('_', ' ')}"
+
+
+PersonEvents = PersonSourced | ContactPointAdded | Employed
+
+
+class ContactPointTaken(Conflict):
+    """Another person has this contact point: it is probably the same person."""
+
+
+class NameMissing(Invalid):
+    """A person needs a name."""
+
+    field = "name"
+
+
+class NotADay(Invalid):
+    """A day of birth is written like 1990-12-31."""
+
+    field = "born_on"
+
+
+class NoSuchCandidacy(Unknown):
+    """This person has no such candidacy."""
+
+
+class CandidacyIsOpen(Conflict):
+    """This person is on this job order already."""
+
+
+class CandidacyIsClosed(Conflict):
+    """This candidacy is closed; move it to a stage in use to reopen it."""
+
+
+class NoRightToRepresent(Forbidden):
+    """Nobody is introduced without a right to represent for this job order."""
+
+
+class ReasonMissing(Invalid):
+    """An exit needs a reason, whose decision it was, and the human or rule that decided."""
+
+    field = "reason"
+
+
+class NotByMoving(Conflict):
+    """Nobody gets to this stage by being moved: introduce or place them instead."""
+
+
+class NotIntroduced(Conflict):
+    """Nobody is placed before being introduced to the client under terms."""
+
+
+class EndsBeforeItStarts(Invalid):
+    """The last day lies before the first one."""
+
+    field = "ends_on"
+
+
+class Candidacy(msgspec.Struct):
+    """What the next decision on a candidacy needs."""
+
+    company_id: UUID
+    job_order_id: UUID
+    pipeline: str
+    closed: bool = False
+    represented: bool = False
+    agreement_id: UUID | None = None
+    placed: bool = False
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a candidacy goes. Into an exit: with a reason and who decided."""
+
+    stage: Slug
+    at: Instant
+    reason: Reason = ""
+    decided_by: c.Deciders | None = None
+    decider: Sealed = ""
+    text: Sealed = ""
+
+
+class Person(Aggregate):
+    TOPIC = "person"
+
+    def __init__(self) -> None:
+        self.points: set[tuple[Point, str]] = set()
+        self.candidacies: dict[UUID, Candidacy] = {}
+
+    @classmethod
+    def source(cls, fact: PersonSourced, *, by: Actor, id: UUID | None = None) -> Self:
+        """Raises NameMissing, NotADay."""
+        if not fact.name.strip():
+            raise NameMissing()
+        if fact.born_on:
+            try:
+                date.fromisoformat(fact.born_on)
+            except ValueError:
+                raise NotADay() from None
+        return cls.open(fact, by=by, id=id)
+
+    def record(self, interaction: Interaction, *, by: Actor) -> None:
+        self.enter(interaction, by=by)
+
+    def add_contact_point(
+        self, point: Point, value: str, *, at: datetime | None = None, by: Actor
+    ) -> None:
+        """One that they have already is a no-op. Raises what ``normalised`` raises."""
+        value = normalised(point, value)
+        if (point, value) not in self.points:
+            self.enter(ContactPointAdded(point=point, value=value, added_at=at), by=by)
+
+    def employ(self, fact: Employed, *, by: Actor) -> None:
+        """Raises EndsBeforeItStarts."""
+        if fact.starts_on and fact.ends_on and fact.ends_on < fact.starts_on:
+            raise EndsBeforeItStarts()
+        self.enter(fact, by=by)
+
+    def open_candidacy(
+        self,
+        pipeline: Pipeline,
+        *,
+        company_id: UUID,
+        job_order_id: UUID,
+        at: datetime,
+        stage: str = "",
+        text: str = "",
+        by: Actor,
+    ) -> UUID:
+        """In the pipeline's first stage if none is named. Raises CandidacyIsOpen, NoSuchStage,
+        StageIsRetired, NotByMoving."""
+        id = candidacy_id(self.id, job_order_id)
+        if id in self.candidacies:
+            raise CandidacyIsOpen(person_id=self.id, candidacy_id=id)
+        target = pipeline.stage(stage) if stage else pipeline.first()
+        if target.is_exit or target.category in ("submitted", "placed"):
+            raise NotByMoving(stage=target.id)
+        self.enter(
+            c.CandidacyOpened(
+                candidacy_id=id,
+                company_id=company_id,
+                job_order_id=job_order_id,
+                pipeline=pipeline.slug,
+                stage=target.id,
+                category=target.category,
+                opened_at=at,
+                text=text,
+            ),
+            by=by,
+        )
+        return id
+
+    def move(self, candidacy_id: UUID, to: Move, pipeline: Pipeline, *, by: Actor) -> None:
+        """Forward, back, out or in again. Raises NoSuchCandidacy, NoSuchStage, StageIsRetired,
+        ReasonMissing, NotByMoving."""
+        found, stage = self.candidacy(candidacy_id), pipeline.stage(to.stage)
+        if found.placed or stage.category in ("submitted", "placed"):
+            raise NotByMoving(stage=stage.id)
+        where = _where(candidacy_id, found, stage)
+        if stage.is_exit:
+            named = to.decider or to.decided_by in ("client", "candidate")
+            if not (to.reason and to.decided_by and named):
+                raise ReasonMissing(stage=stage.id)
+            event: Event = c.CandidacyClosed(
+                **where,
+                closed_at=to.at,
+                reason=to.reason,
+                decided_by=to.decided_by,
+                decider=to.decider,
+                text=to.text,
+            )
+        elif found.closed:
+            event = c.CandidacyReopened(**where, reopened_at=to.at, text=to.text)
+        else:
+            event = c.CandidacyMoved(**where, moved_at=to.at, text=to.text)
+        self.enter(event, by=by)
+
+    def give_right_to_represent(
+        self, candidacy_id: UUID, *, at: datetime, text: str = "", by: Actor
+    ) -> None:
+        """Given again is a no-op. Raises NoSuchCandidacy."""
+        found = self.candidacy(candidacy_id)
+        if not found.represented:
+            self.enter(
+                c.RightToRepresentGiven(
+                    candidacy_id=candidacy_id,
+                    company_id=found.company_id,
+                    job_order_id=found.job_order_id,
+                    given_at=at,
+                    text=text,
+                ),
+                by=by,
+            )
+
+    def introduce(
+        self,
+        candidacy_id: UUID,
+        pipeline: Pipeline,
+        *,
+        agreement_id: UUID,
+        at: datetime,
+        to_person_id: UUID | None = None,
+        text: str = "",
+        by: Actor,
+    ) -> None:
+        """The terms of a first introduction stay. Raises NoSuchCandidacy, CandidacyIsClosed,
+        NoRightToRepresent, NotByMoving (placed already)."""
+        found = self.candidacy(candidacy_id)
+        if found.closed:
+            raise CandidacyIsClosed(candidacy_id=candidacy_id)
+        if not found.represented:
+            raise NoRightToRepresent(candidacy_id=candidacy_id)
+        stage = pipeline.in_category("submitted")
+        if found.placed:
+            raise NotByMoving(stage=stage.id)
+        self.enter(
+            c.Introduced(
+                **_where(candidacy_id, found, stage),
+                introduced_at=at,
+                agreement_id=found.agreement_id or agreement_id,
+                to_person_id=to_person_id,
+                text=text,
+            ),
+            by=by,
+        )
+
+    def place(
+        self,
+        candidacy_id: UUID,
+        pipeline: Pipeline,
+        *,
+        at: datetime,
+        starts_on: date,
+        first_year_pay_cents: int,
+        fee_cents: int,
+        currency: str,
+        by: Actor,
+    ) -> None:
+        """Raises NoSuchCandidacy, CandidacyIsClosed, NotIntroduced, NotByMoving (placed twice)."""
+        found = self.candidacy(candidacy_id)
+        if found.closed:
+            raise CandidacyIsClosed(candidacy_id=candidacy_id)
+        if found.agreement_id is None:
+            raise NotIntroduced(candidacy_id=candidacy_id)
+        stage = pipeline.in_category("placed")
+        if found.placed:
+            raise NotByMoving(stage=stage.id)
+        self.enter(
+            c.Placed(
+                **_where(candidacy_id, found, stage),
+                placed_at=at,
+                starts_on=starts_on,
+                first_year_pay_cents=first_year_pay_cents,
+                fee_cents=fee_cents,
+                currency=currency,
+                agreement_id=found.agreement_id,
+            ),
+            by=by,
+        )
+
+    def candidacy(self, id: UUID) -> Candidacy:
+        """Raises NoSuchCandidacy."""
+        if id not in self.candidacies:
+            raise NoSuchCandidacy(person_id=self.id, candidacy_id=id)
+        return self.candidacies[id]
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case ContactPointAdded(point=point, value=value):
+                self.points.add((point, value))
+            case c.CandidacyOpened():
+                self.candidacies[event.candidacy_id] = Candidacy(
+                    event.company_id, event.job_order_id, event.pipeline
+                )
+            case c.CandidacyClosed(candidacy_id=id):
+                self.candidacies[id].closed = True
+            case c.CandidacyReopened(candidacy_id=id):
+                self.candidacies[id].closed = False
+            case c.RightToRepresentGiven(candidacy_id=id):
+                self.candidacies[id].represented = True
+            case c.Introduced(candidacy_id=id, agreement_id=agreement_id):
+                self.candidacies[id].agreement_id = agreement_id
+            case c.Placed(candidacy_id=id):
+                self.candidacies[id].placed = True
+
+
+def candidacy_id(person_id: UUID, job_order_id: UUID) -> UUID:
+    """One person is on one job order once; that is what makes the id."""
+    return id_of("candidacy", str(person_id), str(job_order_id))
+
+
+def _where(id: UUID, found: Candidacy, stage: Stage) -> dict[str, Any]:
+    return {
+        "candidacy_id": id,
+        "company_id": found.company_id,
+        "job_order_id": found.job_order_id,
+        "stage": stage.id,
+        "category": stage.category,
+    }

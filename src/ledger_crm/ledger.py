@@ -1,0 +1,408 @@
+"""The door to the ledger: read an aggregate, change it, write its entries.
+
+One aggregate: ``ledger.change``. Two or more: a function in ``commands/`` that takes a ``Work``,
+and ``ledger.decide``, which runs it, writes what it decided in one transaction, and runs it again
+if somebody else was quicker.
+
+Everything is awaited, because a writer may wait for others to share its commit with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from contextvars import copy_context
+from time import monotonic
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from .domain.entry import Actor, Aggregate, Entry, Event, kind
+from .domain.refusals import Conflict, Invalid, Refusal, Stale, Unknown
+from .sealing import DataKey, Keyring
+from .store import (
+    Append,
+    Claim,
+    Kept,
+    Lost,
+    Refused,
+    Row,
+    Store,
+    Undecodable,
+    install,
+    refused_by,
+)
+
+__all__ = [
+    "Intent", "Ledger", "Receipt", "Row", "Unavailable", "Undecodable", "Work", "install",
+]  # fmt: skip
+
+A = TypeVar("A", bound=Aggregate)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RACE_S = 0.02  # at most, before deciding again
+ATTEMPTS = 25  # at one decision, before its caller hears that the record is too busy
+PATIENCE = (0.05, 0.2, 0.6)  # seconds between attempts at a database that does not answer
+PATIENCE_S = 3.0  # after which none begins: one waits up to 2 s for a connection
+
+
+class NoSuchRecord(Unknown):
+    """There is nothing in the ledger under this id."""
+
+
+class StaleVersion(Stale):
+    """Somebody else wrote to this record after you read it: read it again, then decide."""
+
+
+class AlreadyThere(Conflict):
+    """A record with this id exists."""
+
+
+class PartlyThere(Conflict):
+    """Some of these facts are in the ledger already, others are not: send those by themselves."""
+
+
+class KeyReused(Invalid):
+    """This idempotency key was used for another request: take a new key for a new request."""
+
+
+class Unavailable(Exception):
+    """The database does not answer; try again. With an idempotency key nothing happens twice."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Proof of writing. ``position``: of the last entry written, in the whole ledger. A query
+    given it as ``after`` waits for the read model to get there. ``None``: there was nothing
+    new to write."""
+
+    id: UUID
+    version: int
+    position: int | None
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wants something, and how to know the same wish again.
+
+    key          of the caller's own choosing; "" for none. Scoped to the actor
+    fingerprint  of what was asked under that key
+    expected     version of the record that the caller decided on (If-Match)
+    """
+
+    by: Actor
+    key: str = ""
+    fingerprint: bytes = b""
+    expected: int | None = None
+
+    @property
+    def stored_key(self) -> bytes:
+        return hashlib.sha256(f"{self.by}\x1f{self.key}".encode()).digest()
+
+
+class Work:
+    """Aggregates in hand for one decision, or for many that are written together.
+
+    ``get`` gives the same object for the same id. What was read and not written is what the
+    decision rests on: the transaction refuses it if that has moved (no write skew).
+    """
+
+    def __init__(
+        self, ledger: Ledger, by: Actor, *, of: UUID | None = None, expected: int | None = None
+    ) -> None:
+        self.ledger, self.by = ledger, by
+        self._of, self._expected = of, expected
+        self._known: dict[UUID, Aggregate] = {}
+        self._keys: dict[UUID, DataKey | None] = {}
+        self._touched: dict[UUID, Aggregate] = {}  # in order, since the last ``stage``
+        self._read: dict[UUID, int] = {}  # and its version, since the last ``commit``
+        self._staged: list[Entry[Event]] = []
+        self._receipts: list[Kept] = []
+
+    async def get(self, type_: type[A], id: UUID) -> A:
+        """Raises NoSuchRecord, also when it is of another type; StaleVersion."""
+        found = self._known.get(id)
+        if found is None:
+            await self.load([id])
+            found = self._known.get(id)
+        if not isinstance(found, type_):
+            raise NoSuchRecord(**{f"{type_.TOPIC}_id": id})
+        if self._expected is not None and id == self._of and found.version != self._expected:
+            raise StaleVersion(id=id, expected=self._expected, found=found.version)
+        self._touched[id] = found
+        return found
+
+    async def has(self, id: UUID) -> bool:
+        if id not in self._known:
+            await self.load([id])
+        return id in self._known
+
+    async def load(self, ids: Iterable[UUID]) -> None:
+        """Reads several at once, for those who know what they will need."""
+        if missing := [id for id in ids if id not in self._known]:
+            entries, keys = await self.ledger.run(self.ledger.store.load, missing)
+            self._keys |= keys
+            wanted = set(missing)
+            for entry in [*entries, *(e for e in self._staged if e.originator_id in wanted)]:
+                self._known[entry.originator_id] = entry.mutate(
+                    self._known.get(entry.originator_id)
+                )
+
+    def add(self, aggregate: A) -> A:
+        """A stream that begins here. Raises AlreadyThere if this work has one of that id."""
+        if aggregate.id in self._known:
+            raise AlreadyThere(id=aggregate.id)
+        self._known[aggregate.id] = aggregate
+        self._touched[aggregate.id] = aggregate
+        return aggregate
+
+    def pending(self) -> list[Entry[Event]]:
+        """What was decided since the last ``stage``."""
+        entries: list[Any] = [e for known in self._touched.values() for e in known.pending_events]
+        return entries
+
+    def stage(self, intent: Intent | None = None, subject: Aggregate | None = None) -> None:
+        """Takes what was decided since the last call as one command, to be written by ``commit``;
+        keeps a receipt for ``intent`` if it has a key."""
+        wrote = 0
+        for id, known in self._touched.items():
+            if known.pending_events:
+                collected: Sequence[Any] = known.collect_events()
+                self._staged.extend(collected)
+                wrote += len(collected)
+            self._read[id] = known.version
+        self._touched = {}
+        if intent and intent.key and subject is not None:
+            self._receipts.append(
+                Kept(
+                    key=intent.stored_key,
+                    fingerprint=intent.fingerprint,
+                    stream_id=subject.id,
+                    version=subject.version,
+                    offset=len(self._staged) if wrote else 0,
+                )
+            )
+
+    def undo(self) -> None:
+        """Forgets what was decided since the last ``stage``."""
+        for id, known in self._touched.items():
+            if known.pending_events:  # what was only read is as it was
+                del self._known[id]
+        self._touched = {}
+
+    def forget(self) -> None:
+        """Everything that was read; for a work that goes on after a refusal, or got large."""
+        self._known, self._keys, self._touched = {}, {}, {}
+        self._read, self._staged, self._receipts = {}, [], []
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    async def commit(self) -> Sequence[int]:
+        """Writes what is staged, in one transaction; the positions.
+
+        Raises AlreadyThere if a stream was being opened, StaleVersion if anything that was read
+        has moved, the refusal of a reservation that somebody else holds, Unavailable. After a
+        refusal the aggregates in hand are worthless: ``forget``.
+        """
+        staged, receipts, read = self._staged, self._receipts, self._read
+        written = {entry.originator_id for entry in staged}
+        append = Append(
+            claims=self.ledger.store.claims_of(staged),
+            receipts=receipts,
+            rests_on={id: version for id, version in read.items() if id not in written},
+        )
+        positions: Sequence[int] = ()
+        if staged or receipts:
+            positions = await self.ledger.append(staged, self._keys, append)
+        self._staged, self._receipts, self._read = [], [], {}
+        return positions
+
+
+class Repeated(Exception):
+    """What was to be written once is there: by ``once``, or by the command's own key."""
+
+
+class Ledger:
+    """Opens the store at ``url``. ``close`` it, or use it as a context manager."""
+
+    def __init__(self, url: str, keyring: Keyring, *, threads: int = 12) -> None:
+        self.store = Store(url, keyring, connections=threads)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        self.store.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def get(self, type_: type[A], id: UUID) -> A:
+        """As it is now, to look at. Raises NoSuchRecord, Unavailable."""
+        return await Work(self, Actor("")).get(type_, id)
+
+    async def change(
+        self, type_: type[A], id: UUID, command: Callable[[A], object], *, intent: Intent
+    ) -> Receipt:
+        """One command on one aggregate. Raises NoSuchRecord, StaleVersion, KeyReused,
+        Unavailable, and whatever the command refuses with."""
+
+        async def deciding(work: Work) -> A:
+            aggregate = await work.get(type_, id)
+            command(aggregate)
+            return aggregate
+
+        return await self.decide(deciding, intent=intent, of=id)
+
+    async def decide(
+        self, decision: Callable[[Work], Awaitable[A]], *, intent: Intent, of: UUID | None = None
+    ) -> Receipt:
+        """Runs ``decision``, which returns the aggregate that the receipt is for, and writes.
+
+        Whoever loses a race decides again on what the winner wrote, unless the caller named the
+        version ``of`` the record they decided on. Writers of one record in this process take
+        turns, so that only other processes can race them. Raises as ``change``.
+        """
+        turn = self._turns.setdefault(of, asyncio.Lock()) if of else nullcontext()
+        try:
+            async with turn:
+                return await self._decide(decision, intent, of)
+        except Refusal:  # perhaps because a twin of this wish was quicker
+            if intent.key and (found := await self.receipts([intent])):
+                return found[intent.key]
+            raise
+
+    async def _decide(
+        self, decision: Callable[[Work], Awaitable[A]], intent: Intent, of: UUID | None
+    ) -> Receipt:
+        for left in reversed(range(ATTEMPTS)):
+            if intent.key and (found := await self.receipts([intent])):
+                return found[intent.key]
+            work = Work(self, intent.by, of=of, expected=intent.expected)
+            subject = await decision(work)
+            before = subject.version - len(subject.pending_events)
+            facts = len(work.pending())
+            work.stage(intent, subject)
+            try:
+                positions = await work.commit()
+            except Repeated:
+                if intent.key and (found := await self.receipts([intent])):
+                    return found[intent.key]
+                if facts > 1:  # the others are not there, and must not be dropped in silence
+                    raise PartlyThere(id=subject.id) from None
+                if intent.key:  # a channel's own id was repeated, under a new key of the caller's
+                    await self._keep(intent, subject.id, before)
+                return Receipt(subject.id, before, None)
+            except Stale:
+                if intent.expected is not None or not left:
+                    raise
+                await asyncio.sleep(random.random() * RACE_S)  # noqa: S311 so that one is first
+            else:
+                return Receipt(subject.id, subject.version, positions[-1] if positions else None)
+        raise AssertionError("not reached: the last attempt returns or raises")
+
+    async def receipts(self, intents: Sequence[Intent]) -> dict[str, Receipt]:
+        """The first answers to those of these wishes that were written, by key. Raises KeyReused
+        for one that came with another fingerprint."""
+        found = await self.run(self.store.receipts, [intent.stored_key for intent in intents])
+        answers = {}
+        for intent in intents:
+            if kept := found.get(intent.stored_key):
+                fingerprint, id, version, position = kept
+                if fingerprint != intent.fingerprint:
+                    raise KeyReused(key=intent.key)
+                answers[intent.key] = Receipt(id, version, position)
+        return answers
+
+    async def append(
+        self, entries: Sequence[Entry[Event]], keys: dict[UUID, DataKey | None], append: Append
+    ) -> Sequence[int]:
+        """See ``Work.commit``, which is how to call it. Raises Repeated besides."""
+        rows, fresh = self.store.sealed(entries, keys)
+        append = msgspec.structs.replace(append, data_keys=fresh)
+        try:
+            return await self.run(self.store.append, rows, append)
+        except Refused as refused:
+            for stream in fresh:  # they were not written, or somebody else's were
+                del keys[stream]
+            match refused_by(refused):
+                case "receipts_pkey":
+                    raise Repeated from None
+                case "reservation_taken":
+                    raise await self._taken(append.claims, entries) from None
+                case "entries_pkey" | "data_keys_pkey" if any(
+                    e.originator_version == 1 for e in entries
+                ):
+                    raise await self._conflict(entries) from None
+                case "entries_pkey" | "stream_moved" | "data_keys_pkey":
+                    raise StaleVersion(id=entries[0].originator_id if entries else None) from None
+            raise
+
+    async def head(self) -> int:
+        """Position of the newest entry, 0 when there is none. Raises Unavailable."""
+        return await self.run(self.store.head)
+
+    async def rows(self, *, after: int = 0, limit: int = 1000) -> Sequence[Row]:
+        """In ledger order, at most ``limit``, positions > ``after``. Raises Unavailable."""
+        return await self.run(lambda: self.store.rows(after=after, limit=limit))
+
+    async def entries(self, *, after: int = 0, limit: int = 1000) -> list[Entry[Event]]:
+        """``rows``, opened. Raises Undecodable, Unavailable."""
+        return await self.run(lambda: self.store.entries(after=after, limit=limit))
+
+    async def of_kinds(self, *kinds: type[Event]) -> list[Entry[Event]]:
+        """All entries of rare kinds, in ledger order; it reads the whole ledger to find them."""
+        return await self.run(self.store.of_topics, [kind(event) for event in kinds])
+
+    async def stream(self, id: UUID) -> list[Entry[Event]]:
+        """All entries of one stream, in order; their positions are not filled in."""
+        entries, _ = await self.run(self.store.load, [id])
+        return entries
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """``call`` in a thread, again if the connection was lost: the pool may hold some that
+        died with the server. Raises Unavailable."""
+        loop, context = asyncio.get_running_loop(), copy_context()
+        deadline = monotonic() + PATIENCE_S
+        for wait_s in (*PATIENCE, None):
+            try:
+                return await loop.run_in_executor(
+                    self._threads, lambda: context.run(call, *args, **kwargs)
+                )
+            except Lost:
+                if wait_s is None or monotonic() + wait_s > deadline:
+                    raise Unavailable() from None
+                await asyncio.sleep(wait_s)
+        raise AssertionError("not reached: the last attempt returns or raises")
+
+    async def _taken(
+        self, claims: Sequence[Claim], entries: Sequence[Entry[Event]]
+    ) -> Refusal | Repeated:
+        holders = await self.run(self.store.holders, claims)
+        seen: dict[bytes, UUID] = {}
+        for claim in claims:
+            holder = holders.get(claim.key) or seen.setdefault(claim.key, claim.stream_id)
+            if claim.reservation and holder != claim.stream_id:
+                return claim.reservation.refusal(holder=holder)
+        return Repeated()
+
+    async def _conflict(self, entries: Sequence[Entry[Event]]) -> Refusal:
+        opening = [e.originator_id for e in entries if e.originator_version == 1]
+        found, _ = await self.run(self.store.load, opening)
+        if found:
+            return AlreadyThere(id=found[0].originator_id)
+        return StaleVersion(id=entries[0].originator_id)
+
+    async def _keep(self, intent: Intent, id: UUID, version: int) -> None:
+        kept = Kept(intent.stored_key, intent.fingerprint, id, version, 0)
+        with suppress(Repeated):  # a twin of this request kept it first
+            await self.append([], {}, Append(receipts=[kept]))

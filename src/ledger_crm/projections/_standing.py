@@ -1,0 +1,82 @@
+"""Where the read models stand, measured against the ledger's head."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from ledger_crm.domain import clock
+
+from ._projection import Cursor, Projection
+
+POSITIONS = """
+CREATE TABLE IF NOT EXISTS projection_position (
+    name     text PRIMARY KEY,
+    version  int NOT NULL,
+    position bigint NOT NULL,   -- last entry projected, 0 before the first
+    fault    text               -- why it halted
+)
+"""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """lag_s  how long ago the first entry was written that is not projected yet
+    fault    why it halted; None while it runs
+    """
+
+    name: str
+    version: int
+    position: int
+    lag_events: int
+    lag_s: float
+    fault: str | None
+
+
+async def standings(cur: Cursor, projections: list[Projection]) -> tuple[int, list[Standing]]:
+    """The head, and each projection; one that was never built stands at 0."""
+    await cur.execute("SELECT to_regclass('projection_position') IS NOT NULL")
+    [built] = await cur.fetchone() or [False]
+    await cur.execute("SELECT position FROM ledger.head")
+    [head] = await cur.fetchone() or [0]
+    stored: dict[str, tuple[int, int, str | None]] = {}
+    if built:
+        await cur.execute("SELECT name, version, position, fault FROM projection_position")
+        stored = {name: (v, at, fault) for name, v, at, fault in await cur.fetchall()}
+    found = []
+    for projection in projections:
+        version, position, fault = stored.get(projection.name, (projection.version, 0, None))
+        if version != projection.version:
+            position = 0  # of another shape: it is about to be built anew
+        found.append(
+            Standing(
+                name=projection.name,
+                version=projection.version,
+                position=position,
+                lag_events=max(head - position, 0),
+                lag_s=await _age_of(cur, position + 1) if position < head else 0.0,
+                fault=fault,
+            )
+        )
+    return head, found
+
+
+async def positions(cur: Cursor, projections: list[Projection]) -> dict[str, int]:
+    """Of those that stand in today's shape; the others are missing."""
+    await cur.execute(
+        "SELECT name, position FROM projection_position"
+        " WHERE (name, version) IN (SELECT * FROM unnest(%s::text[], %s::int[]))",
+        ([p.name for p in projections], [p.version for p in projections]),
+    )
+    return dict(await cur.fetchall())
+
+
+async def _age_of(cur: Cursor, position: int) -> float:
+    await cur.execute(
+        "SELECT convert_from(state, 'UTF8')::json ->> 'timestamp' FROM ledger.entries"
+        " WHERE notification_id = %s",
+        (position,),
+    )
+    [written] = await cur.fetchone() or [None]
+    at = datetime.fromisoformat(written) if written else clock.now()
+    return round(max((clock.now() - at).total_seconds(), 0.0), 3)

@@ -1,0 +1,291 @@
+"""Candidates: where each candidacy stands, and the way it came. The candidate pipeline, over all
+and by job order.
+
+One row per candidacy and one per step. "Now" counts candidacies by their present stage; "ever"
+counts those that reached a stage at least once, however often and whatever came later.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger_crm.domain.candidacy import (
+    CandidacyClosed,
+    CandidacyFact,
+    CandidacyOpened,
+    CandidacyReopened,
+    Introduced,
+    Placed,
+    RightToRepresentGiven,
+    StageReached,
+)
+from ledger_crm.domain.entry import Entry
+
+from ._projection import Cursor, Projection, Row, Table
+
+
+class CandidacyRow(Row, frozen=True, kw_only=True):
+    candidacy_id: UUID
+    position: int  # of its newest entry: the order of the cards
+    person_id: UUID
+    company_id: UUID
+    job_order_id: UUID
+    pipeline: str
+    stage: str
+    category: str
+    opened_at: datetime
+    stage_since: datetime
+    closed: bool = False
+    reason: str = ""
+    decided_by: str = ""
+    represented: bool = False
+    introduced_at: datetime | None = None
+    agreement_id: UUID | None = None
+    starts_on: date | None = None
+    fee_cents: int | None = None
+    currency: str | None = None
+
+
+class StepRow(Row, frozen=True, kw_only=True):
+    position: int
+    candidacy_id: UUID
+    job_order_id: UUID
+    stage: str
+    category: str
+    reached_at: datetime
+
+
+candidacies = Table(
+    "candidacy",
+    CandidacyRow,
+    key="candidacy_id",
+    sql="""
+    CREATE INDEX candidacy_board ON candidacy (pipeline, position DESC);
+    CREATE INDEX candidacy_order ON candidacy (job_order_id, position DESC);
+    CREATE INDEX candidacy_person ON candidacy (person_id);
+    """,
+)
+steps = Table(
+    "candidacy_step",
+    StepRow,
+    key="position",
+    sql="""
+    CREATE INDEX candidacy_step_of ON candidacy_step (candidacy_id, position);
+    CREATE INDEX candidacy_step_order ON candidacy_step (job_order_id, stage, candidacy_id);
+    """,
+)
+projection = Projection("candidates", candidacies, steps, version=1)
+
+
+def candidacy(entry: Entry[CandidacyFact]) -> UUID:
+    return entry.event.candidacy_id
+
+
+@candidacies.starts(CandidacyOpened)
+def candidacy_opened(entry: Entry[CandidacyOpened]) -> CandidacyRow:
+    fact = entry.event
+    return CandidacyRow(
+        candidacy_id=fact.candidacy_id,
+        position=entry.position,
+        person_id=entry.originator_id,
+        company_id=fact.company_id,
+        job_order_id=fact.job_order_id,
+        pipeline=fact.pipeline,
+        stage=fact.stage,
+        category=fact.category,
+        opened_at=fact.opened_at,
+        stage_since=fact.opened_at,
+    )
+
+
+@candidacies.on(StageReached, key=candidacy)
+def stage_reached(row: CandidacyRow, entry: Entry[StageReached]) -> CandidacyRow:
+    fact = entry.event
+    return replace(
+        row,
+        position=entry.position,
+        stage=fact.stage,
+        category=fact.category,
+        stage_since=fact.reached_at,
+    )
+
+
+@candidacies.on(CandidacyClosed, key=candidacy)
+def candidacy_closed(row: CandidacyRow, entry: Entry[CandidacyClosed]) -> CandidacyRow:
+    fact = entry.event
+    return replace(row, closed=True, reason=fact.reason, decided_by=fact.decided_by)
+
+
+@candidacies.on(CandidacyReopened, key=candidacy)
+def candidacy_reopened(row: CandidacyRow, entry: Entry[CandidacyReopened]) -> CandidacyRow:
+    return replace(row, closed=False, reason="", decided_by="")
+
+
+@candidacies.on(RightToRepresentGiven, key=candidacy)
+def represented(row: CandidacyRow, entry: Entry[RightToRepresentGiven]) -> CandidacyRow:
+    return replace(row, represented=True, position=entry.position)
+
+
+@candidacies.on(Introduced, key=candidacy)
+def introduced(row: CandidacyRow, entry: Entry[Introduced]) -> CandidacyRow:
+    fact = entry.event
+    first = row.introduced_at or fact.introduced_at
+    return replace(row, introduced_at=first, agreement_id=fact.agreement_id)
+
+
+@candidacies.on(Placed, key=candidacy)
+def placed(row: CandidacyRow, entry: Entry[Placed]) -> CandidacyRow:
+    fact = entry.event
+    return replace(row, starts_on=fact.starts_on, fee_cents=fact.fee_cents, currency=fact.currency)
+
+
+@steps.starts(StageReached)
+def step(entry: Entry[StageReached]) -> StepRow:
+    fact = entry.event
+    return StepRow(
+        position=entry.position,
+        candidacy_id=fact.candidacy_id,
+        job_order_id=fact.job_order_id,
+        stage=fact.stage,
+        category=fact.category,
+        reached_at=fact.reached_at,
+    )
+
+
+class StageCount(msgspec.Struct, frozen=True):
+    """``now``: candidacies in it. ``ever``: candidacies that were in it at least once."""
+
+    stage: str
+    label: str
+    category: str
+    now: int
+    ever: int
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """``path``: the stages it went through, in the order in which they were written down;
+    ``path_at``: when it reached each."""
+
+    id: UUID
+    person_id: UUID
+    person: str
+    company_id: UUID
+    company: str
+    job_order_id: UUID
+    job_order: str
+    pipeline: str
+    stage: str
+    category: str
+    opened_at: datetime
+    stage_since: datetime
+    closed: bool
+    reason: str
+    decided_by: str
+    represented: bool
+    introduced_at: datetime | None
+    agreement_id: UUID | None
+    starts_on: date | None
+    fee_cents: int | None
+    currency: str | None
+    path: list[str]
+    path_at: list[datetime]
+    position: int
+
+
+class Step(msgspec.Struct, frozen=True):
+    position: int
+    stage: str
+    category: str
+    reached_at: datetime
+
+
+class CandidacyShown(msgspec.Struct, frozen=True):
+    card: Card
+    steps: list[Step]
+
+
+async def counts(
+    cur: Cursor, pipeline: str, *, job_order_id: UUID | None = None
+) -> list[StageCount]:
+    """Every stage of the pipeline, in its order. Joins the directory for the stages."""
+    await cur.execute(
+        "WITH chosen AS (SELECT candidacy_id, stage FROM candidacy WHERE pipeline = %(pipeline)s"
+        "    AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s)),"
+        " now AS (SELECT stage, count(*) AS n FROM chosen GROUP BY stage),"
+        " ever AS (SELECT s.stage, count(DISTINCT s.candidacy_id) AS n FROM candidacy_step s"
+        "    WHERE s.candidacy_id IN (SELECT candidacy_id FROM chosen) GROUP BY s.stage)"
+        " SELECT d.stage, d.label, d.category, coalesce(now.n, 0), coalesce(ever.n, 0)"
+        " FROM directory_stage d LEFT JOIN now ON now.stage = d.stage"
+        " LEFT JOIN ever ON ever.stage = d.stage"
+        " WHERE d.pipeline = %(pipeline)s ORDER BY d.place",
+        {"pipeline": pipeline, "order": job_order_id},
+    )
+    return [StageCount(*row) for row in await cur.fetchall()]
+
+
+CARD = """
+SELECT c.candidacy_id, c.person_id, coalesce(p.name, ''), c.company_id, coalesce(o.name, ''),
+       c.job_order_id, coalesce(j.name, ''), c.pipeline, c.stage, c.category, c.opened_at,
+       c.stage_since, c.closed, c.reason, c.decided_by, c.represented, c.introduced_at,
+       c.agreement_id, c.starts_on, c.fee_cents, c.currency,
+       ARRAY(SELECT s.stage FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id
+             ORDER BY s.position),
+       ARRAY(SELECT s.reached_at FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id
+             ORDER BY s.position),
+       c.position
+FROM candidacy c
+LEFT JOIN directory p ON p.id = c.person_id
+LEFT JOIN directory o ON o.id = c.company_id
+LEFT JOIN directory j ON j.id = c.job_order_id
+"""
+
+
+async def cards(
+    cur: Cursor,
+    pipeline: str | None = None,
+    *,
+    job_order_id: UUID | None = None,
+    person_id: UUID | None = None,
+    stage: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Card]:
+    """The last to move first; page by passing the last one's position as ``before``. Joins the
+    directory for the names."""
+    wanted = {
+        "c.pipeline": pipeline,
+        "c.job_order_id": job_order_id,
+        "c.person_id": person_id,
+        "c.stage": stage,
+    }
+    given = {column: value for column, value in wanted.items() if value is not None}
+    where = [f"{column} = %s" for column in given]
+    values: list[object] = list(given.values())
+    if before is not None:
+        where.append("c.position < %s")
+        values.append(before)
+    clause = f" WHERE {' AND '.join(where)}" if where else ""
+    await cur.execute(f"{CARD}{clause} ORDER BY c.position DESC LIMIT %s", (*values, limit))
+    return [_card(row) for row in await cur.fetchall()]
+
+
+async def one(cur: Cursor, candidacy_id: UUID) -> CandidacyShown | None:
+    """Joins the directory for the names."""
+    await cur.execute(f"{CARD} WHERE c.candidacy_id = %s", (candidacy_id,))
+    row = await cur.fetchone()
+    if row is None:
+        return None
+    await cur.execute(
+        "SELECT position, stage, category, reached_at FROM candidacy_step"
+        " WHERE candidacy_id = %s ORDER BY position",
+        (candidacy_id,),
+    )
+    return CandidacyShown(_card(row), [Step(*found) for found in await cur.fetchall()])
+
+
+def _card(row: tuple[object, ...]) -> Card:
+    return Card(**dict(zip(Card.__struct_fields__, row, strict=True)))  # type: ignore[arg-type]

@@ -1,0 +1,264 @@
+"""Companies: who a company is, what it pays, whom it looks for. One row a company, one a fee
+agreement, one a job order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger_crm.domain.company import (
+    CompanyAdded,
+    DealFact,
+    FeeAgreed,
+    JobOrderCancelled,
+    JobOrderFilled,
+    JobOrderOpened,
+)
+from ledger_crm.domain.entry import Entry, Event
+
+from ._projection import Cursor, Projection, Row, Table, stream
+
+
+class CompanyRow(Row, frozen=True, kw_only=True):
+    company_id: UUID
+    position: int  # of its first entry: the order of the list
+    version: int
+    name: str
+    domain: str
+    industry: str
+    specialty: str
+    location: str
+    founded: str
+    source: str
+    added_at: datetime
+
+
+class FeeRow(Row, frozen=True, kw_only=True):
+    agreement_id: UUID
+    position: int
+    company_id: UUID
+    basis: str
+    currency: str
+    rate_bp: int
+    minimum_cents: int
+    amount_cents: int
+    guarantee_days: int
+    payment_days: int
+    agreed_at: datetime
+    job_order_id: UUID | None
+
+
+class JobOrderRow(Row, frozen=True, kw_only=True):
+    job_order_id: UUID
+    position: int
+    company_id: UUID
+    title: str
+    openings: int
+    pipeline: str
+    opened_at: datetime
+    location: str
+    requisition: str
+    hiring_manager_id: UUID | None
+    salary_from_cents: int
+    salary_to_cents: int
+    currency: str
+    status: str = "open"  # open, filled, cancelled
+    closed_at: datetime | None = None
+    reason: str = ""
+
+
+companies = Table(
+    "company",
+    CompanyRow,
+    key="company_id",
+    sql="CREATE INDEX company_newest ON company (position DESC);",
+)
+fees = Table(
+    "fee_agreement",
+    FeeRow,
+    key="agreement_id",
+    sql="CREATE INDEX fee_agreement_of ON fee_agreement (company_id);",
+)
+job_orders = Table(
+    "job_order",
+    JobOrderRow,
+    key="job_order_id",
+    sql="CREATE INDEX job_order_of ON job_order (company_id);",
+)
+projection = Projection("companies", companies, fees, job_orders, version=1)
+
+
+@companies.starts(CompanyAdded)
+def company_added(entry: Entry[CompanyAdded]) -> CompanyRow:
+    fact = entry.event
+    return CompanyRow(
+        company_id=entry.originator_id,
+        position=entry.position,
+        version=entry.originator_version,
+        name=fact.name,
+        domain=fact.domain,
+        industry=fact.industry,
+        specialty=fact.specialty,
+        location=fact.location,
+        founded=fact.founded,
+        source=fact.source,
+        added_at=entry.at,
+    )
+
+
+@companies.on(DealFact, FeeAgreed, JobOrderOpened, JobOrderFilled, JobOrderCancelled, key=stream)
+def anything_written(row: CompanyRow, entry: Entry[Event]) -> CompanyRow:
+    return replace(row, version=entry.originator_version)
+
+
+@fees.starts(FeeAgreed)
+def fee_agreed(entry: Entry[FeeAgreed]) -> FeeRow:
+    fact = entry.event
+    return FeeRow(
+        agreement_id=fact.agreement_id,
+        position=entry.position,
+        company_id=entry.originator_id,
+        basis=fact.basis,
+        currency=fact.currency,
+        rate_bp=fact.rate_bp,
+        minimum_cents=fact.minimum_cents,
+        amount_cents=fact.amount_cents,
+        guarantee_days=fact.guarantee_days,
+        payment_days=fact.payment_days,
+        agreed_at=fact.agreed_at,
+        job_order_id=fact.job_order_id,
+    )
+
+
+@job_orders.starts(JobOrderOpened)
+def job_order_opened(entry: Entry[JobOrderOpened]) -> JobOrderRow:
+    fact = entry.event
+    return JobOrderRow(
+        job_order_id=fact.job_order_id,
+        position=entry.position,
+        company_id=entry.originator_id,
+        title=fact.title,
+        openings=fact.openings,
+        pipeline=fact.pipeline,
+        opened_at=fact.opened_at,
+        location=fact.location,
+        requisition=fact.requisition,
+        hiring_manager_id=fact.hiring_manager_id,
+        salary_from_cents=fact.salary_from_cents,
+        salary_to_cents=fact.salary_to_cents,
+        currency=fact.currency,
+    )
+
+
+@job_orders.on(JobOrderFilled, key=lambda entry: entry.event.job_order_id)
+def job_order_filled(row: JobOrderRow, entry: Entry[JobOrderFilled]) -> JobOrderRow:
+    return replace(row, status="filled", closed_at=entry.event.filled_at)
+
+
+@job_orders.on(JobOrderCancelled, key=lambda entry: entry.event.job_order_id)
+def job_order_cancelled(row: JobOrderRow, entry: Entry[JobOrderCancelled]) -> JobOrderRow:
+    fact = entry.event
+    return replace(row, status="cancelled", closed_at=fact.cancelled_at, reason=fact.reason)
+
+
+class FeeShown(msgspec.Struct, frozen=True):
+    id: UUID
+    basis: str
+    currency: str
+    rate_bp: int
+    minimum_cents: int
+    amount_cents: int
+    guarantee_days: int
+    payment_days: int
+    agreed_at: datetime
+    job_order_id: UUID | None
+
+
+class JobOrderShown(msgspec.Struct, frozen=True):
+    id: UUID
+    title: str
+    openings: int
+    pipeline: str
+    opened_at: datetime
+    location: str
+    requisition: str
+    hiring_manager_id: UUID | None
+    salary_from_cents: int
+    salary_to_cents: int
+    currency: str
+    status: str
+    closed_at: datetime | None
+    reason: str
+
+
+class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest 200 of its fees and job orders, newest first."""
+
+    id: UUID
+    version: int
+    name: str
+    domain: str
+    industry: str
+    specialty: str
+    location: str
+    founded: str
+    source: str
+    added_at: datetime
+    fees: list[FeeShown]
+    job_orders: list[JobOrderShown]
+
+
+class CompanyListed(msgspec.Struct, frozen=True):
+    """``position``: of its first entry, to page by."""
+
+    id: UUID
+    name: str
+    industry: str
+    location: str
+    added_at: datetime
+    position: int
+
+
+async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
+    await cur.execute(
+        "SELECT version, name, domain, industry, specialty, location, founded, source, added_at"
+        " FROM company WHERE company_id = %s",
+        (company_id,),
+    )
+    row = await cur.fetchone()
+    if row is None:
+        return None
+    await cur.execute(
+        "SELECT agreement_id, basis, currency, rate_bp, minimum_cents, amount_cents,"
+        " guarantee_days, payment_days, agreed_at, job_order_id"
+        " FROM fee_agreement WHERE company_id = %s ORDER BY position DESC LIMIT 200",
+        (company_id,),
+    )
+    terms = [FeeShown(*found) for found in await cur.fetchall()]
+    await cur.execute(
+        "SELECT job_order_id, title, openings, pipeline, opened_at, location, requisition,"
+        " hiring_manager_id, salary_from_cents, salary_to_cents, currency, status, closed_at,"
+        " reason FROM job_order WHERE company_id = %s ORDER BY position DESC LIMIT 200",
+        (company_id,),
+    )
+    orders = [JobOrderShown(*found) for found in await cur.fetchall()]
+    names = ("version", "name", "domain", "industry", "specialty", "location", "founded")
+    fields = dict(zip((*names, "source", "added_at"), row, strict=True))
+    return CompanyShown(id=company_id, fees=terms, job_orders=orders, **fields)
+
+
+async def listing(
+    cur: Cursor, *, before: int | None = None, limit: int = 50, domain: str | None = None
+) -> list[CompanyListed]:
+    """Newest first; page by passing the last one's position as ``before``."""
+    await cur.execute(
+        "SELECT company_id, name, industry, location, added_at, position FROM company"
+        " WHERE (%(before)s::bigint IS NULL OR position < %(before)s)"
+        " AND (%(domain)s::text IS NULL OR domain = %(domain)s)"
+        " ORDER BY position DESC LIMIT %(limit)s",
+        {"before": before, "domain": domain, "limit": limit},
+    )
+    return [CompanyListed(*row) for row in await cur.fetchall()]

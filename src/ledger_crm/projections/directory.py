@@ -1,0 +1,111 @@
+"""Directory: what things are called. The one read model that others' queries join.
+
+A query that joins it says so, and a caller that waits for a position waits for both.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from ledger_crm.domain.company import CompanyAdded, JobOrderOpened
+from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.person import PersonSourced
+from ledger_crm.domain.pipeline import PipelineDefined
+
+from ._projection import Cursor, Projection, Row, Table
+
+
+class Name(Row, frozen=True, kw_only=True):
+    id: UUID
+    kind: str  # person, company, job_order
+    name: str
+
+
+class StageName(Row, frozen=True, kw_only=True):
+    pipeline: str
+    stage: str
+    place: int  # in the order shown, from 0
+    label: str
+    category: str
+    probability_bp: int
+    retired: bool
+    pipeline_title: str
+    subject: str
+    version: int  # of the definition
+
+
+names = Table("directory", Name, key="id")
+stages = Table("directory_stage", StageName, key="pipeline, stage")
+projection = Projection("directory", names, stages, version=1)
+
+
+@names.starts(PersonSourced)
+def person_sourced(entry: Entry[PersonSourced]) -> Name:
+    return Name(id=entry.originator_id, kind="person", name=entry.event.name)
+
+
+@names.starts(CompanyAdded)
+def company_added(entry: Entry[CompanyAdded]) -> Name:
+    return Name(id=entry.originator_id, kind="company", name=entry.event.name)
+
+
+@names.starts(JobOrderOpened)
+def job_order_opened(entry: Entry[JobOrderOpened]) -> Name:
+    return Name(id=entry.event.job_order_id, kind="job_order", name=entry.event.title)
+
+
+@stages.starts(PipelineDefined)
+def pipeline_defined(entry: Entry[PipelineDefined]) -> list[StageName]:
+    """Stages are never removed, so each definition covers all that came before."""
+    return [
+        StageName(
+            pipeline=entry.event.slug,
+            stage=stage.id,
+            place=place,
+            label=stage.label,
+            category=stage.category,
+            probability_bp=stage.probability_bp,
+            retired=stage.retired,
+            pipeline_title=entry.event.title,
+            subject=entry.event.subject,
+            version=entry.originator_version,
+        )
+        for place, stage in enumerate(entry.event.stages)
+    ]
+
+
+class StageShown(msgspec.Struct, frozen=True):
+    id: str
+    label: str
+    category: str
+    probability_bp: int
+    retired: bool
+
+
+class PipelineShown(msgspec.Struct, frozen=True):
+    slug: str
+    title: str
+    subject: str
+    version: int
+    stages: list[StageShown]
+
+
+async def pipeline(cur: Cursor, slug: str) -> PipelineShown | None:
+    await cur.execute(
+        "SELECT stage, label, category, probability_bp, retired, pipeline_title, subject, version"
+        " FROM directory_stage WHERE pipeline = %s ORDER BY place",
+        (slug,),
+    )
+    rows = await cur.fetchall()
+    if not rows:
+        return None
+    *_, title, subject, version = rows[0]
+    return PipelineShown(slug, title, subject, version, [StageShown(*row[:5]) for row in rows])
+
+
+async def pipelines(cur: Cursor) -> list[str]:
+    """Their slugs."""
+    await cur.execute("SELECT DISTINCT pipeline FROM directory_stage ORDER BY pipeline")
+    return [slug for (slug,) in await cur.fetchall()]

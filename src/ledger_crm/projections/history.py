@@ -1,0 +1,162 @@
+"""History: everything that ever passed between us and a person or a company, newest first.
+
+One row per entry, with the person and the company it belongs to; an entry that concerns still
+somebody else has a mention for each. A company's history also holds what passed between us and its
+people, that is those who were employed there or put forward there, except what concerns another
+company: one client does not see our business with the next.
+
+Newest means by the time of the fact, so what is imported late takes its place in the past.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from ledger_crm.domain.access import KeyCreated, KeyRevoked
+from ledger_crm.domain.candidacy import CandidacyOpened
+from ledger_crm.domain.entry import Entry, Event, kind
+from ledger_crm.domain.person import Employed
+from ledger_crm.domain.pipeline import PipelineDefined
+
+from ._projection import Cursor, Projection, Row, Table
+
+
+class HistoryRow(Row, frozen=True, kw_only=True):
+    position: int
+    person_id: UUID | None
+    company_id: UUID | None
+    job_order_id: UUID | None
+    at: datetime
+    recorded_at: datetime
+    by: str
+    kind: str
+    line: str
+    text: str
+
+
+class MentionRow(Row, frozen=True, kw_only=True):
+    subject_id: UUID  # concerned by the entry besides its person and its company
+    position: int
+    at: datetime
+
+
+class LinkRow(Row, frozen=True, kw_only=True):
+    company_id: UUID
+    person_id: UUID
+
+
+lines = Table(
+    "history",
+    HistoryRow,
+    key="position",
+    sql="""
+    CREATE INDEX history_of_person ON history (person_id, at DESC, position DESC);
+    CREATE INDEX history_of_company ON history (company_id, at DESC, position DESC);
+    """,
+)
+mentions = Table(
+    "history_mention",
+    MentionRow,
+    key="subject_id, position",
+    sql="CREATE INDEX history_mention_newest ON history_mention"
+    " (subject_id, at DESC, position DESC);",
+)
+links = Table("history_link", LinkRow, key="company_id, person_id")
+projection = Projection("history", lines, mentions, links, version=1)
+
+CATALOGUE = (PipelineDefined, KeyCreated, KeyRevoked)
+
+
+@lines.starts(Event)
+def entered(entry: Entry[Event]) -> list[HistoryRow]:
+    event = entry.event
+    if isinstance(event, CATALOGUE):
+        return []
+    person_id: UUID | None = entry.originator_id
+    company_id: UUID | None = event.concerns[0] if event.concerns else None
+    if kind(event).startswith("company."):
+        person_id, company_id = company_id, person_id
+    return [
+        HistoryRow(
+            position=entry.position,
+            person_id=person_id,
+            company_id=company_id,
+            job_order_id=getattr(event, "job_order_id", None),
+            at=entry.at,
+            recorded_at=entry.timestamp,
+            by=entry.by,
+            kind=kind(event),
+            line=event.line,
+            text=getattr(event, "text", ""),
+        )
+    ]
+
+
+@mentions.starts(Event)
+def mentioned(entry: Entry[Event]) -> list[MentionRow]:
+    others = entry.event.concerns[1:]
+    return [MentionRow(subject_id=id, position=entry.position, at=entry.at) for id in others]
+
+
+@links.starts(Employed, CandidacyOpened)
+def belong_together(entry: Entry[Employed | CandidacyOpened]) -> LinkRow:
+    return LinkRow(company_id=entry.event.company_id, person_id=entry.originator_id)
+
+
+class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
+    """at           when it happened
+    recorded_at  when it was written down
+    line         what happened, in words; ``text`` is what was said or noted
+    """
+
+    position: int
+    at: datetime
+    recorded_at: datetime
+    by: str
+    kind: str
+    line: str
+    text: str
+    person_id: UUID | None
+    person: str | None
+    company_id: UUID | None
+    company: str | None
+    job_order_id: UUID | None
+    job_order: str | None
+
+
+async def of(
+    cur: Cursor,
+    subject_id: UUID,
+    *,
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[HistoryLine]:
+    """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``.
+    Joins the directory for the names. Empty: nothing is known under this id."""
+    at, position = before or (None, None)
+    older = "(%(at)s::timestamptz IS NULL OR (at, position) < (%(at)s, %(position)s::bigint))"
+    newest = "ORDER BY at DESC, position DESC LIMIT %(limit)s"
+    page = f"(SELECT h.* FROM history h WHERE {{}} AND {older} {newest})"
+    await cur.execute(
+        f"WITH parts AS ({page.format('h.person_id = %(id)s')}"
+        f" UNION ALL {page.format('h.company_id = %(id)s')}"
+        " UNION ALL (SELECT h.* FROM history_mention m JOIN history h USING (position)"
+        f"   WHERE m.subject_id = %(id)s AND {older.replace('at, p', 'm.at, m.p')}"
+        f"   {newest.replace('at D', 'm.at D').replace('position D', 'm.position D')})"
+        " UNION ALL (SELECT theirs.* FROM history_link k CROSS JOIN LATERAL"
+        f"   {page.format('h.person_id = k.person_id AND h.company_id IS NULL')} theirs"
+        "   WHERE k.company_id = %(id)s)),"
+        f" page AS (SELECT DISTINCT ON (at, position) * FROM parts {newest})"
+        " SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,"
+        "  h.person_id, p.name, h.company_id, c.name, h.job_order_id, j.name FROM page h"
+        " LEFT JOIN directory p ON p.id = h.person_id"
+        " LEFT JOIN directory c ON c.id = h.company_id"
+        " LEFT JOIN directory j ON j.id = h.job_order_id"
+        " ORDER BY h.at DESC, h.position DESC",
+        {"id": subject_id, "at": at, "position": position, "limit": limit},
+    )
+    names = HistoryLine.__struct_fields__
+    return [HistoryLine(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]

@@ -1,0 +1,87 @@
+"""Sealing: personal fields are ciphertext in the ledger, each person's under a key of their own.
+
+    deployment key  --wraps-->  data key of a stream  --seals-->  fields of its entries
+
+AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the associated data names topic, stream,
+version and field, so that a ciphertext cannot be moved. Data keys are wrapped by AES-KWP
+(RFC 5649). Both the wrapping key and the key of the reservations' hashes come from the
+deployment key by HKDF (RFC 5869). Destroying a data key erases what it sealed.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import os
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.keywrap import (
+    InvalidUnwrap,
+    aes_key_unwrap_with_padding,
+    aes_key_wrap_with_padding,
+)
+
+DataKey = AESGCM
+NONCE_BYTES = 12
+KEY_BYTES = 32
+
+
+class WrongKey(Exception):
+    """The deployment key does not open this database's data keys."""
+
+
+class Keyring:
+    """What the deployment key can do. It is 32 random bytes, kept apart from the database."""
+
+    def __init__(self, deployment_key: bytes) -> None:
+        if len(deployment_key) != KEY_BYTES:
+            raise ValueError(f"the deployment key has {len(deployment_key)} bytes, not {KEY_BYTES}")
+        self._wrapping = _derived(deployment_key, b"ledger-crm data key wrapping 1")
+        self._hashing = _derived(deployment_key, b"ledger-crm reservation hashes 1")
+
+    def fresh(self) -> tuple[bytes, DataKey]:
+        """A new data key: wrapped, and ready to use."""
+        key = os.urandom(KEY_BYTES)
+        return aes_key_wrap_with_padding(self._wrapping, key), AESGCM(key)
+
+    def unwrap(self, wrapped: bytes) -> DataKey:
+        """Raises WrongKey."""
+        try:
+            return AESGCM(aes_key_unwrap_with_padding(self._wrapping, wrapped))
+        except InvalidUnwrap:
+            raise WrongKey("the sealing key is not the one this database was sealed with") from None
+
+    def hash_of(self, scope: str, value: str) -> bytes:
+        """Keyed, so that the table of reservations cannot be searched by guessing addresses."""
+        return hmac.digest(self._hashing, f"{scope}\x1f{value}".encode(), hashlib.sha256)
+
+
+def seal(key: DataKey, text: str, *, topic: str, stream: UUID, version: int, field: str) -> str:
+    nonce = os.urandom(NONCE_BYTES)
+    sealed = nonce + key.encrypt(nonce, text.encode(), _bound_to(topic, stream, version, field))
+    return binascii.b2a_base64(sealed, newline=False).decode()
+
+
+def unseal(key: DataKey, sealed: str, *, topic: str, stream: UUID, version: int, field: str) -> str:
+    """Raises ValueError, without the content, if it was sealed elsewhere or is damaged."""
+    raw = binascii.a2b_base64(sealed)
+    bound_to = _bound_to(topic, stream, version, field)
+    try:
+        return key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to).decode()
+    except InvalidTag:
+        raise ValueError(f"sealed field {field} does not belong here or is damaged") from None
+
+
+def _bound_to(topic: str, stream: UUID, version: int, field: str) -> bytes:
+    """No topic holds a 0x1f and stream and version are 24 bytes, so no two places are alike."""
+    where = stream.bytes + version.to_bytes(8, "big")
+    return topic.encode() + b"\x1f" + where + field.encode()
+
+
+def _derived(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(key)

@@ -1,0 +1,580 @@
+"""The event store: the one module that knows the library ``eventsourcing`` and the ledger's tables.
+
+    Recorder      the library's PostgreSQL recorder, with dense positions and, in the same
+                  transaction, what an append is made of besides entries (``Append``)
+    EntryMapper   entry <-> stored row; sealing and opening of personal fields
+    Store         both, over one pool; synchronous, the door in ``ledger.py`` makes it awaitable
+
+An append is one transaction and one round trip: lock and move the head, check the streams that
+the decision rests on, take reservations, keep the command's receipt, insert the entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from importlib.resources import files
+from typing import Any, NoReturn
+from uuid import UUID
+
+import msgspec
+import psycopg
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    JSONTranscoder,
+    Mapper,
+    Notification,
+    OperationalError,
+    StoredEvent,
+)
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import tuple_row
+
+from .domain import EVENTS
+from .domain.entry import ERASED, Actor, Entry, Event, Reservation, kind, sealed_fields
+from .domain.refusals import Invalid
+from .sealing import DataKey, Keyring, WrongKey, seal, unseal
+
+Row = Notification
+"""An entry as stored: ``id`` (its position), ``topic``, ``originator_id``, ``originator_version``,
+``state``. What leaves the house (relay, archive) is rows, so that personal fields stay sealed."""
+
+Lost = (OperationalError, InterfaceError)
+"""The database did not answer; what was asked of it may or may not have happened."""
+
+Refused = IntegrityError
+"""The database refused an append; ``refused_by`` tells which of its rules did."""
+
+
+PIPELINED_BYTES = 32_768
+
+
+class Undecodable(Exception):
+    """An entry that this version of the software cannot read. Names where, never what."""
+
+    def __init__(self, topic: str, position: int, stream: UUID, version: int, why: str) -> None:
+        at = f"position {position}" if position else f"version {version} of stream {stream}"
+        super().__init__(f"entry at {at} with topic {topic} cannot be read: {why}")
+        self.topic, self.position = topic, position
+
+
+class NulInText(Invalid):
+    """Text must not hold the character NUL (U+0000): no read model could keep it."""
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A row of the reservations table. ``reservation`` is None where a repeat is a no-op."""
+
+    key: bytes
+    scope: str
+    stream_id: UUID
+    reservation: Reservation | None = None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A row of the receipts table, to be written. ``offset``: which of the entries written with
+    it, counted from 1, is the command's last; 0: it wrote none."""
+
+    key: bytes
+    fingerprint: bytes
+    stream_id: UUID
+    version: int
+    offset: int
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes into the transaction besides the entries.
+
+    rests_on   versions of streams that were read and not written
+    data_keys  wrapped keys of streams that had none
+    """
+
+    claims: Sequence[Claim] = ()
+    receipts: Sequence[Kept] = ()
+    rests_on: dict[UUID, int] = {}
+    data_keys: dict[UUID, bytes] = {}
+
+
+class Stored(msgspec.Struct, omit_defaults=True):
+    """The document in ``state``. Sealed fields lie apart from the clear ones."""
+
+    timestamp: datetime
+    by: Actor
+    event: msgspec.Raw
+    cause: str = ""
+    originator_topic: str = ""
+    sealed: dict[str, str] = {}
+
+
+_decode_stored = msgspec.json.Decoder(Stored).decode
+_decoders = {topic: msgspec.json.Decoder(event) for topic, event in EVENTS.items()}
+_upcast = {t for t, e in EVENTS.items() if e.upcast.__func__ is not Event.upcast.__func__}  # type: ignore[attr-defined]
+_encoder = msgspec.json.Encoder()
+
+
+class EntryMapper(Mapper[UUID]):
+    """Entry <-> stored row, with the data keys of the streams in hand: ``keys`` has None for a
+    destroyed one. Made for each batch, so that a destroyed key is forgotten with it."""
+
+    def __init__(self, keyring: Keyring, keys: dict[UUID, DataKey | None]) -> None:
+        super().__init__(JSONTranscoder())
+        self.keyring, self.keys = keyring, keys
+        self.fresh: dict[UUID, bytes] = {}
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        """Raises Undecodable, NulInText rather than write what could not be read again."""
+        entry: Entry[Event] = domain_event
+        topic, stream, version = kind(entry.event), entry.originator_id, entry.originator_version
+        encoded = _encoder.encode(entry.event)
+        if b"\\u0000" in encoded and _has_nul(msgspec.json.decode(encoded)):
+            raise NulInText(kind=topic)
+        try:
+            _decoders[topic].decode(encoded)
+        except msgspec.ValidationError as fault:
+            where = str(fault).rpartition(" - at ")[2]  # not what was there
+            raise Undecodable(topic, 0, stream, version, f"a value does not fit {where}") from None
+        document = Stored(
+            entry.timestamp, entry.by, msgspec.Raw(encoded), entry.cause, entry.originator_topic
+        )
+        if names := sealed_fields(type(entry.event)):
+            clear: dict[str, Any] = msgspec.json.decode(encoded)
+            if texts := {name: clear.pop(name) for name in names if name in clear}:
+                key = self._key(stream)
+                document.event = msgspec.Raw(_encoder.encode(clear))
+                document.sealed = {
+                    name: ""
+                    if key is None
+                    else seal(key, text, topic=topic, stream=stream, version=version, field=name)
+                    for name, text in sorted(texts.items())
+                }
+        return StoredEvent(stream, version, topic, _encoder.encode(document))
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        """Raises Undecodable; its text carries no payload."""
+        return self.opened(stored_event, _decode_stored(stored_event.state))
+
+    def opened(self, row: StoredEvent, document: Stored) -> Entry[Event]:
+        position = row.id if isinstance(row, Notification) else 0
+        if row.topic not in _decoders:
+            self._undecodable(row, position, "no such topic in this version")
+        try:
+            if document.sealed or row.topic in _upcast:
+                clear = msgspec.json.decode(document.event)
+                key = self.keys.get(_uuid(row))
+                for name, sealed in document.sealed.items():
+                    clear[name] = self._open(key, row, name, sealed)
+                clear = EVENTS[row.topic].upcast(clear)
+                event = msgspec.convert(clear, EVENTS[row.topic], strict=True)
+            else:
+                event = _decoders[row.topic].decode(document.event)
+            return Entry(
+                originator_id=_uuid(row),
+                originator_version=row.originator_version,
+                position=position,
+                timestamp=document.timestamp,
+                by=document.by,
+                event=event,
+                cause=document.cause,
+                originator_topic=document.originator_topic,
+            )
+        except (msgspec.MsgspecError, ValueError) as fault:
+            self._undecodable(row, position, type(fault).__name__)
+
+    def _open(self, key: DataKey | None, row: StoredEvent, name: str, sealed: str) -> str:
+        if key is None or not sealed:
+            return ERASED
+        return unseal(
+            key,
+            sealed,
+            topic=row.topic,
+            stream=_uuid(row),
+            version=row.originator_version,
+            field=name,
+        )
+
+    def _key(self, stream: UUID) -> DataKey | None:
+        if stream not in self.keys:
+            self.fresh[stream], self.keys[stream] = self.keyring.fresh()
+        return self.keys[stream]
+
+    def _undecodable(self, row: StoredEvent, position: int, why: str) -> NoReturn:
+        raise Undecodable(row.topic, position, _uuid(row), row.originator_version, why) from None
+
+
+class Recorder(PostgresApplicationRecorder):
+    """Entries at dense positions, and what is appended with them, together or not at all.
+
+    The library's retry is taken off: whether an append may be repeated is for the door to say,
+    which can find out whether the first attempt was written.
+    """
+
+    _insert_pipelined = PostgresApplicationRecorder.insert_events.__wrapped__
+    select_events = PostgresApplicationRecorder.select_events.__wrapped__
+    select_notifications = PostgresApplicationRecorder.select_notifications.__wrapped__
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        if datastore.enable_db_functions:
+            raise ValueError(
+                "POSTGRES_ENABLE_DB_FUNCTIONS drops the append lock, and readers then skip entries"
+            )
+        super().__init__(datastore, events_table_name="entries")
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], *, append: Append | None = None, **_: Any
+    ) -> Sequence[int] | None:
+        """The library's way, in one round trip, while what is sent fits a socket's buffer.
+
+        More than that and psycopg's pipeline may wait for an answer before it has sent all of
+        the question, for ever: larger appends go statement by statement.
+        """
+        append = append or Append()
+        size = sum(len(event.state) + 120 for event in stored_events)
+        size += 160 * (len(append.claims) + len(append.receipts) + len(append.data_keys))
+        size += 40 * len(append.rests_on)
+        if size <= PIPELINED_BYTES:
+            ids: Sequence[int] | None = self._insert_pipelined(stored_events, append=append)
+            return ids
+        with (
+            self.datastore.get_connection() as conn,
+            conn.transaction(),
+            conn.cursor() as curs,
+        ):
+            self._insert_events(curs, stored_events, append=append)
+            if not stored_events:
+                return None
+            self._insert_stored_events(curs, stored_events)
+            return self._fetch_ids_after_insert_events(curs, stored_events)
+
+    def create_table(self) -> None:
+        """Nothing: the tables come from ``schema/``."""
+
+    def _lock_table(self, curs: psycopg.Cursor[Any]) -> None:
+        """Nothing: writers queue on the head's row, which no ANALYZE or CREATE INDEX holds."""
+
+    def _insert_events(
+        self,
+        curs: psycopg.Cursor[Any],
+        stored_events: Sequence[StoredEvent],
+        *,
+        append: Append | None = None,
+        **_: Any,
+    ) -> None:
+        n, append = len(stored_events), append or Append()
+        curs.execute(
+            "UPDATE ledger.head SET position = position + %s"
+            if n
+            else "SELECT position FROM ledger.head WHERE 0 = %s FOR UPDATE",
+            (n,),
+        )
+        if append.rests_on:
+            curs.execute(
+                "SELECT ledger.must_stand_at(%b, %b)",
+                (list(append.rests_on), list(append.rests_on.values())),
+            )
+        if append.data_keys:
+            curs.execute(
+                "INSERT INTO ledger.data_keys (stream_id, wrapped)"
+                " SELECT * FROM unnest(%b::uuid[], %b::bytea[])",
+                (list(append.data_keys), list(append.data_keys.values())),
+            )
+        if claims := append.claims:
+            curs.execute(
+                "SELECT ledger.reserve(%b::bytea[], %b::text[], %b::uuid[], %b::boolean[])",
+                (
+                    [c.key for c in claims],
+                    [c.scope for c in claims],
+                    [c.stream_id for c in claims],
+                    [c.reservation is None for c in claims],
+                ),
+            )
+        if receipts := append.receipts:
+            curs.execute(
+                "INSERT INTO ledger.receipts (key, fingerprint, stream_id, version, position)"
+                " SELECT r.key, r.fingerprint, r.id, r.version,"
+                "        CASE WHEN r.nth > 0 THEN h.position - %s + r.nth END"
+                " FROM ledger.head h, unnest(%b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[],"
+                "   %b::bigint[]) AS r (key, fingerprint, id, version, nth)",
+                (
+                    n,
+                    [r.key for r in receipts],
+                    [r.fingerprint for r in receipts],
+                    [r.stream_id for r in receipts],
+                    [r.version for r in receipts],
+                    [r.offset for r in receipts],
+                ),
+            )
+
+    def _insert_stored_events(
+        self, curs: psycopg.Cursor[Any], stored_events: Sequence[StoredEvent], **_: Any
+    ) -> None:
+        """Parallel arrays: the library's array of composites costs twenty times as much."""
+        self._notify_channel(curs)
+        curs.execute(
+            "INSERT INTO ledger.entries"
+            " (originator_id, originator_version, topic, state, notification_id)"
+            " SELECT e.id, e.version, e.topic, e.state, h.position - %s + e.nth"
+            " FROM ledger.head h, unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[])"
+            "   WITH ORDINALITY AS e (id, version, topic, state, nth)"
+            " ORDER BY e.nth RETURNING notification_id",
+            (
+                len(stored_events),
+                [e.originator_id for e in stored_events],
+                [e.originator_version for e in stored_events],
+                [e.topic for e in stored_events],
+                [e.state for e in stored_events],
+            ),
+            binary=True,
+        )
+
+
+class Store:
+    """The ledger's tables, synchronous. Every method may raise one of ``Lost``."""
+
+    def __init__(self, url: str, keyring: Keyring, *, connections: int = 12) -> None:
+        self.keyring = keyring
+        self.recorder = Recorder(datastore(url, connections=connections))
+
+    def close(self) -> None:
+        self.recorder.datastore.close()
+
+    def check_key(self) -> None:
+        """The first deployment key stays the only one. Raises WrongKey."""
+        ours = self.keyring.hash_of("deployment", "check")
+        rows = self._select(
+            "WITH kept AS (INSERT INTO ledger.deployment (key_check) VALUES (%s)"
+            "   ON CONFLICT (one) DO NOTHING RETURNING key_check)"
+            " SELECT key_check FROM kept UNION ALL SELECT key_check FROM ledger.deployment",
+            (ours,),
+        )
+        if bytes(rows[0][0]) != ours:
+            raise WrongKey("the sealing key is not the one this database was sealed with")
+
+    def head(self) -> int:
+        """Position of the newest entry, 0 when there is none."""
+        [(position,)] = self._select("SELECT position FROM ledger.head")
+        return int(position)
+
+    def rows(self, *, after: int, limit: int) -> Sequence[Row]:
+        """As the recorder's ``select_notifications``, which makes a dict of every row."""
+        found = self._select(
+            "SELECT originator_id, originator_version, topic, state, notification_id"
+            " FROM ledger.entries WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
+            (after, limit),
+        )
+        return [Row(*row) for row in found]
+
+    def entries(self, *, after: int, limit: int) -> list[Entry[Event]]:
+        return self._opened(self.rows(after=after, limit=limit))
+
+    def of_topics(self, topics: Sequence[str]) -> list[Entry[Event]]:
+        found: list[Row] = []
+        while page := self.recorder.select_notifications(
+            found[-1].id if found else 0, 1_000, topics=list(topics), inclusive_of_start=False
+        ):
+            found.extend(page)
+        return self._opened(found)
+
+    def load(self, ids: Sequence[UUID]) -> tuple[list[Entry[Event]], dict[UUID, DataKey | None]]:
+        """The entries of these streams, stream by stream and in order, and their data keys."""
+        if len(ids) == 1:
+            found: Sequence[StoredEvent] = self.recorder.select_events(ids[0])
+        else:
+            found = [
+                StoredEvent(*row)
+                for row in self._select(
+                    "SELECT originator_id, originator_version, topic, state FROM ledger.entries"
+                    " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version",
+                    (list(ids),),
+                )
+            ]
+        keys = self.data_keys(ids) if found else {}
+        return self._opened(found, keys), keys
+
+    def data_keys(self, ids: Iterable[UUID]) -> dict[UUID, DataKey | None]:
+        rows = self._select(
+            "SELECT stream_id, wrapped FROM ledger.data_keys WHERE stream_id = ANY(%b)",
+            (list(ids),),
+        )
+        return {id: self.keyring.unwrap(wrapped) if wrapped else None for id, wrapped in rows}
+
+    def destroy_key(self, stream_id: UUID) -> None:
+        """What this stream sealed, and will seal, reads as erased from now on. For ever."""
+        self._select(
+            "INSERT INTO ledger.data_keys (stream_id, destroyed_at) VALUES (%s, now())"
+            " ON CONFLICT (stream_id) DO UPDATE SET wrapped = NULL, destroyed_at = now()"
+            " RETURNING stream_id",
+            (stream_id,),
+        )
+
+    def sealed(
+        self, entries: Sequence[Entry[Event]], keys: dict[UUID, DataKey | None]
+    ) -> tuple[list[StoredEvent], dict[UUID, bytes]]:
+        """The rows to append, and wrapped data keys that were made for it; ``keys`` has them."""
+        mapper = EntryMapper(self.keyring, keys)
+        return [mapper.to_stored_event(entry) for entry in entries], mapper.fresh
+
+    def append(self, rows: Sequence[StoredEvent], append: Append) -> Sequence[int]:
+        """The positions; those of the first time if exactly these rows are there already, so the
+        same call may be repeated after Lost, and has to be: a connection cut at COMMIT looks like
+        any other, and the entries may be there. Raises Refused, Lost."""
+        try:
+            return self.recorder.insert_events(rows, append=append) or ()
+        except IntegrityError:
+            if rows and (positions := self._written(rows)):
+                return positions
+            raise
+
+    def receipts(self, keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, UUID, int, int | None]]:
+        """What is kept under these keys: fingerprint, stream, version, position."""
+        rows = self._select(
+            "SELECT key, fingerprint, stream_id, version, position FROM ledger.receipts"
+            " WHERE key = ANY(%b)",
+            (list(keys),),
+        )
+        return {bytes(key): (bytes(f), id, version, at) for key, f, id, version, at in rows}
+
+    def holders(self, claims: Sequence[Claim]) -> dict[bytes, UUID]:
+        rows = self._select(
+            "SELECT key, stream_id FROM ledger.reservations WHERE key = ANY(%b)",
+            ([claim.key for claim in claims],),
+        )
+        return {bytes(key): id for key, id in rows}
+
+    def claims_of(self, entries: Iterable[Entry[Event]]) -> list[Claim]:
+        """What these entries reserve, and what makes a repetition of them."""
+        claims = []
+        for entry in entries:
+            stream_id, event = entry.originator_id, entry.event
+            if event.once:
+                key = self.keyring.hash_of(f"once:{stream_id}", event.once)
+                claims.append(Claim(key, "once", stream_id))
+            for reservation in event.reserves:
+                key = self.keyring.hash_of(reservation.scope, reservation.value)
+                claims.append(Claim(key, reservation.scope, stream_id, reservation))
+        return claims
+
+    def _written(self, stored: Sequence[StoredEvent]) -> Sequence[int]:
+        """Their positions if exactly these rows are in the ledger: nonces and instants make any
+        two attempts differ, so equal bytes are our own."""
+        first = stored[0]
+        rows = self._select(
+            "SELECT notification_id, topic, state FROM ledger.entries"
+            " WHERE originator_id = %s AND originator_version = %s",
+            (first.originator_id, first.originator_version),
+        )
+        for position, topic, state in rows:
+            if topic == first.topic and bytes(state) == first.state:
+                return range(position, position + len(stored))
+        return ()
+
+    def _opened(
+        self, rows: Sequence[StoredEvent], keys: dict[UUID, DataKey | None] | None = None
+    ) -> list[Entry[Event]]:
+        documents = []
+        for row in rows:
+            try:
+                documents.append(_decode_stored(row.state))
+            except msgspec.MsgspecError as fault:
+                position = row.id if isinstance(row, Notification) else 0
+                raise Undecodable(
+                    row.topic,
+                    position,
+                    _uuid(row),
+                    row.originator_version,
+                    type(fault).__name__,
+                ) from None
+        if keys is None:
+            sealed = {_uuid(r) for r, d in zip(rows, documents, strict=True) if d.sealed}
+            keys = self.data_keys(sealed) if sealed else {}
+        mapper = EntryMapper(self.keyring, keys)
+        return [mapper.opened(row, doc) for row, doc in zip(rows, documents, strict=True)]
+
+    def _select(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with (
+            self.recorder.datastore.get_connection() as conn,
+            conn.cursor(row_factory=tuple_row) as cur,
+        ):
+            return cur.execute(sql, values, prepare=True, binary=True).fetchall()
+
+
+def _has_nul(document: Any) -> bool:
+    if isinstance(document, dict):
+        return any(_has_nul(value) for value in document.values())
+    if isinstance(document, list):
+        return any(_has_nul(value) for value in document)
+    return isinstance(document, str) and "\x00" in document
+
+
+def _uuid(row: StoredEvent) -> UUID:
+    assert isinstance(row.originator_id, UUID), "our streams have no other ids"
+    return row.originator_id
+
+
+def refused_by(refused: IntegrityError) -> str:
+    """The name of the database's rule: ``entries_pkey``, ``stream_moved``, ..."""
+    cause = refused.__cause__
+    return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""
+
+
+def datastore(url: str, *, connections: int) -> PostgresDatastore:
+    """The library's pool over any libpq URL. Settings are passed explicitly: the library would
+    let the process environment override them."""
+    parts: dict[str, Any] = dict(conninfo_to_dict(url))
+    store = PostgresDatastore(
+        dbname=str(parts.pop("dbname", "")),
+        host=str(parts.pop("host", "")),
+        user=str(parts.pop("user", "")),
+        password=str(parts.pop("password", "")),
+        port=str(parts.pop("port", "") or 5432),
+        connect_timeout=2,
+        idle_in_transaction_session_timeout=10,
+        pool_size=2,
+        max_overflow=connections - 2,
+        schema="ledger",
+    )
+    assert isinstance(store.pool.kwargs, dict)
+    # a server that hangs is as good as one that is away: nobody waits for it for ever
+    parts.setdefault("tcp_user_timeout", "15000")
+    parts.setdefault("options", "-c statement_timeout=30s")
+    store.pool.kwargs.update(parts, connect_timeout=2)
+    return store
+
+
+def install(url: str) -> list[str]:
+    """Brings the schema up to date, as its owner; the names of what was applied.
+
+    Raises RuntimeError if an applied file has changed since, or the database is newer than this
+    software; psycopg.Error as it comes.
+    """
+    scripts = sorted(f for f in files(__package__).joinpath("schema").iterdir())  # type: ignore[type-var]
+    applied = []
+    with psycopg.connect(url) as conn:
+        conn.execute("SELECT pg_advisory_xact_lock(hashtext('ledger_crm schema'))")
+        # Asked first: IF NOT EXISTS needs the right to create also where there is nothing to do,
+        # and then no command would work without the owner's address.
+        if conn.execute("SELECT to_regclass('public.ledger_crm_schema')").fetchone() == (None,):
+            conn.execute(
+                "CREATE TABLE public.ledger_crm_schema"
+                " (name text PRIMARY KEY, sha256 text NOT NULL,"
+                "  applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+        rows = conn.execute("SELECT name, sha256 FROM public.ledger_crm_schema").fetchall()
+        done: dict[str, str] = dict(rows)
+        for script in scripts:
+            text = script.read_text()
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            if script.name not in done:
+                conn.execute(text)
+                conn.execute(
+                    "INSERT INTO public.ledger_crm_schema VALUES (%s, %s)", (script.name, digest)
+                )
+                applied.append(script.name)
+            elif done.pop(script.name) != digest:
+                raise RuntimeError(f"schema file {script.name} was applied with another content")
+        if newer := sorted(done.keys() - {script.name for script in scripts}):
+            raise RuntimeError(f"the database is newer than this software: {json.dumps(newer)}")
+    return applied

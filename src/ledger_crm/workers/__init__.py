@@ -1,0 +1,1 @@
+"""What happens by itself: long-running processes, each restarted by a supervisor."""

@@ -1,0 +1,43 @@
+"""Leadership by advisory lock: of many relays one works, the others stand by.
+
+The lock is a database session's: a leader that dies is succeeded as soon as the server notices.
+It saves work and guards nothing: what a second leader would do is fenced off where it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+
+POLL_S = 0.25
+
+
+@asynccontextmanager
+async def leadership(url: str, name: str, wake: asyncio.Event) -> AsyncIterator[None]:
+    """Waits to lead, then holds on; sets ``wake`` when entries are written.
+
+    Raises psycopg.OperationalError if the database is away, also while it is held: then somebody
+    else may lead, and whoever held it begins again.
+    """
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        query = "SELECT pg_try_advisory_lock(hashtext('ledger_crm leader'), hashtext(%s))"
+        while True:
+            [[led]] = await (await conn.execute(query, (name,))).fetchall()
+            if led:
+                break
+            await asyncio.sleep(POLL_S)
+        await conn.execute("LISTEN entries")
+        listening = asyncio.create_task(_listen(conn, wake))
+        try:
+            yield
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+
+async def _listen(conn: psycopg.AsyncConnection[tuple[object, ...]], wake: asyncio.Event) -> None:
+    async for _ in conn.notifies():
+        wake.set()

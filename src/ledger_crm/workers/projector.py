@@ -1,0 +1,410 @@
+"""Projector: keeps every read model level with the ledger.
+
+The position of a projection moves in the transaction that writes its rows, so each entry is
+projected exactly once whatever dies in between. Rows that a batch needs are fetched at once,
+folded in memory and written at once: a row at a time is a hundred times slower. What was fetched
+stays in memory for the next batch, since nobody else writes it: one projector leads each
+projection, by an advisory lock.
+
+It halts, loudly, on a hole, on an entry that cannot be read, and on an entry that changes a row
+which should be there and is not. It never skips.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import psycopg
+import structlog
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Identifier
+
+from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.ledger import Undecodable
+from ledger_crm.projections import (
+    POSITIONS,
+    SCHEMA,
+    Changing,
+    Handler,
+    Key,
+    Projection,
+    Row,
+    Starting,
+    Table,
+)
+
+R = TypeVar("R", bound=Row)
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
+"""Entries after a position, at most so many, in ledger order."""
+
+BATCH = 2_000
+POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
+HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
+LOCK = "SELECT {}(hashtext('ledger_crm projection'), hashtext(%s))"
+KEPT_ROWS = 100_000  # of one table in memory, between batches
+
+log = structlog.get_logger("projector")
+
+
+class Hole(Exception):
+    """The ledger has a hole: positions are dense, so this is a fault and no "maybe"."""
+
+
+class NoSuchRow(Exception):
+    """A read model was told to change a row that it does not have."""
+
+
+class NotLeading(Exception):
+    """Another projector moved this projection on."""
+
+
+def connect(url: str) -> Connection:
+    """With the read models' schema in front. Raises psycopg.OperationalError."""
+    conn = psycopg.connect(url, autocommit=True, row_factory=tuple_row, connect_timeout=5)
+    conn.execute(f"SET search_path = {SCHEMA}")
+    conn.execute("SET timezone = 'UTC'")
+    return conn
+
+
+class Driver:
+    """Drives one projection over one connection, batch by batch."""
+
+    def __init__(self, projection: Projection, read: Read, conn: Connection) -> None:
+        self.projection, self.read, self.conn = projection, read, conn
+        self._rows = {table.name: Rows(table) for table in projection.tables}
+        self.position = self._begin()
+
+    def catch_up(
+        self,
+        *,
+        batch: int = BATCH,
+        progress: Callable[[int], None] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Projects all there is; the position reached, at least the head on entering. Reads the
+        next batch while it writes one. Between batches it may be ``stopped``.
+
+        The position moves past entries that are none of its business too, so that "has it
+        got to my write?" has an answer for every projection.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+            entries = self.read(self.position, batch)
+            while entries and not stopped():
+                ahead = reader.submit(self.read, entries[-1].position, batch)
+                self.step(entries)
+                if progress:
+                    progress(self.position)
+                entries = ahead.result()
+        return self.position
+
+    def step(self, entries: Sequence[Entry[Event]]) -> None:
+        """One batch, one transaction. Raises Hole, NoSuchRow, NotLeading."""
+        for expected, entry in enumerate(entries, start=self.position + 1):
+            if entry.position != expected:
+                raise Hole(f"position {expected} is missing before {entry.position}")
+        try:
+            with self.conn.transaction(), self.conn.cursor() as cur:
+                cur.execute(  # first: who has lost the lead waits here, and writes no row
+                    "UPDATE projection_position SET position = %s, fault = NULL"
+                    " WHERE name = %s AND version = %s AND position = %s",
+                    (
+                        entries[-1].position,
+                        self.projection.name,
+                        self.projection.version,
+                        self.position,
+                    ),
+                )
+                if cur.rowcount != 1:
+                    raise NotLeading(self.projection.name)
+                self._project(entries, cur)
+        except BaseException:
+            for rows in self._rows.values():
+                rows.forget()
+            raise
+        self.position = entries[-1].position
+
+    def stands(self) -> bool:
+        """Whether the projection is where this driver left it; not after ``ask_to_rebuild``."""
+        row = self.conn.execute(
+            "SELECT version, position FROM projection_position WHERE name = %s",
+            (self.projection.name,),
+        ).fetchone()
+        return row == (self.projection.version, self.position)
+
+    def rebuild(self) -> None:
+        """Back to before the first entry, with empty tables."""
+        with self.conn.transaction():
+            self._create()
+        self.position = 0
+
+    def _project(self, entries: Sequence[Entry[Event]], cur: psycopg.Cursor[Any]) -> None:
+        work = [
+            (self._rows[table.name], handler, entry)
+            for entry in entries
+            for table, handler in self.projection.handlers_of(type(entry.event))
+        ]
+        needed: dict[int, tuple[Rows[Any], set[Key]]] = {}
+        for rows, handler, entry in work:
+            if isinstance(handler, Changing):
+                needed.setdefault(id(rows), (rows, set()))[1].add(handler.key(entry))
+        for rows, keys in needed.values():
+            rows.fetch(keys, cur)
+        for rows, handler, entry in work:
+            rows.fold(handler, entry, cur)
+        for rows in self._rows.values():
+            rows.write(cur)
+
+    def _begin(self) -> int:
+        """Where it stands; creates the tables on first sight, recreates on a new version."""
+        with self.conn.transaction(), self.conn.cursor() as cur:
+            cur.execute("SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))")
+            cur.execute(POSITIONS)
+            row = cur.execute(
+                "SELECT version, position FROM projection_position WHERE name = %s FOR UPDATE",
+                (self.projection.name,),
+            ).fetchone()
+            if row and row[0] == self.projection.version:
+                return int(row[1])
+            self._create()
+            return 0
+
+    def _create(self) -> None:
+        for rows in self._rows.values():
+            rows.forget()
+        for table in self.projection.tables:
+            self.conn.execute(SQL("DROP TABLE IF EXISTS {} CASCADE").format(Identifier(table.name)))
+            self.conn.execute(table.ddl.encode())
+        self.conn.execute(
+            "INSERT INTO projection_position (name, version, position) VALUES (%s, %s, 0)"
+            " ON CONFLICT (name) DO UPDATE"
+            " SET version = excluded.version, position = 0, fault = NULL",
+            (self.projection.name, self.projection.version),
+        )
+
+
+class Rows(Generic[R]):
+    """The rows of one table in memory: as stored, and as a batch has made them."""
+
+    def __init__(self, table: Table[R]) -> None:
+        self.table = table
+        self._stored: dict[Key, R] = {}
+        self._now: dict[Key, R | None] = {}  # of this batch
+        names, key = ", ".join(table.columns), ", ".join(table.key)
+        rest = ", ".join(f"{c} = excluded.{c}" for c in table.columns if c not in table.key)
+        keys = f"({key}) IN (SELECT * FROM unnest({self._arrays(table.key)}))"
+        self._only_starts = all(
+            isinstance(h, Starting) for handlers in table.handlers.values() for h in handlers
+        )
+        self._grows_only = self._only_starts and "position" in table.key  # a new one each time
+        self._copy = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
+        self._select = f"SELECT {names} FROM {table.name} WHERE"
+        self._select_keys = f"{self._select} {keys}"
+        self._delete = f"DELETE FROM {table.name} WHERE {keys}"
+        self._upsert = (
+            f"INSERT INTO {table.name} ({names})"
+            f" SELECT * FROM unnest({self._arrays(table.columns)})"
+            f" ON CONFLICT ({key}) DO " + (f"UPDATE SET {rest}" if rest else "NOTHING")
+        )
+
+    def forget(self) -> None:
+        self._stored, self._now = {}, {}
+
+    def fetch(self, keys: Iterable[Key], cur: psycopg.Cursor[Any]) -> None:
+        if len(self._stored) > KEPT_ROWS:
+            self._stored = {}
+        missing = [key for key in keys if key not in self._stored]
+        if missing:
+            self._keep(cur.execute(self._select_keys, _columns(missing), binary=True))
+
+    def fold(self, handler: Handler[R], entry: Entry[Event], cur: psycopg.Cursor[Any]) -> None:
+        """Raises NoSuchRow: the history says something that this read model believes cannot be."""
+        if isinstance(handler, Starting):
+            for row in handler.start(entry):
+                self._now[self.table.key_of(row)] = row
+        elif isinstance(handler, Changing):
+            key = handler.key(entry)
+            before = self._now[key] if key in self._now else self._stored.get(key)
+            if before is None and handler.start:
+                before = handler.start(entry)
+            if before is None:
+                raise NoSuchRow(
+                    f"table {self.table.name} has no row for the entry at {entry.position}"
+                )
+            self._now[key] = handler.change(before, entry)
+        else:
+            self.write(cur)
+            found = self._keep(
+                cur.execute(
+                    f"{self._select} {handler.column} = %s", (handler.value(entry),), binary=True
+                )
+            )
+            for key, row in found.items():
+                self._now[key] = handler.change(row, entry)
+
+    def write(self, cur: psycopg.Cursor[Any]) -> None:
+        gone = [key for key, row in self._now.items() if row is None]
+        changed = [r for k, r in self._now.items() if r and r is not self._stored.get(k)]
+        if gone:
+            cur.execute(self._delete, _columns(gone))
+        if changed and self._grows_only:
+            with cur.copy(self._copy) as copy:
+                copy.set_types([self.table.types[column] for column in self.table.columns])
+                for row in changed:
+                    copy.write_row(self.table.values_of(row))
+        elif changed:
+            cur.execute(self._upsert, _columns(map(self.table.values_of, changed)))
+        for key in gone:
+            self._stored.pop(key, None)
+        if not self._only_starts:
+            self._stored.update((key, row) for key, row in self._now.items() if row)
+        self._now = {}
+
+    def _keep(self, cur: psycopg.Cursor[Any]) -> dict[Key, R]:
+        columns = self.table.columns
+        rows = [self.table.row(**dict(zip(columns, values, strict=True))) for values in cur]
+        found = {self.table.key_of(row): row for row in rows}
+        self._stored |= found
+        return found
+
+    def _arrays(self, columns: Iterable[str]) -> str:
+        return ", ".join(f"%b::{self.table.types[column]}[]" for column in columns)
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def ask_to_rebuild(conn: Connection, name: str) -> None:
+    """Whoever leads the projection builds it anew: in no version of the software it is shape -1."""
+    conn.execute("UPDATE projection_position SET version = -1 WHERE name = %s", (name,))
+
+
+@contextmanager
+def leading(conn: Connection, name: str, stopped: threading.Event) -> Iterator[bool]:
+    """Waits to lead the projection, and gives it up at the end; False: stopped while waiting.
+
+    The lock is the session's, so a leader that dies is succeeded as soon as its server process
+    notices. It lives on the connection that writes, so who lost the one has lost the other.
+    """
+    while not (led := try_to_lead(conn, name)) and not stopped.wait(POLL_S):
+        pass
+    try:
+        yield led
+    finally:
+        with suppress(psycopg.Error):
+            conn.execute(LOCK.format("pg_advisory_unlock"), (name,))
+
+
+def try_to_lead(conn: Connection, name: str) -> bool:
+    [[led]] = conn.execute(LOCK.format("pg_try_advisory_lock"), (name,)).fetchall()
+    return bool(led)
+
+
+class Projector:
+    """All projections, a thread each, until ``stop``. Says what it does through structlog."""
+
+    def __init__(self, url: str, read: Read, projections: Sequence[Projection]) -> None:
+        self.url, self.read, self.projections = url, _Shared(read), projections
+        self.stopped = threading.Event()
+        self._wakes = {projection.name: threading.Event() for projection in projections}
+
+    def run(self) -> None:
+        """Returns after ``stop``."""
+        threads = [
+            threading.Thread(target=self._keep_level, args=(p,), name=p.name)
+            for p in self.projections
+        ]
+        for thread in threads:
+            thread.start()
+        self._listen()
+        for thread in threads:
+            thread.join()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        for wake in self._wakes.values():
+            wake.set()
+
+    def _keep_level(self, projection: Projection) -> None:
+        wake = self._wakes[projection.name]
+        while not self.stopped.is_set():
+            try:
+                with connect(self.url) as conn, leading(conn, projection.name, self.stopped) as led:
+                    if led:
+                        log.info("leading", projection=projection.name)
+                        self._lead(projection, conn, wake)
+            except (Hole, NoSuchRow, Undecodable) as fault:
+                log.error("halted", projection=projection.name, why=str(fault))
+                self.read.forget()
+                self._mark(projection, str(fault))
+                self.stopped.wait(HALTED_S)
+            except NotLeading:
+                log.info("begins again where it stands", projection=projection.name)
+                self.stopped.wait(POLL_S)
+            except Exception as fault:
+                # whatever it is, its text may hold what a row holds: only its name is told
+                log.error("interrupted", projection=projection.name, why=type(fault).__name__)
+                if not isinstance(fault, psycopg.OperationalError):
+                    self._mark(projection, type(fault).__name__)
+                self.stopped.wait(1.0)
+
+    def _lead(self, projection: Projection, conn: Connection, wake: threading.Event) -> None:
+        driver = Driver(projection, self.read, conn)
+        while not self.stopped.is_set():
+            wake.clear()
+            entries = self.read(driver.position, BATCH)
+            if len(entries) == BATCH:
+                driver.step(entries)
+                driver.catch_up(stopped=self.stopped.is_set)
+            elif entries:
+                driver.step(entries)
+            elif driver.stands():
+                wake.wait(POLL_S)
+            else:
+                raise NotLeading(projection.name)
+
+    def _mark(self, projection: Projection, why: str) -> None:
+        with suppress(psycopg.Error), connect(self.url) as conn:
+            conn.execute(
+                "UPDATE projection_position SET fault = %s WHERE name = %s", (why, projection.name)
+            )
+
+    def _listen(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                with connect(self.url) as conn:
+                    conn.execute("LISTEN entries")
+                    while not self.stopped.is_set():
+                        for _ in conn.notifies(timeout=POLL_S, stop_after=1):
+                            for wake in self._wakes.values():
+                                wake.set()
+            except psycopg.Error:
+                self.stopped.wait(POLL_S)
+
+
+class _Shared:
+    """The last page read, for the other projections: at the head they all ask for the same."""
+
+    def __init__(self, read: Read) -> None:
+        self._read, self._lock = read, threading.Lock()
+        self._asked: tuple[int, int] = (-1, 0)
+        self._page: Sequence[Entry[Event]] = ()
+
+    def __call__(self, after: int, limit: int) -> Sequence[Entry[Event]]:
+        with self._lock:
+            if self._asked == (after, limit) and self._page:
+                return self._page
+        page = self._read(after, limit)
+        with self._lock:
+            self._asked, self._page = (after, limit), page
+        return page
+
+    def forget(self) -> None:
+        """What somebody halted on may be mended in the ledger, not here."""
+        with self._lock:
+            self._asked = (-1, 0)

@@ -1,0 +1,79 @@
+"""The real application over ASGI, on a real PostgreSQL, with a projector that is told when."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.documented import Documented
+from ledger_crm.api.app import create_app
+from ledger_crm.api.reading import Pool, open_pool
+from ledger_crm.commands.catalogue import create_key, ship
+from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.ledger import Ledger
+from ledger_crm.projections import every
+from ledger_crm.workers.projector import Driver, Projector, connect
+
+
+@pytest.fixture
+async def key(ledger: Ledger) -> str:
+    """Of consultant:ana, in a ledger that has the shipped pipelines."""
+    await ship(ledger)
+    _, text = await create_key(ledger, actor="consultant:ana")
+    return text
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[Pool]:
+    pool = open_pool(database, most=4)
+    await pool.open()
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def anybody(ledger: Ledger, pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key. Every answer that it gets must be as documented."""
+
+    async def feed_position() -> int:
+        return await ledger.head()
+
+    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position)
+    documented = Documented(app)
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://crm") as client:
+        client.event_hooks = {"response": [documented.must_be]}
+        yield client
+
+
+@pytest.fixture
+def ana(anybody: httpx.AsyncClient, key: str) -> httpx.AsyncClient:
+    """A client with consultant:ana's key."""
+    anybody.headers["Authorization"] = f"Bearer {key}"
+    return anybody
+
+
+@pytest.fixture
+def read(ledger: Ledger) -> Callable[[int, int], list[Entry[Event]]]:
+    return lambda after, limit: ledger.store.entries(after=after, limit=limit)
+
+
+@pytest.fixture
+def project(database: str, read: Any) -> Callable[[], None]:
+    """Brings every read model level with the ledger."""
+
+    def catch_up() -> None:
+        with connect(database) as conn:
+            for projection in every():
+                Driver(projection, read, conn).catch_up()
+
+    return catch_up
+
+
+@pytest.fixture
+def projector(database: str, read: Any) -> Projector:
+    """One that is not running yet."""
+    return Projector(database, read, every())

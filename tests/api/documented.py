@@ -1,0 +1,64 @@
+"""A property of every answer in these tests: it is as the OpenAPI document says."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+import httpx
+from jsonschema import Draft202012Validator
+from litestar import Litestar
+
+_made: dict[str, Any] = {}
+
+
+class Documented:
+    def __init__(self, app: Litestar) -> None:
+        if not _made:  # the same for all applications, and not quick to make
+            _made.update(json.loads(app.state.openapi()))
+        self.spec = _made
+        # addresses without a parameter first: /candidates/counts is no /candidates/{candidacy_id}
+        self.templates = sorted(self.spec["paths"], key=lambda path: path.count("{"))
+
+    def operation(self, method: str, path: str) -> dict[str, Any] | None:
+        for template in self.templates:
+            if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
+                found: dict[str, Any] | None = self.spec["paths"][template].get(method.lower())
+                return found
+        return None
+
+    async def must_be(self, answer: httpx.Response) -> None:
+        await answer.aread()
+        operation = self.operation(answer.request.method, answer.request.url.path)
+        if operation is None or "openapi" in answer.request.url.path:
+            return
+        response = operation["responses"].get(str(answer.status_code))
+        assert response, f"{answer.status_code} of {operation['operationId']} is not documented"
+        response = self.resolved(response)
+        media_type = answer.headers["content-type"].partition(";")[0]
+        schema = response["content"][media_type]["schema"]
+        _validator(json.dumps(schema | {"components": self.spec["components"]})).validate(
+            answer.json()
+        )
+        for name in response["headers"]:
+            optional = ("Idempotency-Replayed",)
+            assert name in optional or name in answer.headers, f"{name} is missing"
+
+    def resolved(self, thing: dict[str, Any]) -> dict[str, Any]:
+        """Raises KeyError if a reference leads nowhere."""
+        if "$ref" not in thing:
+            return thing
+        at: Any = self.spec
+        for step in thing["$ref"].removeprefix("#/").split("/"):
+            at = at[step]
+        assert isinstance(at, dict)
+        return at
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(
+        json.loads(schema), format_checker=Draft202012Validator.FORMAT_CHECKER
+    )

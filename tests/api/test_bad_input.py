@@ -1,0 +1,358 @@
+"""Bad input: one clear answer that says what, where and what to do; and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from api.journey import (
+    ADA,
+    ENGINES,
+    FEE,
+    NOTE,
+    ORDER,
+    REPLY,
+    SENT,
+    faults,
+    problem,
+    written,
+)
+from ledger_crm.commands.catalogue import create_key, revoke_key
+from ledger_crm.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def ada(ana: httpx.AsyncClient, ledger: Ledger) -> AsyncIterator[str]:
+    """Her record's path; whatever is sent there, nothing must be written."""
+    receipt = await written(ana, "/people", ADA)
+    yield f"/people/{receipt['id']}"
+    assert await ledger.head() == receipt["position"]
+
+
+async def put_on_order(client: httpx.AsyncClient) -> tuple[str, str, str]:
+    """A company's path, and a person's and their candidacy's."""
+    company = (await written(client, "/companies", ENGINES))["id"]
+    order = (await written(client, f"/companies/{company}/job-orders", ORDER))["created"]
+    person = (await written(client, "/people", {"name": "Charles"}))["id"]
+    body = {"company_id": company, "job_order_id": order}
+    made = (await written(client, f"/people/{person}/candidacies", body))["created"]
+    return f"/companies/{company}", f"/people/{person}", f"/people/{person}/candidacies/{made}"
+
+
+async def test_an_unknown_kind_is_refused_with_those_that_are_known(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    answer = await ana.post(f"{ada}/interactions", json={"kind": "person.telegram_sent"})
+    [(pointer, detail)] = faults(answer).items()
+    assert pointer == "/kind"
+    assert "person.message_sent" in detail
+    assert "telegram" not in answer.text
+    answer = await ana.post(f"{ada}/interactions", json={"text": "no kind"})
+    assert "missing" in faults(answer)["/kind"]
+
+
+async def test_every_fault_of_a_body_is_listed_and_no_value_repeated(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    body = {
+        "kind": "person.call_held",
+        "started_at": "SECRET yesterday",
+        "duration_s": "SECRET",
+        "direction": "SECRET sideways",
+        "company_id": "SECRET",
+        "txt": "SECRET",
+        "text": 5,
+    }
+    answer = await ana.post(f"{ada}/interactions", json=body)
+    found = faults(answer)
+    assert set(found) == {
+        "/started_at", "/duration_s", "/direction", "/company_id", "/txt", "/text"
+    }  # fmt: skip
+    assert found["/txt"] == "unknown field; did you mean text?"
+    assert found["/duration_s"] == "expected a whole number, got text"
+    assert found["/direction"] == "expected one of out, in"
+    assert "SECRET" not in answer.text
+
+
+async def test_missing_and_nested_faults_have_a_pointer(ana: httpx.AsyncClient, ada: str) -> None:
+    assert faults(await ana.post("/people", json={}))["/name"] == "required and missing"
+    body = {"slug": "X", "title": "", "subject": "candidate"}
+    stages = [{"id": "a", "label": 7, "category": "sourced"}, {"id": "b", "category": "nowhere"}, 1]
+    found = faults(await ana.put("/pipelines/x", json=body | {"stages": stages}))
+    assert set(found) == {
+        "/slug", "/title", "/stages/0/label", "/stages/1/label", "/stages/1/category", "/stages/2"
+    }  # fmt: skip
+
+
+NOT_WANTED = {
+    b"": "empty",
+    b"{": "line 1",
+    b'{"name": "Ada",\n "origin" "x"}': "line 2 column 11",
+    b'{"name": "Ada"} {}': "not JSON",
+    b'{"name": NaN}': "not JSON",
+    b'{"name": "\xff"}': "not UTF-8",
+    b"[" * 100_000: "nested too deeply",
+    b"[]": "expected an object, got a list",
+    b"null": "expected an object, got null",
+    b'{"name": "A\\u0000da"}': "U+0000",
+    b'{"name": "Ada", "sourced_at": "0001-01-01T00:00:00+05:00"}': "years 1 to 9999",
+    b'{"name": "Ada", "sourced_at": "2026-01-01T00:00:00"}': "timezone",
+    b'{"name": 1e999}': "",
+}
+
+
+async def test_what_is_not_the_json_we_want_is_malformed(ana: httpx.AsyncClient, ada: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    for body, says in NOT_WANTED.items():
+        answer = await ana.post("/people", content=body, headers=headers)
+        assert says in " ".join(faults(answer).values()), body[:80]
+
+
+async def test_a_body_of_two_megabytes_is_too_large(ana: httpx.AsyncClient, ada: str) -> None:
+    answer = await ana.post(f"{ada}/interactions", json=NOTE | {"text": "x" * 2_000_000})
+    problem(answer, 413, "body-too-large")
+
+
+async def test_a_body_that_does_not_say_its_size_is_read_up_to_the_limit(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(1000):
+            read += 1
+            yield b" " * 65_536
+
+    headers = {"Content-Type": "application/json"}
+    answer = await ana.post(f"{ada}/interactions", content=endless(), headers=headers)
+    problem(answer, 413, "body-too-large")
+    assert read < 20
+
+
+async def test_text_may_be_as_long_as_it_says_and_no_longer(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    answer = await ana.post(f"{ada}/interactions", json=NOTE | {"text": "x" * 70_000})
+    assert "65536" in faults(answer)["/text"]
+
+
+async def test_a_stage_that_is_not_in_the_pipeline_is_refused_with_those_that_are(
+    ana: httpx.AsyncClient,
+) -> None:
+    company, _, candidacy = await put_on_order(ana)
+    answer = await ana.post(f"{candidacy}/moves", json={"stage": "nirvana"})
+    assert "screening" in problem(answer, 404, "no-such-stage")["stages"]
+    deal = (await written(ana, f"{company}/deals", {"title": "A"}))["created"]
+    answer = await ana.post(f"{company}/deals/{deal}/moves", json={"stage": "screening"})
+    problem(answer, 404, "no-such-stage")
+
+
+async def test_rules_of_the_house_are_problems_with_their_own_type(
+    ana: httpx.AsyncClient,
+) -> None:
+    company, _, candidacy = await put_on_order(ana)
+    answer = await ana.post(f"{candidacy}/introductions", json={})
+    problem(answer, 403, "no-terms")
+    await written(ana, f"{company}/fees", FEE)
+    problem(await ana.post(f"{candidacy}/introductions", json={}), 403, "no-right-to-represent")
+    rejected = {"stage": "rejected_by_us"}
+    answer = await ana.post(f"{candidacy}/moves", json=rejected)
+    assert problem(answer, 422, "reason-missing")["field"] == "reason"
+    incomplete = FEE | {"rate_bp": 0}
+    answer = await ana.post(f"{company}/fees", json=incomplete)
+    problem(answer, 422, "terms-incomplete")
+
+
+async def test_an_email_that_another_person_holds_names_the_holder(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    body = {"name": "Somebody", "email": "ADA@example.org"}
+    answer = await ana.post("/people", json=body)
+    found = problem(answer, 409, "contact-point-taken")
+    assert found["holder"] == ada.removeprefix("/people/")
+    assert "ada@" not in answer.text.lower()
+    answer = await ana.post("/people", json={"name": "Somebody", "email": "nobody at home"})
+    assert problem(answer, 422, "not-an-email-address")["field"] == "email"
+    assert "nobody" not in answer.text
+
+
+async def test_a_stale_version_is_refused(ana: httpx.AsyncClient, ada: str) -> None:
+    path = f"{ada}/interactions"
+    answer = await ana.post(path, json=NOTE, headers={"If-Match": '"1"'})
+    found = problem(answer, 412, "stale-version")
+    assert (found["expected"], found["found"]) == (1, 2)
+    for wrong in ("2", "*", '"two"'):
+        answer = await ana.post(path, json=NOTE, headers={"If-Match": wrong})
+        assert "If-Match" in str(faults(answer))
+    answer = await ana.post("/people", json={"name": "New"}, headers={"If-Match": '"1"'})
+    assert "header:If-Match" in faults(answer)
+
+
+async def test_the_version_that_was_seen_is_accepted(ana: httpx.AsyncClient) -> None:
+    receipt = await written(ana, "/people", ADA)
+    path = f"/people/{receipt['id']}/interactions"
+    matching = {"If-Match": f'"{receipt["version"]}"'}
+    assert (await written(ana, path, NOTE, **matching))["version"] == receipt["version"] + 1
+
+
+async def test_the_same_key_and_body_get_the_first_answer_again(
+    ana: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    for path, body in (
+        ("/people", ADA),
+        (f"/companies/{company}/job-orders", ORDER),
+        (f"/companies/{company}/fees", FEE),
+        (f"/companies/{company}/deals", {"title": "Retainer"}),
+    ):
+        headers = {"Idempotency-Key": f"wish {path}".replace(" ", "-")}
+        first = await ana.post(path, json=body, headers=headers)
+        head = await ledger.head()
+        again = await ana.post(path, json=body, headers=headers)
+        assert (again.status_code, again.content) == (201, first.content)
+        assert again.headers["etag"] == first.headers["etag"]
+        assert again.headers["idempotency-replayed"] == "true"
+        assert "idempotency-replayed" not in first.headers
+        assert await ledger.head() == head
+
+
+async def test_the_same_key_with_another_body_is_refused(ana: httpx.AsyncClient, ada: str) -> None:
+    path, headers = f"{ada}/contact-points", {"Idempotency-Key": "k1"}
+    point = {"point": "email", "value": "ada@example.org"}  # hers already: nothing is written
+    assert (await ana.post(path, json=point, headers=headers)).status_code == 201
+    for other, body in ((path, point | {"point": "phone"}), (f"{ada}/interactions", NOTE)):
+        answer = await ana.post(other, json=body, headers=headers)
+        problem(answer, 422, "key-reused")
+    for wrong in ("", "two words", "x" * 256):
+        answer = await ana.post(path, json=point, headers={"Idempotency-Key": wrong})
+        assert "Idempotency-Key" in str(faults(answer))
+
+
+async def test_a_message_delivered_twice_is_recorded_once(ana: httpx.AsyncClient) -> None:
+    person = (await written(ana, "/people", ADA))["id"]
+    path = f"/people/{person}/interactions"
+    await written(ana, path, SENT)
+    first = await written(ana, path, REPLY)
+    again = await written(ana, path, REPLY | {"text": "Yes!"})
+    assert again == {"id": person, "version": first["version"], "position": None}
+
+
+async def test_without_a_key_in_use_nobody_gets_in(anybody: httpx.AsyncClient, key: str) -> None:
+    _, id, secret = key.split("_", 2)
+    for wrong in (
+        None, "", "Bearer", "Bearer nonsense", f"Basic {key}", f"Bearer lcrm_{id}_wrong",
+        f"Bearer lcrm_{'0' * 32}_{secret}",
+    ):  # fmt: skip
+        headers = {"Authorization": wrong} if wrong is not None else {}
+        for answer in (
+            await anybody.get("/people", headers=headers),
+            await anybody.post("/people", json={"name": 1}, headers=headers),
+        ):
+            problem(answer, 401, "key-missing")
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_revoked_key_opens_nothing_once_its_second_is_over(
+    anybody: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt, text = await create_key(ledger, actor="integration:website")
+    anybody.headers["Authorization"] = f"Bearer {text}"
+    await written(anybody, "/people", ADA)
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 0.0)
+    await written(anybody, "/people", {"name": "Another"})
+    await revoke_key(ledger, receipt.id)
+    import time
+
+    later_s = time.monotonic() + 1.01
+    monkeypatch.setattr("ledger_crm.api.caller.time.monotonic", lambda: later_s)
+    problem(await anybody.get("/people"), 401, "key-missing")
+
+
+async def test_an_unknown_parameter_is_refused_not_ignored(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    answer = await ana.get("/people", params={"as_of": "2026-01-01", "limitt": 5})
+    found = faults(answer)
+    assert set(found) == {"query:as_of", "query:limitt"}
+    assert "limit" in found["query:limitt"]
+    assert "query:dry_run" in faults(await ana.post("/people?dry_run=1", json=ADA))
+
+
+async def test_a_parameter_that_makes_no_sense_is_malformed(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    huge = "9" * 30
+    for name, values in {
+        "limit": ("0", "201", "x", huge),
+        "after": ("-1", "x", huge),
+        "cursor": ("%00", "MQ.", "InNlY3JldCI", "gA", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OQ"),
+        "reach": ("%00",),
+    }.items():
+        for value in values:
+            answer = await ana.get(f"/people?{name}={value}")
+            assert list(faults(answer)) == [f"query:{name}"], value
+    assert list(faults(await ana.get("/pipelines/a%00b"))) == ["path:slug"]
+
+
+async def test_a_cursor_of_another_list_is_malformed(ana: httpx.AsyncClient, ada: str) -> None:
+    answer = await ana.get(f"{ada}/history", params={"cursor": "MQ"})  # of a list by position
+    assert "query:cursor" in faults(answer)
+
+
+async def test_what_http_itself_refuses_is_a_problem_too(ana: httpx.AsyncClient, ada: str) -> None:
+    problem(await ana.get("/nowhere"), 404, "no-such-page")
+    problem(await ana.get("/people/not-an-id"), 404, "no-such-page")
+    problem(await ana.get("/problems/none"), 404, "no-such-page")
+    problem(await ana.get("/openapi/swagger"), 404, "no-such-page")
+    answer = await ana.delete("/people")
+    problem(answer, 405, "method-not-allowed")
+    assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
+    answer = await ana.post("/people", data={"name": "Ada"})
+    problem(answer, 415, "unsupported-media-type")
+    answer = await ana.get("/people", headers={"Accept": "text/html"})
+    problem(answer, 406, "not-acceptable")
+
+
+async def test_a_bug_of_ours_leaks_nothing(
+    ana: httpx.AsyncClient,
+    ada: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("SECRET")
+
+    monkeypatch.setattr("ledger_crm.ledger.Ledger.decide", broken)
+    answer = await ana.post(f"{ada}/interactions", json=NOTE | {"text": "SECRET"})
+    problem(answer, 500, "internal-error")
+    assert "SECRET" not in answer.text
+    logged = capfd.readouterr()
+    assert "SECRET" not in logged.out + logged.err
+    assert "RuntimeError" in logged.out + logged.err
+
+
+async def test_a_line_per_request_is_logged_and_holds_no_personal_data(
+    ana: httpx.AsyncClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await written(ana, "/people", ADA, **{"X-Request-Id": "req-7"})
+    await ana.get("/people", params={"reach": "ada@example.org"})
+    await ana.get("/Ada-Byron")
+    logged = "".join(capfd.readouterr()).lower()
+    assert "consultant:ana" in logged
+    assert "ada" not in logged.replace("consultant:ana", "")
+    assert "byron" not in logged
+
+
+async def test_the_request_is_the_cause_of_what_it_writes(
+    ana: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    answer = await ana.post("/people", json=ADA, headers={"X-Request-Id": "ada.byron"})
+    entry = (await ledger.entries())[-1]
+    assert entry.cause == answer.headers["x-request-id"] != "ada.byron"
+    assert entry.by == "consultant:ana"

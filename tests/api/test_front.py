@@ -1,0 +1,199 @@
+"""What needs no key: pages, the OpenAPI document, problems explained, health."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import psycopg
+import pytest
+from jsonschema import Draft202012Validator
+
+from api.documented import Documented
+from api.journey import ADA, found, problem, written
+from ledger_crm.api import problems
+from ledger_crm.api.app import create_app
+from ledger_crm.api.examples import EXAMPLES
+from ledger_crm.api.malformed import faults_of
+from ledger_crm.api.openapi import _handlers, _types_of
+from ledger_crm.api.reading import Pool
+from ledger_crm.ledger import Ledger
+from ledger_crm.projections import every
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def spec(anybody: httpx.AsyncClient) -> dict[str, Any]:
+    spec: dict[str, Any] = await found(anybody, "/openapi.json")
+    return spec
+
+
+def operations(spec: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in spec["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+def references(thing: Any) -> Iterator[str]:
+    match thing:
+        case {"$ref": str(ref)}:
+            yield ref
+        case dict():
+            for value in thing.values():
+                yield from references(value)
+        case list():
+            for value in thing:
+                yield from references(value)
+
+
+async def test_the_document_is_sound(spec: dict[str, Any]) -> None:
+    assert spec["openapi"].startswith("3.1")
+    for ref in set(references(spec)):
+        at: Any = spec
+        for step in ref.removeprefix("#/").split("/"):
+            at = at[step]
+    for schema in spec["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    ids = [operation["operationId"] for _, _, operation in operations(spec)]
+    assert len(ids) == len(set(ids))
+    tags = {tag["name"] for tag in spec["tags"]}
+    for path, method, operation in operations(spec):
+        assert operation["summary"], path
+        assert set(operation["tags"]) <= tags
+        named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
+        assert named == set(re.findall(r"\{(\w+)\}", path))
+        keyed = path.startswith(("/people", "/compan", "/candid", "/deals", "/pipe"))
+        assert operation["security"] == ([{"key": []}] if keyed else [])
+        if keyed:
+            assert {"400", "401", "404", "503"} <= set(operation["responses"])
+        if method == "post":
+            headers = {p["name"] for p in operation["parameters"] if p["in"] == "header"}
+            assert "Idempotency-Key" in headers
+            assert {"409", "413", "415", "422"} <= set(operation["responses"])
+
+
+async def test_every_route_is_documented(ledger: Ledger, pool: Pool, spec: dict[str, Any]) -> None:
+    async def feed_position() -> int:
+        return 0
+
+    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position)
+    routes = {
+        (route.path_format, method.lower())
+        for route in app.routes
+        for method in route.methods
+        if method != "OPTIONS" and not route.path.startswith(("/docs", "/openapi"))
+    }
+    assert routes == {(path, method) for path, method, _ in operations(spec)}
+
+
+async def test_every_write_has_examples_that_are_what_it_takes(ledger: Ledger, pool: Pool) -> None:
+    async def feed_position() -> int:
+        return 0
+
+    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position)
+    writes = {
+        handler.handler_name: taken
+        for _, _, handler in _handlers(app)
+        if (taken := _types_of(handler)[0])
+    }
+    assert writes.keys() == EXAMPLES.keys()
+    spec = Documented(app).spec
+    for name, taken in writes.items():
+        [schema] = [
+            operation["requestBody"]["content"]["application/json"]["schema"]
+            for _, _, operation in operations(spec)
+            if operation["operationId"] == name
+        ]
+        for example in EXAMPLES[name].values():
+            assert faults_of(taken, msgspec.json.encode(example)) == []
+            whole = schema | {"components": spec["components"]}
+            Draft202012Validator(whole).validate(example)
+
+
+async def test_the_pages_load_nothing_from_other_hosts(anybody: httpx.AsyncClient) -> None:
+    for path in ("/docs", "/docs/docs.js", "/docs/docs.css"):
+        answer = await anybody.get(path, headers={"Accept": "text/html,*/*"})
+        assert answer.status_code == 200
+        assert "//" not in re.sub(r"^\s*//.*$", "", answer.text, flags=re.MULTILINE)
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+    page = (await anybody.get("/docs")).text
+    assert "<script>" not in page
+    assert "style=" not in page
+    for link in re.findall(r'(?:src|href)="([^"]+)"', page):
+        assert (await anybody.get(link)).status_code in (200, 503), link
+
+
+async def test_the_front_page_leads_on(ana: httpx.AsyncClient, project: Callable[[], None]) -> None:
+    project()
+    links = (await found(ana, "/"))["links"]
+    for path in links.values():
+        assert (await ana.get(path)).status_code == 200, path
+
+
+async def test_every_problem_is_explained_under_its_type(anybody: httpx.AsyncClient) -> None:
+    listed = await found(anybody, "/problems")
+    assert len(listed) == len(list(problems.every())) > 40
+    assert len({each["type"] for each in listed}) == len(listed)
+    for each in listed:
+        assert await found(anybody, each["type"]) == each
+        assert len(each["title"]) > 10
+        assert "`" not in each["title"]
+
+
+async def test_ready_says_how_far_everything_is(
+    ana: httpx.AsyncClient, project: Callable[[], None], ledger: Ledger
+) -> None:
+    project()
+    await written(ana, "/people", ADA)
+    body = await found(ana, "/health/ready")
+    assert (body["status"], body["head"]) == ("ready", await ledger.head())
+    assert {each["name"] for each in body["projections"]} == {p.name for p in every()}
+    assert {each["lag_events"] for each in body["projections"]} == {2}
+    assert body["feed"] == {"position": body["head"], "lag_events": 0}
+    assert await found(ana, "/health/live") == {"status": "live"}
+
+
+async def test_ready_without_a_broker_is_degraded(
+    ledger: Ledger, pool: Pool, project: Callable[[], None]
+) -> None:
+    async def away() -> int:
+        raise ConnectionError
+
+    project()
+    app = create_app(ledger=ledger, pool=pool, feed_position=away)
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://crm") as client:
+        body = await found(client, "/health/ready")
+    assert (body["status"], body["feed"]["position"]) == ("degraded", None)
+
+
+async def test_a_database_that_is_away_is_said_so_and_comes_back_by_itself(
+    ana: httpx.AsyncClient, project: Callable[[], None], database: str, owner_database: str
+) -> None:
+    project()
+    person = (await written(ana, "/people", ADA))["id"]
+    project()
+    name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    admin = psycopg.conninfo.make_conninfo(owner_database, dbname="postgres")
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+        note = {"kind": "person.note_written", "text": "Kept?"}
+        for answer in (
+            await ana.get(f"/people/{person}"),
+            await ana.post(f"/people/{person}/interactions", json=note),
+        ):
+            problem(answer, 503, "unavailable")
+            assert answer.headers["retry-after"] == "1"
+        ready = await ana.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+        assert (await ana.get("/health/live")).status_code == 200
+        conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await written(ana, f"/people/{person}/interactions", note)
+    assert (await ana.get(f"/people/{person}")).status_code == 200

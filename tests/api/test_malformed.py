@@ -1,0 +1,71 @@
+"""Whatever is sent as a body, it is either what we take or told why not. Looks for a document on
+which the walk stumbles, or for a refusal without a reason."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger_crm.api.companies import NewDeal
+from ledger_crm.api.examples import EXAMPLES
+from ledger_crm.api.malformed import MOST, faults_of
+from ledger_crm.api.people import MoveNow, NewPerson
+from ledger_crm.domain.company import FeeAgreed
+from ledger_crm.domain.interaction import Interactions
+from ledger_crm.domain.pipeline import PipelineDefined
+
+TAKEN: dict[str, Any] = {
+    "add_person": NewPerson,
+    "record_interaction": Interactions,
+    "move_candidacy": MoveNow,
+    "open_deal": NewDeal,
+    "agree_fee": FeeAgreed,
+    "define_pipeline": PipelineDefined,
+}
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5) | st.sampled_from(["2026-01-01T00:00:00Z", "sourced", "a"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@st.composite
+def nearly(draw: st.DrawFn, name: str) -> Any:
+    """An example with a member replaced, added or taken away, here or further in."""
+    document = json.loads(json.dumps(draw(st.sampled_from(list(EXAMPLES[name].values())))))
+    at = document
+    while isinstance(at, dict) and at:
+        field = draw(st.sampled_from(sorted(at)))
+        if isinstance(at[field], list) and draw(st.booleans()):
+            at = at[field][0]
+            continue
+        match draw(st.sampled_from(["replace", "add", "remove", "leave"])):
+            case "replace":
+                at[field] = draw(anything)
+            case "add":
+                at[draw(st.text(max_size=8))] = draw(anything)
+            case "remove":
+                del at[field]
+        break
+    return document
+
+
+@pytest.mark.parametrize("name", TAKEN)
+@settings(max_examples=150)
+@given(data=st.data())
+def test_a_body_is_taken_or_told_why_not(name: str, data: st.DataObject) -> None:
+    body = json.dumps(data.draw(nearly(name) | anything)).encode()
+    faults = faults_of(TAKEN[name], body)
+    try:
+        msgspec.json.decode(body, type=TAKEN[name])
+    except msgspec.MsgspecError:
+        assert 0 < len(faults) <= MOST
+        assert all(fault.detail for fault in faults)
+    else:
+        assert all("U+0000" in fault.detail for fault in faults)

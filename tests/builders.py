@@ -1,0 +1,242 @@
+"""Facts with everything set that a test does not care about, and strategies for any fact."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from hypothesis import strategies as st
+from msgspec import inspect
+
+from ledger_crm.domain import candidacy as c
+from ledger_crm.domain import company as co
+from ledger_crm.domain.entry import Event
+from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
+from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced, candidacy_id
+from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, PipelineDefined, Stage
+from scenario import COMPANY, LATER, NOON, PERSON, folded
+
+ORDER = UUID(int=0x01)
+DEAL = UUID(int=0xD1)
+AGREEMENT = UUID(int=0xF1)
+CANDIDACY = candidacy_id(PERSON, ORDER)
+
+WHERE: dict[str, Any] = {
+    "candidacy_id": CANDIDACY,
+    "company_id": COMPANY,
+    "job_order_id": ORDER,
+}
+
+
+def talent(*stages: Stage) -> Pipeline:
+    """The candidates' pipeline, as shipped or of these stages."""
+    definition = TALENT if not stages else defined(*stages)
+    return folded(Pipeline, definition)  # type: ignore[no-any-return]
+
+
+def sales() -> Pipeline:
+    return folded(Pipeline, SALES)  # type: ignore[no-any-return]
+
+
+def defined(*stages: Stage, **changes: Any) -> PipelineDefined:
+    fields: dict[str, Any] = {"slug": "talent", "title": "Talent", "subject": "candidate"}
+    return PipelineDefined(**fields | {"stages": stages or TALENT.stages} | changes)
+
+
+# a person
+
+
+def sourced(**changes: Any) -> PersonSourced:
+    return PersonSourced(**{"name": "Ada Byron", "channel": "linkedin"} | changes)
+
+
+def point(value: str = "ada@example.org", **changes: Any) -> ContactPointAdded:
+    return ContactPointAdded(**{"point": "email", "value": value} | changes)
+
+
+def employed(**changes: Any) -> Employed:
+    return Employed(**{"company_id": COMPANY, "title": "CTO", "role": "hiring_manager"} | changes)
+
+
+def sent(message_id: str = "<1@us>", **changes: Any) -> MessageSent:
+    fields = {"channel": "email", "sent_at": NOON, "text": "Hello"}
+    return MessageSent(message_id=message_id, **fields | changes)
+
+
+def replied(message_id: str = "<1@them>", **changes: Any) -> MessageReplied:
+    fields = {"channel": "email", "replied_at": NOON, "text": "Yes"}
+    return MessageReplied(message_id=message_id, **fields | changes)
+
+
+def call(**changes: Any) -> CallHeld:
+    return CallHeld(**{"started_at": NOON, "duration_s": 900} | changes)
+
+
+def note(text: str = "Likes engines", **changes: Any) -> NoteWritten:
+    return NoteWritten(text=text, **changes)
+
+
+# a candidacy
+
+
+def at_stage(id: str) -> dict[str, Any]:
+    stage = next(s for s in TALENT.stages if s.id == id)
+    return WHERE | {"stage": stage.id, "category": stage.category}
+
+
+def opened(stage: str = "sourced", **changes: Any) -> c.CandidacyOpened:
+    fields = at_stage(stage) | {"pipeline": "talent", "opened_at": NOON}
+    return c.CandidacyOpened(**fields | changes)
+
+
+def moved(stage: str = "contacted", **changes: Any) -> c.CandidacyMoved:
+    return c.CandidacyMoved(**at_stage(stage) | {"moved_at": NOON} | changes)
+
+
+def closed(stage: str = "rejected_by_client", **changes: Any) -> c.CandidacyClosed:
+    fields = {"closed_at": NOON, "reason": "salary too low", "decided_by": "client"}
+    return c.CandidacyClosed(**at_stage(stage) | fields | changes)
+
+
+def reopened(stage: str = "screening", **changes: Any) -> c.CandidacyReopened:
+    return c.CandidacyReopened(**at_stage(stage) | {"reopened_at": NOON} | changes)
+
+
+def represented(**changes: Any) -> c.RightToRepresentGiven:
+    return c.RightToRepresentGiven(**WHERE | {"given_at": NOON} | changes)
+
+
+def introduced(**changes: Any) -> c.Introduced:
+    fields = {"introduced_at": NOON, "agreement_id": AGREEMENT}
+    return c.Introduced(**at_stage("submitted") | fields | changes)
+
+
+def placed(**changes: Any) -> c.Placed:
+    fields = {
+        "placed_at": NOON,
+        "starts_on": LATER.date(),
+        "first_year_pay_cents": 8_000_000,
+        "fee_cents": 2_000_000,
+        "currency": "EUR",
+        "agreement_id": AGREEMENT,
+    }
+    return c.Placed(**at_stage("placed") | fields | changes)
+
+
+# a company
+
+
+def added(**changes: Any) -> co.CompanyAdded:
+    return co.CompanyAdded(**{"name": "Analytical Engines", "domain": "engines.example"} | changes)
+
+
+def deal_at(id: str) -> dict[str, Any]:
+    stage = next(s for s in SALES.stages if s.id == id)
+    return {
+        "deal_id": DEAL,
+        "stage": stage.id,
+        "category": stage.category,
+        "probability_bp": stage.probability_bp,
+    }
+
+
+def deal_opened(stage: str = "prospect", **changes: Any) -> co.DealOpened:
+    fields = {"title": "Ten engineers", "pipeline": "sales", "opened_at": NOON}
+    return co.DealOpened(**deal_at(stage) | fields | changes)
+
+
+def deal_moved(stage: str = "contacted", **changes: Any) -> co.DealMoved:
+    return co.DealMoved(**deal_at(stage) | {"moved_at": NOON} | changes)
+
+
+def deal_won(**changes: Any) -> co.DealWon:
+    return co.DealWon(**deal_at("won") | {"won_at": NOON} | changes)
+
+
+def deal_lost(**changes: Any) -> co.DealLost:
+    return co.DealLost(**deal_at("lost") | {"lost_at": NOON, "reason": "no budget"} | changes)
+
+
+def fee_agreed(**changes: Any) -> co.FeeAgreed:
+    fields = {"agreement_id": AGREEMENT, "basis": "contingent", "currency": "EUR"}
+    return co.FeeAgreed(**fields | {"rate_bp": 2_500, "agreed_at": NOON} | changes)
+
+
+def order_opened(**changes: Any) -> co.JobOrderOpened:
+    return co.JobOrderOpened(
+        **{"job_order_id": ORDER, "title": "Engineer", "opened_at": NOON} | changes
+    )
+
+
+def order_filled(**changes: Any) -> co.JobOrderFilled:
+    return co.JobOrderFilled(**{"job_order_id": ORDER, "filled_at": NOON} | changes)
+
+
+def order_cancelled(**changes: Any) -> co.JobOrderCancelled:
+    fields = {"job_order_id": ORDER, "cancelled_at": NOON, "reason": "frozen"}
+    return co.JobOrderCancelled(**fields | changes)
+
+
+# any fact
+
+# No NUL, which the store refuses, and no lone surrogates, which are not Unicode text.
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40)
+offsets = st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))
+instants = st.datetimes(
+    datetime(1900, 1, 1),  # noqa: DTZ001  (the zone is drawn)
+    datetime(2200, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC) | offsets,
+)
+
+
+def facts(event: type[Event]) -> st.SearchStrategy[Any]:
+    """Any of its kind that its own constraints allow, in all fields, left out or set."""
+    return _struct(event)
+
+
+def _struct(type_: type[Any]) -> st.SearchStrategy[Any]:
+    fields = inspect.type_info(type_).fields  # type: ignore[attr-defined]
+    return st.fixed_dictionaries(
+        {f.name: _values(f.type) for f in fields if f.required},
+        optional={f.name: _values(f.type) for f in fields if not f.required},
+    ).map(lambda chosen: type_(**chosen))
+
+
+def _values(type_: inspect.Type) -> st.SearchStrategy[Any]:
+    """Hypothesis does not read msgspec.Meta."""
+    match type_:
+        case inspect.Metadata(type=inner):
+            return _values(inner)
+        case inspect.UnionType(types=types):
+            return st.one_of([_values(inner) for inner in types])
+        case inspect.NoneType():
+            return st.none()
+        case inspect.StrType(pattern=str(pattern)):
+            return st.from_regex(pattern, fullmatch=True, alphabet=st.characters(max_codepoint=126))
+        case inspect.StrType(min_length=low, max_length=high):
+            long = texts.map(lambda text: (text or "x") * ((high or 40) // max(len(text), 1)))
+            return (texts | long).filter(lambda text: len(text) >= (low or 0))
+        case inspect.IntType(ge=low, le=high):
+            return st.integers(low, high)
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.DateTimeType():
+            return instants
+        case inspect.DateType():
+            return st.dates(date(1900, 1, 1), date(2200, 1, 1))
+        case inspect.UUIDType():
+            return st.uuids()
+        case inspect.LiteralType(values=values):
+            return st.sampled_from(values)
+        case inspect.VarTupleType(item_type=item, min_length=low):
+            return st.lists(_values(item), min_size=low or 0, max_size=4).map(tuple)
+        case inspect.StructType(cls=cls):
+            return _struct(cls)
+    raise NotImplementedError(f"say here how {type(type_).__name__} is drawn")
+
+
+def as_document(event: Event) -> dict[str, Any]:
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event))
+    return document

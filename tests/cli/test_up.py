@@ -1,0 +1,164 @@
+"""``up``: everything starts, everything stops, and whatever dies comes back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from running import Running, ledger_crm, printed, running, until
+
+pytestmark = pytest.mark.xdist_group("up")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up")
+
+
+@pytest.fixture
+def up(home: Path) -> Iterator[Running]:
+    with running(home) as up:
+        yield up
+
+
+def add(api: httpx.Client, name: str) -> httpx.Response:
+    key = name.replace(" ", "-")
+    return api.post("/companies", json={"name": name}, headers={"Idempotency-Key": key})
+
+
+def level(up: Running) -> bool:
+    with up.api() as api:
+        ready = api.get("/health/ready").json()
+    return ready["status"] == "ready" and ready["feed"]["lag_events"] == 0
+
+
+def test_it_says_where_it_is_what_opens_it_and_what_to_try(up: Running) -> None:
+    text = "\n".join(up.lines)
+    assert up.url in text
+    assert up.key in text
+    assert text.count("\n    ") >= 2, "things to try, to be pasted"
+    assert httpx.get(f"{up.url}/health/live").json() == {"status": "live"}
+
+    second = ledger_crm(up.home, "up")
+    assert second.returncode == 2
+    assert up.url.encode() in second.stderr
+    assert second.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["itself", "as a terminal does"])
+def test_ctrl_c_stops_all_of_it(home: Path, group: bool) -> None:
+    up = Running(home)
+    assert len(up.pids()) >= 6, "the supervisor, three workers, two servers"
+    assert up.interrupt(group=group) < 5
+    assert up.process.returncode == 0
+    assert up.pids() == []
+
+
+def test_what_was_written_is_there_after_kill_9_of_everything(home: Path) -> None:
+    up = Running(home)
+    with up.api() as api:
+        written = add(api, "Before the crash").json()
+    up.kill()
+    until(lambda: not up.pids())
+    with running(home) as again, again.api() as api:
+        shown = api.get(f"/companies/{written['id']}", params={"after": written["position"]})
+        assert shown.json()["name"] == "Before the crash"
+
+
+def test_nobody_outlives_a_supervisor_that_is_killed(home: Path) -> None:
+    up = Running(home)
+    up.process.kill()
+    up.process.wait(10)
+    until(lambda: not up.pids(), within_s=10)
+
+
+def test_a_worker_that_dies_is_started_again_and_it_is_said(up: Running) -> None:
+    for name in ("projector", "relay", "api"):
+        [dead] = [pid for pid in up.pids(f"worker {name}")][:1]
+        os.kill(dead, signal.SIGKILL)
+        until(lambda n=name, d=dead: set(up.pids(f"worker {n}")) - {d})
+        until(lambda n=name: up.said(n))
+
+    def answered() -> bool:
+        try:
+            return level(up)
+        except httpx.TransportError:
+            return False
+
+    until(answered)
+
+
+def test_a_database_that_is_killed_under_load_loses_nothing(up: Running) -> None:
+    answers: Counter[int] = Counter()
+    written: list[int] = []
+    done = threading.Event()
+
+    def load(who: int) -> None:
+        with up.api() as api:
+            for n in range(10_000):
+                if done.is_set():
+                    break
+                answer = add(api, f"Load {who} {n}")
+                answers[answer.status_code] += 1
+                if answer.status_code == 201:
+                    written.append(answer.json()["position"])
+                else:
+                    assert answer.headers["Retry-After"]
+
+    callers = [threading.Thread(target=load, args=(who,)) for who in range(4)]
+    for caller in callers:
+        caller.start()
+    until(lambda: len(written) > 40)
+    postmaster = int((up.home / "postgres/data/postmaster.pid").read_text().split()[0])
+    victims = [pid for pid in up.pids("postgres") if pid != postmaster]
+    os.kill(victims[0] if victims else postmaster, signal.SIGKILL)
+    after = len(written)
+    until(lambda: len(written) > after + 40)
+    done.set()
+    for caller in callers:
+        caller.join()
+
+    assert set(answers) <= {201, 503}
+    assert len(set(written)) == len(written), "each receipt is for an entry of its own"
+    until(lambda: level(up))
+    with up.api() as api:
+        assert api.get("/health/ready").json()["head"] >= max(written)
+
+
+def test_without_a_broker_commands_go_on_and_the_feed_catches_up(up: Running) -> None:
+    [broker] = up.pids("nats-server -c")[:1] or up.pids("nats-server")[:1]
+    os.kill(broker, signal.SIGKILL)
+    with up.api() as api:
+        for n in range(20):
+            assert add(api, f"Without a broker {n}").status_code == 201
+    until(lambda: level(up))
+    assert b"exactly the ledger" in ledger_crm(up.home, "feed", "audit").stdout
+    followed = ledger_crm(up.home, "events", "tail", "--after", "0", "--limit", "3", "--json")
+    assert followed.stdout.count(b"\n") == 3
+
+
+def test_a_broker_that_was_wiped_is_filled_again(home: Path) -> None:
+    with running(home) as up:
+        head = printed(ledger_crm(up.home, "feed", "status", "--json"))["head"]
+    for store in (home / "nats").rglob("jetstream"):
+        shutil.rmtree(store)
+    with running(home) as up:
+        until(lambda: level(up))
+        assert printed(ledger_crm(up.home, "feed", "status", "--json"))["position"] >= head
+        assert b"exactly the ledger" in ledger_crm(up.home, "feed", "audit").stdout
+
+
+def test_a_read_model_is_rebuilt_while_it_is_led(up: Running) -> None:
+    rebuilt = ledger_crm(up.home, "projections", "rebuild", "companies")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    status = printed(ledger_crm(up.home, "projections", "status", "--json"))
+    assert {one["lag_events"] for one in status["projections"]} == {0}
+    assert ledger_crm(up.home, "doctor").returncode == 0

@@ -1,0 +1,310 @@
+"""The demo agency on the real database: as large as promised, the same from the same seed, once
+however often it is played or killed, and with the two stories that the first page points at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from ledger_crm.commands import demo
+from ledger_crm.commands.demo import PlayedOtherwise, play
+from ledger_crm.commands.demo_story import Story
+from ledger_crm.domain import candidacy as c
+from ledger_crm.domain import clock
+from ledger_crm.domain import company as co
+from ledger_crm.domain.entry import Entry, Event, sealed_fields
+from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
+from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
+from ledger_crm.ledger import Intent, Ledger, Work
+from scenario import ANA, KEYRING, NOON
+
+pytestmark = pytest.mark.anyio
+
+UNTIL = date(2026, 11, 23)
+SMALL = 0.1
+
+
+class Pulled(Exception):
+    """The plug was."""
+
+
+def pull_the_plug(after_batches: int) -> Callable[[int, int], None]:
+    batches = iter(range(1, after_batches))
+
+    def progress(_done: int, _total: int) -> None:
+        if next(batches, None) is None:
+            raise Pulled
+
+    return progress
+
+
+async def everything(ledger: Ledger) -> list[Entry[Event]]:
+    found: list[Entry[Event]] = []
+    while page := await ledger.entries(after=len(found), limit=5000):
+        found += page
+    return found
+
+
+async def facts(ledger: Ledger) -> list[tuple[UUID, int, Event]]:
+    return [(e.originator_id, e.originator_version, e.event) for e in await everything(ledger)]
+
+
+def of(entries: list[Entry[Event]], *kinds: type[Event]) -> list[Any]:
+    return [entry.event for entry in entries if isinstance(entry.event, kinds)]
+
+
+@pytest.fixture
+def another_ledger(databases: Callable[[], str]) -> Iterator[Ledger]:
+    with Ledger(databases(), KEYRING) as ledger:
+        yield ledger
+
+
+async def test_two_years_of_an_agency_are_large_whole_and_in_the_order_of_time(
+    ledger: Ledger,
+) -> None:
+    told: list[tuple[int, int]] = []
+
+    played = await play(ledger, until=UNTIL, progress=lambda *step: told.append(step))
+
+    entries = await everything(ledger)
+    assert played.companies == len(of(entries, co.CompanyAdded)) >= 40
+    assert played.people == len(of(entries, PersonSourced)) >= 1500
+    assert played.facts == played.written >= 20_000
+    assert played.position == entries[-1].position == len(entries)
+    assert told[-1] == (played.facts, played.facts)
+    assert all(a < b for a, b in pairwise(done for done, _ in told))
+
+    by_us = [e for e in entries if e.by.startswith("consultant:")]
+    assert len(by_us) == played.facts
+    assert len({e.by for e in by_us}) == 6
+    when = [
+        e.event.occurred_at
+        for e in by_us
+        if e.event.occurred_at and not isinstance(e.event, Employed)
+    ]
+    assert when == sorted(when)
+    assert when[-1].date() < UNTIL
+    assert when[-1] - when[0] > timedelta(days=730)
+    for entry in entries:
+        for name in sealed_fields(type(entry.event)):
+            assert not {"{", "}"} & set(getattr(entry.event, name))
+
+
+async def test_the_agency_works_like_one(ledger: Ledger) -> None:
+    """The funnel narrows, a third answers, exits say why, terms change, orders end both ways."""
+    await play(ledger, until=UNTIL, size=0.4)
+
+    entries = await everything(ledger)
+    stages = defaultdict(set)
+    for fact in of(entries, c.StageReached):
+        stages[fact.category].add(fact.candidacy_id)
+    through = [
+        len(stages[stage])
+        for stage in (
+            "sourced", "contacted", "replied", "screening", "qualified", "submitted",
+            "client_interview", "final_interview", "offer", "placed",
+        )
+    ]  # fmt: skip
+    assert all(more > fewer > 0 for more, fewer in pairwise(through))
+    assert 0.25 <= len(stages["replied"]) / len(stages["contacted"]) <= 0.4
+    for exit in ("rejected_by_us", "rejected_by_client", "withdrawn", "no_response", "on_hold"):
+        assert stages[exit]
+    closed = of(entries, c.CandidacyClosed)
+    assert {fact.decided_by for fact in closed} == {"us", "client", "candidate", "rule"}
+    assert all(fact.reason and fact.decider for fact in closed)
+    assert of(entries, c.CandidacyReopened)
+    assert {fact.basis for fact in of(entries, co.FeeAgreed)} == {"contingent", "fixed"}
+    assert len({fact.fee_cents for fact in of(entries, c.Placed)}) > 20
+    terms = Counter(
+        e.originator_id
+        for e in entries
+        if isinstance(e.event, co.FeeAgreed) and not e.event.job_order_id
+    )
+    assert max(terms.values()) > 1
+    orders = {fact.job_order_id for fact in of(entries, co.JobOrderOpened)}
+    ended = {f.job_order_id for f in of(entries, co.JobOrderFilled, co.JobOrderCancelled)}
+    assert orders > ended
+    for kind in (co.JobOrderFilled, co.JobOrderCancelled, co.DealWon, co.DealLost, NoteWritten):
+        assert of(entries, kind)
+    assert of(entries, CallHeld)
+
+
+async def test_nobody_real_can_be_reached(ledger: Ledger) -> None:
+    await play(ledger, until=UNTIL, size=0.4)
+
+    points = of(await everything(ledger), ContactPointAdded)
+
+    for point in points:
+        match point.point:
+            case "phone":
+                fiction = ("+447700900", "+442079460", "+493023125", "+494066969", "+496990009")
+                american = point.value.startswith("+1") and point.value[5:10] == "55501"
+                assert american or point.value.startswith((*fiction, "+498999998", "+3363998"))
+            case "email":
+                assert point.value.endswith((".example", ".example.org"))
+            case "url":
+                assert point.value.startswith("https://profiles.example/")
+    assert {point.point for point in points} == {"phone", "email", "url"}
+
+
+async def test_the_same_seed_gives_the_same_facts(ledger: Ledger, another_ledger: Ledger) -> None:
+    one = await play(ledger, seed=7, until=UNTIL, size=SMALL)
+    other = await play(another_ledger, seed=7, until=UNTIL, size=SMALL)
+
+    assert one == other
+    assert await facts(ledger) == await facts(another_ledger)
+
+
+async def test_another_seed_is_another_agency_beside_the_first(ledger: Ledger) -> None:
+    first = await play(ledger, until=UNTIL, size=SMALL)
+    before = await facts(ledger)
+
+    second = await play(ledger, seed=2, until=UNTIL, size=SMALL)
+
+    now = await facts(ledger)
+    assert now[: len(before)] == before
+    assert len(now) == len(before) + second.facts
+    assert second.hiring_manager_id != first.hiring_manager_id
+
+
+async def test_played_again_it_changes_nothing_also_on_another_day(ledger: Ledger) -> None:
+    first = await play(ledger, until=UNTIL, size=SMALL)
+    head = await ledger.head()
+
+    with clock.stopped_at(NOON + timedelta(days=4000)):
+        again = await play(ledger, size=SMALL)
+
+    assert await ledger.head() == head
+    assert (again.written, again.position) == (0, None)
+    assert again.until == first.until == UNTIL
+    assert again.facts == first.facts
+    assert again.job_order_id == first.job_order_id
+
+
+@pytest.mark.parametrize("other", [{"until": date(2026, 11, 24)}, {"size": 0.2}])
+async def test_another_day_or_size_for_the_agency_that_is_there_is_refused(
+    ledger: Ledger, other: Any
+) -> None:
+    await play(ledger, until=UNTIL, size=SMALL)
+    head = await ledger.head()
+
+    with pytest.raises(PlayedOtherwise, match="another seed"):
+        await play(ledger, **({"until": UNTIL, "size": SMALL} | other))
+
+    assert await ledger.head() == head
+
+
+async def test_an_address_that_another_record_has_is_refused_naming_the_holder(
+    ledger: Ledger, another_ledger: Ledger
+) -> None:
+    await play(another_ledger, until=UNTIL, size=SMALL)
+    [domain, *_] = [fact.domain for fact in of(await everything(another_ledger), co.CompanyAdded)]
+    holder = co.Company.add(co.CompanyAdded(name="Was here first", domain=domain), by=ANA)
+
+    async def adding(work: Work) -> co.Company:
+        return work.add(holder)
+
+    await ledger.decide(adding, intent=Intent(by=ANA))
+
+    with pytest.raises(co.DomainTaken) as refused:
+        await play(ledger, until=UNTIL, size=SMALL)
+
+    assert refused.value.facts["holder"] == holder.id
+
+
+async def test_killed_half_way_and_begun_again_it_ends_the_same(
+    database: str, another_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await play(another_ledger, until=UNTIL, size=SMALL)
+    monkeypatch.setattr(demo, "BATCH", 230)  # so that it goes on in the middle of what was one
+    with Ledger(database, KEYRING) as ledger, pytest.raises(Pulled):
+        await play(ledger, until=UNTIL, size=SMALL, progress=pull_the_plug(after_batches=11))
+    monkeypatch.undo()
+
+    with Ledger(database, KEYRING) as ledger:
+        played = await play(ledger, size=SMALL)
+
+        assert 0 < played.written < played.facts
+        assert await facts(ledger) == await facts(another_ledger)
+
+
+async def test_played_twice_at_once_each_fact_is_there_once(
+    database: str, another_ledger: Ledger
+) -> None:
+    expected = await play(another_ledger, until=UNTIL, size=SMALL)
+    with Ledger(database, KEYRING) as one, Ledger(database, KEYRING) as other:
+        both = await asyncio.gather(
+            play(one, until=UNTIL, size=SMALL), play(other, until=UNTIL, size=SMALL)
+        )
+
+        assert sum(played.written for played in both) == expected.facts
+        assert await facts(one) == await facts(another_ledger)
+
+
+async def test_whoever_was_placed_comes_back_as_hiring_manager_on_the_same_record(
+    ledger: Ledger,
+) -> None:
+    played = await play(ledger, until=UNTIL, size=SMALL)
+
+    person = played.hiring_manager_id
+    own = await ledger.stream(person)
+    [placed] = of(own, c.Placed)
+    _, manager = of(own, Employed)
+    assert manager.role == "hiring_manager"
+    assert manager.company_id == placed.company_id
+    assert manager.starts_on - placed.placed_at.date() >= timedelta(days=730)
+    assert len([p for p in of(own, ContactPointAdded) if p.point == "email"]) == 1
+    theirs = await ledger.stream(placed.company_id)
+    orders = [o for o in of(theirs, co.JobOrderOpened) if o.hiring_manager_id == person]
+    assert orders
+    assert all(order.opened_at.date() > manager.starts_on for order in orders)
+    assert any(fact.to_person_id == person for fact in of(await everything(ledger), c.Introduced))
+
+
+async def test_a_client_with_a_steady_rhythm_falls_silent(ledger: Ledger) -> None:
+    played = await play(ledger, until=UNTIL, size=SMALL)
+
+    company = await ledger.stream(played.quiet_company_id)
+    orders = [order.opened_at for order in of(company, co.JobOrderOpened)]
+    gaps = [(later - sooner).days for sooner, later in pairwise(orders)]
+    assert len(orders) >= 8
+    assert max(gaps) <= 50
+    silent_since = datetime.combine(UNTIL, NOON.time(), NOON.tzinfo) - max(orders)
+    assert silent_since > 4 * timedelta(days=max(gaps))
+    last = max(e.event.occurred_at for e in company if e.event.occurred_at)
+    about_them = [
+        fact
+        for fact in of(await everything(ledger), MessageSent, MessageReplied)
+        if fact.company_id == played.quiet_company_id and fact.occurred_at > last
+    ]
+    assert {type(fact) for fact in about_them} == {MessageSent}
+
+
+async def test_the_order_to_look_at_is_open_with_people_in_many_stages(ledger: Ledger) -> None:
+    played = await play(ledger, until=UNTIL, size=SMALL)
+
+    on_it = [
+        fact
+        for fact in of(
+            await everything(ledger), c.StageReached, co.JobOrderFilled, co.JobOrderCancelled
+        )
+        if fact.job_order_id == played.job_order_id
+    ]
+    assert not any(isinstance(fact, co.JobOrderFilled | co.JobOrderCancelled) for fact in on_it)
+    assert len({fact.stage for fact in {f.candidacy_id: f for f in on_it}.values()}) >= 3
+
+
+@pytest.mark.parametrize("seed", [0, 113])
+def test_any_seed_is_as_large_as_promised(seed: int) -> None:
+    story = Story(seed, UNTIL)
+
+    assert story.companies >= 40
+    assert story.people >= 1500
+    assert story.facts >= 20_000

@@ -1,0 +1,733 @@
+"""Import: the three real files, and what goes wrong with files that people send."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from conftest import copy, url_of
+from ledger_crm.commands.importing import (
+    ImportFault,
+    Mapping,
+    Report,
+    RowReport,
+    import_csv,
+    load_mapping,
+)
+from ledger_crm.commands.intake import Reachable, source_person
+from ledger_crm.commands.mapping import read_mapping
+from ledger_crm.domain.candidacy import CandidacyClosed, StageReached
+from ledger_crm.domain.company import CompanyAdded, JobOrderOpened
+from ledger_crm.domain.entry import Actor, Entry, Event, kind
+from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
+from ledger_crm.embedded import Postgres
+from ledger_crm.ledger import Intent, Ledger, Work
+from ledger_crm.sealing import Keyring
+
+pytestmark = pytest.mark.anyio
+
+MAPPINGS = Path(__file__).parents[2] / "docs" / "mappings"
+ANA = Actor("consultant:ana")
+KEYRING = Keyring(b"k" * 32)  # as in ``conftest``
+
+PEOPLE = """
+name = "people"
+key = "{id}"
+[[fact]]
+kind = "person.sourced"
+person_id = "{id}"
+name = "{name}"
+email = "{email}"
+"""
+
+MESSAGES = """
+name = "messages"
+ids = "people"
+key = "{nr}"
+timezone = "Europe/Berlin"
+[[fact]]
+kind = "person.message_sent"
+person_id = "{id}"
+channel = "email"
+message_id = "{message}"
+sent_at = "{sent|instant:%d.%m.%Y %H:%M}"
+text = "{text}"
+[[fact]]
+kind = "person.note_written"
+when = { note = { empty = false } }
+person_id = "{id}"
+text = "{note}"
+"""
+
+
+# --- the real files -------------------------------------------------------------------------
+
+
+async def test_the_companies_go_in_with_their_dirty_dates_and_a_second_run_changes_nothing(
+    ledger: Ledger, shared_data: Path
+) -> None:
+    path = shared_data / "companies" / "sp500_constituents.csv"
+
+    report = await real(ledger, "sp500", path)
+
+    assert counts(report) == {"imported": 503}
+    assert (report.facts, report.first_position, report.last_position) == (503, 1, 503)
+    added = [entry.event for entry in await everything(ledger)]
+    assert all(isinstance(event, CompanyAdded) for event in added)
+    by_source = {event.source: event for event in added if isinstance(event, CompanyAdded)}
+    abbvie = by_source["S&P 500: ABBV, CIK 1551152"]
+    assert abbvie.founded == "2013 (1888)"
+    assert abbvie.occurred_at == datetime(2012, 12, 31, tzinfo=UTC)
+    assert {event.name for event in by_source.values()} >= {
+        "Alphabet Inc. (Class A)",
+        "Alphabet Inc. (Class C)",
+    }
+
+    again = await real(ledger, "sp500", path)
+
+    assert counts(again) == {"already": 503}
+    assert (again.facts, again.last_position, await ledger.head()) == (0, None, 503)
+
+
+async def test_only_the_original_persons_of_febrl_go_in(ledger: Ledger, shared_data: Path) -> None:
+    report = await real(ledger, "febrl", shared_data / "febrl" / "dataset1.csv")
+
+    assert counts(report) == {"imported": 500, "skipped": 500}
+    events = [entry.event for entry in await everything(ledger)]
+    found = {event.origin: event for event in events if isinstance(event, PersonSourced)}
+    waller = found["febrl dataset1, rec-223-org"]  # has no given name
+    assert (waller.name, waller.born_on) == ("Waller", "1908-12-09")
+    assert waller.address == "6 Tullaroop Street, Willaroo, St James, WA 4011"
+    assert sum(not event.born_on for event in found.values()) == 13
+    assert "7364009" not in repr(found), "a social security number is ignored on purpose"
+
+
+once_per_session = pytest.mark.xdist_group("hiring_log")
+
+
+@pytest.fixture(scope="module")
+def hiring_log(postgres: Postgres, shared_data: Path) -> Iterator[tuple[Ledger, Report]]:
+    """Imported once; nobody writes to it."""
+    name = f"hiring_log_{os.getpid()}"
+    copy(postgres, name)
+    with Ledger(url_of(postgres, name), KEYRING) as ledger:
+        yield ledger, asyncio.run(real(ledger, "hiring_log", hiring_log_of(shared_data)))
+
+
+@once_per_session
+async def test_every_event_of_the_hiring_log_is_one_stage_fact_and_its_numbers_are_hit(
+    hiring_log: tuple[Ledger, Report],
+) -> None:
+    ledger, report = hiring_log
+    assert counts(report) == {"imported": 63_869}
+    assert report.facts == await ledger.head() == 1 + 1 + 2 + 10_000 + 63_869
+
+    protected: dict[Any, str] = {}
+    cases: dict[Any, list[StageReached]] = defaultdict(list)
+    sourced = Counter[str]()
+    for entry in await everything(ledger):
+        match entry.event:
+            case JobOrderOpened(job_order_id=id, requisition=requisition):
+                protected[id] = requisition.removeprefix("protected=")
+            case StageReached() as fact:
+                assert entry.at == fact.reached_at, "original dates are the time of the fact"
+                cases[entry.originator_id].append(fact)
+            case PersonSourced(name=name):
+                sourced[name] += 1
+
+    assert (len(cases), sum(map(len, cases.values()))) == (10_000, 63_869)
+    assert sourced["Applicant 1"] == sourced["Applicant 10000"] == 1
+    assert len({tuple(f.stage for f in facts) for facts in cases.values()}) == 386
+    lengths = [len(facts) for facts in cases.values()]
+    assert (min(lengths), median(lengths), max(lengths)) == (2, 6, 15)
+
+    def of(*, where: Any) -> dict[str, int]:
+        found = Counter(protected[f[0].job_order_id] for f in cases.values() if where(f))
+        return dict(found)
+
+    def times(stage: str, facts: list[StageReached]) -> int:
+        return sum(fact.stage == stage for fact in facts)
+
+    assert of(where=lambda f: True) == {"false": 6_981, "true": 3_019}
+    assert of(where=lambda f: times("offer", f)) == {"false": 2_408, "true": 122}
+    assert of(where=lambda f: f[-1].stage == "offer") == {"false": 2_312, "true": 118}
+    instants = [[fact.reached_at for fact in facts] for facts in cases.values()]
+    assert sum(len(set(at)) < len(at) for at in instants) == 7_809
+    both = [f for f in cases.values() if times("offer", f) and times("rejected", f)]
+    assert len(both) == 1_413
+    assert sum(times("offer", f) > 1 for f in cases.values()) == 836
+    assert sum(times("rejected", f) > 1 for f in cases.values()) == 729
+    exits = [f for facts in cases.values() for f in facts if isinstance(f, CandidacyClosed)]
+    assert len(exits) == 9_654
+    assert all(fact.reason and fact.decider for fact in exits)
+
+
+@once_per_session
+async def test_the_hiring_log_again_changes_nothing(
+    hiring_log: tuple[Ledger, Report], shared_data: Path
+) -> None:
+    ledger, _ = hiring_log
+
+    again = await real(ledger, "hiring_log", hiring_log_of(shared_data))
+
+    assert counts(again) == {"already": 63_869}
+    assert (again.facts, await ledger.head()) == (0, 73_873)
+
+
+# --- killed, raced, tried out ---------------------------------------------------------------
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from ledger_crm.commands.importing import import_csv, load_mapping
+from ledger_crm.ledger import Ledger
+from ledger_crm.sealing import Keyring
+url, mapping, path = sys.argv[1:]
+with Ledger(url, Keyring(b"k" * 32)) as ledger, open(path, "rb") as source:
+    asyncio.run(import_csv(ledger, source, load_mapping(Path(mapping)),
+                           on_progress=lambda at: print(at.rows, flush=True)))
+"""
+
+
+async def test_killed_in_the_middle_and_run_again_it_ends_in_the_same_state(
+    databases: Any, shared_data: Path, tmp_path: Path
+) -> None:
+    part = tmp_path / "part.csv"
+    with gzip.open(hiring_log_of(shared_data)) as source:
+        part.write_bytes(b"".join(source.readline() for _ in range(12_001)))
+    url, other = databases(), databases()
+
+    mapping = str(MAPPINGS / "hiring_log.toml")
+    with subprocess.Popen(  # noqa: ASYNC220  (nobody else is on this loop)
+        [sys.executable, "-c", KILLED, url, mapping, str(part)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout
+        for line in child.stdout:
+            if int(line) >= 3_000:
+                os.kill(child.pid, signal.SIGKILL)  # the next thousand are on their way
+                break
+    assert child.returncode == -signal.SIGKILL
+    with Ledger(url, KEYRING) as killed, Ledger(other, KEYRING) as whole:
+        before = await killed.head()
+        assert 3_000 <= before < 13_000
+
+        resumed = await real(killed, "hiring_log", part)
+        await real(whole, "hiring_log", part)
+
+        assert resumed.read == 12_000
+        assert resumed.already + resumed.imported == 12_000
+        assert resumed.first_position == before + 1
+        assert await facts(killed) == await facts(whole)
+        found = [entry.position for entry in await everything(killed)]
+        assert found == list(range(1, len(found) + 1))
+
+
+async def test_two_imports_of_one_file_at_once_write_each_row_once(ledger: Ledger) -> None:
+    text = "id,name,email\n" + "".join(f"{n},N{n},n{n}@example.org\n" for n in range(1_500))
+
+    one, two = await asyncio.gather(people(ledger, text), people(ledger, text))
+
+    assert one.imported + two.imported == 1_500
+    assert one.already + two.already == 1_500
+    assert await ledger.head() == one.facts + two.facts == 3_000
+
+
+async def test_who_loses_a_race_for_an_address_loses_that_row_only(ledger: Ledger) -> None:
+    def text(of: str) -> str:
+        rows = (f"{of}{n},N,{n if n % 2 else of}{n}@example.org\n" for n in range(1, 201))
+        return "id,name,email\n" + "".join(rows)
+
+    one, two = await asyncio.gather(people(ledger, text("a")), people(ledger, text("b")))
+
+    assert one.refused + two.refused == 100, "every second address is the same in both"
+    assert one.imported + two.imported == 300
+    assert all("another person has this contact point" in row.reason.lower() for row in
+               [*one.listed, *two.listed])  # fmt: skip
+
+
+async def test_a_dry_run_decides_the_same_and_writes_nothing(
+    ledger: Ledger, shared_data: Path
+) -> None:
+    await hold(ledger, "taken@example.org")
+    text = (
+        "id,name,email\n1,Ana,ana@example.org\n2,Bo,taken@example.org\n3,Cy,ana@example.org\n"
+        "1,Ana,ana@example.org\n1,Ana,other@example.org\n4,,d@example.org\n"
+    )
+    before = await ledger.head()
+
+    dry, rows = await people_with_rows(ledger, text, dry_run=True)
+
+    assert await ledger.head() == before
+    assert (dry.first_position, dry.last_position) == (None, None)
+    real_, real_rows = await people_with_rows(ledger, text)
+    assert rows == real_rows
+    assert (dry.facts, counts(dry)) == (real_.facts, counts(real_))
+    assert counts(dry) == {"imported": 1, "refused": 3, "already": 1, "changed": 1}
+
+    sp500 = shared_data / "companies" / "sp500_constituents.csv"
+    before = await ledger.head()
+    report = await real(ledger, "sp500", sp500, dry_run=True)
+    assert (counts(report), report.facts) == ({"imported": 503}, 503)
+    assert await ledger.head() == before
+
+
+# --- rows that cannot go in -----------------------------------------------------------------
+
+
+async def test_an_address_that_somebody_holds_refuses_only_the_second_and_names_the_holder(
+    ledger: Ledger,
+) -> None:
+    holder = await hold(ledger, "taken@example.org")
+    text = (
+        "id,name,email\n1,Ana,ana@example.org\n2,Bo,Taken@Example.org\n"
+        "3,Cy,ANA@example.org\n4,Di,di@example.org\n"
+    )
+
+    report = await people(ledger, text)
+
+    assert counts(report) == {"imported": 2, "refused": 2}
+    outside, inside = report.listed
+    assert (outside.line, outside.column) == (3, "email")
+    assert str(holder) in outside.reason
+    assert (inside.line, inside.column) == (4, "email")
+    point = ContactPointAdded(point="email", value="ana@example.org")
+    [first] = [e.originator_id for e in await everything(ledger) if e.event == point]
+    assert str(first) in inside.reason
+    assert "example.org" not in repr(report), "values are not repeated"
+
+
+async def test_a_row_that_has_changed_is_said_and_not_applied(ledger: Ledger) -> None:
+    await people(ledger, "id,name,email\n1,Ana,\n2,Bo,\n")
+
+    report = await people(ledger, "id,name,email\n1,Anna,\n2,Bo,\n3,Cy,\n")
+
+    assert counts(report) == {"changed": 1, "already": 1, "imported": 1}
+    [changed] = report.listed
+    assert (changed.line, changed.outcome) == (2, "changed")
+    assert "other content" in changed.reason
+    assert await ledger.head() == 3
+
+
+async def test_each_fault_of_a_row_is_listed_with_line_and_column_and_the_rest_go_in(
+    ledger: Ledger,
+) -> None:
+    await people(ledger, "id,name,email\n1,Ana,\n")
+    text = (
+        "nr,id,message,sent,text,note\n"
+        "1,1,<a@x>,03.02.2026 09:30,hello,\n"
+        "2,1,<b@x>,31.02.2026 09:30,no such day,\n"
+        "3,nobody,<c@x>,03.02.2026 09:30,,\n"
+        "4,1,,03.02.2026 09:30,no message id,\n"
+        "5,1,<e@x>,03.02.2026 09:30\n"
+        '6,1,<f@x>,03.02.2026 09:30,"two\nlines",\n'
+        '7,1,<g@x>,03.02.2026 09:30,a "quote" is fine,"not" here\n'
+        ",1,<h@x>,03.02.2026 09:30,,\n"
+        "9,1,<i@x>,03.02.2026 09:30,secret\0word,\n"
+        "\n"
+        "10,1,<j@x>,03.02.2026 09:30,last,noted\n"
+    )
+
+    report = await take(ledger, text, MESSAGES)
+
+    assert counts(report) == {"imported": 3, "refused": 7}
+    assert [(row.line, row.column) for row in report.listed] == [
+        (3, "sent"),
+        (4, "id"),
+        (5, "message"),
+        (6, ""),
+        (9, ""),
+        (10, "nr"),
+        (11, ""),
+    ]
+    said = [row.reason for row in report.listed]
+    assert said[0] == "is not an instant like %d.%m.%Y %H:%M"
+    assert said[1].startswith("There is nothing in the ledger under this id.")
+    assert said[2] == "message_id: is missing"
+    assert said[3] == "has 4 columns, and the header has 6"
+    assert said[4].startswith("is not CSV: ")
+    assert said[5] == "the row's key is empty"
+    assert said[6].startswith("holds a NUL at byte ")
+    assert "secret" not in repr(report)
+    sent = [e for e in await everything(ledger) if kind(e.event) == "person.message_sent"]
+    assert {e.at for e in sent} == {datetime(2026, 2, 3, 8, 30, tzinfo=UTC)}, "09:30 in Berlin"
+
+
+async def test_a_message_that_is_there_already_is_left_out_and_the_rest_of_its_row_goes_in(
+    ledger: Ledger,
+) -> None:
+    await people(ledger, "id,name,email\n1,Ana,\n")
+    text = (
+        "nr,id,message,sent,text,note\n"
+        "1,1,<a@x>,03.02.2026 09:30,hello,\n"
+        "2,1,<a@x>,03.02.2026 09:30,hello again,\n"
+        "3,1,<a@x>,03.02.2026 09:30,and again,with a note\n"
+    )
+
+    report = await take(ledger, text, MESSAGES)
+
+    assert counts(report) == {"imported": 2, "already": 1}
+    assert [kind(entry.event) for entry in await everything(ledger)] == [
+        "person.sourced",
+        "person.message_sent",
+        "person.note_written",
+    ]
+
+
+async def test_the_facts_of_a_row_are_written_in_the_order_of_the_mapping(ledger: Ledger) -> None:
+    mapping = """
+    name = "staff"
+    key = "{id}"
+    [[fact]]
+    kind = "person.sourced"
+    person_id = "{id}"
+    name = "{name}"
+    [[fact]]
+    kind = "company.added"
+    company_id = "{firm}"
+    name = "{firm}"
+    [[fact]]
+    kind = "person.employed"
+    person_id = "{id}"
+    company_id = "{firm}"
+    role = "hiring_manager"
+    """
+    rows = "".join(f"{n},N{n},Firm {n}\n" for n in range(20))
+
+    report = await take(ledger, f"id,name,firm\n{rows}", mapping)
+
+    assert (report.imported, report.facts) == (20, 60)
+    order = [kind(entry.event) for entry in await everything(ledger)]
+    assert order == ["person.sourced", "company.added", "person.employed"] * 20
+
+
+async def test_a_refused_row_leaves_nothing_behind(ledger: Ledger) -> None:
+    mapping = PEOPLE.replace('"{email}"', '"{email}"\nchannel = "{channel}"') + (
+        '[[fact]]\nkind = "person.note_written"\nperson_id = "{id}"\ntext = "{name}"\n'
+        '[[fact]]\nkind = "person.employed"\nperson_id = "{id}"\ncompany_id = "{firm}"\n'
+    )
+    text = (
+        "id,name,email,channel,firm\n1,Ana,ana@example.org,import,nobody\n2,Bo,,Grapevine,nobody\n"
+    )
+
+    report = await take(ledger, text, mapping)
+
+    assert counts(report) == {"refused": 2}
+    assert report.listed[0].column == "firm"
+    assert report.listed[1].column == "channel"
+    assert "channel: is none of: agency, database, " in report.listed[1].reason
+    assert "Grapevine" not in report.listed[1].reason
+    assert await ledger.head() == 0
+    corrected = await people(ledger, "id,name,email\n9,Ana,ana@example.org\n")
+    assert corrected.imported == 1, "the address was not taken"
+
+
+# --- files that are not whole, or not what they say -----------------------------------------
+
+
+async def test_a_half_written_last_line_is_refused_and_the_lines_before_it_go_in(
+    ledger: Ledger,
+) -> None:
+    report = await people(ledger, "id,name,email\n1,Ana,\n2,Bo,bo@exam")
+
+    assert counts(report) == {"imported": 1, "refused": 1}
+    [row] = report.listed
+    assert row.line == 3
+    assert "half-written" in row.reason
+    assert "unfinished_last_line" in row.reason
+
+    whole = await take(
+        ledger, "id,name,email\n2,Bo,bo@example.org", f"unfinished_last_line = true\n{PEOPLE}"
+    )
+    assert counts(whole) == {"imported": 1}
+
+
+async def test_a_compressed_file_that_is_cut_short_gives_the_rows_before_the_cut(
+    ledger: Ledger,
+) -> None:
+    text = "id,name,email\n" + "".join(f"{n},{os.urandom(9).hex()},\n" for n in range(3_000))
+    packed = gzip.compress(text.encode())
+
+    report = await people(ledger, packed[: len(packed) // 2])
+
+    assert 500 < report.imported < 2_900
+    assert (report.refused, len(report.listed)) == (1, 1)
+    assert report.listed[0].line == report.imported + 2
+    assert "ends here, before its end" in report.listed[0].reason
+
+    rest = await people(ledger, packed)
+    assert counts(rest) == {"already": report.imported, "imported": 3_000 - report.imported}
+
+
+async def test_a_damaged_compressed_file_says_so(ledger: Ledger) -> None:
+    packed = bytearray(gzip.compress(b"id,name,email\n1,Ana,\n"))
+    packed[-5] ^= 0xFF  # its checksum
+
+    report = await people(ledger, bytes(packed))
+
+    assert [row.reason for row in report.listed] == [
+        "the compressed file is damaged here: get it again"
+    ]
+
+
+async def test_a_byte_that_is_not_of_the_encoding_refuses_its_row_and_says_where(
+    ledger: Ledger,
+) -> None:
+    text = "\ufeffid,name,email\n1,Zoë,\n".encode() + b"2,Zo\xeb,\n3,Cy,\n"
+
+    report = await people(ledger, text)
+
+    assert counts(report) == {"imported": 2, "refused": 1}
+    [row] = report.listed
+    assert row.line == 3
+    at = text.index(b"\xeb") - 3  # the mark at the beginning is no text
+    assert row.reason == f"is not utf-8 at byte {at} of the text (byte 5 of line 3)"
+    latin = await take(ledger, b"id,name,email\n2,Zo\xeb,\n", f'encoding = "latin-1"\n{PEOPLE}')
+    assert counts(latin) == {"imported": 1}
+
+
+async def test_from_a_pipe_it_is_read_as_it_comes(ledger: Ledger) -> None:
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(gzip.compress(b"id,name,email\n1,Ana,\n2,Bo,\n"))
+
+    writer = Thread(target=write)
+    writer.start()
+    with os.fdopen(reading, "rb") as source:
+        report = await import_csv(ledger, source, read_mapping(PEOPLE))
+    writer.join()
+
+    assert counts(report) == {"imported": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file has no header: its first line must name the columns"),
+        ("id,name\n1,Ana\n", "the file has no column 'email', which fact 1 (person.sourced): email"
+         " needs; it has: id, name"),
+        ("id,name,email,age\n1,A,,9\n", "the mapping does not use the column 'age': use it, or add"
+         " it to `ignore`"),
+        ("id,name,email,id\n", "the file has the column 'id' twice"),
+        (b"id,n\xe4me,email\n", "line 1: is not utf-8 at byte 4 of the text (byte 5 of line 1)"),
+    ],
+)  # fmt: skip
+async def test_a_file_that_is_not_the_mappings_is_refused_whole_in_one_line(
+    ledger: Ledger, text: str | bytes, said: str
+) -> None:
+    with pytest.raises(ImportFault) as fault:
+        await people(ledger, text)
+
+    assert str(fault.value) == said
+    assert await ledger.head() == 0
+
+
+# --- mappings -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("name =", "nmae ="), "nmae: no such key; allowed: name, ids, key, "),
+        (('key = "{id}"', ""), "key: is missing"),
+        (('key = "{id}"', "key = 7"), "key: expected `str`, got `int`"),
+        (('key = "{id}"', 'key = "{id"'), "key: '{id': a brace is open; "),
+        (('"person.sourced"', '"person.found"'),
+         "fact 1: kind: no such fact; allowed: person.sourced, "),
+        (('name = "{name}"', 'nom = "{name}"'),
+         "fact 1 (person.sourced): nom: no such field; allowed: when, person_id, name, channel, "),
+        (('person_id = "{id}"', ""), "fact 1 (person.sourced): person_id: is missing"),
+        (('"{name}"', '"{name|shout}"'),
+         "fact 1 (person.sourced): name: |shout: no such format; allowed: title, lower, "),
+        (('"{name}"', '"{name|map:rank}"'),
+         "fact 1 (person.sourced): name: map:rank: there is no [map.rank]"),
+        (('name = "{name}"', 'name = "{name}"\nwhen = { id = { begins = "x" } }'),
+         "fact 1 (person.sourced): when: [...]: object contains unknown field `begins`; allowed: "
+         "is, not, starts, ends, empty"),
+        (("[[fact]]", 'encoding = "utf-16"\n[[fact]]'),
+         "encoding: utf-16 is not supported: convert to UTF-8"),
+        (("[[fact]]", 'encoding = "klingon"\n[[fact]]'), "encoding: klingon is not known"),
+        (("[[fact]]", 'timezone = "Mars/Base"\n[[fact]]'), "timezone: Mars/Base is not known"),
+        (("[[fact]]", '[[setup]]\nkind = "company.added"\ncompany_id = "x"\nname = ""\n[[fact]]'),
+         "setup 1 (company.added): name: "),
+        (("[[fact]]", '[[setup]]\nkind = "company.added"\ncompany_id = "{id}"\n[[fact]]'),
+         "setup 1 (company.added): name: is missing"),
+        (("[[fact]]", '[[setup]]\nkind = "pipeline.defined"\nslug = "{id}"\ntitle = "T"\n'
+          'subject = "deal"\nstages = []\n[[fact]]'),
+         "setup 1 (pipeline.defined): slug: {id}: there are no columns before the rows"),
+        (("[[fact]]", "[[fact"), "is not TOML: "),
+    ],
+)  # fmt: skip
+def test_a_mapping_that_makes_no_sense_is_one_line_that_says_where_and_what_is_allowed(
+    tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    path = tmp_path / "people.toml"
+    path.write_text(PEOPLE.replace(*change, 1))
+
+    with pytest.raises(ImportFault) as fault:
+        load_mapping(path)
+
+    assert str(fault.value).startswith(f"{path}: {said}")
+    assert "\n" not in str(fault.value)
+
+
+def test_a_mapping_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ImportFault, match="cannot be read: No such file or directory"):
+        load_mapping(tmp_path / "none.toml")
+
+
+async def test_a_setup_that_was_written_with_other_content_is_refused_before_any_row(
+    ledger: Ledger,
+) -> None:
+    setup = '[[setup]]\nkind = "company.added"\ncompany_id = "acme"\nname = "Acme"\n'
+    await take(ledger, "id,name,email\n1,Ana,\n", PEOPLE.replace("[[fact]]", setup + "[[fact]]", 1))
+    other = PEOPLE.replace("[[fact]]", setup.replace("Acme", "Apex") + "[[fact]]", 1)
+
+    with pytest.raises(ImportFault, match="setup 1: is in with other content"):
+        await take(ledger, "id,name,email\n2,Bo,\n", other)
+
+    assert await ledger.head() == 2
+
+
+async def test_a_deal_and_a_fee_come_with_amounts_as_people_write_them(ledger: Ledger) -> None:
+    mapping = """
+    name = "deals"
+    key = "{nr}"
+    timezone = "UTC"
+    delimiter = ";"
+    [map.basis]
+    "%" = "contingent"
+    fix = "fixed"
+    [[setup]]
+    kind = "pipeline.defined"
+    slug = "sales"
+    title = "Sales"
+    subject = "deal"
+    stages = [
+        { id = "prospect", label = "Prospect", category = "prospect" },
+        { id = "lost", label = "Lost", category = "lost" },
+    ]
+    [[fact]]
+    kind = "company.added"
+    company_id = "{nr}"
+    name = "{firm}"
+    [[fact]]
+    kind = "company.deal_opened"
+    company_id = "{nr}"
+    deal_id = "{nr}"
+    title = "Search for {firm}"
+    at = "{on|instant:%d/%m/%Y}"
+    value_cents = "{value|cents}"
+    [[fact]]
+    kind = "company.fee_agreed"
+    when = { rate = { empty = false } }
+    company_id = "{nr}"
+    agreement_id = "{nr}"
+    basis = "{basis|map:basis}"
+    rate_bp = "{rate|cents}"
+    currency = "EUR"
+    agreed_at = "{on|instant:%d/%m/%Y}"
+    [[fact]]
+    kind = "company.deal_moved"
+    when = { lost = { not = "" } }
+    company_id = "{nr}"
+    deal_id = "{nr}"
+    stage = "lost"
+    reason = "{lost|lower}"
+    at = "{on|instant:%d/%m/%Y}"
+    """
+    text = (
+        "nr;firm;on;value;basis;rate;lost\n"
+        "1;Acme;01/02/2026;12,500.50;%;22.5;Too Dear\n"
+        "2;Apex;02/02/2026;9.999;%;;\n"
+        "3;Umbrella;02/02/2026;;barter;20;\n"
+    )
+
+    report = await take(ledger, text, mapping)
+
+    assert counts(report) == {"imported": 1, "refused": 2}
+    assert [(row.column, row.reason) for row in report.listed] == [
+        ("value", "is not an amount like 1,234.50"),
+        ("basis", "the value is not in [map.basis]"),
+    ]
+    _, _, deal, fee, lost = [entry.event for entry in await everything(ledger)]
+    assert getattr(deal, "value_cents", None) == 1_250_050
+    assert getattr(fee, "rate_bp", None) == 2_250
+    assert (kind(lost), getattr(lost, "reason", "")) == ("company.deal_lost", "too dear")
+
+
+# --- given, when ----------------------------------------------------------------------------
+
+
+def hiring_log_of(shared_data: Path) -> Path:
+    return shared_data / "hiring-event-log" / "hiring_log_high.csv.gz"
+
+
+async def real(ledger: Ledger, mapping: str, path: Path, *, dry_run: bool = False) -> Report:
+    with path.open("rb") as source:
+        mapped = load_mapping(MAPPINGS / f"{mapping}.toml")
+        return await import_csv(ledger, source, mapped, dry_run=dry_run)
+
+
+async def take(ledger: Ledger, text: str | bytes, mapping: str | Mapping, **how: Any) -> Report:
+    source = io.BytesIO(text if isinstance(text, bytes) else text.encode())
+    mapped = read_mapping(mapping) if isinstance(mapping, str) else mapping
+    report = await import_csv(ledger, source, mapped, **how)
+    assert not source.closed, "it is the caller's"
+    return report
+
+
+async def people(ledger: Ledger, text: str | bytes) -> Report:
+    return await take(ledger, text, PEOPLE)
+
+
+async def people_with_rows(
+    ledger: Ledger, text: str, *, dry_run: bool = False
+) -> tuple[Report, list[RowReport]]:
+    rows: list[RowReport] = []
+    report = await take(ledger, text, PEOPLE, dry_run=dry_run, on_row=rows.append)
+    return report, rows
+
+
+async def hold(ledger: Ledger, email: str) -> Any:
+    async def sourcing(work: Work) -> Person:
+        return await source_person(work, PersonSourced(name="Holder"), Reachable(email=email))
+
+    return (await ledger.decide(sourcing, intent=Intent(by=ANA))).id
+
+
+def counts(report: Report) -> dict[str, int]:
+    names = ("imported", "already", "changed", "refused", "skipped")
+    found = {name: getattr(report, name) for name in names if getattr(report, name)}
+    assert sum(found.values()) == report.read
+    return found
+
+
+async def everything(ledger: Ledger) -> list[Entry[Event]]:
+    found: list[Entry[Event]] = []
+    while page := await ledger.entries(after=len(found), limit=5_000):
+        found += page
+    return found
+
+
+async def facts(ledger: Ledger) -> list[tuple[Any, ...]]:
+    """All that does not depend on when and with which key it was written."""
+    return [
+        (e.position, e.originator_id, e.originator_version, e.by, e.event)
+        for e in await everything(ledger)
+    ]

@@ -1,0 +1,122 @@
+"""The real servers, one of each per worker of pytest-xdist, and a fresh database per test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from ledger_crm.embedded import Nats, Postgres
+from ledger_crm.ledger import Ledger, install
+from scenario import KEYRING
+
+hypothesis.settings.register_profile("house", print_blob=True, deadline=None)
+hypothesis.settings.load_profile("house")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """-q hides the header, and with it what repeats a failure."""
+    if exitstatus and (seed := config.getoption("randomly_seed", None)):
+        terminalreporter.write_line(f"the same order and data again: --randomly-seed={seed}")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A throw-away cluster. Its database ``template_ledger`` has the schema; do not write to it."""
+    # not tmp_path: a socket's path has 107 bytes, and three old runs of it stay on the disk
+    with (
+        TemporaryDirectory(prefix="ledger-tests-", dir="/tmp") as home,
+        Postgres(Path(home) / "postgres", durable=False) as server,
+    ):
+        prepare(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[str]:
+    """A throw-away broker with JetStream. Whoever makes streams in it removes them."""
+    with (
+        TemporaryDirectory(prefix="ledger-tests-", dir="/tmp") as home,
+        Nats(Path(home) / "nats", durable=False) as server,
+    ):
+        yield server.url
+
+
+@pytest.fixture
+def databases(postgres: Postgres) -> Iterator[Callable[[], str]]:
+    """Makes a fresh ledger whenever it is called, and gives its url as the application's role."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"ledger_{next(_number)}")
+        copy(postgres, made[-1])
+        return url_of(postgres, made[-1])
+
+    yield make
+    with psycopg.connect(postgres.url, autocommit=True) as conn:
+        for name in made:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            conn.execute(drop)
+
+
+@pytest.fixture
+def database(databases: Callable[[], str]) -> str:
+    """A fresh ledger, as the application's role. The shipped pipelines are not in it."""
+    return databases()
+
+
+@pytest.fixture
+def owner_database(database: str, postgres: Postgres) -> str:
+    """The same database, as its owner."""
+    return url_of(postgres, str(conninfo_to_dict(database)["dbname"]), role="ledger_owner")
+
+
+@pytest.fixture
+def ledger(database: str) -> Iterator[Ledger]:
+    with Ledger(database, KEYRING) as ledger:
+        yield ledger
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real files beside the checkout; ``SOURCES.md`` there says what they are."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real data is not there: {folder}")
+    return folder
+
+
+_number = count(1)
+
+
+def prepare(server: Postgres) -> None:
+    """The two roles, and a template to copy."""
+    with psycopg.connect(server.url, autocommit=True) as conn:
+        conn.execute("CREATE ROLE ledger_app LOGIN")
+        conn.execute("CREATE DATABASE template_ledger")
+    install(url_of(server, "template_ledger", role="ledger_owner"))
+
+
+def copy(server: Postgres, name: str) -> None:
+    with psycopg.connect(server.url, autocommit=True) as conn:
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template_ledger")
+        conn.execute(create.format(sql.Identifier(name)))
+
+
+def url_of(server: Postgres, name: str, *, role: str = "ledger_app") -> str:
+    host = conninfo_to_dict(server.url)["host"]
+    return f"postgresql://{role}@/{name}?host={host}&port={server.port}"

@@ -1,0 +1,76 @@
+"""API keys: shown once, checked without keeping them, refused when revoked."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from ledger_crm.domain.access import (
+    ApiKey,
+    KeyCreated,
+    KeyIsRevoked,
+    KeyRevoked,
+    NoSuchActor,
+    parts,
+)
+from scenario import ANA, given
+
+FACT = KeyCreated(actor="consultant:ana", digest="ab" * 32)
+
+
+def test_a_key_opens_with_its_own_secret_only() -> None:
+    key, text = ApiKey.create(actor="consultant:ana", label="laptop", by=ANA)
+    found = parts(text)
+    assert found is not None
+    id, secret = found
+    assert id == key.id
+    assert key.admits(secret)
+    assert not key.admits(secret[:-1])
+    assert not key.admits("")
+    assert key.actor == "consultant:ana"
+
+
+def test_a_secret_with_underscores_is_whole() -> None:
+    id = uuid4()
+    assert parts(f"lcrm_{id.hex}_a_b__c") == (id, "a_b__c")
+
+
+def test_the_secret_is_not_in_what_is_written() -> None:
+    key, text = ApiKey.create(actor="consultant:ana", by=ANA)
+    [entry] = key.collect_events()
+    assert text.rpartition("_")[2] not in repr(entry)
+
+
+def test_two_keys_differ() -> None:
+    texts = {ApiKey.create(actor="consultant:ana", by=ANA)[1] for _ in range(10)}
+    assert len(texts) == 10
+
+
+def test_a_revoked_key_opens_nothing() -> None:
+    key, text = ApiKey.create(actor="consultant:ana", by=ANA)
+    key.revoke(by=ANA)
+    assert not key.admits(text.split("_", 2)[2])
+
+
+def test_a_key_is_revoked_once() -> None:
+    given(ApiKey, FACT).when(lambda k: k.revoke(reason="lost", by=ANA)).then(
+        KeyRevoked(reason="lost")
+    )
+    given(ApiKey, FACT, KeyRevoked()).when(lambda k: k.revoke(by=ANA)).then_refused(KeyIsRevoked)
+
+
+@pytest.mark.parametrize(
+    "actor",
+    ["", "ana", "consultant:", "Consultant:ana", "consultant:Ana", "consultant:ana\n", "a b:c"],
+)
+def test_an_actor_is_written_in_one_way(actor: str) -> None:
+    with pytest.raises(NoSuchActor):
+        ApiKey.create(actor=actor, by=ANA)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "lcrm", "lcrm_", "lcrm__", "lcrm_x_y", f"key_{UUID(int=7).hex}_x", UUID(int=7).hex]
+)
+def test_what_is_no_key_has_no_parts(text: str) -> None:
+    assert parts(text) is None

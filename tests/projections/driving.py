@@ -1,0 +1,148 @@
+"""Ways to drive projections, and what they leave: every row of every table, as text."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.ledger import Ledger
+from ledger_crm.projections import Changing, ChangingEach, Key, Projection, Row, Starting, Table
+from ledger_crm.workers.projector import Connection, Driver, Projector, Read, connect
+
+Dump = dict[str, bytes]
+
+
+def reading(ledger: Ledger) -> Read:
+    return lambda after, limit: ledger.store.entries(after=after, limit=limit)
+
+
+def of_list(entries: Sequence[Entry[Event]]) -> Read:
+    return lambda after, limit: entries[after : after + limit]
+
+
+def house(url: str, schema: str) -> Connection:
+    """A connection to read models of their own, beside those of others in the same database."""
+    with psycopg.connect(url.replace("//ledger_app@", "//ledger_owner@")) as owner:
+        make = f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION ledger_app"
+        owner.execute(make.encode())
+    conn = psycopg.connect(url, autocommit=True, row_factory=tuple_row)
+    conn.execute(f"SET search_path = {schema}".encode())
+    return conn
+
+
+def dump(conn: Connection, projections: Iterable[Projection]) -> Dump:
+    """As pg_dump writes the data of a table, in the order of its key."""
+    found = {}
+    for table in (table for projection in projections for table in projection.tables):
+        key = ", ".join(table.key)
+        query = f"COPY (SELECT * FROM {table.name} ORDER BY {key}) TO STDOUT"
+        with conn.cursor() as cur, cur.copy(query.encode()) as copy:
+            found[table.name] = b"".join(map(bytes, copy))
+    return found
+
+
+def driven(
+    url: str, schema: str, projections: Iterable[Projection], read: Read, *, batch: int
+) -> Dump:
+    projections = list(projections)
+    with house(url, schema) as conn:
+        for projection in projections:
+            Driver(projection, read, conn).catch_up(batch=batch)
+        return dump(conn, projections)
+
+
+def stored(conn: Connection, table: Table[Any]) -> dict[Key, Row]:
+    columns = ", ".join(table.columns)
+    rows = conn.execute(f"SELECT {columns} FROM {table.name}".encode()).fetchall()
+    made = [table.row(**dict(zip(table.columns, row, strict=True))) for row in rows]
+    return {table.key_of(row): row for row in made}
+
+
+def folded(projection: Projection, entries: Iterable[Entry[Event]]) -> dict[str, dict[Key, Row]]:
+    """What the rows have to be, told without SQL, batches and memory of earlier batches: the
+    folds, applied to dictionaries in the order of the ledger."""
+    tables: dict[str, dict[Key, Row]] = {table.name: {} for table in projection.tables}
+    for entry in entries:
+        for table, handler in projection.handlers_of(type(entry.event)):
+            rows = tables[table.name]
+            match handler:
+                case Starting(start):
+                    rows |= {table.key_of(row): row for row in start(entry)}
+                case Changing(change, key, start):
+                    before = rows.get(key(entry)) or (start and start(entry))
+                    assert before is not None
+                    _put(rows, key(entry), change(before, entry))
+                case ChangingEach(change, column, value):
+                    for k, row in list(rows.items()):
+                        if getattr(row, column) == value(entry):
+                            _put(rows, k, change(row, entry))
+    return tables
+
+
+def _put(rows: dict[Key, Row], key: Key, row: Row | None) -> None:
+    if row is None:
+        rows.pop(key, None)
+    else:
+        rows[key] = row
+
+
+def without_index(conn: Connection, projection: Projection) -> list[str]:
+    """Columns by which an entry looks for rows, and which no index begins with."""
+    return [
+        f"{table.name}.{handler.column}"
+        for table in projection.tables
+        for handlers in table.handlers.values()
+        for handler in handlers
+        if isinstance(handler, ChangingEach)
+        and not conn.execute(
+            "SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
+            " AND a.attnum = i.indkey[0] WHERE i.indrelid = %s::regclass AND a.attname = %s"
+            " AND i.indpred IS NULL",
+            (table.name, handler.column),
+        ).fetchone()
+    ]
+
+
+# a projector at work
+
+
+@contextmanager
+def running(projector: Projector) -> Iterator[Projector]:
+    thread = threading.Thread(target=projector.run)
+    thread.start()
+    try:
+        yield projector
+    finally:
+        since = time.monotonic()
+        projector.stop()
+        thread.join(10)
+        assert not thread.is_alive(), "it does not stop"
+        assert time.monotonic() - since < 3
+
+
+def until(condition: Callable[[], bool], within_s: float = 15.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def standing(url: str) -> dict[str, tuple[int, int, str | None]]:
+    """By name: version, position, fault."""
+    try:
+        with connect(url) as conn:
+            rows = conn.execute("SELECT name, version, position, fault FROM projection_position")
+            return {name: (version, at, fault) for name, version, at, fault in rows}
+    except psycopg.errors.UndefinedTable:
+        return {}
+
+
+def positions(url: str) -> dict[str, int]:
+    return {name: at for name, (_, at, _) in standing(url).items()}

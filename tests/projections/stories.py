@@ -1,0 +1,198 @@
+"""Stories that the rules allow: any sequence of commands, of which the refused ones are left out.
+
+Three people, two companies, two job orders of each; few enough to meet each other often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from builders import (
+    added,
+    defined,
+    employed,
+    fee_agreed,
+    note,
+    order_opened,
+    replied,
+    sent,
+    sourced,
+)
+from ledger_crm.commands import candidacies, intake, selling
+from ledger_crm.commands.catalogue import create_key, define_pipeline, ship
+from ledger_crm.domain.company import Company
+from ledger_crm.domain.entry import new_id
+from ledger_crm.domain.person import Move, candidacy_id
+from ledger_crm.domain.pipeline import SALES, TALENT, Stage
+from ledger_crm.domain.refusals import Refusal
+from ledger_crm.ledger import Intent, Ledger, Work
+from scenario import ANA, NOON
+
+PEOPLE = [UUID(int=0xA1 + n) for n in range(3)]
+COMPANIES = [UUID(int=0xC1 + n) for n in range(2)]
+ORDERS = {company: [UUID(int=company.int * 16 + n) for n in range(2)] for company in COMPANIES}
+DEALS = [UUID(int=0xD1 + n) for n in range(2)]
+
+Command = Callable[[Work], Awaitable[Any]]
+
+people = st.sampled_from(PEOPLE)
+companies = st.sampled_from(COMPANIES)
+places = companies.flatmap(lambda c: st.tuples(st.just(c), st.sampled_from(ORDERS[c])))
+# few instants, so that several facts fall on the same one
+instants = st.integers(-2, 2).map(lambda days: NOON + timedelta(days=days))
+stages = st.sampled_from([stage.id for stage in TALENT.stages])
+sales_stages = st.sampled_from([stage.id for stage in SALES.stages])
+texts = st.sampled_from(["", "Grüße", "a\tb\nc\\", "x" * 3000])
+
+
+@st.composite
+def _commands(draw: st.DrawFn) -> Command:
+    person, (company, order), at = draw(people), draw(places), draw(instants)
+    candidacy, text = candidacy_id(person, order), draw(texts)
+
+    async def on_company(work: Work, command: Callable[[Company], object]) -> Company:
+        found = await work.get(Company, company)
+        command(found)
+        return found
+
+    match draw(st.integers(0, 15)):
+        case 0 | 1:
+            return lambda work: candidacies.open_candidacy(
+                work, person, company_id=company, job_order_id=order, at=at, text=text
+            )
+        case 2 | 3 | 4:
+            to = Move(stage=draw(stages), at=at, reason="pay", decided_by="client", text=text)
+            return lambda work: candidacies.move(work, person, candidacy, to)
+        case 5:
+            return lambda work: candidacies.give_right_to_represent(work, person, candidacy, at=at)
+        case 6:
+            other = draw(st.none() | people)
+            return lambda work: candidacies.introduce(
+                work, person, candidacy, at=at, to_person_id=other
+            )
+        case 7:
+            return lambda work: candidacies.place(
+                work, person, candidacy, at=at, starts_on=at.date(), first_year_pay_cents=99_999
+            )
+        case 8:
+            fact = employed(company_id=company, starts_on=draw(st.none() | st.just(at.date())))
+            return lambda work: intake.employ(work, person, fact)
+        case 9:
+            about = draw(st.none() | companies)
+            said = draw(
+                st.sampled_from(
+                    [
+                        sent(draw(st.sampled_from("ab")), sent_at=at, text=text, company_id=about),
+                        replied(replied_at=at, text=text, company_id=about),
+                        note(text=text, company_id=about, written_at=draw(st.none() | instants)),
+                    ]
+                )
+            )
+            return lambda work: intake.record(work, person, said)
+        case 10:
+            address = draw(st.sampled_from(["a@example.org", "b@example.org"]))
+            return lambda work: intake.add_contact_point(work, person, "email", address)
+        case 11:
+            manager = draw(st.none() | people)
+            opened = order_opened(job_order_id=order, opened_at=at, hiring_manager_id=manager)
+            return lambda work: selling.open_job_order(work, company, opened)
+        case 12:
+            id, terms = new_id(), draw(st.none() | st.just(order))
+            agreed = fee_agreed(agreement_id=id, job_order_id=terms, agreed_at=at, text=text)
+            return lambda work: on_company(work, lambda c: c.agree_fee(agreed, by=ANA))
+        case 13:
+            contact, deal = draw(st.none() | people), draw(st.sampled_from(DEALS))
+            worth = draw(st.integers(0, 10**9))
+            return lambda work: selling.open_deal(
+                work, company, title="d", at=at, id=deal, value_cents=worth, contact_id=contact
+            )
+        case 14:
+            deal, stage = draw(st.sampled_from(DEALS)), draw(sales_stages)
+            return lambda work: selling.move_deal(
+                work, company, deal, stage=stage, at=at, reason="price", text=text
+            )
+        case _:
+            label = draw(st.sampled_from(["Found", "Sourced"]))
+            renamed = defined(Stage("sourced", label, "sourced"), *TALENT.stages[1:])
+            end = draw(
+                st.sampled_from(
+                    [
+                        lambda c: c.cancel_job_order(order, at=at, reason="frozen", by=ANA),
+                        lambda c: c.fill_job_order(order, at=at, by=ANA),
+                        None,
+                    ]
+                )
+            )
+            if end is None:
+                return lambda work: define_pipeline(work, renamed)
+            return lambda work: on_company(work, end)
+
+
+stories = st.lists(_commands(), max_size=40)
+
+
+async def prologue(ledger: Ledger) -> None:
+    """Everybody is there, the companies have terms and one open job order each."""
+    await ship(ledger)
+    await create_key(ledger, actor="consultant:ana")
+
+    async def begin(work: Work) -> Any:
+        for n, id in enumerate(PEOPLE):
+            person = await intake.source_person(
+                work, sourced(name=f"P{n}"), intake.Reachable(), id=id
+            )
+        for n, id in enumerate(COMPANIES):
+            fact = added(name=f"C{n}", domain=f"c{n}.example")
+            company = await intake.add_company(work, fact, id=id)
+            company.agree_fee(fee_agreed(agreement_id=new_id()), by=ANA)
+            company.open_job_order(order_opened(job_order_id=ORDERS[id][0]), by=ANA)
+        return person
+
+    await ledger.decide(begin, intent=Intent(by=ANA))
+
+
+async def tell(
+    ledger: Ledger, story: list[Command], *, after_each: Callable[[], object] = lambda: None
+) -> None:
+    await prologue(ledger)
+    after_each()
+    for command in story:
+        with suppress(Refusal):
+            await ledger.decide(command, intent=Intent(by=ANA))
+            after_each()
+
+
+async def a_full_story(ledger: Ledger) -> None:
+    """Every kind of fact once at least, with one person at both companies."""
+    await prologue(ledger)
+    ada, ben, cyd = PEOPLE
+    for company, [order, _] in ORDERS.items():
+        candidacy = candidacy_id(ada, order)
+        commands: list[Command] = [
+            lambda w, c=company, o=order: candidacies.open_candidacy(  # type: ignore[misc]
+                w, ada, company_id=c, job_order_id=o, at=NOON
+            ),
+            lambda w, c=candidacy: candidacies.give_right_to_represent(w, ada, c, at=NOON),  # type: ignore[misc]
+            lambda w, c=candidacy: candidacies.introduce(  # type: ignore[misc]
+                w, ada, c, at=NOON, to_person_id=ben
+            ),
+            lambda w, c=candidacy: candidacies.place(  # type: ignore[misc]
+                w, ada, c, at=NOON, starts_on=date(2026, 4, 1), first_year_pay_cents=10**7
+            ),
+            lambda w, c=company: intake.employ(w, cyd, employed(company_id=c)),  # type: ignore[misc]
+            lambda w, c=company: intake.record(w, ada, note("of them", company_id=c)),  # type: ignore[misc]
+            lambda w, c=company: selling.open_deal(w, c, title="d", at=NOON, contact_id=cyd),  # type: ignore[misc]
+        ]
+        for command in commands:
+            await ledger.decide(command, intent=Intent(by=ANA))
+    for said in (sent(), replied(), note()):
+        await ledger.decide(
+            lambda w, s=said: intake.record(w, ada, s),  # type: ignore[misc]
+            intent=Intent(by=ANA),
+        )

@@ -1,0 +1,370 @@
+"""What the queries answer, and what they must not: nothing of another person or company."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from builders import employed, note, order_opened, replied, sent
+from ledger_crm.commands import candidacies, intake, selling
+from ledger_crm.domain.access import KeyCreated
+from ledger_crm.domain.candidacy import CandidacyOpened
+from ledger_crm.domain.entry import Entry, Event, kind
+from ledger_crm.domain.person import Employed, Move, candidacy_id
+from ledger_crm.domain.pipeline import PipelineDefined
+from ledger_crm.ledger import Intent, Ledger
+from ledger_crm.projections import (
+    SCHEMA,
+    Cursor,
+    candidates,
+    companies,
+    deals,
+    every,
+    history,
+    people,
+    standings,
+)
+from ledger_crm.workers.projector import Driver, connect
+from projections.driving import reading
+from projections.stories import (
+    COMPANIES,
+    ORDERS,
+    PEOPLE,
+    Command,
+    a_full_story,
+    prologue,
+    stories,
+    tell,
+)
+from scenario import ANA, KEYRING, LATER, NOON
+
+pytestmark = pytest.mark.anyio
+
+ADA, BEN, CYD = PEOPLE
+ACME, BOLT = COMPANIES
+NOBODY = UUID(int=0xBAD)
+
+
+def project(url: str, ledger: Ledger) -> None:
+    with connect(url) as conn:
+        for projection in every():
+            Driver(projection, reading(ledger), conn).catch_up()
+
+
+@asynccontextmanager
+async def cursor(url: str) -> AsyncIterator[Cursor]:
+    options = f"-c search_path={SCHEMA}"
+    async with (
+        await psycopg.AsyncConnection.connect(url, options=options) as conn,
+        conn.cursor() as cur,
+    ):
+        yield cur
+
+
+@pytest.fixture
+async def cur(ledger: Ledger, database: str) -> AsyncIterator[Cursor]:
+    """Of read models that hold the full story."""
+    await a_full_story(ledger)
+    project(database, ledger)
+    async with cursor(database) as cur:
+        yield cur
+
+
+async def do(ledger: Ledger, *commands: Command) -> None:
+    for command in commands:
+        await ledger.decide(command, intent=Intent(by=ANA))
+
+
+# history
+
+
+def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
+    """Positions, newest fact first, by the rule as it is written down."""
+    ours = {
+        entry.originator_id
+        for entry in entries
+        if isinstance(entry.event, Employed | CandidacyOpened) and entry.event.company_id == subject
+    }
+
+    def belongs(entry: Entry[Event]) -> bool:
+        event = entry.event
+        if isinstance(event, PipelineDefined | KeyCreated):
+            return False
+        about_nobody_else = kind(event).startswith("person.") and not event.concerns
+        return (
+            subject in (entry.originator_id, *event.concerns)
+            or (entry.originator_id in ours and about_nobody_else)
+        )  # fmt: skip
+
+    found = sorted(filter(belongs, entries), key=lambda e: (e.at, e.position), reverse=True)
+    return [entry.position for entry in found]
+
+
+async def pages(cur: Cursor, subject: UUID, size: int) -> list[history.HistoryLine]:
+    found: list[history.HistoryLine] = []
+    while True:
+        before = (found[-1].at, found[-1].position) if found else None
+        page = await history.of(cur, subject, before=before, limit=size)
+        assert len(page) <= size
+        if not page:
+            return found
+        found += page
+
+
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(story=stories)
+def test_a_history_is_complete_page_by_page_and_shows_no_business_of_others(
+    databases: Callable[[], str], story: list[Command]
+) -> None:
+    url = databases()
+
+    async def read(entries: Sequence[Entry[Event]]) -> None:
+        async with cursor(url) as cur:
+            for subject in (*PEOPLE, *COMPANIES, NOBODY):
+                expected = belonging_to(subject, entries)
+                for size in (1, 2, 7, 1000):
+                    lines = await pages(cur, subject, size)
+                    assert [line.position for line in lines] == expected
+                if subject in COMPANIES:
+                    assert {line.company_id for line in lines} <= {subject, None}
+                elif lines:
+                    mentioned = {e.position for e in entries if subject in e.event.concerns}
+                    others = [line for line in lines if line.person_id != subject]
+                    assert {line.position for line in others} <= mentioned
+
+    with Ledger(url, KEYRING) as ledger:
+        asyncio.run(tell(ledger, story))
+        project(url, ledger)
+        asyncio.run(read(reading(ledger)(0, 10_000)))
+
+
+async def test_a_companys_history_holds_what_passed_with_its_people_but_not_for_the_next_client(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    await do(
+        ledger,
+        lambda w: intake.employ(w, ADA, employed(company_id=ACME)),
+        lambda w: intake.record(w, ADA, note("in general")),
+        lambda w: intake.record(w, ADA, note("about acme", company_id=ACME)),
+        lambda w: intake.record(w, ADA, note("about bolt", company_id=BOLT)),
+        lambda w: intake.record(w, BEN, note("of somebody else")),
+    )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        acme = {line.text for line in await history.of(cur, ACME)}
+        bolt = {line.text for line in await history.of(cur, BOLT)}
+        ada = {line.text for line in await history.of(cur, ADA)}
+
+    notes = {"in general", "about acme", "about bolt", "of somebody else"}
+    assert acme & notes == {"in general", "about acme"}
+    assert bolt & notes == {"about bolt"}
+    assert ada & notes == {"in general", "about acme", "about bolt"}
+
+
+async def test_facts_of_one_instant_come_by_position_and_late_ones_take_their_place_in_the_past(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    await do(
+        ledger,
+        lambda w: intake.record(w, ADA, sent("1", sent_at=LATER, text="second")),
+        lambda w: intake.record(w, ADA, replied("2", replied_at=LATER, text="third")),
+        lambda w: intake.record(w, ADA, sent("3", sent_at=NOON, text="first")),
+    )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        lines = await history.of(cur, ADA)
+
+    told = [line.text for line in lines if line.text]
+    assert told == ["third", "second", "first"]
+    late = next(line for line in lines if line.text == "first")
+    assert (late.at, late.by, late.person) == (NOON, ANA, "P0")
+    assert late.recorded_at > NOON
+
+
+# the others: each has a row that it must not return
+
+
+async def test_cards_are_of_the_pipeline_job_order_person_and_stage_asked_for(
+    cur: Cursor, ledger: Ledger
+) -> None:
+    [order, other] = ORDERS[ACME][0], ORDERS[BOLT][0]
+    everything = await candidates.cards(cur)
+    assert len(everything) == 2
+
+    assert [c.id for c in await candidates.cards(cur, job_order_id=order)] == [
+        candidacy_id(ADA, order)
+    ]
+    assert await candidates.cards(cur, "sales") == []
+    assert await candidates.cards(cur, person_id=BEN) == []
+    assert len(await candidates.cards(cur, "talent", person_id=ADA, stage="placed")) == 2
+    assert await candidates.cards(cur, stage="offer") == []
+    [newest] = await candidates.cards(cur, limit=1)
+    assert newest.job_order_id == other
+    assert (newest.person, newest.company, newest.job_order) == ("P0", "C1", "Engineer")
+    older = await candidates.cards(cur, before=newest.position)
+    assert [card.job_order_id for card in older] == [order]
+
+
+async def test_counts_are_of_one_job_order_and_tell_now_from_ever(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    for person in (ADA, BEN):
+        for company in COMPANIES:
+            order = ORDERS[company][0]
+            await do(
+                ledger,
+                lambda w, p=person, c=company, o=order: candidacies.open_candidacy(  # type: ignore[misc]
+                    w, p, company_id=c, job_order_id=o, at=NOON
+                ),
+            )
+    there = candidacy_id(ADA, ORDERS[ACME][0])
+    await do(
+        ledger,
+        *(
+            lambda w, s=stage: candidacies.move(w, ADA, there, Move(stage=s, at=NOON))  # type: ignore[misc]
+            for stage in ("screening", "offer", "screening")
+        ),
+    )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        over_all = {c.stage: (c.now, c.ever) for c in await candidates.counts(cur, "talent")}
+        found = await candidates.counts(cur, "talent", job_order_id=ORDERS[ACME][0])
+        acme = {c.stage: (c.now, c.ever) for c in found}
+        found = await candidates.counts(cur, "talent", job_order_id=ORDERS[BOLT][0])
+        bolt = {c.stage: (c.now, c.ever) for c in found}
+        none = await candidates.counts(cur, "sales")
+        shown = await candidates.one(cur, there)
+
+    assert over_all["sourced"] == (3, 4)
+    assert (acme["sourced"], acme["screening"], acme["offer"]) == ((1, 2), (1, 1), (0, 1))
+    assert (bolt["sourced"], bolt["screening"], bolt["offer"]) == ((2, 2), (0, 0), (0, 0))
+    assert {(c.now, c.ever) for c in none} == {(0, 0)}
+    assert next(iter(over_all)) == "sourced", "in the pipeline's order"
+    assert shown is not None
+    assert [step.stage for step in shown.steps] == shown.card.path
+    assert shown.card.path == ["sourced", "screening", "offer", "screening"]
+
+
+async def test_deals_are_of_the_company_and_stage_asked_for_and_sums_are_by_currency(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    worth: list[tuple[UUID, int, str]] = [(ACME, 1000, "EUR"), (ACME, 999, "EUR"), (BOLT, 7, "JPY")]
+    for company, cents, currency in worth:
+        await do(
+            ledger,
+            lambda w, c=company, v=cents, m=currency: selling.open_deal(  # type: ignore[misc]
+                w, c, title="d", at=NOON, value_cents=v, currency=m
+            ),
+        )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        acme = await deals.cards(cur, "sales", company_id=ACME)
+        lost = await deals.cards(cur, "sales", stage="lost")
+        everything = await deals.cards(cur, "sales")
+        first = [c for c in await deals.counts(cur, "sales") if c.stage == "prospect"]
+        of_bolt = await deals.counts(cur, "sales", company_id=BOLT)
+        next_page = await deals.cards(cur, "sales", before=everything[0].position)
+
+    assert [card.value_cents for card in acme] == [999, 1000]
+    assert lost == []
+    assert [card.company for card in everything] == ["C1", "C0", "C0"]
+    assert next_page == everything[1:]
+    assert [(c.currency, c.deals, c.value_cents, c.weighted_cents) for c in first] == [
+        ("EUR", 2, 1999, 50 + 49),  # 5 % of each, rounded down deal by deal
+        ("JPY", 1, 7, 0),
+    ]
+    assert [(c.stage, c.deals) for c in of_bolt if c.deals] == [("prospect", 1)]
+
+
+async def test_a_persons_card_holds_their_own_contact_points_and_employments(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    await do(
+        ledger,
+        lambda w: intake.add_contact_point(w, ADA, "email", "ada@example.org"),
+        lambda w: intake.add_contact_point(w, BEN, "email", "ben@example.org"),
+        lambda w: intake.employ(w, ADA, employed(company_id=ACME, title="CTO")),
+        lambda w: intake.employ(w, BEN, employed(company_id=BOLT, title="CFO")),
+    )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        ada = await people.card(cur, ADA)
+        nobody = await people.card(cur, NOBODY)
+        found = await people.listing(cur, reach="ben@example.org")
+        unknown = await people.listing(cur, reach="cyd@example.org")
+        [newest, *_] = everybody = await people.listing(cur)
+        rest = await people.listing(cur, before=newest.position, limit=1)
+
+    assert ada is not None
+    assert nobody is None
+    assert [reach.value for reach in ada.contact_points] == ["ada@example.org"]
+    assert [(job.company, job.title) for job in ada.employments] == [("C0", "CTO")]
+    assert ada.version == 3
+    assert [person.id for person in found] == [BEN]
+    assert unknown == []
+    assert [person.id for person in everybody] == [CYD, BEN, ADA]
+    assert rest == everybody[1:2]
+
+
+async def test_a_companys_card_holds_its_own_fees_and_job_orders(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    opened = order_opened(job_order_id=ORDERS[BOLT][1], title="Pilot")
+    await do(ledger, lambda w: selling.open_job_order(w, BOLT, opened))
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        acme, bolt = await companies.card(cur, ACME), await companies.card(cur, BOLT)
+        nobody = await companies.card(cur, NOBODY)
+        found = await companies.listing(cur, domain="c1.example")
+        everything = await companies.listing(cur)
+        rest = await companies.listing(cur, before=everything[0].position)
+
+    assert acme is not None
+    assert bolt is not None
+    assert nobody is None
+    assert [order.title for order in acme.job_orders] == ["Engineer"]
+    assert [order.title for order in bolt.job_orders] == ["Pilot", "Engineer"]
+    assert len(acme.fees) == len(bolt.fees) == 1
+    assert acme.fees[0].id != bolt.fees[0].id
+    assert [company.id for company in found] == [BOLT]
+    assert rest == everything[1:]
+
+
+async def test_standings_tell_head_and_lag_before_during_and_after_building(
+    ledger: Ledger, database: str
+) -> None:
+    before = await _standings(database)
+    await prologue(ledger)
+    unbuilt = await _standings(database)
+    project(database, ledger)
+    level = await _standings(database)
+
+    assert before == (0, {(0, 0, 0.0, None)})
+    head, found = unbuilt
+    assert {(at, lag, fault) for at, lag, _, fault in found} == {(0, head, None)}
+    assert all(0 <= seconds < 60 for *_, seconds, _ in found)
+    assert level == (head, {(head, 0, 0.0, None)})
+
+
+async def _standings(url: str) -> tuple[int, set[tuple[int, int, float, str | None]]]:
+    async with cursor(url) as cur:
+        head, found = await standings(cur, every())
+    return head, {(one.position, one.lag_events, one.lag_s, one.fault) for one in found}

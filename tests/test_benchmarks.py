@@ -1,0 +1,92 @@
+"""The benchmarks' own arithmetic: what is printed, and when ``--check`` complains."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def kept(folder: Path, *, ratio: float, floor: float | None) -> Path:
+    """The results of a run, as --json writes them."""
+    figure: dict[str, Any] = {
+        "name": "import",
+        "value": 20_000.0 * ratio,
+        "unit": "facts/s",
+        "limit": 20_000.0,
+        "limit_name": "COPY of the same rows",
+        "ratio": ratio,
+        "floor": floor,
+        "runs": 2,
+        "spread": [ratio, ratio + 0.01],
+        "values": [1.0, 2.0],
+        "limits": [1.0, 2.0],
+    }
+    path = folder / "results.json"
+    path.write_text(json.dumps({"machine": {"cores": "2"}, "figures": [figure]}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("ratio", "floor", "code"), [(0.079, 0.08, 1), (0.08, 0.08, 0), (0.001, None, 0)]
+)
+def test_check_fails_under_a_floor_and_only_there(
+    tmp_path: Path, ratio: float, floor: float | None, code: int
+) -> None:
+    checked = benchmarks("--check", "--table", kept(tmp_path, ratio=ratio, floor=floor))
+    assert checked.returncode == code
+    assert ("under its floor: import" in checked.stderr) == bool(code)
+
+
+def test_without_check_a_broken_floor_is_only_said(tmp_path: Path) -> None:
+    said = benchmarks("--table", kept(tmp_path, ratio=0.01, floor=0.08))
+    assert said.returncode == 0
+    assert "under its floor: import" in said.stderr
+
+
+def test_a_figure_is_one_line_of_json_and_holds_the_medians_of_its_pairs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    results = importlib.import_module("benchmarks.results")
+    pairs = [(100.0, 10.0), (200.0, 30.0), (100.0, 40.0)]
+    line = results.line(results.figure("import", "facts/s", "COPY", 0.08, pairs))
+    assert "\n" not in line
+    found = json.loads(line)
+    needed = {"name", "value", "unit", "limit", "limit_name", "ratio", "floor", "runs", "spread"}
+    assert found.keys() >= needed
+    assert (found["value"], found["limit"], found["ratio"]) == (30, 100, 0.15)
+    assert (found["runs"], found["spread"]) == (3, [0.1, 0.4])
+
+
+def test_an_unknown_figure_is_refused_with_the_names_of_those_there_are() -> None:
+    refused = benchmarks("--only", "speed")
+    assert refused.returncode == 1
+    assert "rebuild_history" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_file_that_holds_no_results_is_refused_in_a_line(tmp_path: Path) -> None:
+    (other := tmp_path / "other.json").write_text("[]")
+    refused = benchmarks("--table", other)
+    assert refused.returncode == 1
+    assert str(other) in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_the_documented_table_is_what_the_committed_results_say() -> None:
+    table = benchmarks("--table", ROOT / "docs/performance.json").stdout
+    assert table
+    assert table in (ROOT / "docs/performance.md").read_text()

@@ -1,0 +1,335 @@
+"""Properties of the code itself and of what it leaves lying about: who imports whom, one clock, and
+nothing personal in a log, on a screen, in a refusal or on the broker."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import ledger_crm
+from ledger_crm import embedded, settings
+from ledger_crm.cli.house import app_url
+from ledger_crm.domain import EVENTS
+from ledger_crm.domain.entry import kind, sealed_fields
+from ledger_crm.ledger import Ledger
+from ledger_crm.sealing import Keyring
+from running import Running, printed, running, until
+from running import ledger_crm as command
+
+SOURCE = Path(ledger_crm.__file__).parent
+ROOT = SOURCE.parents[1]
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+# the code
+
+
+def test_rooms_import_as_the_design_says() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\d+ kept, 0 broken", done.stdout)
+
+
+@cache
+def calls(module: Path) -> list[tuple[str, int]]:
+    """Dotted name and line of everything that a module calls or hands on."""
+    return list(_calls(module))
+
+
+def _calls(module: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Attribute):
+            yield ast.unparse(node), node.lineno
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id, node.lineno
+        elif isinstance(node, ast.keyword) and node.arg == "exc_info":
+            yield "exc_info", node.value.lineno
+
+
+def found(pattern: str, *, outside: tuple[str, ...] = ()) -> list[str]:
+    names = [(module.relative_to(SOURCE).as_posix(), module) for module in MODULES]
+    return [
+        f"{name}:{line} {called}"
+        for name, module in names
+        if not name.startswith(outside)
+        for called, line in calls(module)
+        if re.fullmatch(pattern, called)
+    ]
+
+
+CLOCKS = r"(datetime\.)?(datetime|date)\.(now|utcnow|today)|time\.(time|time_ns|localtime|gmtime)"
+
+
+def test_nobody_asks_for_the_time_but_the_clock() -> None:
+    assert found(CLOCKS, outside=("domain/clock.py",)) == []
+    assert found(CLOCKS), "this test can fail"
+
+
+def test_only_the_command_line_prints() -> None:
+    assert found("print|pprint", outside=("cli/",)) == []
+
+
+def test_no_exception_is_logged_whole() -> None:
+    """Its text and its locals may hold what a row holds."""
+    assert found(r"log\.exception|exc_info|traceback\.(print|format)_\w+") == []
+
+
+def test_settings_are_read_from_the_environment_in_one_place() -> None:
+    """One that is read elsewhere is documented nowhere. The others hand it on to children."""
+    read = found(r"os\.environ(\.\w+)?|os\.getenv", outside=("cli/", "embedded.py", "settings.py"))
+    assert read == []
+
+
+# what it leaves lying about
+
+group = pytest.mark.xdist_group("house")
+
+
+class Marks:
+    """Words that stand in for personal data, each of its own, so that a find tells where from."""
+
+    def __init__(self) -> None:
+        self.numbers, self.made = count(1), list[str]()
+
+    def __call__(self) -> str:
+        self.made.append(f"Zyxw{next(self.numbers):03}q")
+        return self.made[-1]
+
+    def day(self) -> str:
+        self.made.append(f"1931-07-{next(self.numbers) % 28 + 1:02}")
+        return self.made[-1]
+
+    def leaked(self, text: str) -> list[str]:
+        return [mark for mark in self.made if mark.casefold() in text.casefold()]
+
+
+AT = "2026-03-02T12:00:00Z"
+STAGES = ("screening", "withdrawn", "screening")
+
+
+def written(api: httpx.Client, path: str, **body: Any) -> Any:
+    answer = api.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
+    """A story with a mark in each; an e-mail address and the person that it is of."""
+    email = f"{mark()}@example.org"
+    ada = written(
+        api, "/people", name=f"{mark()} Byron", origin=mark(), headline=mark(), address=mark(),
+        born_on=mark.day(), email=email, profile_url=f"https://example.org/in/{mark()}",
+    )["id"]  # fmt: skip
+    company = f"/companies/{(acme := written(api, '/companies', name='Acme')['id'])}"
+    said: list[dict[str, Any]] = [
+        {"kind": "message_sent", "channel": "email", "sent_at": AT, "thread_id": mark()},
+        {"kind": "message_replied", "channel": "email", "replied_at": AT, "thread_id": mark()},
+        {"kind": "call_held", "started_at": AT, "duration_s": 60},
+        {"kind": "note_written"},
+    ]
+    for one in said:
+        ids = {"message_id": f"<{mark()}@x>"} if "thread_id" in one else {}
+        body = one | {"kind": f"person.{one['kind']}", "text": f"Dear {mark()}"} | ids
+        written(api, f"/people/{ada}/interactions", **body)
+    written(
+        api, f"/people/{ada}/employments", company_id=acme, title=mark(), role="hiring_manager"
+    )  # fmt: skip
+    written(
+        api, f"{company}/fees", basis="contingent", currency="EUR", rate_bp=2500, agreed_at=AT,
+        text=mark(),
+    )  # fmt: skip
+    order = written(api, f"{company}/job-orders", title="Engineer", opened_at=AT)["created"]
+    at = f"/people/{ada}/candidacies"
+    opened = written(api, at, company_id=acme, job_order_id=order, text=mark())
+    at = f"{at}/{opened['created']}"
+    for stage in STAGES:
+        written(
+            api, f"{at}/moves", stage=stage, text=mark(), reason="pay", decided_by="us",
+            decider=mark(),
+        )  # fmt: skip
+    written(api, f"{at}/rights-to-represent", text=mark())
+    written(api, f"{at}/introductions", text=mark())
+    for stage, reason in (("contacted", ""), ("won", ""), ("lost", "price")):
+        deal = written(api, f"{company}/deals", title="Two engineers")["created"]
+        written(api, f"{company}/deals/{deal}/moves", stage=stage, reason=reason, text=mark())
+    return email, ada
+
+
+def refusals(api: httpx.Client, mark: Marks, email: str, ada: str) -> Iterator[httpx.Response]:
+    """What goes wrong with personal data in hand."""
+    person = f"/people/{ada}"
+    yield api.post("/people", json={"name": mark(), "email": email})
+    yield api.post("/people", json={"name": mark(), "email": f"{mark()} at home"})
+    yield api.post("/people", json={"name": mark(), "phone": mark()})
+    yield api.post("/people", json={"name": mark(), "profile_url": f"ftp://{mark()}"})
+    yield api.post("/people", json={"name": [mark()], "channel": mark(), "born_on": {mark(): 1}})
+    yield api.post("/people", content=f'{{"name": "{mark()}'.encode())
+    yield api.post("/people", json={"name": mark(), "address": f"{mark()}\0"})
+    yield api.post("/people", json={"name": mark() * 9000})
+    yield api.post("/people", json={"name": mark(), "address": "x" * 2_000_000})
+    yield api.post(f"{person}/contact-points", json={"point": "email", "value": mark()})
+    yield api.post(f"{person}/contact-points", json={"point": mark(), "value": mark()})
+    yield api.post(f"{person}/interactions", json={"kind": mark(), "text": mark()})
+    yield api.post(
+        f"{person}/interactions", json={"kind": "person.note_written", "written_at": mark()}
+    )
+    yield api.get("/people", params={"cursor": mark()})
+    yield api.get(f"/people/{mark()}")
+    yield api.get(f"/people/{mark()}/history", params={"after": mark()})
+    yield api.get("/people", params={"limit": mark()})
+    yield api.post(
+        "/people", json={"name": "x"}, headers={"Idempotency-Key": f"{mark()}é".encode()}
+    )
+    yield api.post("/people", json={"name": mark()}, headers={"Authorization": f"Bearer {mark()}"})
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("house")) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def mark() -> Marks:
+    return Marks()
+
+
+@pytest.fixture(scope="module")
+def story(up: Running, mark: Marks) -> tuple[str, str]:
+    with up.api() as api:
+        told = every_sealed_field(api, mark)
+        head = api.get("/health/ready").json()["head"]
+
+        def level() -> bool:
+            ready = api.get("/health/ready").json()
+            positions = [one["position"] for one in ready["projections"]]
+            return min(*positions, ready["feed"]["position"]) >= head
+
+        until(level)
+    return told
+
+
+def stored(up: Running) -> Ledger:
+    holder = embedded.holder(up.home / "postgres")
+    assert holder
+    key = settings.sealing_key(settings.load({"LEDGER_HOME": str(up.home)}))
+    return Ledger(app_url(holder.address), Keyring(key))
+
+
+@group
+def test_the_story_has_a_mark_in_every_field_that_is_sealed(
+    up: Running, mark: Marks, story: tuple[str, str]
+) -> None:
+    marked = set()
+    with stored(up) as ledger:
+        for entry in ledger.store.entries(after=0, limit=1000):
+            for name in sealed_fields(type(entry.event)):
+                if mark.leaked(getattr(entry.event, name)):
+                    marked.add((kind(entry.event), name))
+        rows = ledger.store.rows(after=0, limit=1000)
+    sealed = {(topic, name) for topic, event in EVENTS.items() for name in sealed_fields(event)}
+    assert marked == sealed - {("key.created", "digest")}
+    assert mark.leaked(b"".join(row.state for row in rows).decode()) == []
+
+
+@group
+def test_no_refusal_and_no_page_for_machines_repeats_what_was_personal(
+    up: Running, mark: Marks, story: tuple[str, str]
+) -> None:
+    with up.api() as api:
+        for answer in refusals(api, mark, *story):
+            assert 400 <= answer.status_code < 500, answer.text
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert mark.leaked(answer.text) == [], answer.request.url.path
+            assert mark.leaked(str(answer.headers)) == []
+        found = api.get("/people", params={"reach": story[0].lower()})
+        assert [person["id"] for person in found.json()["items"]] == [story[1]]
+        for path in ("/health/live", "/health/ready", "/metrics", "/openapi.json"):
+            assert mark.leaked(api.get(path).text) == []
+
+
+@group
+def test_nothing_personal_is_on_the_broker(
+    up: Running, mark: Marks, story: tuple[str, str]
+) -> None:
+    head = printed(command(up.home, "feed", "status", "--json"))["position"]
+    tail = command(up.home, "events", "tail", "--after", "0", "--limit", str(head), "--json")
+    assert tail.stdout.count(b"\n") == head
+    assert mark.leaked(tail.stdout.decode()) == []
+    plain = command(up.home, "events", "tail", "--after", "0", "--limit", str(head))
+    assert mark.leaked(plain.stdout.decode()) == []
+    blocks = [path.read_bytes() for path in (up.home / "nats").rglob("*") if path.is_file()]
+    assert b"person.message_replied" in b"".join(blocks), "it is not compressed: this test can fail"
+    assert mark.leaked(b"".join(blocks).decode(errors="replace")) == []
+
+
+@group
+def test_an_import_that_refuses_rows_tells_their_place_and_not_their_words(
+    up: Running, mark: Marks, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "people.toml"
+    mapping.write_text(
+        'name = "people"\nkey = "{no}"\n[[fact]]\nkind = "person.sourced"\nperson_id = "{no}"\n'
+        'name = "{name}"\nemail = "{email}"\nsourced_at = "{since}"\n'
+    )
+    csv = (
+        "no,name,email,since\n"
+        f"1,{mark()},{mark()},2024-01-01T00:00:00Z\n"
+        f"2,{mark()},a@example.org,{mark()}\n"
+        f"3,{mark()},{mark()}@example.org,2024-01-01T00:00:00Z\n"
+    )
+
+    done = command(
+        up.home, "import", "-", "-m", str(mapping), "--report", str(tmp_path / "rows"),
+        stdin=csv.encode(),
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).decode() + (tmp_path / "rows").read_text()
+    assert "line 2" in said
+    assert "line 3" in said
+    assert mark.leaked(said) == []
+
+
+@group
+def test_no_log_and_no_screen_tells_anything_personal_also_when_the_database_dies(
+    up: Running, mark: Marks, story: tuple[str, str]
+) -> None:
+    postmaster = int((up.home / "postgres/data/postmaster.pid").read_text().split()[0])
+    with up.api() as api:
+        os.kill(postmaster, signal.SIGKILL)
+        key = {"Idempotency-Key": "once"}
+        body = {"name": mark(), "email": f"{mark()}@example.org"}
+
+        def written_at_last() -> bool:
+            answer = api.post("/people", json=body, headers=key)
+            assert answer.status_code in (201, 503), answer.text
+            assert mark.leaked(answer.text) == []
+            return answer.status_code == 201
+
+        until(written_at_last)
+        until(lambda: api.get("/health/ready").json()["status"] == "ready")
+
+    logs = {
+        path.name: path.read_text(errors="replace")
+        for path in up.home.rglob("*.log")
+        if "data" not in path.parts
+    }
+    assert {"api.log", "projector.log", "relay.log", "postgres.log", "nats-server.log"} <= set(logs)
+    assert all(logs[name] for name in ("api.log", "projector.log", "postgres.log"))
+    assert {name: mark.leaked(text) for name, text in logs.items() if mark.leaked(text)} == {}
+    assert mark.leaked("\n".join(up.lines)) == []
+    assert {name for name, text in logs.items() if "Traceback" in text} == set()

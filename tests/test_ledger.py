@@ -1,0 +1,769 @@
+"""The door: receipts, once, reservations, keys, versions, races; and a database that goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from builders import (
+    AGREEMENT,
+    ORDER,
+    added,
+    employed,
+    fee_agreed,
+    note,
+    order_opened,
+    replied,
+    sent,
+    sourced,
+)
+from conftest import copy, prepare, url_of
+from ledger_crm.commands import candidacies, catalogue, intake
+from ledger_crm.commands.intake import Reachable
+from ledger_crm.domain.candidacy import Introduced
+from ledger_crm.domain.company import Company, DomainTaken, JobOrderCancelled, JobOrderIsClosed
+from ledger_crm.domain.entry import Actor, Aggregate, Entry
+from ledger_crm.domain.interaction import Interaction
+from ledger_crm.domain.person import ContactPointTaken, Person, PersonSourced
+from ledger_crm.domain.pipeline import TALENT, Pipeline, pipeline_id
+from ledger_crm.embedded import Postgres
+from ledger_crm.ledger import (
+    ATTEMPTS,
+    AlreadyThere,
+    Intent,
+    KeyReused,
+    Ledger,
+    NoSuchRecord,
+    PartlyThere,
+    Receipt,
+    Repeated,
+    StaleVersion,
+    Unavailable,
+    Work,
+)
+from scenario import ANA, BEN, KEYRING, NOON
+
+pytestmark = pytest.mark.anyio
+
+BY_ANA = Intent(by=ANA)
+
+
+@pytest.fixture
+def other(database: str) -> Iterator[Ledger]:
+    """A second door to the same ledger, as another process would have."""
+    with Ledger(database, KEYRING) as other:
+        yield other
+
+
+async def add_person(
+    ledger: Ledger, email: str = "", *, id: UUID | None = None, intent: Intent = BY_ANA
+) -> UUID:
+    decision = partial(
+        intake.source_person, fact=sourced(), reachable=Reachable(email=email), id=id
+    )
+    return (await ledger.decide(decision, intent=intent)).id
+
+
+async def record(
+    ledger: Ledger, id: UUID, fact: Interaction, *, intent: Intent = BY_ANA
+) -> Receipt:
+    return await ledger.change(Person, id, lambda p: p.record(fact, by=intent.by), intent=intent)
+
+
+async def facts(ledger: Ledger, id: UUID) -> list[Any]:
+    return [entry.event for entry in await ledger.stream(id)]
+
+
+def key(key: str, fingerprint: bytes = b"1", **rest: Any) -> Intent:
+    return Intent(**{"by": ANA} | rest, key=key, fingerprint=fingerprint)
+
+
+# receipts
+
+
+async def test_a_receipt_names_the_record_its_version_and_the_position(ledger: Ledger) -> None:
+    id = await add_person(ledger, "ada@example.org")
+    assert await record(ledger, id, replied()) == Receipt(id, version=3, position=3)
+    assert await ledger.head() == 3
+
+
+async def test_what_changes_nothing_has_no_position(ledger: Ledger) -> None:
+    id = await add_person(ledger, "ada@example.org")
+    receipt = await ledger.change(
+        Person, id, lambda p: p.add_contact_point("email", "ADA@example.org", by=ANA), intent=BY_ANA
+    )
+    assert receipt == Receipt(id, version=2, position=None)
+    assert await ledger.head() == 2
+
+
+async def test_there_is_no_such_record(ledger: Ledger) -> None:
+    with pytest.raises(NoSuchRecord) as refused:
+        await record(ledger, id := uuid4(), note())
+    assert refused.value.facts == {"person_id": id}
+
+
+async def test_a_company_is_no_person(ledger: Ledger) -> None:
+    company = await ledger.decide(partial(intake.add_company, fact=added()), intent=BY_ANA)
+    with pytest.raises(NoSuchRecord):
+        await ledger.get(Person, company.id)
+    with pytest.raises(NoSuchRecord):
+        await record(ledger, company.id, note())
+
+
+async def test_an_id_begins_one_record(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    with pytest.raises(AlreadyThere) as refused:
+        await add_person(ledger, id=id)
+    assert refused.value.facts == {"id": id}
+
+
+# once
+
+
+async def test_a_message_delivered_again_is_a_no_op(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, replied("<1@x>"))
+    assert await record(ledger, id, replied("<1@x>", text="again")) == Receipt(id, 2, None)
+    assert await facts(ledger, id) == [sourced(), replied("<1@x>")]
+
+
+async def test_the_same_message_to_two_people_is_on_both(ledger: Ledger) -> None:
+    for id in [await add_person(ledger), await add_person(ledger)]:
+        assert (await record(ledger, id, sent("<1@x>"))).position
+
+
+async def test_a_message_delivered_to_two_processes_at_once_is_written_once(
+    ledger: Ledger, other: Ledger
+) -> None:
+    id = await add_person(ledger)
+    doors = [ledger, other] * 4
+    receipts = await asyncio.gather(*(record(door, id, replied()) for door in doors))
+    assert Counter(receipt.position for receipt in receipts) == {2: 1, None: 7}
+    assert await facts(ledger, id) == [sourced(), replied()]
+
+
+async def test_a_message_that_came_before_is_answered_alike_under_a_key(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, replied())
+    first = await record(ledger, id, replied(), intent=key("k"))
+    assert first == Receipt(id, 2, None)
+    await record(ledger, id, note())
+    assert await record(ledger, id, replied(), intent=key("k")) == first
+
+
+async def test_a_new_fact_beside_a_repeated_one_is_refused_and_not_dropped(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    await ledger.change(Person, id, lambda p: p.record(sent(), by=ANA), intent=BY_ANA)
+
+    def both(person: Person) -> None:
+        person.record(sent(), by=ANA)
+        person.record(note(), by=ANA)
+
+    with pytest.raises(PartlyThere):
+        await ledger.change(Person, id, both, intent=Intent(by=ANA, key="both", fingerprint=b"1"))
+    assert await ledger.head() == 2
+    assert not await ledger.receipts([Intent(by=ANA, key="both", fingerprint=b"1")])
+
+
+async def test_a_message_twice_in_one_work_is_refused_with_all_of_it(ledger: Ledger) -> None:
+    """Whoever writes many together is told, and leaves out what was repeated."""
+    id, work = await add_person(ledger), Work(ledger, ANA)
+    for fact in (replied(), note(), replied()):
+        await intake.record(work, id, fact)
+        work.stage()
+    with pytest.raises(Repeated):
+        await work.commit()
+    assert await facts(ledger, id) == [sourced()]
+
+
+# reservations
+
+
+async def test_an_address_belongs_to_one_person_and_the_refusal_says_to_whom(
+    ledger: Ledger,
+) -> None:
+    ada = await add_person(ledger, "ada@example.org")
+    head = await ledger.head()
+    with pytest.raises(ContactPointTaken) as refused:
+        await add_person(ledger, "Ada@Example.org")
+    assert refused.value.facts == {"holder": ada}
+    assert await ledger.head() == head
+
+
+async def test_a_domain_belongs_to_one_company(ledger: Ledger) -> None:
+    first = await ledger.decide(partial(intake.add_company, fact=added()), intent=BY_ANA)
+    with pytest.raises(DomainTaken) as refused:
+        await ledger.decide(partial(intake.add_company, fact=added()), intent=BY_ANA)
+    assert refused.value.facts == {"holder": first.id}
+
+
+async def test_what_was_refused_reserves_nothing(ledger: Ledger) -> None:
+    await add_person(ledger, "ada@example.org")
+    reachable = Reachable(email="ada@example.org", phone="+44 20 7946 0958")
+    decision = partial(intake.source_person, fact=sourced(), reachable=reachable)
+    with pytest.raises(ContactPointTaken):
+        await ledger.decide(decision, intent=BY_ANA)
+    free = partial(intake.source_person, fact=sourced(), reachable=Reachable(phone="+442079460958"))
+    assert (await ledger.decide(free, intent=BY_ANA)).position
+
+
+async def test_of_many_who_want_an_address_at_once_exactly_one_gets_it(
+    ledger: Ledger, other: Ledger
+) -> None:
+    wishes = [add_person(door, "ada@example.org") for door in [ledger, other] * 5]
+    answers = await asyncio.gather(*wishes, return_exceptions=True)
+    [winner] = [answer for answer in answers if isinstance(answer, UUID)]
+    refusals = [answer for answer in answers if answer != winner]
+    assert all(isinstance(refusal, ContactPointTaken) for refusal in refusals)
+    assert {refusal.facts["holder"] for refusal in refusals} == {winner}  # type: ignore[union-attr]
+    assert await ledger.head() == 2
+
+
+async def test_two_new_people_in_one_work_cannot_share_an_address(ledger: Ledger) -> None:
+    work = Work(ledger, ANA)
+    people = [
+        await intake.source_person(work, sourced(), Reachable(email="ada@example.org"))
+        for _ in range(2)
+    ]
+    work.stage()
+    with pytest.raises(ContactPointTaken) as refused:
+        await work.commit()
+    assert refused.value.facts["holder"] in {person.id for person in people}
+    assert await ledger.head() == 0
+
+
+# idempotency keys
+
+
+async def test_the_same_key_gets_the_first_answer(ledger: Ledger) -> None:
+    """Also when it makes a new record, whose id the caller cannot know."""
+    first = await add_person(ledger, intent=key("k"))
+    assert await add_person(ledger, intent=key("k")) == first
+    assert await ledger.head() == 1
+
+
+async def test_the_same_key_for_another_request_is_refused(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, note("one"), intent=key("k", b"one"))
+    with pytest.raises(KeyReused) as refused:
+        await record(ledger, id, note("two"), intent=key("k", b"two"))
+    assert refused.value.facts == {"key": "k"}
+    assert await facts(ledger, id) == [sourced(), note("one")]
+
+
+async def test_keys_of_two_people_do_not_meet(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, note("one"), intent=key("k", b"one", by=ANA))
+    assert (await record(ledger, id, note("two"), intent=key("k", b"two", by=BEN))).version == 3
+
+
+async def test_a_key_used_many_times_at_once_writes_once(ledger: Ledger, other: Ledger) -> None:
+    id = await add_person(ledger)
+    twins = [record(door, id, note(), intent=key("k")) for door in [ledger, other] * 5]
+    assert set(await asyncio.gather(*twins)) == {Receipt(id, 2, 2)}
+    assert await facts(ledger, id) == [sourced(), note()]
+
+
+async def test_a_key_used_twice_at_once_makes_one_record(ledger: Ledger, other: Ledger) -> None:
+    """The ids are made by each attempt, so only the key stands between us and two people."""
+    ids = await asyncio.gather(*(add_person(door, intent=key("k")) for door in [ledger, other] * 5))
+    assert len(set(ids)) == 1
+    assert await ledger.head() == 1
+
+
+async def test_the_answer_that_nothing_was_new_is_kept_too(ledger: Ledger) -> None:
+    id = await add_person(ledger, "ada@example.org")
+
+    async def again() -> Receipt:
+        return await ledger.change(
+            Person,
+            id,
+            lambda p: p.add_contact_point("email", "ada@example.org", by=ANA),
+            intent=key("k"),
+        )
+
+    first = await again()
+    assert first == Receipt(id, 2, None)
+    await record(ledger, id, note())
+    assert await again() == first
+
+
+async def test_a_refused_command_leaves_its_key_unused(ledger: Ledger) -> None:
+    id = uuid4()
+    with pytest.raises(NoSuchRecord):
+        await record(ledger, id, note(), intent=key("k"))
+    await add_person(ledger, id=id)
+    assert (await record(ledger, id, note(), intent=key("k"))).version == 2
+
+
+# versions
+
+
+async def test_a_version_that_was_overtaken_is_refused(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    seen = Intent(by=ANA, expected=1)
+    assert (await record(ledger, id, note("one"), intent=seen)).version == 2
+    with pytest.raises(StaleVersion) as refused:
+        await record(ledger, id, note("two"), intent=seen)
+    assert refused.value.facts == {"id": id, "expected": 1, "found": 2}
+
+
+async def test_who_named_a_version_is_not_decided_for_again(ledger: Ledger, other: Ledger) -> None:
+    id = await add_person(ledger)
+    wishes = [
+        record(door, id, note(), intent=Intent(by=ANA, expected=1)) for door in [ledger, other] * 4
+    ]
+    answers = await asyncio.gather(*wishes, return_exceptions=True)
+    assert Counter(type(answer) for answer in answers) == {Receipt: 1, StaleVersion: 7}
+    assert await ledger.head() == 2
+
+
+async def test_a_retry_under_its_key_is_answered_before_its_version_is_looked_at(
+    ledger: Ledger,
+) -> None:
+    """Its own first attempt is what moved the version."""
+    id = await add_person(ledger)
+    wish = key("k", expected=1)
+    first = await record(ledger, id, note(), intent=wish)
+    assert await record(ledger, id, note(), intent=wish) == first
+
+
+# races
+
+
+class Interrupted:
+    """A decision during which somebody else writes: the first ``times`` it is taken."""
+
+    def __init__(
+        self, decision: Callable[[Work], Awaitable[Any]], by: Callable[[], Awaitable[object]],
+        times: int = 1,
+    ) -> None:  # fmt: skip
+        self.decision, self.by, self.times, self.taken = decision, by, times, 0
+
+    async def __call__(self, work: Work) -> Any:
+        self.taken += 1
+        subject = await self.decision(work)
+        if self.taken <= self.times:
+            await self.by()
+        return subject
+
+
+async def test_whoever_loses_a_race_decides_again_on_what_the_winner_wrote(
+    ledger: Ledger, other: Ledger
+) -> None:
+    id = await add_person(ledger)
+    decision = Interrupted(
+        partial(intake.record, person_id=id, interaction=note("mine")),
+        lambda: record(other, id, note("theirs")),
+    )
+    assert await ledger.decide(decision, intent=BY_ANA, of=id) == Receipt(id, 3, 3)
+    assert decision.taken == 2
+    assert await facts(ledger, id) == [sourced(), note("theirs"), note("mine")]
+
+
+async def test_whoever_always_loses_hears_of_it(ledger: Ledger, other: Ledger) -> None:
+    id = await add_person(ledger)
+    decision = Interrupted(
+        partial(intake.record, person_id=id, interaction=note("mine")),
+        lambda: record(other, id, note("theirs")),
+        times=100,
+    )
+    with pytest.raises(StaleVersion):
+        await ledger.decide(decision, intent=BY_ANA, of=id)
+    assert decision.taken == ATTEMPTS
+    assert note("mine") not in await facts(ledger, id)
+
+
+async def test_two_processes_at_one_record_lose_nothing(ledger: Ledger, other: Ledger) -> None:
+    id = await add_person(ledger)
+    for n in range(10):
+        await asyncio.gather(
+            *(record(door, id, note(f"{n}")) for door in (ledger, other) for _ in range(2))
+        )
+    assert Counter(fact.text for fact in (await facts(ledger, id))[1:]) == {
+        f"{n}": 4 for n in range(10)
+    }
+
+
+# what a decision rests on
+
+
+@pytest.fixture
+async def candidacy(ledger: Ledger) -> tuple[UUID, UUID, UUID]:
+    """Everything is there for an introduction: person, company, candidacy."""
+    await catalogue.ship(ledger)
+    company = (await ledger.decide(partial(intake.add_company, fact=added()), intent=BY_ANA)).id
+
+    def prepare(c: Company) -> None:
+        c.open_job_order(order_opened(), by=ANA)
+        c.agree_fee(fee_agreed(), by=ANA)
+
+    await ledger.change(Company, company, prepare, intent=BY_ANA)
+    person = await add_person(ledger)
+    await ledger.decide(
+        partial(
+            candidacies.open_candidacy,
+            person_id=person, company_id=company, job_order_id=ORDER, at=NOON,
+        ),
+        intent=BY_ANA,
+    )  # fmt: skip
+    [id] = (await ledger.get(Person, person)).candidacies
+    await ledger.change(
+        Person, person, lambda p: p.give_right_to_represent(id, at=NOON, by=ANA), intent=BY_ANA
+    )
+    return person, company, id
+
+
+async def cancel(ledger: Ledger, company: UUID) -> Receipt:
+    return await ledger.change(
+        Company,
+        company,
+        lambda c: c.cancel_job_order(ORDER, at=NOON, reason="frozen", by=ANA),
+        intent=BY_ANA,
+    )
+
+
+def introduction(person: UUID, candidacy: UUID) -> Callable[[Work], Awaitable[Person]]:
+    return partial(candidacies.introduce, person_id=person, candidacy_id=candidacy, at=NOON)
+
+
+async def test_nobody_is_introduced_on_an_order_that_is_cancelled_meanwhile(
+    ledger: Ledger, other: Ledger, candidacy: tuple[UUID, UUID, UUID]
+) -> None:
+    """No write skew: the two decisions write different streams, so versions alone let both by."""
+    person, company, id = candidacy
+    decision = Interrupted(introduction(person, id), lambda: cancel(other, company))
+    with pytest.raises(JobOrderIsClosed):
+        await ledger.decide(decision, intent=BY_ANA, of=person)
+    assert decision.taken == 2
+    assert not any(isinstance(fact, Introduced) for fact in await facts(ledger, person))
+
+
+async def test_what_moved_without_mattering_does_not_stop_an_introduction(
+    ledger: Ledger, other: Ledger, candidacy: tuple[UUID, UUID, UUID]
+) -> None:
+    person, company, id = candidacy
+    later = fee_agreed(agreement_id=UUID(int=2), rate_bp=3_000)
+    decision = Interrupted(
+        introduction(person, id),
+        lambda: other.change(Company, company, lambda c: c.agree_fee(later, by=ANA), intent=BY_ANA),
+    )
+    await ledger.decide(decision, intent=BY_ANA, of=person)
+    fact = (await facts(ledger, person))[-1]
+    assert fact.agreement_id == UUID(int=2), "decided again, on the terms that are in force now"
+    assert fact.agreement_id != AGREEMENT
+
+
+async def test_an_introduction_and_a_cancellation_at_once_are_never_both(
+    ledger: Ledger, other: Ledger, candidacy: tuple[UUID, UUID, UUID]
+) -> None:
+    """Or the introduction came first, and then it was on an open order."""
+    person, company, id = candidacy
+    with suppress(JobOrderIsClosed):
+        await asyncio.gather(
+            cancel(other, company),
+            ledger.decide(introduction(person, id), intent=BY_ANA, of=person),
+        )
+    order = [
+        type(entry.event)
+        for entry in await ledger.entries()
+        if isinstance(entry.event, Introduced | JobOrderCancelled)
+    ]
+    assert order in ([JobOrderCancelled], [Introduced, JobOrderCancelled])
+
+
+async def test_an_employment_rests_on_a_company_that_is_there(ledger: Ledger) -> None:
+    person = await add_person(ledger)
+    with pytest.raises(NoSuchRecord):
+        await ledger.decide(
+            partial(intake.employ, person_id=person, fact=employed()), intent=BY_ANA
+        )
+
+
+# many commands, one transaction
+
+
+async def test_commands_written_together_have_a_receipt_each(ledger: Ledger) -> None:
+    work, wishes = Work(ledger, ANA), [key("1"), key("2"), key("3")]
+    people: list[Aggregate] = []
+    for wish in wishes[:2]:
+        person = await intake.source_person(work, sourced(), Reachable())
+        person.record(note(), by=ANA)
+        work.stage(wish, person)
+        people.append(person)
+    work.stage(wishes[2], people[0])  # which had nothing new
+    assert list(await work.commit()) == [1, 2, 3, 4]
+    assert await ledger.receipts(wishes) == {
+        "1": Receipt(people[0].id, 2, 2),
+        "2": Receipt(people[1].id, 2, 4),
+        "3": Receipt(people[0].id, 2, None),
+    }
+
+
+async def test_what_was_undone_is_not_written_and_the_rest_is(ledger: Ledger) -> None:
+    work = Work(ledger, ANA)
+    first = await intake.source_person(work, sourced(), Reachable())
+    work.stage()
+    (await work.get(Person, first.id)).record(note("forget me"), by=ANA)
+    work.undo()
+    (await work.get(Person, first.id)).record(note("keep me"), by=ANA)
+    work.stage()
+    await work.commit()
+    assert await facts(ledger, first.id) == [sourced(), note("keep me")]
+
+
+async def test_a_work_goes_on_after_its_commit(ledger: Ledger) -> None:
+    work = Work(ledger, ANA)
+    person = await intake.source_person(work, sourced(), Reachable())
+    for n in range(3):
+        person = await work.get(Person, person.id)
+        person.record(note(str(n)), by=ANA)
+        work.stage()
+        await work.commit()
+    assert await facts(ledger, person.id) == [sourced(), note("0"), note("1"), note("2")]
+
+
+async def test_shipping_twice_and_at_once_writes_each_pipeline_once(
+    ledger: Ledger, other: Ledger
+) -> None:
+    await asyncio.gather(catalogue.ship(ledger), catalogue.ship(other))
+    await catalogue.ship(ledger)
+    assert await ledger.head() == 2
+    assert (await ledger.get(Pipeline, pipeline_id("talent"))).definition == TALENT
+
+
+async def test_a_key_opens_until_it_is_revoked(ledger: Ledger) -> None:
+    receipt, text = await catalogue.create_key(ledger, actor="consultant:ana")
+    assert await catalogue.holder_of(ledger, text) == Actor("consultant:ana")
+    for other_text in (text[:-1], "", "lcrm_x_y", f"lcrm_{uuid4().hex}_secret"):
+        assert await catalogue.holder_of(ledger, other_text) is None
+    await catalogue.revoke_key(ledger, receipt.id)
+    assert await catalogue.holder_of(ledger, text) is None
+
+
+# connections that are cut
+
+
+class Proxy:
+    """TCP on the loopback to PostgreSQL's socket. Cuts a connection at its COMMIT: ``before`` the
+    server hears of it, or at the ``answer``, when the entries are there and nobody was told."""
+
+    def __init__(self, url: str) -> None:
+        parts: dict[str, Any] = dict(conninfo_to_dict(url))
+        self.server = f"{parts['host']}/.s.PGSQL.{parts['port']}"
+        self.cut, self.times, self.cuts, self.down = "", 0, 0, False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        port = self._listener.getsockname()[1]
+        self.url = (
+            f"postgresql://{parts['user']}@127.0.0.1:{port}/{parts['dbname']}"
+            "?sslmode=disable&gssencmode=disable"
+        )
+        self._start(self._accept)
+
+    def cut_at(self, cut: str, times: int = 1, *, then_down: bool = False) -> None:
+        self.cut, self.times, self.cuts, self.then_down = cut, times, 0, then_down
+
+    def close(self) -> None:
+        self.down = True
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._hang_up(*self._open)
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self.down:
+                    client.close()
+                    continue
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self.server)
+                self._open |= {client, server}
+                told = threading.Event()
+                self._start(self._pump, client, server, told, True)
+                self._start(self._pump, server, client, told, False)
+
+    def _pump(
+        self, source: socket.socket, sink: socket.socket, told: threading.Event, asking: bool
+    ) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if asking and self.times and b"COMMIT" in data:
+                    self.times -= 1
+                    self.cuts += 1
+                    self.down = self.then_down
+                    if self.cut == "before":
+                        break
+                    told.set()
+                elif not asking and told.is_set() and b"COMMIT" in data:
+                    break
+                sink.sendall(data)
+        self._hang_up(source, sink)
+        if self.down:
+            self._hang_up(*self._open)
+
+    def _hang_up(self, *ends: socket.socket) -> None:
+        for end in ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+            self._open.discard(end)
+
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+
+@pytest.fixture
+def proxy(database: str) -> Iterator[Proxy]:
+    proxy = Proxy(database)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def through(proxy: Proxy) -> Iterator[Ledger]:
+    with Ledger(proxy.url, KEYRING) as ledger:
+        yield ledger
+
+
+@pytest.mark.parametrize("intent", [BY_ANA, key("k")], ids=["no key", "key"])
+@pytest.mark.parametrize("cut", ["before", "answer"])
+async def test_a_connection_cut_at_commit_writes_once_and_answers(
+    ledger: Ledger, through: Ledger, proxy: Proxy, cut: str, intent: Intent
+) -> None:
+    """What was written seals, reserves and is written once: each would refuse the repetition."""
+
+    async def everything(work: Work) -> Person:
+        person = await intake.source_person(work, sourced(), Reachable(email="ada@example.org"))
+        person.record(replied(), by=ANA)
+        return person
+
+    proxy.cut_at(cut)
+    receipt = await through.decide(everything, intent=intent)
+    assert proxy.cuts == 1
+    assert (receipt.version, receipt.position) == (3, 3)
+    assert [e.position for e in await ledger.entries()] == [1, 2, 3]
+    assert len(await facts(ledger, receipt.id)) == 3
+    if intent.key:
+        assert await ledger.receipts([intent]) == {intent.key: receipt}
+
+
+@pytest.mark.parametrize("cut", ["before", "answer"])
+async def test_an_answer_that_nothing_was_new_survives_a_cut(
+    ledger: Ledger, through: Ledger, proxy: Proxy, cut: str
+) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, replied())
+    proxy.cut_at(cut)
+    receipt = await record(through, id, replied(), intent=key("k"))
+    assert proxy.cuts == 1
+    assert receipt == Receipt(id, 2, None)
+    assert await ledger.receipts([key("k")]) == {"k": receipt}
+
+
+async def test_a_caller_who_heard_nothing_asks_again_and_gets_the_first_answer(
+    ledger: Ledger, through: Ledger, proxy: Proxy
+) -> None:
+    """The entries are there, and then nobody answers any more."""
+    proxy.cut_at("answer", then_down=True)
+    with pytest.raises(Unavailable):
+        await add_person(through, "ada@example.org", intent=key("k"))
+    assert await ledger.head() == 2
+    proxy.down = False
+    id = await add_person(through, "ada@example.org", intent=key("k"))
+    assert (await ledger.receipts([key("k")]))["k"] == Receipt(id, 2, 2)
+    assert await ledger.head() == 2
+
+
+async def test_a_database_that_never_commits_is_unavailable_and_holds_nothing(
+    ledger: Ledger, through: Ledger, proxy: Proxy
+) -> None:
+    proxy.cut_at("before", times=100)
+    with pytest.raises(Unavailable):
+        await add_person(through, "ada@example.org", intent=key("k"))
+    assert proxy.cuts > 1
+    assert await ledger.head() == 0
+    proxy.cut_at("before", times=0)
+    await add_person(through, "ada@example.org", intent=key("k"))
+    assert await ledger.head() == 2
+
+
+# a database that is killed
+
+
+async def until(condition: Callable[[], bool], within_s: float) -> None:
+    deadline = monotonic() + within_s
+    while not condition():
+        assert monotonic() < deadline, "it did not come to pass"
+        await asyncio.sleep(0.01)
+
+
+async def test_what_was_acknowledged_outlives_the_database() -> None:
+    """Killed under load, twice: each acknowledged receipt is in the ledger once, nothing is there
+    twice, callers hear within a bound that nobody is there, and then it goes on by itself."""
+    acknowledged: dict[str, Receipt] = {}
+    waited_s: list[float] = []
+    numbers, stop = count(), asyncio.Event()
+
+    async def contribute(ledger: Ledger, id: UUID) -> None:
+        while not stop.is_set():
+            name = f"<{next(numbers)}@x>"
+            while name not in acknowledged:
+                began = monotonic()
+                try:
+                    acknowledged[name] = await record(ledger, id, replied(name), intent=key(name))
+                except Unavailable:
+                    waited_s.append(monotonic() - began)
+
+    with TemporaryDirectory(prefix="ledger-tests-", dir="/tmp") as home:
+        server = Postgres(Path(home) / "postgres", durable=True)
+        with server:
+            prepare(server)
+            copy(server, "killed")
+            with Ledger(url_of(server, "killed"), KEYRING) as ledger:
+                people = [await add_person(ledger) for _ in range(6)]
+                async with asyncio.TaskGroup() as tasks:
+                    for id in people:
+                        tasks.create_task(contribute(ledger, id))
+                    await until(lambda: len(acknowledged) > 40, 30)
+                    await asyncio.to_thread(server.kill)
+                    await until(lambda: bool(waited_s), 15)
+                    await asyncio.to_thread(server.start)
+                    enough = len(acknowledged) + 40
+                    await until(lambda: len(acknowledged) > enough, 30)
+                    await asyncio.to_thread(server.kill)
+                    await asyncio.to_thread(server.start)
+                    enough = len(acknowledged) + 40
+                    await until(lambda: len(acknowledged) >= enough, 30)
+                    stop.set()
+                entries: list[Entry[Any]] = []
+                while page := await ledger.entries(after=len(entries)):
+                    entries += page
+    messages = [e for e in entries if not isinstance(e.event, PersonSourced)]
+    assert [e.position for e in entries] == list(range(1, len(entries) + 1))
+    assert {
+        e.event.message_id: Receipt(e.originator_id, e.originator_version, e.position)
+        for e in messages
+    } == acknowledged
+    assert len(messages) == len(acknowledged)
+    assert max(waited_s) < 8

@@ -1,0 +1,389 @@
+"""The projector on a real database: each entry once whatever dies, halted loudly, one leader."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from builders import note
+from ledger_crm.commands import intake
+from ledger_crm.domain.entry import Entry, Event, kind
+from ledger_crm.domain.interaction import NoteWritten
+from ledger_crm.domain.person import ContactPointAdded
+from ledger_crm.ledger import Intent, Ledger
+from ledger_crm.projections import Projection, Row, Table, every
+from ledger_crm.projections._projection import stream
+from ledger_crm.workers import projector as module
+from ledger_crm.workers.projector import (
+    Driver,
+    Hole,
+    NoSuchRow,
+    NotLeading,
+    Projector,
+    Read,
+    ask_to_rebuild,
+    connect,
+    try_to_lead,
+)
+from projections.driving import driven, dump, positions, reading, running, standing, until
+from projections.stories import PEOPLE, a_full_story
+from scenario import ANA
+
+ALL = every()
+ADA = PEOPLE[0]
+SECRET = "Ada earns 90,000"
+
+
+@pytest.fixture
+def read(ledger: Ledger) -> Read:
+    """Of a ledger that holds a story."""
+    asyncio.run(a_full_story(ledger))
+    return reading(ledger)
+
+
+@pytest.fixture
+def said() -> Iterator[list[Any]]:
+    before = structlog.get_config()
+    capture = LogCapture()
+    structlog.configure(processors=[capture])
+    yield capture.entries
+    structlog.configure(**before)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HALTED_S", 0.3)
+
+
+def level(url: str, at: int) -> bool:
+    return positions(url) == {projection.name: at for projection in ALL}
+
+
+def write_note(ledger: Ledger, text: str = SECRET) -> int:
+    receipt = asyncio.run(
+        ledger.decide(lambda w: intake.record(w, ADA, note(text)), intent=Intent(by=ANA))
+    )
+    assert receipt.position is not None
+    return receipt.position
+
+
+# exactly once
+
+
+class Killed(BaseException):
+    """At this very moment."""
+
+
+@pytest.mark.parametrize("moment", ["position is moved", "rows are written"])
+@pytest.mark.parametrize("projection", ALL, ids=lambda projection: projection.name)
+def test_killed_between_writing_and_committing_it_counts_nothing_twice_and_skips_nothing(
+    read: Read, database: str, projection: Projection, moment: str
+) -> None:
+    """Every other batch dies. The driver goes on: what it had in memory must not be believed."""
+    expected = driven(database, "undisturbed", [projection], read, batch=1000)
+    with connect(database) as conn:
+        driver = Driver(projection, read, conn)
+        project = driver._project
+
+        def dying(entries: Sequence[Entry[Event]], cur: Any) -> None:
+            if moment == "rows are written":
+                project(entries, cur)
+            raise Killed
+
+        while entries := read(driver.position, 3):
+            driver._project = dying  # type: ignore[method-assign]
+            with pytest.raises(Killed):
+                driver.step(entries)
+            driver._project = project  # type: ignore[method-assign]
+            driver.step(entries)
+
+        assert dump(conn, [projection]) == expected
+
+
+def test_a_projector_killed_outright_goes_on_where_it_committed(
+    read: Read, database: str, ledger: Ledger
+) -> None:
+    """SIGKILL to the process, again and again, while it works its way up a batch of 1 at a time."""
+    script = f"""
+import sys
+from ledger_crm.ledger import Ledger
+from ledger_crm.projections import every
+from ledger_crm.sealing import Keyring
+from ledger_crm.workers import projector
+projector.BATCH = 1
+ledger = Ledger({database!r}, Keyring(b"k" * 32))
+projector.Projector(
+    {database!r}, lambda a, n: ledger.store.entries(after=a, limit=n), every()
+).run()
+"""
+    for _ in range(60):
+        write_note(ledger)
+    head = asyncio.run(ledger.head())
+    reached = 0
+    for part in (0.3, 0.7):
+        process = subprocess.Popen([sys.executable, "-c", script])
+        try:
+            until(lambda p=part: sum(positions(database).values()) > p * head * len(ALL))  # type: ignore[misc]
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        now = sum(positions(database).values())
+        assert now > reached
+        reached = now
+    with running(Projector(database, read, ALL)):
+        until(lambda: level(database, head))
+
+    with connect(database) as conn:
+        assert dump(conn, ALL) == driven(database, "undisturbed", ALL, read, batch=1000)
+
+
+def test_two_that_write_at_once_cannot_both_move_a_projection(read: Read, database: str) -> None:
+    [people] = [projection for projection in ALL if projection.name == "people"]
+    with connect(database) as one, connect(database) as two:
+        slow, quick = Driver(people, read, one), Driver(people, read, two)
+        quick.catch_up()
+
+        with pytest.raises(NotLeading):
+            slow.catch_up()
+
+        assert dump(one, [people]) == driven(database, "undisturbed", [people], read, batch=1000)
+
+
+# halting
+
+
+class Damaged:
+    """A reader of a ledger that is damaged at one position."""
+
+    def __init__(self, read: Read, at: int) -> None:
+        self.read, self.at, self.mended = read, at, False
+
+    def __call__(self, after: int, limit: int) -> Sequence[Entry[Event]]:
+        entries = self.read(after, limit)
+        return entries if self.mended else [e for e in entries if e.position != self.at]
+
+
+def test_it_halts_on_a_hole_says_where_and_goes_on_when_it_is_mended(
+    read: Read, database: str, said: list[Any], ledger: Ledger
+) -> None:
+    head = asyncio.run(ledger.head())
+    damaged = Damaged(read, at=10)
+    with running(Projector(database, damaged, ALL)):
+        until(lambda: len([1 for *_, fault in standing(database).values() if fault]) == len(ALL))
+
+        assert {fault for *_, fault in standing(database).values()} == {
+            "position 10 is missing before 11"
+        }
+        assert set(positions(database).values()) == {0}, "nothing of that batch is kept"
+        damaged.mended = True
+        until(lambda: level(database, head))
+
+    assert {fault for *_, fault in standing(database).values()} == {None}
+    halted = [line for line in said if line["event"] == "halted"]
+    assert {line["projection"] for line in halted} == {p.name for p in ALL}
+    assert {line["log_level"] for line in halted} == {"error"}
+
+
+def test_a_hole_right_after_what_is_projected_halts_it_too(read: Read, database: str) -> None:
+    with connect(database) as conn:
+        driver = Driver(ALL[0], read, conn)
+        driver.step(read(0, 9))
+        with pytest.raises(Hole, match="position 10 is missing before 11"):
+            driver.step(Damaged(read, at=10)(9, 100))
+        assert driver.stands()
+
+
+def break_entry(owner_url: str, position: int, topic: str) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as conn:
+        conn.execute("ALTER TABLE ledger.entries DISABLE TRIGGER append_only")
+        conn.execute(
+            "UPDATE ledger.entries SET topic = %s WHERE notification_id = %s", (topic, position)
+        )
+        conn.execute("ALTER TABLE ledger.entries ENABLE TRIGGER append_only")
+
+
+def test_it_halts_on_an_entry_that_cannot_be_read_and_tells_where_but_not_what(
+    read: Read, database: str, owner_database: str, said: list[Any], ledger: Ledger
+) -> None:
+    at = write_note(ledger)
+    break_entry(owner_database, at, "person.of_a_later_version")
+    with running(Projector(database, read, ALL)):
+        until(lambda: len([1 for *_, fault in standing(database).values() if fault]) == len(ALL))
+
+        [fault] = {fault for *_, fault in standing(database).values()}
+        assert fault is not None
+        assert f"position {at}" in fault
+        assert "person.of_a_later_version" in fault
+        break_entry(owner_database, at, kind(NoteWritten))
+        until(lambda: level(database, at))
+
+    assert SECRET not in repr(said) + fault
+    assert {fault for *_, fault in standing(database).values()} == {None}
+
+
+def test_what_goes_before_an_unreadable_entry_is_projected(
+    read: Read, database: str, owner_database: str, ledger: Ledger
+) -> None:
+    at = write_note(ledger)
+    with running(Projector(database, read, ALL)):
+        until(lambda: level(database, at))
+        break_entry(owner_database, write_note(ledger), "person.of_a_later_version")
+
+
+class Strange(Row, frozen=True, kw_only=True):
+    id: UUID
+
+
+strange = Table("strange", Strange, key="id")
+believing = Projection("believing", strange, version=1)
+
+
+@strange.on(ContactPointAdded, key=stream)
+def never(row: Strange, entry: Entry[ContactPointAdded]) -> Strange:
+    return row
+
+
+def test_it_halts_on_a_change_to_a_row_that_should_be_there_and_the_others_go_on(
+    read: Read, database: str, said: list[Any], ledger: Ledger
+) -> None:
+    receipt = asyncio.run(
+        ledger.decide(
+            lambda w: intake.add_contact_point(w, ADA, "email", "ada@example.org"),
+            intent=Intent(by=ANA),
+        )
+    )
+    with running(Projector(database, read, [*ALL, believing])):
+        until(lambda: standing(database).get("believing", (1, 0, None))[2] is not None)
+        after = write_note(ledger)
+        until(lambda: all(positions(database).get(p.name) == after for p in ALL))
+
+        _, at, fault = standing(database)["believing"]
+        assert at == 0
+        assert fault == f"table strange has no row for the entry at {receipt.position}"
+    assert "ada@example.org" not in repr(said)
+    with connect(database) as conn, pytest.raises(NoSuchRow):
+        Driver(believing, read, conn).catch_up()
+
+
+def test_a_fault_of_our_own_interrupts_one_projection_and_tells_no_values(
+    read: Read, database: str, said: list[Any], ledger: Ledger
+) -> None:
+    clumsy_rows = Table("clumsy", Strange, key="id")
+    clumsy = Projection("clumsy", clumsy_rows, version=1)
+
+    @clumsy_rows.starts(NoteWritten)
+    def folded(entry: Entry[NoteWritten]) -> Strange:
+        raise ValueError(entry.event.text)
+
+    after = write_note(ledger)
+    with running(Projector(database, read, [*ALL, clumsy])):
+        until(lambda: any(line["event"] == "interrupted" for line in said))
+        until(lambda: all(positions(database).get(p.name) == after for p in ALL))
+
+    assert {line["why"] for line in said if line["event"] == "interrupted"} == {"ValueError"}
+    assert SECRET not in repr(said)
+
+
+# leading
+
+
+def test_one_leads_and_another_takes_over_when_it_is_killed(
+    read: Read, database: str, owner_database: str, ledger: Ledger, said: list[Any]
+) -> None:
+    """Killed: its sessions are cut, as when the process or its machine dies."""
+    first, second = (Projector(database, reading(ledger), ALL) for _ in range(2))
+
+    def leaders() -> int:
+        return sum(line["event"] == "leading" for line in said)
+
+    with running(first):
+        until(lambda: leaders() == len(ALL))
+        with running(second):
+            at = write_note(ledger)
+            until(lambda: level(database, at))
+            assert leaders() == len(ALL), "the second one waits"
+            first.stop()
+            until(lambda: leaders() == 2 * len(ALL))
+            at = write_note(ledger)
+            until(lambda: level(database, at))
+
+    with connect(database) as conn:
+        assert dump(conn, ALL) == driven(database, "undisturbed", ALL, read, batch=1000)
+
+
+def test_it_comes_back_when_its_sessions_are_cut(
+    read: Read, database: str, owner_database: str, ledger: Ledger
+) -> None:
+    with running(Projector(database, read, ALL)):
+        until(lambda: level(database, asyncio.run(ledger.head())))
+        with psycopg.connect(owner_database, autocommit=True) as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        at = write_note(ledger)
+        until(lambda: level(database, at))
+
+
+def test_who_leads_is_asked_to_rebuild_and_does(read: Read, database: str, ledger: Ledger) -> None:
+    head = asyncio.run(ledger.head())
+    with running(Projector(database, read, ALL)), connect(database) as conn:
+        until(lambda: level(database, head))
+        expected = dump(conn, ALL)
+        conn.execute("UPDATE person SET name = 'garbled'")
+        conn.execute("DELETE FROM employment")
+        assert not try_to_lead(conn, "people"), "somebody leads it"
+
+        ask_to_rebuild(conn, "people")
+
+        until(lambda: dump(conn, ALL) == expected)
+        until(lambda: standing(database)["people"] == (1, head, None))
+
+
+# in time
+
+
+def test_an_entry_shows_at_once_when_it_is_heard_of_and_within_a_poll_when_it_is_not(
+    read: Read, database: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def took_s() -> float:
+        at = write_note(ledger)
+        since = time.monotonic()
+        until(lambda: level(database, at))
+        return time.monotonic() - since
+
+    monkeypatch.setattr(module, "POLL_S", 2.0)
+    with running_quietly(Projector(database, read, ALL)):
+        until(lambda: level(database, asyncio.run(ledger.head())))
+        assert min(took_s() for _ in range(3)) < 0.5, "NOTIFY is heard"
+
+    monkeypatch.setattr(module, "POLL_S", 0.25)
+    monkeypatch.setattr(Projector, "_listen", lambda self: self.stopped.wait())
+    with running(Projector(database, read, ALL)):
+        until(lambda: level(database, asyncio.run(ledger.head())))
+        assert min(took_s() for _ in range(3)) < 0.4, "a poll of 250 ms, and the work"
+
+
+@contextmanager
+def running_quietly(projector: Projector) -> Iterator[None]:
+    """With a long poll, stopping takes as long."""
+    thread = threading.Thread(target=projector.run, daemon=True)
+    thread.start()
+    yield
+    projector.stop()
+    thread.join(10)
+    assert not thread.is_alive()

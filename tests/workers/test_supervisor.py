@@ -1,0 +1,246 @@
+"""The supervisor: whoever dies is started again and spoken of; when it stops, nobody is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from ledger_crm.workers.supervisor import Child, Supervisor
+
+ENV = {"PATH": os.environ["PATH"]}
+WORKS = "import os, time; print('at work', os.getpid(), flush=True); time.sleep(60)"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + WORKS
+PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WORKS!r}])"
+
+
+def python(name: str, script: str) -> Child:
+    return Child(name, [sys.executable, "-c", script], ENV)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - another process sets no event
+            await asyncio.sleep(0.01)
+
+
+class Said(list[str]):
+    """What was said, by the supervisor and by its children."""
+
+    def pids(self) -> list[int]:
+        return [int(pid) for line in self for pid in re.findall(r"at work (\d+)", line)]
+
+
+def supervised(supervisor: Supervisor, story: Callable[[], Coroutine[None, None, None]]) -> float:
+    """Plays the story while it runs, then stops it. How long stopping took, in seconds."""
+
+    async def play() -> float:
+        async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(supervisor.run())
+            try:
+                await story()
+            finally:
+                supervisor.stop()
+                since = time.monotonic()
+            await running
+            return time.monotonic() - since
+
+    took_s = asyncio.run(play())
+    assert supervisor.pids == {}
+    return took_s
+
+
+def test_a_child_that_dies_is_started_again_and_said_aloud() -> None:
+    said = Said()
+    supervisor = Supervisor([python("projector", WORKS)], say=said.append, first_s=0.05)
+
+    async def story() -> None:
+        await until(lambda: len(said.pids()) == 1)
+        os.kill(said.pids()[0], signal.SIGKILL)
+        await until(lambda: len(said.pids()) == 2)
+
+    supervised(supervisor, story)
+    assert "projector was killed by SIGKILL: starting it again in 0.05 s" in said
+    assert f"projector | at work {said.pids()[0]}" in said
+    assert not any(map(alive, said.pids()))
+
+
+def test_it_waits_longer_each_time_up_to_a_bound() -> None:
+    said = Said()
+    supervisor = Supervisor(
+        [python("relay", "raise SystemExit(3)")], say=said.append, first_s=0.01, longest_s=0.04
+    )
+
+    async def story() -> None:
+        await until(lambda: len(said) >= 4)
+
+    supervised(supervisor, story)
+    assert said[:4] == [
+        f"relay ended with 3: starting it again in {pause} s" for pause in (0.01, 0.02, 0.04, 0.04)
+    ]
+
+
+def test_after_a_while_in_good_health_it_does_not_wait_longer() -> None:
+    said = Said()
+    supervisor = Supervisor(
+        [python("relay", "raise SystemExit(3)")], say=said.append, first_s=0.01, healthy_s=0
+    )
+
+    async def story() -> None:
+        await until(lambda: len(said) >= 3)
+
+    supervised(supervisor, story)
+    assert set(said) == {"relay ended with 3: starting it again in 0.01 s"}
+
+
+def test_stopping_takes_along_what_a_child_has_started() -> None:
+    said = Said()
+    supervisor = Supervisor([python("api", PARENT), python("relay", WORKS)], say=said.append)
+
+    async def story() -> None:
+        await until(lambda: len(said.pids()) == 2)
+
+    assert supervised(supervisor, story) < 2
+    assert not any(map(alive, said.pids()))
+
+
+def test_what_a_dead_child_had_started_goes_before_it_is_started_again() -> None:
+    said = Said()
+    supervisor = Supervisor([python("api", PARENT)], say=said.append, first_s=0.01)
+
+    async def story() -> None:
+        await until(lambda: len(said.pids()) == 1)
+        os.kill(supervisor.pids["api"], signal.SIGKILL)
+        await until(lambda: len(said.pids()) == 2)
+        assert not alive(said.pids()[0]), "it would still hold its port"
+
+    supervised(supervisor, story)
+
+
+def test_one_that_does_not_listen_is_killed_in_time() -> None:
+    said = Said()
+    supervisor = Supervisor([python("deaf", DEAF)], say=said.append)
+
+    async def story() -> None:
+        await until(lambda: len(said.pids()) == 1)
+
+    assert 2.5 < supervised(supervisor, story) < 4.5
+    assert not any(map(alive, said.pids()))
+
+
+def test_a_second_ctrl_c_is_at_once() -> None:
+    said = Said()
+    supervisor = Supervisor([python("deaf", DEAF)], say=said.append)
+
+    async def story() -> None:
+        await until(lambda: len(said.pids()) == 1)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: supervisor.pids == {}, 1.0)
+
+    supervised(supervisor, story)
+    assert not any(map(alive, said.pids()))
+
+
+def test_it_is_ready_when_every_child_says_so() -> None:
+    asked: list[bool] = []
+
+    async def third_time() -> bool:
+        asked.append(True)
+        return len(asked) >= 3
+
+    api = Child("api", [sys.executable, "-c", WORKS], ENV, third_time)
+    supervisor = Supervisor([api, python("relay", WORKS)], say=Said().append)
+
+    async def story() -> None:
+        await supervisor.ready()
+        assert len(asked) == 3
+
+    supervised(supervisor, story)
+
+
+def test_a_line_of_any_length_stops_nothing() -> None:
+    heard: list[tuple[str, str]] = []
+    supervisor = Supervisor(
+        [python("api", "print('x' * 1_000_000); print('after'); " + WORKS)],
+        say=Said().append,
+        heard=lambda name, line: heard.append((name, line)),
+    )
+
+    async def story() -> None:
+        await until(lambda: ("api", "after") in heard)
+
+    supervised(supervisor, story)
+    assert sum(line.count("x") for _, line in heard) == 1_000_000
+
+
+def test_a_program_that_is_not_there_is_said() -> None:
+    said = Said()
+    supervisor = Supervisor([Child("api", ["/no/such/program"], ENV)], say=said.append)
+
+    async def story() -> None:
+        await until(lambda: len(said) >= 2)
+
+    supervised(supervisor, story)
+    assert said[0].endswith("/no/such/program: No such file or directory")
+    assert said[1] == "api ended with 1: starting it again in 0.2 s"
+
+
+def test_when_the_supervisor_itself_is_killed_its_children_go() -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from ledger_crm.workers.supervisor import Child, Supervisor\n"
+        f"child = Child('relay', [sys.executable, '-c', {WORKS!r}], {ENV!r})\n"
+        "asyncio.run(Supervisor([child], say=lambda line: print(line, flush=True)).run())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline().rsplit(" ", 1)[1])
+        assert alive(pid)
+        process.kill()
+        asyncio.run(until(lambda: not alive(pid)))
+
+
+class Fragile:
+    """A server that comes back at the second try."""
+
+    name = "NATS"
+    alive = False
+    tries = 0
+
+    def start(self) -> None:
+        self.tries += 1
+        if self.tries == 1:
+            raise OSError("port 4222 is in use")
+        self.alive = True
+
+
+def test_a_server_that_ends_is_brought_back() -> None:
+    said, server = Said(), Fragile()
+    supervisor = Supervisor([], servers=[server], say=said.append, first_s=0.01)
+
+    async def story() -> None:
+        await until(lambda: server.alive)
+
+    supervised(supervisor, story)
+    assert said == [
+        "NATS has ended: starting it again",
+        "port 4222 is in use; trying again in 0.01 s",
+        "NATS has ended: starting it again",
+        "NATS is back after 0.0 s",
+    ]
