@@ -47,6 +47,7 @@ START_S = 60.0  # crash recovery of a large ledger takes its time
 LEFTOVERS_S = 10.0  # what a killed owner left behind may take this long to go by itself
 SOCKET_PATH_BYTES = 103  # what macOS holds; Linux holds 107
 LOG_BYTES = 10 << 20
+SPACE_BYTES = 16 << 20  # with less the disk counts as full
 
 # One thread that lives as long as we do: the kernel stops a child when the thread that forked it
 # ends, and a thread from somebody's pool may end any time.
@@ -151,7 +152,9 @@ class _Server(ABC):
     def start(self) -> None:
         """Returns when the server answers; again after a crash, at the same address."""
         if self.alive:
-            return
+            if self.sound():
+                return
+            self.kill()
         self._claim.take()
         try:
             with _plainly(self.folder):
@@ -185,6 +188,10 @@ class _Server(ABC):
     @property
     def alive(self) -> bool:
         return self._child is not None and self._child.poll() is None
+
+    def sound(self) -> bool:
+        """False: it runs, and only another start brings it back to work."""
+        return True
 
     @property
     def pid(self) -> int:
@@ -528,6 +535,7 @@ class Nats(_Server):
         self.durable = durable
         self.port = port or 0
         self._pinned = port is not None
+        self._monitoring = 0
 
     def _start(self) -> None:
         program, password = self._program(), self._password()
@@ -549,12 +557,27 @@ class Nats(_Server):
         try:
             ports = json.loads((self.run / f"nats-server_{self.pid}.ports").read_text())
             port = int(ports["nats"][0].rpartition(":")[2])
+            self._monitoring = int(ports["monitoring"][0].rpartition(":")[2])
             with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
                 greeting = connection.recv(4096)
         except (OSError, ValueError):  # not there yet, or half written
             return False
         self.port = port
         return b'"jetstream":true' in greeting
+
+    def sound(self) -> bool:
+        """A stream that met a full disk takes nothing more, also when there is space again
+        (nats-server 2.15). Said only then: before, another start would help nobody."""
+        from urllib.error import HTTPError  # 40 ms that most commands do without
+        from urllib.request import urlopen
+
+        try:
+            with urlopen(f"http://127.0.0.1:{self._monitoring}/healthz", timeout=2):  # noqa: S310
+                return True
+        except HTTPError:
+            return shutil.disk_usage(self.data).free < SPACE_BYTES
+        except OSError:  # busy or gone, which ``alive`` tells
+            return True
 
     def _program(self) -> Path:
         if self._bin:
@@ -596,6 +619,7 @@ class Nats(_Server):
             "server_name": f"ledger-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]}",
             "listen": f"127.0.0.1:{self.port or -1}",
             "ports_file_dir": str(self.run),
+            "http": "127.0.0.1:-1",  # for ``sound``: figures only, nothing that was published
             "max_payload": 8 << 20,
             "authorization": {"user": self.user, "password": password},
             "jetstream": {

@@ -229,6 +229,24 @@ class Fragile:
             raise OSError("port 4222 is in use")
         self.alive = True
 
+    def sound(self) -> bool:
+        return self.tries != 2
+
+
+def test_a_server_that_runs_and_does_not_work_is_started_again() -> None:
+    said, server = Said(), Fragile()
+    server.alive, server.tries = True, 2
+    supervisor = Supervisor([], servers=[server], say=said.append, sound_s=0.01)
+
+    async def story() -> None:
+        await until(lambda: server.tries == 3)
+
+    supervised(supervisor, story)
+    assert said == [
+        "NATS does not work any more: starting it again",
+        "NATS is back after 0.0 s",
+    ]
+
 
 def test_a_server_that_ends_is_brought_back() -> None:
     said, server = Said(), Fragile()

@@ -43,6 +43,7 @@ class Server(Protocol):
     def name(self) -> str: ...
     @property
     def alive(self) -> bool: ...
+    def sound(self) -> bool: ...
     def start(self) -> None: ...
 
 
@@ -63,12 +64,14 @@ class Supervisor:
         first_s: float = 0.2,
         longest_s: float = 10.0,
         healthy_s: float = 30.0,
+        sound_s: float = 3.0,
     ) -> None:
         self._children = children
         self._servers = servers
         self._say = say
         self._heard = heard or (lambda name, line: say(f"{name} | {line}"))
         self._first_s, self._longest_s, self._healthy_s = first_s, longest_s, healthy_s
+        self._sound_s = sound_s  # between two questions to a server whether it can do its work
         self._running: dict[str, Process] = {}
         self._ready = {child.name: asyncio.Event() for child in children}
         self._stopping = asyncio.Event()
@@ -192,11 +195,16 @@ class Supervisor:
             self._ready[child.name].set()
 
     async def _bring_back(self, server: Server) -> None:
-        pause_s = self._first_s
+        pause_s, asked = self._first_s, time.monotonic()
         while not await _or(self._stopping.wait(), 0.2):
             if server.alive:
-                continue
-            self._say(f"{server.name} has ended: starting it again")
+                if time.monotonic() - asked < self._sound_s:
+                    continue
+                sound, asked = await asyncio.to_thread(server.sound), time.monotonic()
+                if sound:
+                    continue
+            how = "does not work any more" if server.alive else "has ended"
+            self._say(f"{server.name} {how}: starting it again")
             since = time.monotonic()
             try:
                 await asyncio.to_thread(server.start)
