@@ -96,7 +96,7 @@ def moved(stage: str = "contacted", **changes: Any) -> c.CandidacyMoved:
 
 
 def closed(stage: str = "rejected_by_client", **changes: Any) -> c.CandidacyClosed:
-    fields = {"closed_at": NOON, "reason": "salary too low", "decided_by": "client"}
+    fields = {"closed_at": NOON, "reason": "salary_too_low", "decided_by": "client"}
     return c.CandidacyClosed(**at_stage(stage) | fields | changes)
 
 
@@ -156,7 +156,7 @@ def deal_won(**changes: Any) -> co.DealWon:
 
 
 def deal_lost(**changes: Any) -> co.DealLost:
-    return co.DealLost(**deal_at("lost") | {"lost_at": NOON, "reason": "no budget"} | changes)
+    return co.DealLost(**deal_at("lost") | {"lost_at": NOON, "reason": "no_budget"} | changes)
 
 
 def fee_agreed(**changes: Any) -> co.FeeAgreed:

@@ -124,7 +124,8 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "company.deal_won": ["text"],
         "company.deal_lost": ["text"],
         "company.fee_agreed": ["text"],
-        "key.created": ["digest"],
+        "key.created": ["digest", "label"],
+        "key.revoked": ["reason"],
     }  # fmt: skip
 
 

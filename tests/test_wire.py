@@ -182,7 +182,7 @@ def test_an_instant_without_an_offset_is_refused() -> None:
         (Slug, "final_interview", "Final"),
         (Slug, "a", "1a"),
         (Reason, "", " salary"),
-        (Reason, "salary too low", "call +44 20?"),
+        (Reason, "salary_too_low", "Salary too low"),
         (Currency, "EUR", "eur"),
     ],
 )

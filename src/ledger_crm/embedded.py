@@ -572,7 +572,7 @@ class Nats(_Server):
         from urllib.request import urlopen
 
         try:
-            with urlopen(f"http://127.0.0.1:{self._monitoring}/healthz", timeout=2):  # noqa: S310
+            with urlopen(f"http://127.0.0.1:{self._monitoring}/healthz", timeout=2):
                 return True
         except HTTPError:
             return shutil.disk_usage(self.data).free < SPACE_BYTES

@@ -27,12 +27,17 @@ from cryptography.hazmat.primitives.keywrap import (
 )
 
 DataKey = AESGCM
+FORMAT = b"\1"  # first byte of all that is stored, so that another cipher or key can come later
 NONCE_BYTES = 12
 KEY_BYTES = 32
 
 
 class WrongKey(Exception):
     """The deployment key does not open this database's data keys."""
+
+
+class UnknownFormat(ValueError):
+    """Sealed by a newer version of this software."""
 
 
 class Keyring:
@@ -47,12 +52,12 @@ class Keyring:
     def fresh(self) -> tuple[bytes, DataKey]:
         """A new data key: wrapped, and ready to use."""
         key = os.urandom(KEY_BYTES)
-        return aes_key_wrap_with_padding(self._wrapping, key), AESGCM(key)
+        return FORMAT + aes_key_wrap_with_padding(self._wrapping, key), AESGCM(key)
 
     def unwrap(self, wrapped: bytes) -> DataKey:
-        """Raises WrongKey."""
+        """Raises WrongKey, UnknownFormat."""
         try:
-            return AESGCM(aes_key_unwrap_with_padding(self._wrapping, wrapped))
+            return AESGCM(aes_key_unwrap_with_padding(self._wrapping, _body(wrapped)))
         except InvalidUnwrap:
             raise WrongKey("the sealing key is not the one this database was sealed with") from None
 
@@ -63,18 +68,26 @@ class Keyring:
 
 def seal(key: DataKey, text: str, *, topic: str, stream: UUID, version: int, field: str) -> str:
     nonce = os.urandom(NONCE_BYTES)
-    sealed = nonce + key.encrypt(nonce, text.encode(), _bound_to(topic, stream, version, field))
+    sealed = (
+        FORMAT + nonce + key.encrypt(nonce, text.encode(), _bound_to(topic, stream, version, field))
+    )
     return binascii.b2a_base64(sealed, newline=False).decode()
 
 
 def unseal(key: DataKey, sealed: str, *, topic: str, stream: UUID, version: int, field: str) -> str:
     """Raises ValueError, without the content, if it was sealed elsewhere or is damaged."""
-    raw = binascii.a2b_base64(sealed)
+    raw = _body(binascii.a2b_base64(sealed))
     bound_to = _bound_to(topic, stream, version, field)
     try:
         return key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to).decode()
     except InvalidTag:
         raise ValueError(f"sealed field {field} does not belong here or is damaged") from None
+
+
+def _body(stored: bytes) -> bytes:
+    if stored[:1] != FORMAT:
+        raise UnknownFormat(f"format {stored[:1].hex()} of what is sealed is not known here")
+    return stored[1:]
 
 
 def _bound_to(topic: str, stream: UUID, version: int, field: str) -> bytes:

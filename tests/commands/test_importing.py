@@ -648,7 +648,7 @@ async def test_a_deal_and_a_fee_come_with_amounts_as_people_write_them(ledger: L
     company_id = "{nr}"
     deal_id = "{nr}"
     stage = "lost"
-    reason = "{lost|lower}"
+    reason = "{lost|slug}"
     at = "{on|instant:%d/%m/%Y}"
     """
     text = (
@@ -668,7 +668,7 @@ async def test_a_deal_and_a_fee_come_with_amounts_as_people_write_them(ledger: L
     _, _, deal, fee, lost = [entry.event for entry in await everything(ledger)]
     assert getattr(deal, "value_cents", None) == 1_250_050
     assert getattr(fee, "rate_bp", None) == 2_250
-    assert (kind(lost), getattr(lost, "reason", "")) == ("company.deal_lost", "too dear")
+    assert (kind(lost), getattr(lost, "reason", "")) == ("company.deal_lost", "too_dear")
 
 
 # --- given, when ----------------------------------------------------------------------------

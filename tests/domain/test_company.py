@@ -115,7 +115,7 @@ def test_a_deal_moves_forward_and_back(to: str) -> None:
 
 def test_a_deal_is_won_and_lost_by_being_moved_there() -> None:
     given(Company, added(), deal_opened()).when(move_deal("won")).then(deal_won())
-    given(Company, added(), deal_opened()).when(move_deal("lost", reason="no budget")).then(
+    given(Company, added(), deal_opened()).when(move_deal("lost", reason="no_budget")).then(
         deal_lost()
     )
 

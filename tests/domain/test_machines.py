@@ -33,9 +33,9 @@ talent_stages = st.sampled_from(["screening", "offer", "submitted", "placed", "w
 sales_stages = st.sampled_from(["prospect", "terms_agreed", "won", "lost", "none"])
 reasons = st.sampled_from(
     [
-        {"reason": "no visa", "decided_by": "candidate"},
-        {"reason": "no visa", "decided_by": "us", "decider": "Ana"},
-        {"reason": "no visa", "decided_by": "rule"},
+        {"reason": "no_visa", "decided_by": "candidate"},
+        {"reason": "no_visa", "decided_by": "us", "decider": "Ana"},
+        {"reason": "no_visa", "decided_by": "rule"},
         {"decided_by": "us", "decider": "Ana"},
     ]
 )
@@ -215,7 +215,7 @@ class CompanyMachine(Machine):
         ):
             self.deals[deal] = target
 
-    @rule(deal=st.sampled_from(DEALS), to=sales_stages, reason=st.sampled_from(["", "no budget"]))
+    @rule(deal=st.sampled_from(DEALS), to=sales_stages, reason=st.sampled_from(["", "no_budget"]))
     def move_deal(self, deal: UUID, to: str, reason: str) -> None:
         if facts := self.says(
             lambda c: c.move_deal(deal, to, sales(), at=NOON, reason=reason, by=ANA),

@@ -226,7 +226,7 @@ def test_who_is_placed_is_not_moved_any_more(to: str) -> None:
     [("us", "Ana"), ("client", "Charles"), ("client", ""), ("candidate", ""), ("rule", "visa")],
 )
 def test_an_exit_says_why_and_who_decided(decided_by: Any, decider: str) -> None:
-    why: Any = {"reason": "no visa", "decided_by": decided_by, "decider": decider}
+    why: Any = {"reason": "no_visa", "decided_by": decided_by, "decider": decider}
     given(Person, sourced(), opened()).when(move("withdrawn", **why)).then(
         closed("withdrawn", **why)
     )
@@ -236,11 +236,11 @@ def test_an_exit_says_why_and_who_decided(decided_by: Any, decider: str) -> None
     "why",
     [
         {},
-        {"reason": "no visa"},
+        {"reason": "no_visa"},
         {"decided_by": "us", "decider": "Ana"},
-        {"reason": "no visa", "decided_by": "us"},
-        {"reason": "no visa", "decided_by": "rule"},
-        {"reason": "no visa", "decider": "Ana"},
+        {"reason": "no_visa", "decided_by": "us"},
+        {"reason": "no_visa", "decided_by": "rule"},
+        {"reason": "no_visa", "decider": "Ana"},
     ],
     ids=str,
 )
@@ -251,7 +251,7 @@ def test_no_exit_without_a_reason_and_a_human_or_a_rule(why: Any) -> None:
 
 
 def test_closed_again_the_later_decision_is_recorded_too() -> None:
-    why: Any = {"reason": "changed their mind", "decided_by": "candidate"}
+    why: Any = {"reason": "changed_their_mind", "decided_by": "candidate"}
     given(Person, sourced(), opened(), closed()).when(move("withdrawn", **why)).then(
         closed("withdrawn", **why)
     )

@@ -47,7 +47,7 @@ Reached = list[tuple[datetime, str]]  # stages of a candidacy, and when
 # How far those get who are not placed, in shares of a hundred or so.
 FUNNEL = {
     "never contacted": 5,
-    "no reply": 80,
+    "no_reply": 80,
     "not interested": 11,
     "screened out": 6,
     "withdrawn": 2,
@@ -488,9 +488,9 @@ class Story:
             if ended != "filled":
                 self._exit(order, who, at, "job_cancelled", ended, "client", them)
             elif stage in ("submitted", "client_interview", "final_interview", "offer"):
-                self._exit(order, who, at, "rejected_by_client", "position filled", "client", them)
+                self._exit(order, who, at, "rejected_by_client", "position_filled", "client", them)
             else:
-                self._exit(order, who, at, "rejected_by_us", "position filled", "us", us)
+                self._exit(order, who, at, "rejected_by_us", "position_filled", "us", us)
             if stage not in ("sourced", "contacted"):
                 at += timedelta(minutes=self.rng.randrange(10, 300))
                 self._sent(at, order.consultant, who, self._say((words.OVER,), who, order))
@@ -551,12 +551,12 @@ class Story:
         self._sent(at, by, who, self._say(words.AGAIN if again else words.OUTREACH, who, order))
         at += timedelta(seconds=rng.randrange(5, 60))
         move("contacted")
-        for _ in range(rng.choice((0, 1, 1, 2) if depth == "no reply" else (0, 0, 1))):
+        for _ in range(rng.choice((0, 1, 1, 2) if depth == "no_reply" else (0, 0, 1))):
             at = later(60, 130)
             self._sent(at, by, who, self._say(words.FOLLOW_UP, who, order))
-        if depth == "no reply":
+        if depth == "no_reply":
             at = later(170, 340)
-            return out("no_response", "no reply", "rule", "a week after the last message")
+            return out("no_response", "no_reply", "rule", "a week after the last message")
 
         at = self._awake(at, 1, 60 * order.pace)
         answer: Sequence[str] = words.NO if depth == "not interested" else words.YES
@@ -581,7 +581,7 @@ class Story:
         self._note(at, by, who, self._say(words.QUALIFIED, who, order), client)
         if rng.random() < 0.05:
             at = later(20, 60)
-            out("on_hold", "budget not released", "client", manager.name)
+            out("on_hold", "budget_not_released", "client", manager.name)
             at = later(100, 300)
             move("qualified")
         at = self._awake(at, 1, 40 * order.pace)
@@ -630,7 +630,7 @@ class Story:
         at = self._awake(at, 15, 100 * order.pace)
         if depth == "offer declined":
             why = rng.choice(words.WITHDRAWN[:2])
-            return out("withdrawn", "counter offer", "candidate", who.name, why)
+            return out("withdrawn", "counter_offer", "candidate", who.name, why)
         self._placed(at, order, who)
         return [*reached, (at, "placed")]
 

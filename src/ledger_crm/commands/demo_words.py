@@ -289,7 +289,7 @@ NO = (
     "I have just signed somewhere else. Bad timing!",
     "Please do not write to me about {title} roles, I have moved to consulting.",
 )
-NO_REASONS = ("not looking", "location", "salary too low", "took another job", "wrong level")
+NO_REASONS = ("not_looking", "location", "salary_too_low", "took_another_job", "wrong_level")
 BOOKING = (
     "Great, {given}. I will call you on the number you sent, it takes about half an hour.",
     "Thanks {given}! You will find an invitation in your inbox. The brief is attached.",
@@ -312,8 +312,8 @@ QUALIFIED = (
     "Checked the two references: both would hire again.",
     "Good match, notice period can be shortened to six weeks.",
 )
-SCREENED_OUT = ("lacks must-have skill", "too junior", "salary too high", "no work permit",
-                "not convincing on the phone")  # fmt: skip
+SCREENED_OUT = ("lacks_must_have_skill", "too_junior", "salary_too_high", "no_work_permit",
+                "not_convincing_on_the_phone")  # fmt: skip
 RIGHT = (
     "Yes, you may put me forward for this one, and only this one.",
     "Confirmed by e-mail: represented by us for this post, six months.",
@@ -344,8 +344,8 @@ CLIENT_SAYS_NO = (
     "Too expensive for where we are.",
     "Good person, wrong moment: the team wants more hands-on.",
 )
-CLIENT_REASONS = ("not enough experience", "stronger candidate", "salary too high",
-                  "lacks must-have skill", "team fit")  # fmt: skip
+CLIENT_REASONS = ("not_enough_experience", "stronger_candidate", "salary_too_high",
+                  "lacks_must_have_skill", "team_fit")  # fmt: skip
 DEBRIEF = (
     "Went well, by both accounts. They talked for twenty minutes longer than planned.",
     "Felt rushed, but likes the product. Wants to meet the team.",
@@ -361,8 +361,8 @@ WITHDRAWN = (
     "Did not like how the second interview went.",
     "Would not move for that salary after all.",
 )
-WITHDRAWN_REASONS = ("took another offer", "counter offer", "family reasons", "salary too low",
-                     "lost interest")  # fmt: skip
+WITHDRAWN_REASONS = ("took_another_offer", "counter_offer", "family_reasons", "salary_too_low",
+                     "lost_interest")  # fmt: skip
 OFFER = (
     "Verbal offer at {pay}k, written one by Friday.",
     "Offer is out: {pay}k, thirty days of holiday, start flexible.",
@@ -385,7 +385,7 @@ CHECK_IN = {  # days after the first one at work
         "All well; the guarantee period is as good as over.",
     ),
 }
-CANCELLED = ("budget cut", "hiring freeze", "filled internally", "role changed", "project stopped")
+CANCELLED = ("budget_cut", "hiring_freeze", "filled_internally", "role_changed", "project_stopped")
 
 PROSPECTING = (
     "Dear {given}, I place {trade} people in {city} and know three who would suit {company}.",
@@ -423,7 +423,7 @@ DEAL_NOTES = {
     "terms_agreed": ("Legal had two small wishes.", "Agreed as sent.", "Settled on the phone."),
     "won": ("Signed.", "Signature is in.", "First brief arrives on Monday."),
 }
-LOST = ("hires directly", "other agency", "no budget", "no decision", "terms too high")
+LOST = ("hires_directly", "other_agency", "no_budget", "no_decision", "terms_too_high")
 DEAL_TITLES = ("Frame agreement {trade}", "{trade} hiring {year}", "Preferred supplier {city}")
 TERMS = (
     "Exclusive for the first three weeks.",

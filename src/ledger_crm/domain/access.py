@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from .entry import Actor, Aggregate, Event, Reason, Sealed, new_id
+from .entry import Actor, Aggregate, Event, Sealed, new_id
 from .refusals import Conflict, Invalid
 
 ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
@@ -31,7 +31,7 @@ class KeyCreated(Event, frozen=True, kw_only=True, tag="key.created"):
     """
 
     actor: ActorName
-    label: Reason = ""
+    label: Sealed = ""
     digest: Sealed
 
     @property
@@ -42,7 +42,7 @@ class KeyCreated(Event, frozen=True, kw_only=True, tag="key.created"):
 class KeyRevoked(Event, frozen=True, kw_only=True, tag="key.revoked"):
     """It opens nothing any more."""
 
-    reason: Reason = ""
+    reason: Sealed = ""
 
     @property
     def line(self) -> str:

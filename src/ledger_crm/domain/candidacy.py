@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from .entry import Cents, Currency, Event, Instant, Reason, Sealed, Slug
+from .entry import Cents, Currency, Event, Instant, Reason, Sealed, Slug, words
 from .pipeline import Category
 
 Deciders = Literal["us", "client", "candidate", "rule"]
@@ -55,7 +55,7 @@ class CandidacyOpened(StageReached, frozen=True, kw_only=True, tag="person.candi
 
     @property
     def line(self) -> str:
-        return f"candidacy opened in {self.stage}"
+        return f"candidacy opened in {words(self.stage)}"
 
 
 class CandidacyMoved(StageReached, frozen=True, kw_only=True, tag="person.candidacy_moved"):
@@ -66,12 +66,13 @@ class CandidacyMoved(StageReached, frozen=True, kw_only=True, tag="person.candid
 
     @property
     def line(self) -> str:
-        return f"moved to {self.stage}"
+        return f"moved to {words(self.stage)}"
 
 
 class CandidacyClosed(StageReached, frozen=True, kw_only=True, tag="person.candidacy_closed"):
     """It came to an exit. Closed again, the later decision stands.
 
+    reason       a code; in words in ``text``
     decided_by   whose decision it was
     decider      the human or the rule that decided, by name
     """
@@ -84,7 +85,7 @@ class CandidacyClosed(StageReached, frozen=True, kw_only=True, tag="person.candi
 
     @property
     def line(self) -> str:
-        return f"closed as {self.stage}: {self.reason}"
+        return f"closed as {words(self.stage)}: {words(self.reason)}"
 
 
 class CandidacyReopened(StageReached, frozen=True, kw_only=True, tag="person.candidacy_reopened"):
@@ -95,7 +96,7 @@ class CandidacyReopened(StageReached, frozen=True, kw_only=True, tag="person.can
 
     @property
     def line(self) -> str:
-        return f"reopened in {self.stage}"
+        return f"reopened in {words(self.stage)}"
 
 
 class RightToRepresentGiven(

@@ -28,6 +28,7 @@ from .entry import (
     Sealed,
     Slug,
     new_id,
+    words,
 )
 from .fee import Basis, Terms, amount
 from .pipeline import Category, Pipeline, Probability, Stage
@@ -102,7 +103,7 @@ class DealOpened(DealFact, frozen=True, kw_only=True, tag="company.deal_opened")
 
     @property
     def line(self) -> str:
-        return f"deal opened in {self.stage}"
+        return f"deal opened in {words(self.stage)}"
 
 
 class DealMoved(DealFact, frozen=True, kw_only=True, tag="company.deal_moved"):
@@ -113,7 +114,7 @@ class DealMoved(DealFact, frozen=True, kw_only=True, tag="company.deal_moved"):
 
     @property
     def line(self) -> str:
-        return f"deal moved to {self.stage}"
+        return f"deal moved to {words(self.stage)}"
 
 
 class DealWon(DealFact, frozen=True, kw_only=True, tag="company.deal_won"):
@@ -136,7 +137,7 @@ class DealLost(DealFact, frozen=True, kw_only=True, tag="company.deal_lost"):
 
     @property
     def line(self) -> str:
-        return f"deal lost: {self.reason}"
+        return f"deal lost: {words(self.reason)}"
 
 
 class FeeAgreed(Event, frozen=True, kw_only=True, tag="company.fee_agreed"):
@@ -219,7 +220,7 @@ class JobOrderCancelled(Event, frozen=True, kw_only=True, tag="company.job_order
 
     @property
     def line(self) -> str:
-        return f"job order cancelled: {self.reason}"
+        return f"job order cancelled: {words(self.reason)}"
 
 
 CompanyEvents = (

@@ -39,14 +39,21 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)")]
 """A name for machines that people can read: lower case, digits, underscore, at most 40."""
 
-Reason = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9 _./-]{0,59})?$(?!\n)")]
-"""A short reason from the agency's own list, such as ``salary too low``; nothing personal."""
+Reason = Annotated[str, msgspec.Meta(pattern=r"^([a-z][a-z0-9_]{0,39})?$(?!\n)")]
+"""A reason from the agency's own list, as a code like ``salary_too_low``: it is counted in reports
+and goes out on the feed. What a person said about it is the fact's sealed ``text``."""
 
 Cents = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 """Minor units of a currency: 12 345 is 123.45 EUR, or 12,345 JPY."""
 
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
 """ISO 4217 alphabetic code."""
+
+
+def words(code: str) -> str:
+    """A code as people read it: ``salary too low``."""
+    return code.replace("_", " ")
+
 
 cause: ContextVar[str] = ContextVar("cause", default="")
 """Id of the request or entry being answered; set at the edge, copied into each entry."""

@@ -17,7 +17,7 @@ import msgspec
 
 from . import candidacy as c
 from .contact import Point, normalised
-from .entry import Actor, Aggregate, Event, Instant, Reason, Reservation, Sealed, Slug, id_of
+from .entry import Actor, Aggregate, Event, Instant, Reason, Reservation, Sealed, Slug, id_of, words
 from .interaction import Interaction
 from .pipeline import Pipeline, Stage
 from .refusals import Conflict, Forbidden, Invalid, Unknown
@@ -48,7 +48,7 @@ class PersonSourced(Event, frozen=True, kw_only=True, tag="person.sourced"):
 
     @property
     def line(self) -> str:
-        return f"sourced by {self.channel.replace('_', ' ')}"
+        return f"sourced by {words(self.channel)}"
 
 
 class ContactPointAdded(Event, frozen=True, kw_only=True, tag="person.contact_point_added"):
@@ -86,7 +86,7 @@ class Employed(Event, frozen=True, kw_only=True, tag="person.employed"):
 
     @property
     def line(self) -> str:
-        return f"employed as {self.role.replace('_', ' ')}"
+        return f"employed as {words(self.role)}"
 
 
 PersonEvents = PersonSourced | ContactPointAdded | Employed
