@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -706,6 +707,29 @@ async def test_a_database_that_never_commits_is_unavailable_and_holds_nothing(
     proxy.cut_at("before", times=0)
     await add_person(through, "ada@example.org", intent=key("k"))
     assert await ledger.head() == 2
+
+
+# a database that becomes a standby
+
+
+async def test_a_server_that_takes_no_writes_any_more_is_as_good_as_away(
+    ledger: Ledger, database: str, owner_database: str
+) -> None:
+    """After a failover the address may still lead to the old primary."""
+    id = await add_person(ledger)
+    name = conninfo_to_dict(database)["dbname"]
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND pid <> pg_backend_pid()",
+            (name,),
+        )
+        with pytest.raises(Unavailable):
+            await record(ledger, id, replied(), intent=key("k"))
+        owner.execute("SET default_transaction_read_only = off")
+        owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+    assert (await record(ledger, id, replied(), intent=key("k"))).position == 2
 
 
 # a database that is killed

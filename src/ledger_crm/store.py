@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, NoReturn
@@ -203,6 +204,20 @@ class EntryMapper(Mapper[UUID]):
 
     def _undecodable(self, row: StoredEvent, position: int, why: str) -> NoReturn:
         raise Undecodable(row.topic, position, _uuid(row), row.originator_version, why) from None
+
+
+class Datastore(PostgresDatastore):
+    """The library's pool. A server that takes no writes any more (SQLSTATE 25006: it was the
+    primary until a failover) counts as lost, like one that is away."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[psycopg.Connection[Any]]:
+        with super().get_connection() as conn:
+            try:
+                yield conn
+            except psycopg.errors.ReadOnlySqlTransaction as standby:
+                conn.close()  # the address may lead to the new primary by now
+                raise psycopg.OperationalError("the server takes no writes") from standby
 
 
 class Recorder(PostgresApplicationRecorder):
@@ -524,7 +539,7 @@ def datastore(url: str, *, connections: int) -> PostgresDatastore:
     """The library's pool over any libpq URL. Settings are passed explicitly: the library would
     let the process environment override them."""
     parts: dict[str, Any] = dict(conninfo_to_dict(url))
-    store = PostgresDatastore(
+    store = Datastore(
         dbname=str(parts.pop("dbname", "")),
         host=str(parts.pop("host", "")),
         user=str(parts.pop("user", "")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from uuid import UUID, uuid4
 
 import pytest
@@ -31,9 +32,17 @@ def test_a_key_opens_with_its_own_secret_only() -> None:
     assert key.actor == "consultant:ana"
 
 
-def test_a_secret_with_underscores_is_whole() -> None:
-    id = uuid4()
-    assert parts(f"lcrm_{id.hex}_a_b__c") == (id, "a_b__c")
+def test_a_secret_with_underscores_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda n: "a_b__c")
+    key, text = ApiKey.create(actor="consultant:ana", by=ANA)
+    assert text == f"lcrm_{key.id.hex}_a_b__c"
+    assert parts(text) == (key.id, "a_b__c")
+
+
+def test_a_made_up_key_names_no_stream() -> None:
+    """It could name a person's, which would then be read whole to refuse it."""
+    _, text = ApiKey.create(actor="consultant:ana", by=ANA)
+    assert parts(f"lcrm_{uuid4().hex}_{text.split('_', 2)[2]}") is None
 
 
 def test_the_secret_is_not_in_what_is_written() -> None:

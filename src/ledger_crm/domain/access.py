@@ -4,7 +4,8 @@
 
 A key reads ``lcrm_<id>_<secret>``: the id names its stream, so a request is checked against the
 ledger itself and a revoked key is refused at once. Of the secret (256 random bits) we keep a
-SHA-256, which is enough where nothing can be guessed.
+SHA-256, which is enough where nothing can be guessed. The id is made from that digest: a made-up
+key names no stream of ours, and is refused without looking.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-from .entry import Actor, Aggregate, Event, Sealed, new_id
+from .entry import Actor, Aggregate, Event, Sealed, id_of
 from .refusals import Conflict, Invalid
 
 ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
@@ -77,8 +78,8 @@ class ApiKey(Aggregate):
             msgspec.convert(actor, ActorName)
         except msgspec.ValidationError:
             raise NoSuchActor(actor=actor) from None
-        id, secret = new_id(), secrets.token_urlsafe(32)
-        fact = KeyCreated(actor=actor, label=label, digest=_digest(secret))
+        secret = secrets.token_urlsafe(32)
+        fact, id = KeyCreated(actor=actor, label=label, digest=_digest(secret)), _id_of(secret)
         return cls.open(fact, by=by, id=id), f"lcrm_{id.hex}_{secret}"
 
     def admits(self, secret: str) -> bool:
@@ -101,12 +102,13 @@ class ApiKey(Aggregate):
 def parts(text: str) -> tuple[UUID, str] | None:
     """The id and the secret of a key's text; None if it is no key."""
     match text.split("_", 2):
-        case ["lcrm", id, secret]:
-            try:
-                return UUID(hex=id), secret
-            except ValueError:
-                return None
+        case ["lcrm", id, secret] if id == _id_of(secret).hex:
+            return UUID(hex=id), secret
     return None
+
+
+def _id_of(secret: str) -> UUID:
+    return id_of("key", _digest(secret))
 
 
 def _digest(secret: str) -> str:

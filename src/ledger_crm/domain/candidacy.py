@@ -11,13 +11,13 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from .entry import Cents, Currency, Event, Instant, Reason, Sealed, Slug, words
+from .entry import Cents, Currency, Instant, PersonFact, Reason, Sealed, Slug, words
 from .pipeline import Category
 
 Deciders = Literal["us", "client", "candidate", "rule"]
 
 
-class CandidacyFact(Event, frozen=True, kw_only=True):
+class CandidacyFact(PersonFact, frozen=True, kw_only=True):
     """Common to all."""
 
     candidacy_id: UUID

@@ -20,6 +20,7 @@ from .entry import (
     Actor,
     Aggregate,
     Cents,
+    CompanyFact,
     Currency,
     Event,
     Instant,
@@ -37,7 +38,7 @@ from .refusals import Conflict, Forbidden, Invalid, Unknown
 Words = Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class CompanyAdded(Event, frozen=True, kw_only=True, tag="company.added"):
+class CompanyAdded(CompanyFact, frozen=True, kw_only=True, tag="company.added"):
     """We know of them.
 
     domain    of their website and mail, lower case, without ``www.``
@@ -64,7 +65,7 @@ class CompanyAdded(Event, frozen=True, kw_only=True, tag="company.added"):
         return "company added"
 
 
-class DealFact(Event, frozen=True, kw_only=True):
+class DealFact(CompanyFact, frozen=True, kw_only=True):
     """Common to all: a deal reached this stage of its pipeline.
 
     probability_bp  of winning, as the pipeline had it then
@@ -140,7 +141,7 @@ class DealLost(DealFact, frozen=True, kw_only=True, tag="company.deal_lost"):
         return f"deal lost: {words(self.reason)}"
 
 
-class FeeAgreed(Event, frozen=True, kw_only=True, tag="company.fee_agreed"):
+class FeeAgreed(CompanyFact, frozen=True, kw_only=True, tag="company.fee_agreed"):
     """What the client pays for a placement. A later one takes its place for what is introduced
     after it; what was introduced before keeps its terms.
 
@@ -171,7 +172,7 @@ class FeeAgreed(Event, frozen=True, kw_only=True, tag="company.fee_agreed"):
         return f"fee agreed: {self.rate_bp / 100:g} % of first-year pay"
 
 
-class JobOrderOpened(Event, frozen=True, kw_only=True, tag="company.job_order_opened"):
+class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_opened"):
     """The client asks for somebody.
 
     pipeline           the candidates' way through it
@@ -200,7 +201,7 @@ class JobOrderOpened(Event, frozen=True, kw_only=True, tag="company.job_order_op
         return f"job order opened, {self.openings} to fill"
 
 
-class JobOrderFilled(Event, frozen=True, kw_only=True, tag="company.job_order_filled"):
+class JobOrderFilled(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_filled"):
     """Everybody they asked for is found."""
 
     job_order_id: UUID
@@ -211,7 +212,7 @@ class JobOrderFilled(Event, frozen=True, kw_only=True, tag="company.job_order_fi
         return "job order filled"
 
 
-class JobOrderCancelled(Event, frozen=True, kw_only=True, tag="company.job_order_cancelled"):
+class JobOrderCancelled(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_cancelled"):
     """They no longer look, or no longer through us."""
 
     job_order_id: UUID

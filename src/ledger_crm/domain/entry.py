@@ -128,8 +128,7 @@ class Event(
 
     @property
     def concerns(self) -> tuple[UUID, ...]:
-        """Other people and companies in whose history this belongs; the counterpart first: the
-        company of a fact on a person's stream, the person of one on a company's."""
+        """Other people and companies in whose history this belongs; the counterpart first."""
         return ()
 
     @property
@@ -147,6 +146,14 @@ class Event(
             if value is not None:
                 return datetime.combine(value, time(), UTC)
         return None
+
+
+class PersonFact(Event, frozen=True, kw_only=True):
+    """On a person's stream. What it ``concerns`` first is the company that it was about."""
+
+
+class CompanyFact(Event, frozen=True, kw_only=True):
+    """On a company's stream. What it ``concerns`` first is the person that it was about."""
 
 
 @cache

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from .entry import Event, Instant, Sealed
+from .entry import Instant, PersonFact, Sealed
 
 Channel = Literal["email", "linkedin", "phone", "sms", "whatsapp", "post", "in_person", "other"]
 MessageId = Annotated[
@@ -22,7 +22,7 @@ MessageId = Annotated[
 call; that a message is there already is known by the keyed hash of it."""
 
 
-class Interaction(Event, frozen=True, kw_only=True):
+class Interaction(PersonFact, frozen=True, kw_only=True):
     """Common to all. ``outbound`` ones are ours to answer for: consent and off-limits bite there.
 
     company_id  the client that it was about, if it was about one

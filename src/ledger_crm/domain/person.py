@@ -17,7 +17,19 @@ import msgspec
 
 from . import candidacy as c
 from .contact import Point, normalised
-from .entry import Actor, Aggregate, Event, Instant, Reason, Reservation, Sealed, Slug, id_of, words
+from .entry import (
+    Actor,
+    Aggregate,
+    Event,
+    Instant,
+    PersonFact,
+    Reason,
+    Reservation,
+    Sealed,
+    Slug,
+    id_of,
+    words,
+)
 from .interaction import Interaction
 from .pipeline import Pipeline, Stage
 from .refusals import Conflict, Forbidden, Invalid, Unknown
@@ -29,7 +41,7 @@ Source = Literal[
 Role = Literal["employee", "hiring_manager", "hr", "finance", "referrer"]
 
 
-class PersonSourced(Event, frozen=True, kw_only=True, tag="person.sourced"):
+class PersonSourced(PersonFact, frozen=True, kw_only=True, tag="person.sourced"):
     """We found them. The first fact about everybody.
 
     origin      where exactly: a search, a profile, who referred them
@@ -51,7 +63,7 @@ class PersonSourced(Event, frozen=True, kw_only=True, tag="person.sourced"):
         return f"sourced by {words(self.channel)}"
 
 
-class ContactPointAdded(Event, frozen=True, kw_only=True, tag="person.contact_point_added"):
+class ContactPointAdded(PersonFact, frozen=True, kw_only=True, tag="person.contact_point_added"):
     """A way to reach them that nobody else has.
 
     value     in the one form of ``domain.contact``
@@ -71,7 +83,7 @@ class ContactPointAdded(Event, frozen=True, kw_only=True, tag="person.contact_po
         return f"{self.point} added"
 
 
-class Employed(Event, frozen=True, kw_only=True, tag="person.employed"):
+class Employed(PersonFact, frozen=True, kw_only=True, tag="person.employed"):
     """They work at a company: as anybody, or as somebody who matters to us there."""
 
     company_id: UUID

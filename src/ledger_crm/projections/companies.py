@@ -11,13 +11,12 @@ from msgspec.structs import replace
 
 from ledger_crm.domain.company import (
     CompanyAdded,
-    DealFact,
     FeeAgreed,
     JobOrderCancelled,
     JobOrderFilled,
     JobOrderOpened,
 )
-from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.entry import CompanyFact, Entry
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
@@ -109,8 +108,8 @@ def company_added(entry: Entry[CompanyAdded]) -> CompanyRow:
     )
 
 
-@companies.on(DealFact, FeeAgreed, JobOrderOpened, JobOrderFilled, JobOrderCancelled, key=stream)
-def anything_written(row: CompanyRow, entry: Entry[Event]) -> CompanyRow:
+@companies.on(CompanyFact, key=stream)
+def anything_written(row: CompanyRow, entry: Entry[CompanyFact]) -> CompanyRow:
     return replace(row, version=entry.originator_version)
 
 

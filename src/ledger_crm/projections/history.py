@@ -15,11 +15,9 @@ from uuid import UUID
 
 import msgspec
 
-from ledger_crm.domain.access import KeyCreated, KeyRevoked
 from ledger_crm.domain.candidacy import CandidacyOpened
-from ledger_crm.domain.entry import Entry, Event, kind
+from ledger_crm.domain.entry import CompanyFact, Entry, Event, PersonFact, kind
 from ledger_crm.domain.person import Employed
-from ledger_crm.domain.pipeline import PipelineDefined
 
 from ._projection import Cursor, Projection, Row, Table
 
@@ -67,32 +65,33 @@ mentions = Table(
 links = Table("history_link", LinkRow, key="company_id, person_id")
 projection = Projection("history", lines, mentions, links, version=1)
 
-CATALOGUE = (PipelineDefined, KeyCreated, KeyRevoked)
+
+@lines.starts(PersonFact)
+def with_a_person(entry: Entry[PersonFact]) -> HistoryRow:
+    concerned = entry.event.concerns
+    return _line(entry, entry.originator_id, concerned[0] if concerned else None)
 
 
-@lines.starts(Event)
-def entered(entry: Entry[Event]) -> list[HistoryRow]:
+@lines.starts(CompanyFact)
+def with_a_company(entry: Entry[CompanyFact]) -> HistoryRow:
+    concerned = entry.event.concerns
+    return _line(entry, concerned[0] if concerned else None, entry.originator_id)
+
+
+def _line(entry: Entry[Event], person_id: UUID | None, company_id: UUID | None) -> HistoryRow:
     event = entry.event
-    if isinstance(event, CATALOGUE):
-        return []
-    person_id: UUID | None = entry.originator_id
-    company_id: UUID | None = event.concerns[0] if event.concerns else None
-    if kind(event).startswith("company."):
-        person_id, company_id = company_id, person_id
-    return [
-        HistoryRow(
-            position=entry.position,
-            person_id=person_id,
-            company_id=company_id,
-            job_order_id=getattr(event, "job_order_id", None),
-            at=entry.at,
-            recorded_at=entry.timestamp,
-            by=entry.by,
-            kind=kind(event),
-            line=event.line,
-            text=getattr(event, "text", ""),
-        )
-    ]
+    return HistoryRow(
+        position=entry.position,
+        person_id=person_id,
+        company_id=company_id,
+        job_order_id=getattr(event, "job_order_id", None),
+        at=entry.at,
+        recorded_at=entry.timestamp,
+        by=entry.by,
+        kind=kind(event),
+        line=event.line,
+        text=getattr(event, "text", ""),
+    )
 
 
 @mentions.starts(Event)

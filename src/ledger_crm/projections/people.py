@@ -8,9 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from ledger_crm.domain.candidacy import CandidacyFact
-from ledger_crm.domain.entry import Entry, Event
-from ledger_crm.domain.interaction import Interaction
+from ledger_crm.domain.entry import Entry, PersonFact
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 
 from ._projection import Cursor, Projection, Row, Table, stream
@@ -89,8 +87,8 @@ def person_sourced(entry: Entry[PersonSourced]) -> PersonRow:
     )
 
 
-@people.on(ContactPointAdded, Employed, Interaction, CandidacyFact, key=stream)
-def anything_written(row: PersonRow, entry: Entry[Event]) -> PersonRow:
+@people.on(PersonFact, key=stream)
+def anything_written(row: PersonRow, entry: Entry[PersonFact]) -> PersonRow:
     return replace(row, version=entry.originator_version)
 
 

@@ -20,8 +20,10 @@ async def leadership(url: str, name: str, wake: asyncio.Event) -> AsyncIterator[
     """Waits to lead, then holds on; sets ``wake`` when entries are written.
 
     Raises psycopg.OperationalError if the database is away, also while it is held: then somebody
-    else may lead, and whoever held it begins again.
+    else may lead, so what is done under it is interrupted, and begins again.
     """
+    led_by, lost = asyncio.current_task(), False
+    assert led_by is not None
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
         query = "SELECT pg_try_advisory_lock(hashtext('ledger_crm leader'), hashtext(%s))"
         while True:
@@ -31,9 +33,21 @@ async def leadership(url: str, name: str, wake: asyncio.Event) -> AsyncIterator[
             await asyncio.sleep(POLL_S)
         await conn.execute("LISTEN entries")
         listening = asyncio.create_task(_listen(conn, wake))
+
+        def ended(_: object) -> None:
+            nonlocal lost
+            lost = True
+            led_by.cancel()
+
+        listening.add_done_callback(ended)
         try:
             yield
+        except asyncio.CancelledError:
+            if lost and not led_by.uncancel():
+                raise psycopg.OperationalError("the session that led has ended") from None
+            raise
         finally:
+            listening.remove_done_callback(ended)
             listening.cancel()
             await asyncio.wait([listening])
 
