@@ -291,6 +291,8 @@ class Ledger:
             subject = await decision(work)
             before = subject.version - len(subject.pending_events)
             facts = len(work.pending())
+            if intent.expected is not None and not before:
+                raise StaleVersion(id=subject.id, expected=intent.expected, found=0)
             work.stage(intent, subject)
             try:
                 positions = await work.commit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -292,7 +292,6 @@ async def test_a_parameter_that_makes_no_sense_is_malformed(
         "limit": ("0", "201", "x", huge),
         "after": ("-1", "x", huge),
         "cursor": ("%00", "MQ.", "InNlY3JldCI", "gA", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OQ"),
-        "reach": ("%00",),
     }.items():
         for value in values:
             answer = await ana.get(f"/people?{name}={value}")
@@ -303,6 +302,27 @@ async def test_a_parameter_that_makes_no_sense_is_malformed(
 async def test_a_cursor_of_another_list_is_malformed(ana: httpx.AsyncClient, ada: str) -> None:
     answer = await ana.get(f"{ada}/history", params={"cursor": "MQ"})  # of a list by position
     assert "query:cursor" in faults(answer)
+
+
+async def test_a_board_that_is_not_there_is_not_an_empty_one(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    project()
+    for path in ("/candidates?pipeline=none", "/candidates?pipeline=talent&stage=none"):
+        problem(await ana.get(path), 404, "no-such-record")
+    for path in ("/deals?pipeline=none", "/deals?stage=none"):
+        problem(await ana.get(path), 404, "no-such-record")
+    assert (await ana.get("/candidates?pipeline=talent&stage=offer")).json()["items"] == []
+
+
+async def test_head_is_get_without_the_body(
+    ana: httpx.AsyncClient, ada: str, project: Callable[[], None]
+) -> None:
+    project()
+    got, head = await ana.get(ada), await ana.head(ada)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["etag"] == got.headers["etag"]
+    assert (await ana.head("/nowhere")).status_code == 404
 
 
 async def test_what_http_itself_refuses_is_a_problem_too(ana: httpx.AsyncClient, ada: str) -> None:
@@ -341,7 +361,7 @@ async def test_a_line_per_request_is_logged_and_holds_no_personal_data(
     ana: httpx.AsyncClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await written(ana, "/people", ADA, **{"X-Request-Id": "req-7"})
-    await ana.get("/people", params={"reach": "ada@example.org"})
+    await ana.post("/people/lookups", json={"point": "email", "value": "ada@example.org"})
     await ana.get("/Ada-Byron")
     logged = "".join(capfd.readouterr()).lower()
     assert "consultant:ana" in logged

@@ -82,8 +82,11 @@ async def test_one_person_candidate_then_hiring_manager_is_one_record_and_one_hi
     other = await found(ana, f"/companies/{engines}/history")
     assert "person.placed" in [line["kind"] for line in other["items"]]
 
-    listed = await found(ana, "/people", reach="ada@example.org")
-    assert [person["id"] for person in listed["items"]] == [ada]
+    answer = await ana.post("/people/lookups", json={"point": "email", "value": "ADA@example.org"})
+    listed = answer.json()["items"]
+    assert [person["id"] for person in listed] == [ada]
+    nobody = await ana.post("/people/lookups", json={"point": "email", "value": "eve@example.org"})
+    assert nobody.json() == {"items": [], "next": None}
     shown = await found(ana, f"/people/{ada}")
     assert shown["contact_points"] == [{"point": "email", "value": "ada@example.org"}]
     assert shown["employments"][0]["company"] == "Looms"
@@ -211,9 +214,14 @@ async def test_a_pipeline_is_defined_read_and_revised(
     assert answer.json()["version"] == 2
     stale = await ana.put("/pipelines/interim", json=body, headers={"If-Match": '"1"'})
     problem(stale, 412, "stale-version")
+    matching = {"If-Match": '"1"'}
+    unseen = await ana.put("/pipelines/new", json=body | {"slug": "new"}, headers=matching)
+    assert unseen.status_code == 412, "nobody saw a version of what is not there"
     elsewhere = await ana.put("/pipelines/other", json=body)
     problem(elsewhere, 422, "slug-differs")
     project()
+    listed = [pipeline["slug"] for pipeline in (await ana.get("/pipelines")).json()]
+    assert listed == ["interim", "sales", "talent"]
     read = await ana.get("/pipelines/interim")
     assert read.headers["etag"] == '"2"'
     assert read.json()["stages"][0]["label"] == "Spotted"

@@ -55,13 +55,21 @@ def post(api: httpx.Client, path: str, **body: Any) -> Any:
     return answer.json()
 
 
+def looked_up(api: httpx.Client, email: str, after: int) -> list[dict[str, Any]]:
+    asked = {"point": "email", "value": email}
+    found: list[dict[str, Any]] = api.post(
+        "/people/lookups", json=asked, params={"after": after}
+    ).json()["items"]
+    return found
+
+
 def test_one_record_and_all_of_it_from_both_sides(api: httpx.Client, home: Path) -> None:
     (home / "candidates.toml").write_text(MAPPING)
     csv = b"name,email,since\nLin Obi,Lin@Example.org,2024-01-05T09:00:00Z\n"
     words = ("import", "-", "-m", str(home / "candidates.toml"), "--json")
     report = printed(ledger_crm(home, *words, stdin=csv))
     after = report["last_position"]
-    [lin] = everything(api, "/people", reach="lin@example.org", after=after)
+    [lin] = looked_up(api, "lin@example.org", after)
 
     client = post(api, "/companies", name="Eiderveld Freight")["id"]
     post(

@@ -306,8 +306,8 @@ async def test_a_persons_card_holds_their_own_contact_points_and_employments(
     async with cursor(database) as cur:
         ada = await people.card(cur, ADA)
         nobody = await people.card(cur, NOBODY)
-        found = await people.listing(cur, reach="ben@example.org")
-        unknown = await people.listing(cur, reach="cyd@example.org")
+        found = await people.holders(cur, "email", "ben@example.org")
+        unknown = await people.holders(cur, "email", "cyd@example.org")
         [newest, *_] = everybody = await people.listing(cur)
         rest = await people.listing(cur, before=newest.position, limit=1)
 

@@ -33,6 +33,9 @@ def edge(app: ASGIApp) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
+        asked = scope["method"]
+        if asked == "HEAD":  # as GET, without the body (RFC 9110, 9.3.2)
+            scope = {**scope, "method": "GET"}
         request_id = new_id().hex  # ours: what a client sends would be kept in clear, for ever
         token = cause.set(request_id)
         status, began_s = 0, time.monotonic()
@@ -46,6 +49,8 @@ def edge(app: ASGIApp) -> ASGIApp:
                 message["headers"] = [
                     *given, *HEADERS, *private, (b"x-request-id", request_id.encode())
                 ]  # fmt: skip
+            elif asked == "HEAD" and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
         try:
@@ -54,7 +59,7 @@ def edge(app: ASGIApp) -> ASGIApp:
             state: dict[str, Any] = scope.get("state", {})
             log.info(
                 "request",
-                method=scope["method"],
+                method=asked,
                 route=scope.get("path_template", "-"),
                 status=status,
                 duration_ms=round((time.monotonic() - began_s) * 1000, 1),

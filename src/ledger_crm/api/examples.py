@@ -24,6 +24,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "only a name": {"name": "Charles Babbage"},
     },
     "add_contact_point": {"an e-mail": {"point": "email", "value": "ada@work.example"}},
+    "look_up_person": {"by e-mail": {"point": "email", "value": "Ada@Example.org"}},
     "add_employment": {
         "a hiring manager": {
             "company_id": COMPANY,

@@ -18,6 +18,8 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.routes import HTTPRoute
 from litestar.types import Method
 
+from ledger_crm.ledger import Receipt
+
 from .examples import EXAMPLES
 from .malformed import body_of
 from .problems import MEDIA_TYPE, Fault, NoSuchPage
@@ -66,6 +68,7 @@ PROBLEMS = {
     503: "The database does not answer, or the read model has not got to `after`. Try again.",
 }
 READING = (400, 401, 404, 406, 422, 500, 503)
+ASKING = (400, 401, 404, 406, 413, 415, 422, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 412, 413, 415, 422, 500, 503)
 
 HEADERS = {
@@ -157,7 +160,7 @@ def _finish(
                 name: {"summary": name, "value": value} for name, value in example.items()
             }
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
-    keyed, writes = bool(operation.get("security")), taken is not None
+    keyed, writes = bool(operation.get("security")), _is_receipt(given)
     status = str(handler.status_code)
     headers = ["X-Request-Id"]
     if writes:
@@ -166,7 +169,7 @@ def _finish(
         headers += ["Ledger-Position"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
-    problems = WRITING if writes else READING if keyed else ()
+    problems = WRITING if writes else ASKING if taken else READING if keyed else ()
     operation["responses"] = {
         status: {
             "description": "Written: the receipt." if writes else "What you asked for.",
@@ -219,6 +222,10 @@ def _types_of(handler: HTTPRouteHandler) -> tuple[Any, Any]:
     """What it takes, None for nothing, and what it gives."""
     given = handler.parsed_fn_signature.return_type.annotation
     return body_of(handler), get_args(given)[0] if get_origin(given) is Response else given
+
+
+def _is_receipt(given: Any) -> bool:
+    return isinstance(given, type) and issubclass(given, Receipt)
 
 
 def _operation_id(handler: HTTPRouteHandler, _: Method, __: list[Any]) -> str:

@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody
 
 from ledger_crm.commands import candidacies, intake
 from ledger_crm.domain.clock import now
-from ledger_crm.domain.contact import Point
+from ledger_crm.domain.contact import Point, normalised
 from ledger_crm.domain.entry import Cents, Instant, Sealed
 from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.person import Employed, Move, PersonSourced
@@ -39,7 +39,7 @@ class NewPerson(PersonSourced, frozen=True, kw_only=True, tag="person.sourced"):
         return intake.Reachable(email=self.email, phone=self.phone, profile_url=self.profile_url)
 
 
-class NewContactPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ContactPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Kept in one written form: e-mail in lower case, phone in E.164, address as https."""
 
     point: Point
@@ -105,15 +105,24 @@ class People(Controller):
     async def list_people(
         self,
         view: NamedDependency[View],
-        reach: FromQuery[str | None] = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[people.PersonListed]]:
         """List people
 
-        The newest first. `reach`: only who has this contact point, in the written form in which a
-        person's record shows it."""
-        return await view.page(people.listing, reach=reach, cursor=cursor, limit=limit, at=position)
+        The newest first."""
+        return await view.page(people.listing, cursor=cursor, limit=limit, at=position)
+
+    @post("/lookups", status_code=200)
+    async def look_up_person(
+        self, view: NamedDependency[View], data: JSONBody[ContactPoint]
+    ) -> Response[Page[people.PersonListed]]:
+        """Find who has a contact point
+
+        In any written form. One person or nobody. It is a POST so that no e-mail address stands in
+        the address of a request, which proxies log; it writes nothing."""
+        value = normalised(data.point, data.value)
+        return await view.page(people.holders, data.point, value, cursor=None, limit=1, at=position)
 
     @get("/{person_id:uuid}")
     async def read_person(
@@ -145,7 +154,7 @@ class People(Controller):
         self,
         act: NamedDependency[Act],
         person_id: FromPath[UUID],
-        data: JSONBody[NewContactPoint],
+        data: JSONBody[ContactPoint],
     ) -> Response[Receipt]:
         """Add a contact point
 

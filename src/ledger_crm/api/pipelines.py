@@ -54,6 +54,7 @@ class Candidates(Controller):
         return await view.page(
             candidates.cards,
             pipeline,
+            board=(pipeline, stage),
             job_order_id=job_order_id,
             person_id=person_id,
             stage=stage,
@@ -104,6 +105,7 @@ class Deals(Controller):
         return await view.page(
             deals.cards,
             pipeline,
+            board=(pipeline, stage),
             company_id=company_id,
             stage=stage,
             cursor=cursor,
@@ -129,6 +131,15 @@ class Pipelines(Controller):
     path = "/pipelines"
     tags = ("pipelines",)
 
+    @get()
+    async def list_pipelines(
+        self, view: NamedDependency[View]
+    ) -> Response[list[directory.PipelineListed]]:
+        """List the pipelines
+
+        Of candidates and of deals, by slug."""
+        return await view.all(directory.pipelines)
+
     @get("/{slug:str}")
     async def read_pipeline(
         self, view: NamedDependency[View], slug: FromPath[str]
@@ -145,7 +156,8 @@ class Pipelines(Controller):
         """Define a pipeline
 
         New, or the next version of what is there: stages may be renamed, reordered, added and
-        retired; never removed, and their category never changes."""
+        retired; never removed, and their category never changes. With `If-Match` it is never
+        a new one."""
         return await act.on(pipeline_id(slug), _define, slug, data)
 
 

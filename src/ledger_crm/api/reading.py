@@ -125,6 +125,11 @@ class View:
             headers["ETag"] = f'"{version}"'
         return Response(found, headers=headers)
 
+    async def all(self, query: Callable[[Cursor], Awaitable[list[T]]]) -> Response[list[T]]:
+        """Of what there are few."""
+        async with self._snapshot(query) as (cur, headers):
+            return Response(await query(cur), headers=headers)
+
     async def stages(
         self,
         query: Callable[Concatenate[Cursor, str, P], Awaitable[list[T]]],
@@ -147,15 +152,19 @@ class View:
         limit: int,
         at: Callable[[Any], Any],
         known: bool = False,
+        board: tuple[str | None, str | None] = (None, None),
         **kwargs: Any,
     ) -> Response[Page[T]]:
         """``at``: where in its order an item stands; what the query knows as ``before``.
-        ``known``: raises NoSuchRecord if there is nothing at all."""
+        ``known``: raises NoSuchRecord if there is nothing at all. ``board``: the pipeline and the
+        stage that were asked for; raises NoSuchRecord if there are none of these names."""
         before = (
             _opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
         )
         async with self._snapshot(query) as (cur, headers):
             found = await query(cur, *args, before=before, limit=limit + 1, **kwargs)
+            if not found and board[0]:
+                await _must_be_there(cur, board[0], board[1])
         if known and not found and before is None:
             raise NoSuchRecord(id=args[0])
         more = len(found) > limit
@@ -185,6 +194,14 @@ class View:
             if time.monotonic() > until_s:
                 raise ReadModelBehind(after=self.after or 0, position=max(stands_at, 0))
             await asyncio.sleep(POLL_S)
+
+
+async def _must_be_there(cur: Cursor, pipeline: str, stage: str | None) -> None:
+    shown = await directory.pipeline(cur, pipeline)
+    if shown is None:
+        raise NoSuchRecord(pipeline=pipeline)
+    if stage and stage not in (each.id for each in shown.stages):
+        raise NoSuchRecord(pipeline=pipeline, stage=stage)
 
 
 async def view(

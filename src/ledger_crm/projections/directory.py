@@ -84,6 +84,13 @@ class StageShown(msgspec.Struct, frozen=True):
     retired: bool
 
 
+class PipelineListed(msgspec.Struct, frozen=True):
+    slug: str
+    title: str
+    subject: str
+    version: int
+
+
 class PipelineShown(msgspec.Struct, frozen=True):
     slug: str
     title: str
@@ -105,7 +112,9 @@ async def pipeline(cur: Cursor, slug: str) -> PipelineShown | None:
     return PipelineShown(slug, title, subject, version, [StageShown(*row[:5]) for row in rows])
 
 
-async def pipelines(cur: Cursor) -> list[str]:
-    """Their slugs."""
-    await cur.execute("SELECT DISTINCT pipeline FROM directory_stage ORDER BY pipeline")
-    return [slug for (slug,) in await cur.fetchall()]
+async def pipelines(cur: Cursor) -> list[PipelineListed]:
+    await cur.execute(
+        "SELECT pipeline, pipeline_title, subject, version FROM directory_stage"
+        " WHERE place = 0 ORDER BY pipeline"
+    )
+    return [PipelineListed(*row) for row in await cur.fetchall()]

@@ -182,17 +182,26 @@ async def card(cur: Cursor, person_id: UUID) -> PersonShown | None:
     return PersonShown(id=person_id, contact_points=reaches, employments=jobs, **fields)
 
 
-async def listing(
-    cur: Cursor, *, before: int | None = None, limit: int = 50, reach: str | None = None
-) -> list[PersonListed]:
-    """Newest first; page by passing the last one's position as ``before``. ``reach``: only who
-    has this contact point, in its normalised form."""
+LISTED = "SELECT p.person_id, p.name, p.headline, p.channel, p.sourced_at, p.position FROM person p"
+
+
+async def listing(cur: Cursor, *, before: int | None = None, limit: int = 50) -> list[PersonListed]:
+    """Newest first; page by passing the last one's position as ``before``."""
     await cur.execute(
-        "SELECT p.person_id, p.name, p.headline, p.channel, p.sourced_at, p.position"
-        " FROM person p WHERE (%(before)s::bigint IS NULL OR p.position < %(before)s)"
-        " AND (%(reach)s::text IS NULL OR p.person_id IN"
-        "   (SELECT person_id FROM contact_point WHERE value = %(reach)s))"
+        f"{LISTED} WHERE %(before)s::bigint IS NULL OR p.position < %(before)s"
         " ORDER BY p.position DESC LIMIT %(limit)s",
-        {"before": before, "reach": reach, "limit": limit},
+        {"before": before, "limit": limit},
+    )
+    return [PersonListed(*row) for row in await cur.fetchall()]
+
+
+async def holders(
+    cur: Cursor, point: str, value: str, *, before: int | None = None, limit: int = 1
+) -> list[PersonListed]:
+    """Who has this contact point, in its one written form: one person or nobody."""
+    await cur.execute(
+        f"{LISTED} JOIN contact_point c USING (person_id) WHERE c.point = %s AND c.value = %s"
+        " ORDER BY p.position DESC LIMIT %s",
+        (point, value, limit),
     )
     return [PersonListed(*row) for row in await cur.fetchall()]
