@@ -30,6 +30,7 @@ from ledger_crm.domain.entry import (
     kind,
     sealed_fields,
 )
+from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.person import Move
 from ledger_crm.store import EntryMapper
 from scenario import ANA, KEYRING, NOON, PERSON
@@ -238,3 +239,17 @@ def test_a_move_is_read_with_its_offset() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"stage": "offer", "at": "2026-03-02T12:00:00"}, Move)
     assert msgspec.convert("2026-03-02T12:00:00Z", Instant) == NOON
+
+
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        (Slug, "is not a name like final_interview: lower case, at most 40"),
+        (Reason, "is not a code like salary_too_low: words go into the text"),
+        (Currency, "is not a currency like EUR (ISO 4217)"),
+    ],
+)
+def test_what_is_written_wrongly_is_told_in_words(type_: Any, said: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as fault:
+        msgspec.convert({"x": "Not this"}, dict[str, type_])
+    assert in_words(str(fault.value)) == said

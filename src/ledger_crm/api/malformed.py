@@ -20,7 +20,9 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg, ParameterKwarg, QueryParameter
 
-from .problems import Fault, Malformed, NotAcceptable, UnsupportedMediaType, in_words
+from ledger_crm.domain.faults import in_words
+
+from .problems import Fault, Malformed, NotAcceptable, UnsupportedMediaType
 
 MOST = 100  # faults told at once
 

@@ -6,7 +6,6 @@ same grammar. 400 is for what is malformed, 422 for what is well formed and make
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from ledger_crm.domain.entry import cause
+from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.refusals import (
     Conflict,
     Forbidden,
@@ -38,15 +38,6 @@ STATUS: dict[type[Refusal], int] = {
     Gone: 410,
     Stale: 412,
     Invalid: 422,
-}
-
-WORDS = {
-    "array": "a list",
-    "bool": "true or false",
-    "float": "a number",
-    "int": "a whole number",
-    "object": "an object",
-    "str": "text",
 }
 
 log = structlog.get_logger("ledger_crm.api")
@@ -219,17 +210,6 @@ def _place(fault: dict[str, Any]) -> str:
     source, key = fault.get("source", "request"), str(fault.get("key", ""))
     source = getattr(source, "value", source)
     return f"{source}:{key.replace('_', '-').title() if source == 'header' else key}"
-
-
-def in_words(message: str) -> str:
-    """What msgspec says of a value, for people. It repeats the value for enumerations only."""
-    said = re.sub(r"`([^`]*)`", _types_in_words, message.partition(" - at `")[0])
-    return said[:1].lower() + said[1:]
-
-
-def _types_in_words(found: re.Match[str]) -> str:
-    types = [each for each in found[1].split(" | ") if each != "null"]
-    return " or ".join(WORDS.get(each, each) for each in types) or "null"
 
 
 HANDLERS: dict[int | type[Exception], Any] = {

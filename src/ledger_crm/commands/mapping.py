@@ -31,6 +31,7 @@ from msgspec import inspect
 
 from ledger_crm.domain.company import Company, CompanyAdded, FeeAgreed, JobOrderOpened
 from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug, id_of
+from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.interaction import (
     CallHeld,
     Interaction,
@@ -743,7 +744,7 @@ def _explained(fault: msgspec.ValidationError, form: type[msgspec.Struct]) -> tu
     if what.startswith("Invalid enum value"):
         type_ = next(f.type for f in _fields(form) if f.encode_name == field)
         return field, f"is none of: {', '.join(_words(type_))}"
-    return field, what[0].lower() + what[1:]
+    return field, in_words(what)
 
 
 def _fields(form: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:

@@ -21,6 +21,7 @@ from eventsourcing.utils import register_topic
 from uuid_utils.compat import uuid7
 
 from . import clock
+from .faults import written_like
 from .refusals import Invalid, Refusal
 
 Actor = NewType("Actor", str)
@@ -36,17 +37,27 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment with an offset; kept as UTC."""
 
 # $ alone also matches before a line break at the end
-Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)")]
+Slug = Annotated[
+    str,
+    written_like(
+        r"^[a-z][a-z0-9_]{0,39}$(?!\n)", "a name like final_interview: lower case, at most 40"
+    ),
+]
 """A name for machines that people can read: lower case, digits, underscore, at most 40."""
 
-Reason = Annotated[str, msgspec.Meta(pattern=r"^([a-z][a-z0-9_]{0,39})?$(?!\n)")]
+Reason = Annotated[
+    str,
+    written_like(
+        r"^([a-z][a-z0-9_]{0,39})?$(?!\n)", "a code like salary_too_low: words go into the text"
+    ),
+]
 """A reason from the agency's own list, as a code like ``salary_too_low``: it is counted in reports
 and goes out on the feed. What a person said about it is the fact's sealed ``text``."""
 
 Cents = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 """Minor units of a currency: 12 345 is 123.45 EUR, or 12,345 JPY."""
 
-Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+Currency = Annotated[str, written_like(r"^[A-Z]{3}$(?!\n)", "a currency like EUR (ISO 4217)")]
 """ISO 4217 alphabetic code."""
 
 
