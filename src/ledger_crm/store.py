@@ -163,15 +163,17 @@ class EntryMapper(Mapper[UUID]):
         if row.topic not in _decoders:
             self._undecodable(row, position, "no such topic in this version")
         try:
-            if document.sealed or row.topic in _upcast:
-                clear = msgspec.json.decode(document.event)
+            stored: bytes | msgspec.Raw = document.event
+            if document.sealed:
                 key = self.keys.get(_uuid(row))
-                for name, sealed in document.sealed.items():
-                    clear[name] = self._open(key, row, name, sealed)
-                clear = EVENTS[row.topic].upcast(clear)
+                texts = {n: self._open(key, row, n, text) for n, text in document.sealed.items()}
+                # one object of two, both as we wrote them and never empty: twice as fast as dicts
+                stored = bytes(document.event)[:-1] + b"," + _encoder.encode(texts)[1:]
+            if row.topic in _upcast:
+                clear = EVENTS[row.topic].upcast(msgspec.json.decode(stored))
                 event = msgspec.convert(clear, EVENTS[row.topic], strict=True)
             else:
-                event = _decoders[row.topic].decode(document.event)
+                event = _decoders[row.topic].decode(stored)
             return Entry(
                 originator_id=_uuid(row),
                 originator_version=row.originator_version,
