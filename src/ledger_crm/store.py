@@ -253,8 +253,14 @@ class Recorder(PostgresApplicationRecorder):
         size += 160 * (len(append.claims) + len(append.receipts) + len(append.data_keys))
         size += 40 * len(append.rests_on)
         if size <= PIPELINED_BYTES:
-            ids: Sequence[int] | None = self._insert_pipelined(stored_events, append=append)
-            return ids
+            try:
+                ids: Sequence[int] | None = self._insert_pipelined(stored_events, append=append)
+                return ids
+            except OperationalError as lost:
+                # a statement was refused and nothing is written, but which one and why was not
+                # heard before the next was sent: asked one by one they say it
+                if not isinstance(lost.__cause__, psycopg.errors.PipelineAborted):
+                    raise
         with (
             self.datastore.get_connection() as conn,
             conn.transaction(),
@@ -557,7 +563,10 @@ def datastore(url: str, *, connections: int) -> PostgresDatastore:
     # a server that hangs is as good as one that is away: nobody waits for it for ever
     parts.setdefault("tcp_user_timeout", "15000")
     parts.setdefault("options", "-c statement_timeout=30s")
-    store.pool.kwargs.update(parts, connect_timeout=2)
+    # Nothing is prepared by itself: a refusal aborts a pipeline, and psycopg would count as
+    # prepared what the server then never parsed. Fresh plans are wanted too: one made while the
+    # ledger was empty would be kept.
+    store.pool.kwargs.update(parts, connect_timeout=2, prepare_threshold=None)
     return store
 
 

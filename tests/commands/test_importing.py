@@ -9,17 +9,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from conftest import copy, url_of
 from ledger_crm.commands.importing import (
     ImportFault,
     Mapping,
@@ -30,11 +26,9 @@ from ledger_crm.commands.importing import (
 )
 from ledger_crm.commands.intake import Reachable, source_person
 from ledger_crm.commands.mapping import read_mapping
-from ledger_crm.domain.candidacy import CandidacyClosed, StageReached
-from ledger_crm.domain.company import CompanyAdded, JobOrderOpened
+from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Actor, Entry, Event, kind
 from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
-from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import Intent, Ledger, Work
 from ledger_crm.sealing import Keyring
 
@@ -114,78 +108,6 @@ async def test_only_the_original_persons_of_febrl_go_in(ledger: Ledger, shared_d
     assert waller.address == "6 Tullaroop Street, Willaroo, St James, WA 4011"
     assert sum(not event.born_on for event in found.values()) == 13
     assert "7364009" not in repr(found), "a social security number is ignored on purpose"
-
-
-once_per_session = pytest.mark.xdist_group("hiring_log")
-
-
-@pytest.fixture(scope="module")
-def hiring_log(postgres: Postgres, shared_data: Path) -> Iterator[tuple[Ledger, Report]]:
-    """Imported once; nobody writes to it."""
-    name = f"hiring_log_{os.getpid()}"
-    copy(postgres, name)
-    with Ledger(url_of(postgres, name), KEYRING) as ledger:
-        yield ledger, asyncio.run(real(ledger, "hiring_log", hiring_log_of(shared_data)))
-
-
-@once_per_session
-async def test_every_event_of_the_hiring_log_is_one_stage_fact_and_its_numbers_are_hit(
-    hiring_log: tuple[Ledger, Report],
-) -> None:
-    ledger, report = hiring_log
-    assert counts(report) == {"imported": 63_869}
-    assert report.facts == await ledger.head() == 1 + 1 + 2 + 10_000 + 63_869
-
-    protected: dict[Any, str] = {}
-    cases: dict[Any, list[StageReached]] = defaultdict(list)
-    sourced = Counter[str]()
-    for entry in await everything(ledger):
-        match entry.event:
-            case JobOrderOpened(job_order_id=id, requisition=requisition):
-                protected[id] = requisition.removeprefix("protected=")
-            case StageReached() as fact:
-                assert entry.at == fact.reached_at, "original dates are the time of the fact"
-                cases[entry.originator_id].append(fact)
-            case PersonSourced(name=name):
-                sourced[name] += 1
-
-    assert (len(cases), sum(map(len, cases.values()))) == (10_000, 63_869)
-    assert sourced["Applicant 1"] == sourced["Applicant 10000"] == 1
-    assert len({tuple(f.stage for f in facts) for facts in cases.values()}) == 386
-    lengths = [len(facts) for facts in cases.values()]
-    assert (min(lengths), median(lengths), max(lengths)) == (2, 6, 15)
-
-    def of(*, where: Any) -> dict[str, int]:
-        found = Counter(protected[f[0].job_order_id] for f in cases.values() if where(f))
-        return dict(found)
-
-    def times(stage: str, facts: list[StageReached]) -> int:
-        return sum(fact.stage == stage for fact in facts)
-
-    assert of(where=lambda f: True) == {"false": 6_981, "true": 3_019}
-    assert of(where=lambda f: times("offer", f)) == {"false": 2_408, "true": 122}
-    assert of(where=lambda f: f[-1].stage == "offer") == {"false": 2_312, "true": 118}
-    instants = [[fact.reached_at for fact in facts] for facts in cases.values()]
-    assert sum(len(set(at)) < len(at) for at in instants) == 7_809
-    both = [f for f in cases.values() if times("offer", f) and times("rejected", f)]
-    assert len(both) == 1_413
-    assert sum(times("offer", f) > 1 for f in cases.values()) == 836
-    assert sum(times("rejected", f) > 1 for f in cases.values()) == 729
-    exits = [f for facts in cases.values() for f in facts if isinstance(f, CandidacyClosed)]
-    assert len(exits) == 9_654
-    assert all(fact.reason and fact.decider for fact in exits)
-
-
-@once_per_session
-async def test_the_hiring_log_again_changes_nothing(
-    hiring_log: tuple[Ledger, Report], shared_data: Path
-) -> None:
-    ledger, _ = hiring_log
-
-    again = await real(ledger, "hiring_log", hiring_log_of(shared_data))
-
-    assert counts(again) == {"already": 63_869}
-    assert (again.facts, await ledger.head()) == (0, 73_873)
 
 
 # --- killed, raced, tried out ---------------------------------------------------------------
