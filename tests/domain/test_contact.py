@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger_crm.domain.contact import (
+    NotADomain,
     NotAnAddressOnTheWeb,
     NotAnEmailAddress,
     NotAPhoneNumber,
-    Point,
     normalised,
 )
 from ledger_crm.domain.refusals import Invalid
 
-points: st.SearchStrategy[Point] = st.sampled_from(["email", "phone", "url"])
+Kind = Literal["email", "phone", "url", "domain"]
+points: st.SearchStrategy[Kind] = st.sampled_from(get_args(Kind))
 
 
 @pytest.mark.parametrize(
@@ -35,9 +36,13 @@ points: st.SearchStrategy[Point] = st.sampled_from(["email", "phone", "url"])
         ("url", "https://www.linkedin.com/in/Ada?trk=x", "https://linkedin.com/in/ada"),
         ("url", "example.org/in/Ada", "https://example.org/in/Ada"),
         ("url", " example.org ", "https://example.org"),
+        ("domain", "Example.org", "example.org"),
+        ("domain", "example.org.", "example.org"),
+        ("domain", "https://www.example.org/about", "example.org"),
+        ("domain", "www.bücher.example", "xn--bcher-kva.example"),
     ],
 )
-def test_a_contact_point_has_one_form(point: Point, said: str, kept: str) -> None:
+def test_a_contact_point_has_one_form(point: Kind, said: str, kept: str) -> None:
     assert normalised(point, said) == kept
 
 
@@ -58,9 +63,17 @@ def test_a_contact_point_has_one_form(point: Point, said: str, kept: str) -> Non
         ("url", "javascript://example.org/%0aalert(1)", NotAnAddressOnTheWeb),
         ("url", "https://example.org/a b", NotAnAddressOnTheWeb),
         ("url", "https://[::1", NotAnAddressOnTheWeb),
+        ("url", "https://exam\tple.org", NotAnAddressOnTheWeb),
+        ("domain", "", NotADomain),
+        ("domain", "engines", NotADomain),
+        ("domain", "ada@engines.example", NotADomain),
+        ("domain", "a b.example", NotADomain),
+        ("domain", "a?.#b", NotADomain),
+        ("domain", "acme\t.example", NotADomain),
+        ("domain", "-acme.example", NotADomain),
     ],
 )
-def test_what_is_none_is_refused(point: Point, said: str, refusal: Any) -> None:
+def test_what_is_none_is_refused(point: Kind, said: str, refusal: Any) -> None:
     with pytest.raises(refusal):
         normalised(point, said)
 
@@ -77,9 +90,7 @@ tricky = st.text("aB1.@/:?#% \n\t[]éßİ-_+", max_size=25)
     | tricky.map(lambda text: f"example.org{text}")
     | st.from_regex(r"\+[0-9() -]{6,18}", fullmatch=True),
 )
-def test_any_text_has_one_form_or_is_refused_without_being_repeated(
-    point: Point, said: str
-) -> None:
+def test_any_text_has_one_form_or_is_refused_without_being_repeated(point: Kind, said: str) -> None:
     try:
         kept = normalised(point, said)
     except Invalid as refused:

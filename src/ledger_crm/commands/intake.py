@@ -48,7 +48,7 @@ async def add_contact_point(
 
 
 async def add_company(work: Work, fact: CompanyAdded, *, id: UUID | None = None) -> Company:
-    """Raises NotAnAddressOnTheWeb; when written, DomainTaken."""
+    """Raises NotADomain; when written, DomainTaken."""
     return work.add(Company.add(fact, by=work.by, id=id))
 
 

@@ -3,8 +3,8 @@
     create -> revoke
 
 A key reads ``lcrm_<id>_<secret>``: the id names its stream, so a request is checked against the
-ledger itself and a revoked key is refused at once. Of the secret (256 random bits) we keep a
-SHA-256, which is enough where nothing can be guessed. The id is made from that digest: a made-up
+ledger itself and a revoked key is refused within a second. Of the secret (256 random bits) we keep
+a SHA-256, which is enough where nothing can be guessed. The id is made from that digest: a made-up
 key names no stream of ours, and is refused without looking.
 """
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from .contact import NotAnAddressOnTheWeb
+from .contact import normalised
 from .entry import (
     Actor,
     Aggregate,
@@ -311,10 +311,8 @@ class Company(Aggregate):
 
     @classmethod
     def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
-        """Raises NotAnAddressOnTheWeb."""
-        domain = fact.domain.strip().lower().removeprefix("www.")
-        if domain and ("." not in domain or not domain.isascii() or set(domain) & set("/:@ ")):
-            raise NotAnAddressOnTheWeb()
+        """Raises NotADomain."""
+        domain = normalised("domain", fact.domain) if fact.domain.strip() else ""
         return cls.open(msgspec.structs.replace(fact, domain=domain), by=by, id=id)
 
     def open_deal(

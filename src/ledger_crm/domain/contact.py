@@ -1,12 +1,13 @@
-"""How a person can be reached: the three kinds of contact point and their one written form.
+"""How people and companies can be reached: contact points, domains, and their one written form.
 
 Two records must not hold the same point, so what is compared is normalised here and nowhere else.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -33,11 +34,19 @@ class NotAnAddressOnTheWeb(Invalid):
     field = "profile_url"
 
 
-def normalised(point: Point, value: str) -> str:
+class NotADomain(Invalid):
+    """This is not a domain; write it like example.org."""
+
+    field = "domain"
+
+
+def normalised(point: Point | Literal["domain"], value: str) -> str:
     """E-mail: lower case, domain in ASCII, ``+tags`` kept. Phone: E.164. URL: https, host in lower
     case and ASCII, no ``www.``, fragment or last slash; LinkedIn's in lower case without its query.
+    Domain of a company: the same host, also from a whole address.
 
-    Raises NotAnEmailAddress, NotAPhoneNumber, NotAnAddressOnTheWeb; none of them repeats the value.
+    Raises NotAnEmailAddress, NotAPhoneNumber, NotAnAddressOnTheWeb, NotADomain; none of them
+    repeats the value.
     """
     match point:
         case "email":
@@ -46,6 +55,8 @@ def normalised(point: Point, value: str) -> str:
             return _phone(value)
         case "url":
             return _url(value)
+        case "domain":
+            return _domain(value)
 
 
 def _email(value: str) -> str:
@@ -70,19 +81,36 @@ def _phone(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value.strip() if "://" in value else f"https://{value.strip()}")
-        host = (parts.hostname or "").removeprefix("www.").encode("idna").decode()
-    except ValueError:  # UnicodeError is one
-        raise NotAnAddressOnTheWeb() from None
-    if (
-        "." not in host
-        or parts.scheme not in ("http", "https")
-        or " " in value.strip()
-        or len(value) > 2_000
-    ):
-        raise NotAnAddressOnTheWeb()
+    parts, host = _parts(value, NotAnAddressOnTheWeb)
     path = parts.path.rstrip("/")
     if host == "linkedin.com" or host.endswith(".linkedin.com"):
         return f"https://{host}{path.lower()}"  # what follows is about where it was clicked
     return f"https://{host}{path}" + (f"?{parts.query}" if parts.query else "")
+
+
+def _domain(value: str) -> str:
+    _, host = _parts(value, NotADomain)
+    return host
+
+
+HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+
+
+def _parts(value: str, refusal: type[Invalid]) -> tuple[SplitResult, str]:
+    """Of an address, whose scheme may be missing; the host is as a name is written in the DNS."""
+    text = value.strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        host = (parts.hostname or "").removesuffix(".").removeprefix("www.")
+        host = host.encode("idna").decode()
+    except ValueError:  # UnicodeError is one
+        raise refusal() from None
+    if (
+        not HOST.fullmatch(host)
+        or parts.scheme not in ("http", "https")
+        or parts.username is not None
+        or any(sign.isspace() or not sign.isprintable() for sign in text)  # urlsplit drops some
+        or len(text) > 2_000
+    ):
+        raise refusal()
+    return parts, host
