@@ -33,14 +33,20 @@ from builders import (
     sourced,
 )
 from conftest import copy, prepare, url_of
-from ledger_crm.commands import candidacies, catalogue, intake
+from ledger_crm.commands import candidacies, catalogue, intake, selling
 from ledger_crm.commands.intake import Reachable
 from ledger_crm.domain.candidacy import Introduced
-from ledger_crm.domain.company import Company, DomainTaken, JobOrderCancelled, JobOrderIsClosed
+from ledger_crm.domain.company import (
+    Company,
+    DomainTaken,
+    IdTaken,
+    JobOrderCancelled,
+    JobOrderIsClosed,
+)
 from ledger_crm.domain.entry import Actor, Aggregate, Entry
 from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.person import ContactPointTaken, Person, PersonSourced
-from ledger_crm.domain.pipeline import TALENT, Pipeline, pipeline_id
+from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, pipeline_id
 from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import (
     ATTEMPTS,
@@ -232,6 +238,41 @@ async def test_of_many_who_want_an_address_at_once_exactly_one_gets_it(
     assert [type(refusal) for refusal in refusals] == [ContactPointTaken] * 9
     assert {refusal.facts["holder"] for refusal in refusals} == {winner}  # type: ignore[union-attr]
     assert await ledger.head() == 2
+
+
+async def test_what_has_an_id_of_its_own_has_it_alone(ledger: Ledger) -> None:
+    """Read models find job orders, deals and agreements by their id, whosever they are."""
+    await ledger.decide(partial(catalogue.define_pipeline, definition=TALENT), intent=BY_ANA)
+    await ledger.decide(partial(catalogue.define_pipeline, definition=SALES), intent=BY_ANA)
+    ada = await add_person(ledger)
+    one, two = [
+        (await ledger.decide(partial(intake.add_company, fact=added(domain="")), intent=BY_ANA)).id
+        for _ in range(2)
+    ]
+
+    async def each(company: UUID) -> None:
+        order = partial(selling.open_job_order, company_id=company, fact=order_opened())
+        deal = partial(selling.open_deal, company_id=company, title="T", at=NOON, id=AGREEMENT)
+        for made in (order, deal):
+            await ledger.decide(made, intent=BY_ANA, of=company)
+        fact = fee_agreed(job_order_id=None)
+        await ledger.change(Company, company, lambda c: c.agree_fee(fact, by=ANA), intent=BY_ANA)
+
+    await each(one)
+    for made in (
+        partial(selling.open_job_order, company_id=two, fact=order_opened()),
+        partial(selling.open_job_order, company_id=two, fact=order_opened(job_order_id=ada)),
+        partial(selling.open_deal, company_id=two, title="T", at=NOON, id=AGREEMENT),
+    ):
+        with pytest.raises(IdTaken):
+            await ledger.decide(made, intent=BY_ANA, of=two)
+    with pytest.raises(IdTaken):
+        await ledger.change(
+            Company,
+            two,
+            lambda c: c.agree_fee(fee_agreed(job_order_id=None), by=ANA),
+            intent=BY_ANA,
+        )
 
 
 async def test_a_refusal_leaves_the_connection_as_good_as_it_was(ledger: Ledger) -> None:

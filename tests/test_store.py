@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import threading
@@ -399,3 +400,31 @@ def test_the_companys_name_is_no_secret(store: Store) -> None:
     rows, fresh = store.sealed(entries(Company, added(), id=COMPANY), {})
     assert not fresh
     assert b"Analytical Engines" in rows[0].state
+
+
+def test_two_that_come_first_at_once_agree_on_the_key(
+    store: Store, database: str, owner_database: str
+) -> None:
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    ours = KEYRING.hash_of("deployment", "check")
+    with psycopg.connect(database) as other, ThreadPoolExecutor(1) as thread:
+        other.execute("INSERT INTO ledger.deployment (key_check) VALUES (%s)", (ours,))
+        checking = thread.submit(store.check_key)
+        with psycopg.connect(owner_database, autocommit=True) as owner:
+            began = monotonic()
+            while owner.execute(waiting).fetchone() == (0,):
+                assert monotonic() - began < 10
+        other.commit()
+        checking.result(10)
+
+
+def test_of_a_callers_key_nothing_is_kept_that_can_be_guessed(
+    store: Store, owner_database: str
+) -> None:
+    """It may be made of an address, and receipts cannot be erased."""
+    guess = hashlib.sha256(b"system:import ada@example.org").digest()
+    write(store, 1, Append(receipts=[Kept(guess, b"f", uuid4(), 1, 1)]))
+    with psycopg.connect(owner_database) as owner:
+        [(kept,)] = owner.execute("SELECT key FROM ledger.receipts").fetchall()
+    assert kept != guess
+    assert store.receipts([guess])[guess][0] == b"f"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from builders import (
@@ -22,9 +24,12 @@ from builders import (
     order_opened,
     sales,
 )
+from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.company import (
     AgreementTwice,
     Company,
+    CompanyAdded,
+    DealBeginsOpen,
     DealIsOpen,
     DealIsOver,
     JobOrderIsClosed,
@@ -92,7 +97,7 @@ def test_a_deal_begins_where_it_is_said_to_with_that_stages_chances() -> None:
 
 @pytest.mark.parametrize("stage", ["won", "lost"])
 def test_no_deal_begins_at_its_end(stage: str) -> None:
-    given(Company, added()).when(open_deal(stage)).then_refused(DealIsOver)
+    given(Company, added()).when(open_deal(stage)).then_refused(DealBeginsOpen)
 
 
 def test_no_deal_begins_twice() -> None:
@@ -246,3 +251,17 @@ def test_a_job_order_that_is_not_open_is_neither(command: Any) -> None:
     for end in (order_filled(), order_cancelled()):
         given(Company, added(), order_opened(), end).when(command).then_refused(JobOrderIsClosed)
     given(Company, added()).when(command).then_refused(NoSuchJobOrder, job_order_id=ORDER)
+
+
+def test_terms_may_be_agreed_for_a_day_to_come() -> None:
+    with stopped_at(NOON):
+        fact = fee_agreed(agreed_at=NOON + timedelta(days=90))
+        given(Company, added()).when(lambda c: c.agree_fee(fact, by=ANA)).then(fact)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t", "Acme\nLtd", "Acme\x1b[2J", "x" * 201])
+def test_a_name_is_plain_text_in_one_line(name: str) -> None:
+    """It is shown on terminals, and it stays for ever."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"kind": "company.added", "name": name}, CompanyAdded)
+    assert msgspec.convert({"kind": "company.added", "name": "Ö & Co. 株式会社"}, CompanyAdded)

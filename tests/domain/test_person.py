@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,16 +28,21 @@ from builders import (
     sourced,
     talent,
 )
+from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.contact import NotAnEmailAddress
+from ledger_crm.domain.entry import NotYet
 from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.person import (
     CandidacyIsClosed,
     CandidacyIsOpen,
+    CandidacyIsPlaced,
     EndsBeforeItStarts,
     Move,
     NameMissing,
     NoRightToRepresent,
     NoSuchCandidacy,
+    NotABeginning,
+    NotADay,
     NotByMoving,
     NotIntroduced,
     Person,
@@ -177,7 +182,7 @@ def test_they_may_be_on_two_job_orders() -> None:
 @pytest.mark.parametrize("stage", ["submitted", "placed", "withdrawn", "rejected_by_us"])
 def test_no_candidacy_begins_where_one_gets_by_deeds(stage: str) -> None:
     given(Person, sourced()).when(lambda p: open_candidacy(p, stage)).then_refused(
-        NotByMoving, stage=stage
+        NotABeginning, stage=stage
     )
 
 
@@ -218,7 +223,7 @@ def test_nobody_is_introduced_or_placed_by_being_moved(to: str) -> None:
 @pytest.mark.parametrize("to", ["offer", "withdrawn", "sourced"])
 def test_who_is_placed_is_not_moved_any_more(to: str) -> None:
     history = [sourced(), opened(), represented(), introduced(), placed()]
-    given(Person, *history).when(move(to)).then_refused(NotByMoving)
+    given(Person, *history).when(move(to)).then_refused(CandidacyIsPlaced)
 
 
 @pytest.mark.parametrize(
@@ -349,7 +354,7 @@ def test_nobody_is_placed_who_is_out() -> None:
 def test_nobody_is_placed_twice_on_one_candidacy() -> None:
     given(Person, sourced(), opened(), represented(), introduced(), placed()).when(
         place()
-    ).then_refused(NotByMoving)
+    ).then_refused(CandidacyIsPlaced)
 
 
 def test_nobody_is_placed_who_is_not_there() -> None:
@@ -359,4 +364,29 @@ def test_nobody_is_placed_who_is_not_there() -> None:
 def test_nobody_is_introduced_again_once_placed() -> None:
     given(Person, sourced(), opened(), represented(), introduced(), placed()).when(
         introduce()
-    ).then_refused(NotByMoving)
+    ).then_refused(CandidacyIsPlaced)
+
+
+def test_the_same_employment_is_written_once() -> None:
+    given(Person, sourced(), employed()).when(lambda p: p.employ(employed(), by=ANA)).then_nothing()
+
+
+@pytest.mark.parametrize("day", ["1990W011", "19901231", "31.12.1990", "1990-02-30"])
+def test_a_day_of_birth_is_written_in_one_way(day: str) -> None:
+    with pytest.raises(NotADay):
+        Person.source(sourced(born_on=day), by=ANA)
+
+
+def test_what_has_not_happened_is_not_written_down() -> None:
+    """It would be the newest of their history for ever."""
+    with stopped_at(NOON):
+        tomorrow = NOON + timedelta(days=1)  # in some time zone it is
+        given(Person, sourced()).when(
+            lambda p: p.record(replied(replied_at=tomorrow), by=ANA)
+        ).then(replied(replied_at=tomorrow))
+        later = tomorrow + timedelta(seconds=1)
+        given(Person, sourced()).when(
+            lambda p: p.record(replied(replied_at=later), by=ANA)
+        ).then_refused(NotYet, field="replied_at")
+        with pytest.raises(NotYet):
+            Person.source(sourced(sourced_at=later), by=ANA)

@@ -6,10 +6,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from ledger_crm.domain.company import Company, JobOrderOpened
+from ledger_crm.domain.company import Company, IdTaken, JobOrderOpened
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import Pipeline, Subject, pipeline_id
-from ledger_crm.domain.refusals import Invalid
+from ledger_crm.domain.refusals import Invalid, Unknown
 from ledger_crm.ledger import Work
 
 
@@ -17,6 +17,10 @@ class WrongPipeline(Invalid):
     """This pipeline is not for this: candidates and deals have pipelines of their own."""
 
     field = "pipeline"
+
+
+class NoSuchPipeline(Unknown):
+    """There is no pipeline of this name."""
 
 
 async def open_deal(
@@ -33,7 +37,7 @@ async def open_deal(
     expected_close_on: date | None = None,
     contact_id: UUID | None = None,
 ) -> Company:
-    """Raises NoSuchRecord (company, contact, pipeline), WrongPipeline, and as
+    """Raises NoSuchRecord (company, contact), NoSuchPipeline, WrongPipeline, and as
     ``Company.open_deal``."""
     company = await work.get(Company, company_id)
     if contact_id:
@@ -71,10 +75,12 @@ async def move_deal(
 
 
 async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> Company:
-    """Raises NoSuchRecord (company, pipeline, hiring manager), WrongPipeline, and as
-    ``Company.open_job_order``."""
+    """Raises NoSuchRecord (company, hiring manager), NoSuchPipeline, WrongPipeline, IdTaken, and
+    as ``Company.open_job_order``."""
     company = await work.get(Company, company_id)
     await _pipeline(work, fact.pipeline, "candidate")
+    if await work.has(fact.job_order_id):
+        raise IdTaken(holder=fact.job_order_id)
     if fact.hiring_manager_id:
         await work.get(Person, fact.hiring_manager_id)
     company.open_job_order(fact, by=work.by)
@@ -82,6 +88,8 @@ async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> 
 
 
 async def _pipeline(work: Work, slug: str, subject: Subject) -> Pipeline:
+    if not await work.has(pipeline_id(slug)):
+        raise NoSuchPipeline(pipeline=slug)
     found = await work.get(Pipeline, pipeline_id(slug))
     if found.subject != subject:
         raise WrongPipeline(pipeline=slug, subject=found.subject, wanted=subject)

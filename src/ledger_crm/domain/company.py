@@ -10,7 +10,7 @@ order before those of the company, the latest first.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 import msgspec
@@ -31,11 +31,21 @@ from .entry import (
     new_id,
     words,
 )
+from .faults import written_like
 from .fee import Basis, Terms, amount
 from .pipeline import Category, Pipeline, Probability, Stage
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 
-Words = Annotated[str, msgspec.Meta(max_length=200)]
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
+Words = Annotated[str, written_like(PLAIN, "plain text in one line", max_length=200)]
+Title = Annotated[
+    str,
+    written_like(
+        r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        "plain text in one line, of at least one letter",
+        max_length=200,
+    ),
+]
 
 
 class CompanyAdded(CompanyFact, frozen=True, kw_only=True, tag="company.added"):
@@ -47,7 +57,7 @@ class CompanyAdded(CompanyFact, frozen=True, kw_only=True, tag="company.added"):
     added_at  since when we, or the source, count it; None: as the entry
     """
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    name: Title
     domain: Words = ""
     industry: Words = ""
     specialty: Words = ""
@@ -90,13 +100,17 @@ class DealOpened(DealFact, frozen=True, kw_only=True, tag="company.deal_opened")
     contact_id   the person there whom we talk to about it
     """
 
-    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    title: Title
     pipeline: Slug
     opened_at: Instant
     value_cents: Cents = 0
     currency: Currency = "EUR"
     expected_close_on: date | None = None
     contact_id: UUID | None = None
+
+    @property
+    def reserves(self) -> tuple[Reservation, ...]:
+        return (Reservation("deal", str(self.deal_id), IdTaken),)
 
     @property
     def concerns(self) -> tuple[UUID, ...]:
@@ -153,6 +167,8 @@ class FeeAgreed(CompanyFact, frozen=True, kw_only=True, tag="company.fee_agreed"
     job_order_id    only for this job order; None: for the company
     """
 
+    may_lie_ahead: ClassVar[bool] = True
+
     agreement_id: UUID = msgspec.field(default_factory=new_id)
     basis: Basis
     currency: Currency
@@ -164,6 +180,10 @@ class FeeAgreed(CompanyFact, frozen=True, kw_only=True, tag="company.fee_agreed"
     agreed_at: Instant
     job_order_id: UUID | None = None
     text: Sealed = ""
+
+    @property
+    def reserves(self) -> tuple[Reservation, ...]:
+        return (Reservation("agreement", str(self.agreement_id), IdTaken),)
 
     @property
     def line(self) -> str:
@@ -181,7 +201,7 @@ class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_or
     """
 
     job_order_id: UUID = msgspec.field(default_factory=new_id)
-    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    title: Title
     openings: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     pipeline: Slug = "talent"
     opened_at: Instant
@@ -191,6 +211,10 @@ class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_or
     salary_from_cents: Cents = 0
     salary_to_cents: Cents = 0
     currency: Currency = "EUR"
+
+    @property
+    def reserves(self) -> tuple[Reservation, ...]:
+        return (Reservation("job_order", str(self.job_order_id), IdTaken),)
 
     @property
     def concerns(self) -> tuple[UUID, ...]:
@@ -241,6 +265,10 @@ class DomainTaken(Conflict):
     """Another company has this domain: it is probably the same company."""
 
 
+class IdTaken(Conflict):
+    """This id belongs to something else: leave it out, and what you make gets one of its own."""
+
+
 class NoSuchDeal(Unknown):
     """This company has no such deal."""
 
@@ -251,6 +279,12 @@ class DealIsOver(Conflict):
 
 class DealIsOpen(Conflict):
     """There is a deal with this id already."""
+
+
+class DealBeginsOpen(Invalid):
+    """A deal begins in a stage in which it is neither won nor lost."""
+
+    field = "stage"
 
 
 class LossNeedsReason(Invalid):
@@ -327,10 +361,10 @@ class Company(Aggregate):
         **rest: Any,
     ) -> UUID:
         """In the pipeline's first stage if none is named. ``rest``: further fields of the fact.
-        Raises NoSuchStage, StageIsRetired, DealIsOpen, DealIsOver (an exit is no beginning)."""
+        Raises NoSuchStage, StageIsRetired, DealIsOpen, DealBeginsOpen."""
         target = pipeline.stage(stage) if stage else pipeline.first()
         if target.is_exit:
-            raise DealIsOver(stage=target.id)
+            raise DealBeginsOpen(stage=target.id)
         id = id or new_id()
         if id in self.deals:
             raise DealIsOpen(deal_id=id)

@@ -10,7 +10,7 @@ Nothing here knows of SQL, HTTP or NATS.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, NewType, Self, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -84,6 +84,10 @@ class OutOfTime(Invalid, ValueError):
     """An instant needs an offset from UTC, and lies within the years 1 to 9999."""
 
 
+class NotYet(Invalid):
+    """This lies in the future: what is written down here has happened."""
+
+
 class Reservation(msgspec.Struct, frozen=True):
     """A value that one stream at a time may hold, such as an e-mail address.
 
@@ -109,6 +113,8 @@ class Event(
     Evolve by adding fields with defaults. A change of meaning is a new event. A stored shape that
     no longer decodes is brought up by ``upcast``.
     """
+
+    may_lie_ahead: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in _instants(type(self)):
@@ -286,10 +292,28 @@ class Aggregate(BaseAggregate[UUID]):
 
     @classmethod
     def open(cls, event: Event, *, by: Actor, id: UUID | None = None) -> Self:
+        """Raises NotYet."""
+        _must_have_happened(event)
         return cls._create(Entry, event=event, by=by, id=id)
 
     def enter(self, event: Event, *, by: Actor) -> None:
+        """Raises NotYet."""
+        _must_have_happened(event)
         self.trigger_event(Entry, event=event, by=by)
 
     def apply(self, event: Event) -> None:
         raise NotImplementedError
+
+
+CLOCKS_DIFFER = timedelta(days=1)  # by a time zone that was left out, at most
+
+
+def _must_have_happened(event: Event) -> None:
+    """One fact of the year 2999 would be the newest of a history for ever."""
+    if event.may_lie_ahead:
+        return
+    latest = clock.now() + CLOCKS_DIFFER
+    for name in _instants(type(event)):
+        instant = getattr(event, name)
+        if instant is not None and instant > latest:
+            raise NotYet(field=name)

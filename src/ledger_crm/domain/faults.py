@@ -18,10 +18,10 @@ WORDS = {
 }
 
 
-def written_like(pattern: str, looks: str) -> msgspec.Meta:
+def written_like(pattern: str, looks: str, *, max_length: int | None = None) -> msgspec.Meta:
     """Of text with this pattern; ``looks`` is how to say so: ``a code like salary_too_low``."""
     _LOOKS[pattern] = looks
-    return msgspec.Meta(pattern=pattern)
+    return msgspec.Meta(pattern=pattern, max_length=max_length)
 
 
 def in_words(message: str) -> str:

@@ -132,6 +132,16 @@ class CandidacyIsClosed(Conflict):
     """This candidacy is closed; move it to a stage in use to reopen it."""
 
 
+class CandidacyIsPlaced(Conflict):
+    """They are placed on this job order: what comes after is no longer a candidacy."""
+
+
+class NotABeginning(Invalid):
+    """A candidacy begins in a stage in use that is no exit; nobody begins submitted or placed."""
+
+    field = "stage"
+
+
 class NoRightToRepresent(Forbidden):
     """Nobody is introduced without a right to represent for this job order."""
 
@@ -184,6 +194,7 @@ class Person(Aggregate):
 
     def __init__(self) -> None:
         self.points: set[tuple[Point, str]] = set()
+        self.employments: set[Employed] = set()
         self.candidacies: dict[UUID, Candidacy] = {}
 
     @classmethod
@@ -193,9 +204,11 @@ class Person(Aggregate):
             raise NameMissing()
         if fact.born_on:
             try:
-                date.fromisoformat(fact.born_on)
+                day = date.fromisoformat(fact.born_on)
             except ValueError:
                 raise NotADay() from None
+            if day.isoformat() != fact.born_on:  # it also takes 19901231 and 1990-W52-1
+                raise NotADay()
         return cls.open(fact, by=by, id=id)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
@@ -210,10 +223,11 @@ class Person(Aggregate):
             self.enter(ContactPointAdded(point=point, value=value, added_at=at), by=by)
 
     def employ(self, fact: Employed, *, by: Actor) -> None:
-        """Raises EndsBeforeItStarts."""
+        """The same again is a no-op. Raises EndsBeforeItStarts."""
         if fact.starts_on and fact.ends_on and fact.ends_on < fact.starts_on:
             raise EndsBeforeItStarts()
-        self.enter(fact, by=by)
+        if fact not in self.employments:
+            self.enter(fact, by=by)
 
     def open_candidacy(
         self,
@@ -227,13 +241,13 @@ class Person(Aggregate):
         by: Actor,
     ) -> UUID:
         """In the pipeline's first stage if none is named. Raises CandidacyIsOpen, NoSuchStage,
-        StageIsRetired, NotByMoving."""
+        StageIsRetired, NotABeginning."""
         id = candidacy_id(self.id, job_order_id)
         if id in self.candidacies:
             raise CandidacyIsOpen(person_id=self.id, candidacy_id=id)
         target = pipeline.stage(stage) if stage else pipeline.first()
         if target.is_exit or target.category in ("submitted", "placed"):
-            raise NotByMoving(stage=target.id)
+            raise NotABeginning(stage=target.id)
         self.enter(
             c.CandidacyOpened(
                 candidacy_id=id,
@@ -251,9 +265,11 @@ class Person(Aggregate):
 
     def move(self, candidacy_id: UUID, to: Move, pipeline: Pipeline, *, by: Actor) -> None:
         """Forward, back, out or in again. Raises NoSuchCandidacy, NoSuchStage, StageIsRetired,
-        ReasonMissing, NotByMoving."""
+        ReasonMissing, NotByMoving, CandidacyIsPlaced."""
         found, stage = self.candidacy(candidacy_id), pipeline.stage(to.stage)
-        if found.placed or stage.category in ("submitted", "placed"):
+        if found.placed:
+            raise CandidacyIsPlaced(candidacy_id=candidacy_id)
+        if stage.category in ("submitted", "placed"):
             raise NotByMoving(stage=stage.id)
         where = _where(candidacy_id, found, stage)
         if stage.is_exit:
@@ -303,7 +319,7 @@ class Person(Aggregate):
         by: Actor,
     ) -> None:
         """The terms of a first introduction stay. Raises NoSuchCandidacy, CandidacyIsClosed,
-        NoRightToRepresent, NotByMoving (placed already)."""
+        NoRightToRepresent, CandidacyIsPlaced."""
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
@@ -311,7 +327,7 @@ class Person(Aggregate):
             raise NoRightToRepresent(candidacy_id=candidacy_id)
         stage = pipeline.in_category("submitted")
         if found.placed:
-            raise NotByMoving(stage=stage.id)
+            raise CandidacyIsPlaced(candidacy_id=candidacy_id)
         self.enter(
             c.Introduced(
                 **_where(candidacy_id, found, stage),
@@ -335,7 +351,7 @@ class Person(Aggregate):
         currency: str,
         by: Actor,
     ) -> None:
-        """Raises NoSuchCandidacy, CandidacyIsClosed, NotIntroduced, NotByMoving (placed twice)."""
+        """Raises NoSuchCandidacy, CandidacyIsClosed, NotIntroduced, CandidacyIsPlaced."""
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
@@ -343,7 +359,7 @@ class Person(Aggregate):
             raise NotIntroduced(candidacy_id=candidacy_id)
         stage = pipeline.in_category("placed")
         if found.placed:
-            raise NotByMoving(stage=stage.id)
+            raise CandidacyIsPlaced(candidacy_id=candidacy_id)
         self.enter(
             c.Placed(
                 **_where(candidacy_id, found, stage),
@@ -367,6 +383,8 @@ class Person(Aggregate):
         match event:
             case ContactPointAdded(point=point, value=value):
                 self.points.add((point, value))
+            case Employed():
+                self.employments.add(event)
             case c.CandidacyOpened():
                 self.candidacies[event.candidacy_id] = Candidacy(
                     event.company_id, event.job_order_id, event.pipeline
