@@ -12,6 +12,7 @@ from msgspec import inspect
 
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import company as co
+from ledger_crm.domain import permission as p
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced, candidacy_id
@@ -76,6 +77,33 @@ def call(**changes: Any) -> CallHeld:
 
 def note(text: str = "Likes engines", **changes: Any) -> NoteWritten:
     return NoteWritten(text=text, **changes)
+
+
+# may we contact them?
+
+
+def consent(**changes: Any) -> p.ConsentGiven:
+    return p.ConsentGiven(**{"given_at": NOON} | changes)
+
+
+def no_consent(**changes: Any) -> p.ConsentWithdrawn:
+    return p.ConsentWithdrawn(**{"withdrawn_at": NOON} | changes)
+
+
+def leave_alone(**changes: Any) -> p.DoNotContactSet:
+    return p.DoNotContactSet(**{"set_at": NOON, "reason": "asked_us"} | changes)
+
+
+def lifted(**changes: Any) -> p.DoNotContactLifted:
+    return p.DoNotContactLifted(**{"lifted_at": LATER} | changes)
+
+
+def off_limits(**changes: Any) -> p.OffLimitsAgreed:
+    return p.OffLimitsAgreed(**{"agreed_at": NOON} | changes)
+
+
+def on_limits(**changes: Any) -> p.OffLimitsLifted:
+    return p.OffLimitsLifted(**{"lifted_at": LATER} | changes)
 
 
 # a candidacy
@@ -213,8 +241,10 @@ def _values(type_: inspect.Type) -> st.SearchStrategy[Any]:
             return st.one_of([_values(inner) for inner in types])
         case inspect.NoneType():
             return st.none()
-        case inspect.StrType(pattern=str(pattern)):
-            return st.from_regex(pattern, fullmatch=True, alphabet=st.characters(max_codepoint=126))
+        case inspect.StrType(pattern=str(pattern), max_length=high):
+            plain = st.characters(max_codepoint=126)
+            drawn = st.from_regex(pattern, fullmatch=True, alphabet=plain)
+            return drawn.filter(lambda text: high is None or len(text) <= high)
         case inspect.StrType(min_length=low, max_length=high):
             long = texts.map(lambda text: (text or "x") * ((high or 40) // max(len(text), 1)))
             return (texts | long).filter(lambda text: len(text) >= (low or 0))

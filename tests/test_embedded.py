@@ -203,6 +203,15 @@ def test_a_pid_file_whose_number_somebody_else_has_by_now_stops_nothing(tmp_path
             somebody.kill()
 
 
+@pytest.mark.parametrize("left", ["", "\n", "4194303\n"], ids=["nothing", "a line end", "the dead"])
+def test_a_pid_file_that_was_cut_short_by_a_kill_stops_nothing(tmp_path: Path, left: str) -> None:
+    with Postgres(tmp_path / "postgres") as postgres:
+        data = postgres.data
+    (data / "postmaster.pid").write_text(left)
+    with Postgres(tmp_path / "postgres") as postgres:
+        assert postgres.alive
+
+
 def test_a_second_owner_is_told_who_is_the_first_and_where(tmp_path: Path) -> None:
     with owner(tmp_path) as (process, (_, _, url, nats_url)):
         with pytest.raises(EmbeddedError) as caught:

@@ -143,7 +143,18 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     for one in said:
         ids = {"message_id": f"<{mark()}@x>"} if "thread_id" in one else {}
         body = one | {"kind": f"person.{one['kind']}", "text": f"Dear {mark()}"} | ids
+        if one["kind"] in ("message_sent", "call_held"):
+            body |= {"override": mark()}
         written(api, f"/people/{ada}/interactions", **body)
+    for kind_, when in (
+        ("consent_given", "given_at"), ("consent_withdrawn", "withdrawn_at"),
+        ("do_not_contact_set", "set_at"), ("do_not_contact_lifted", "lifted_at"),
+    ):  # fmt: skip
+        fact = {"kind": f"person.{kind_}", when: AT, "text": mark()}
+        written(api, f"/people/{ada}/permissions", **fact)
+    for kind_, when in (("off_limits_agreed", "agreed_at"), ("off_limits_lifted", "lifted_at")):
+        fact = {"kind": f"company.{kind_}", when: AT, "text": mark()}
+        written(api, f"{company}/off-limits", **fact)
     written(
         api, f"/people/{ada}/employments", company_id=acme, title=mark(), role="hiring_manager"
     )  # fmt: skip

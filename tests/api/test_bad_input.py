@@ -327,7 +327,7 @@ async def test_head_is_get_without_the_body(
 
 async def test_what_http_itself_refuses_is_a_problem_too(ana: httpx.AsyncClient, ada: str) -> None:
     problem(await ana.get("/nowhere"), 404, "no-such-page")
-    problem(await ana.get("/people/not-an-id"), 404, "no-such-page")
+    assert problem(await ana.get("/people/x"), 404, "not-an-id")["parameter"] == "person_id"
     problem(await ana.get("/problems/none"), 404, "no-such-page")
     problem(await ana.get("/openapi/swagger"), 404, "no-such-page")
     answer = await ana.delete("/people")

@@ -132,6 +132,49 @@ async def test_the_pipelines_show_what_was_moved(
     assert (card["id"], card["company"]) == (sale, "Analytical Engines")
 
 
+async def test_who_asked_us_to_stop_is_left_alone_on_every_path(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ada = (await written(ana, "/people", ADA))["id"]
+    engines = (await written(ana, "/companies", ENGINES))["id"]
+    said, permits = f"/people/{ada}/interactions", f"/people/{ada}/permissions"
+    await written(
+        ana, permits, {"kind": "person.consent_withdrawn", "withdrawn_at": "2024-03-01T00:00:00Z"}
+    )
+    refused = problem(await ana.post(said, json=SENT), 403, "no-consent")
+    assert refused["since"] == "2024-03-01T00:00:00Z"
+    await written(ana, said, SENT | {"override": "She wrote to me first"})
+    await written(
+        ana, permits, {"kind": "person.consent_given", "given_at": "2024-03-02T00:00:00Z"}
+    )
+    await written(ana, permits, {
+        "kind": "person.do_not_contact_set", "set_at": "2024-03-02T00:00:00Z", "reason": "asked_us",
+        "until_on": "2024-03-31",
+    })  # fmt: skip
+    problem(await ana.post(said, json=SENT | {"message_id": "<3@us>"}), 403, "do-not-contact")
+    april = SENT | {"message_id": "<4@us>", "sent_at": "2024-04-01T00:00:00Z"}
+    await written(ana, said, april)
+
+    await written(ana, f"/people/{ada}/employments", {"company_id": engines})
+    limits = f"/companies/{engines}/off-limits"
+    agreed = {"kind": "company.off_limits_agreed", "agreed_at": "2024-05-01T00:00:00Z"}
+    await written(ana, limits, agreed)
+    may = SENT | {"message_id": "<5@us>", "sent_at": "2024-05-02T00:00:00Z"}
+    assert problem(await ana.post(said, json=may), 403, "off-limits")["company_id"] == engines
+    project()
+    shown = await found(ana, f"/people/{ada}")
+    assert (shown["without_consent_since"], shown["leave_alone_until_on"]) == (None, "2024-03-31")
+    company = await found(ana, f"/companies/{engines}")
+    assert company["off_limits_since"] == "2024-05-01T00:00:00Z"
+    lift = {"kind": "company.off_limits_lifted", "lifted_at": "2024-05-01T12:00:00Z"}
+    await written(ana, limits, lift)
+    await written(ana, said, may)
+    project()
+    assert (await found(ana, f"/companies/{engines}"))["off_limits_since"] is None
+    lines = [line["line"] for line in (await found(ana, f"/people/{ada}/history"))["items"]]
+    assert {"consent withdrawn", "consent given", "do not contact until 2024-03-31"} <= set(lines)
+
+
 async def test_a_read_after_a_receipt_waits_for_the_read_model(
     ana: httpx.AsyncClient, project: Callable[[], None], projector: Projector
 ) -> None:

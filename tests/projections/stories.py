@@ -15,10 +15,16 @@ from hypothesis import strategies as st
 
 from builders import (
     added,
+    consent,
     defined,
     employed,
     fee_agreed,
+    leave_alone,
+    lifted,
+    no_consent,
     note,
+    off_limits,
+    on_limits,
     order_opened,
     replied,
     sent,
@@ -61,7 +67,7 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(0, 15)):
+    match draw(st.integers(0, 17)):
         case 0 | 1:
             return lambda work: candidacies.open_candidacy(
                 work, person, company_id=company, job_order_id=order, at=at, text=text
@@ -117,6 +123,22 @@ def _commands(draw: st.DrawFn) -> Command:
             return lambda work: selling.move_deal(
                 work, company, deal, stage=stage, at=at, reason="price", text=text
             )
+        case 15:
+            last = draw(st.none() | st.just(at.date()))
+            permission = draw(
+                st.sampled_from(
+                    [
+                        consent(given_at=at, expires_on=last, text=text),
+                        no_consent(withdrawn_at=at, text=text),
+                        leave_alone(set_at=at, until_on=last, text=text),
+                        lifted(lifted_at=at, text=text),
+                    ]
+                )
+            )
+            return lambda work: intake.permit(work, person, permission)
+        case 16:
+            limits = draw(st.sampled_from([off_limits(agreed_at=at), on_limits(lifted_at=at)]))
+            return lambda work: on_company(work, lambda c: c.set_off_limits(limits, by=ANA))
         case _:
             label = draw(st.sampled_from(["Found", "Sourced"]))
             renamed = defined(Stage("sourced", label, "sourced"), *TALENT.stages[1:])

@@ -14,7 +14,7 @@ from ledger_crm.ledger import Ledger
 from . import front, openapi, problems
 from .acting import act, begin
 from .caller import key_required
-from .companies import Companies
+from .companies import Companies, JobOrders
 from .edge import edge
 from .malformed import must_be_well_formed
 from .people import People
@@ -38,7 +38,7 @@ def create_app(
     """
     keyed = Router(
         "/",
-        route_handlers=[People, Companies, Candidates, Deals, Pipelines],
+        route_handlers=[People, Companies, JobOrders, Candidates, Deals, Pipelines],
         guards=[key_required(ledger)],
         before_request=must_be_well_formed,
         dependencies={"act": Provide(act), "begin": Provide(begin), "view": Provide(view)},

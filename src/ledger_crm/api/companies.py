@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import intake, selling
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company, CompanyAdded, FeeAgreed, JobOrderOpened
+from ledger_crm.domain.contact import normalised
 from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug
+from ledger_crm.domain.permission import OffLimitsFacts
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import companies, history
 
 from .acting import Act, Made, alone, fields
-from .reading import Limit, Page, Token, View, moment, position
+from .reading import Limit, Named, Page, Token, View, moment, position
+
+Domain = Annotated[str | None, QueryParameter(max_length=2000, description="Of the company.")]
+Words = Annotated[
+    str | None,
+    QueryParameter(max_length=200, pattern=r"\S", description="Words of the company's name."),
+]
+Status = Annotated[
+    Literal["open", "filled", "cancelled"] | None,
+    QueryParameter(description="Only those that are this now."),
+]
 
 
 class NewDeal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +69,7 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 AGREE_FEE = alone(Company, Company.agree_fee)
 FILL = alone(Company, Company.fill_job_order)
 CANCEL = alone(Company, Company.cancel_job_order)
+OFF_LIMITS = alone(Company, Company.set_off_limits)
 
 
 class Companies(Controller):
@@ -76,15 +89,19 @@ class Companies(Controller):
     async def list_companies(
         self,
         view: NamedDependency[View],
-        domain: FromQuery[str | None] = None,
+        domain: Domain = None,
+        q: Words = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[companies.CompanyListed]]:
         """List companies
 
-        The newest first. `domain`: only the one that has it."""
+        The newest first. `domain`: only the one that has it, in any written form. `q`: those whose
+        name holds all of these words, or parts of words, in capitals or not, with accents or
+        not."""
+        wanted = None if domain is None else normalised("domain", domain)
         return await view.page(
-            companies.listing, domain=domain, cursor=cursor, limit=limit, at=position
+            companies.listing, domain=wanted, name=q, cursor=cursor, limit=limit, at=position
         )
 
     @get("/{company_id:uuid}")
@@ -109,8 +126,25 @@ class Companies(Controller):
         Everything that ever passed between us and the company or its people, both sides, the
         newest first by the time of the fact."""
         return await view.page(
-            history.of, company_id, cursor=cursor, limit=limit, at=moment, known=True
+            history.of,
+            company_id,
+            named=Named(company_id=company_id),
+            cursor=cursor,
+            limit=limit,
+            at=moment,
         )
+
+    @post("/{company_id:uuid}/off-limits")
+    async def set_off_limits(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        data: JSONBody[OffLimitsFacts],
+    ) -> Response[Receipt]:
+        """Agree or lift off-limits
+
+        Until when we do not approach their people, by its `kind`."""
+        return await act.on(company_id, OFF_LIMITS, data)
 
     @post("/{company_id:uuid}/deals", tags=["deals"])
     async def open_deal(
@@ -176,3 +210,37 @@ class Companies(Controller):
 
         With a reason."""
         return await act.on(company_id, CANCEL, job_order_id, **fields(data))
+
+
+class JobOrders(Controller):
+    path = "/job-orders"
+    tags = ("companies",)
+
+    @get()
+    async def list_job_orders(
+        self,
+        view: NamedDependency[View],
+        status: Status = None,
+        company_id: FromQuery[UUID | None] = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[companies.JobOrderListed]]:
+        """List job orders
+
+        Over all companies or of one, the newest first."""
+        return await view.page(
+            companies.orders,
+            named=Named(company_id=company_id),
+            status=status,
+            company_id=company_id,
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/{job_order_id:uuid}")
+    async def read_job_order(
+        self, view: NamedDependency[View], job_order_id: FromPath[UUID]
+    ) -> Response[companies.JobOrderListed]:
+        """Read a job order"""
+        return await view.one(companies.order, job_order_id)

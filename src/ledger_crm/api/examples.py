@@ -24,13 +24,36 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "only a name": {"name": "Charles Babbage"},
     },
     "add_contact_point": {"an e-mail": {"point": "email", "value": "ada@work.example"}},
-    "look_up_person": {"by e-mail": {"point": "email", "value": "Ada@Example.org"}},
+    "look_up_person": {
+        "by e-mail": {"point": "email", "value": "Ada@Example.org"},
+        "by name": {"name": "ada byron"},
+    },
     "add_employment": {
         "a hiring manager": {
             "company_id": COMPANY,
             "title": "Head of Engines",
             "role": "hiring_manager",
             "starts_on": "2026-09-01",
+        }
+    },
+    "record_permission": {
+        "do not contact": {
+            "kind": "person.do_not_contact_set",
+            "set_at": "2026-03-04T09:00:00Z",
+            "reason": "asked_us",
+            "until_on": "2027-03-04",
+        },
+        "consent withdrawn": {
+            "kind": "person.consent_withdrawn",
+            "withdrawn_at": "2026-03-04T09:00:00Z",
+            "text": "No more e-mails, please.",
+        },
+    },
+    "set_off_limits": {
+        "agreed": {
+            "kind": "company.off_limits_agreed",
+            "agreed_at": "2026-03-04T09:00:00Z",
+            "until_on": "2027-12-31",
         }
     },
     "record_interaction": {

@@ -15,7 +15,16 @@ from litestar.params import FromPath
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.shape import schema_of
-from ledger_crm.projections import OUT_OF_REACH, Standing, every, standings
+from ledger_crm.projections import (
+    NOT_BUILT,
+    OUT_OF_REACH,
+    Cursor,
+    Projection,
+    Standing,
+    every,
+    positions,
+    standings,
+)
 
 from . import problems
 from .reading import Pool
@@ -23,6 +32,7 @@ from .reading import Pool
 FeedPosition: TypeAlias = Callable[[], Awaitable[int]]
 
 PATIENCE_S = 2.0  # for the broker, when asked how we are
+BEHIND_S = 30.0  # a read model that lags more is not just busy
 
 LINKS = {
     "docs": "/docs",
@@ -31,8 +41,10 @@ LINKS = {
     "ready": "/health/ready",
     "people": "/people",
     "companies": "/companies",
+    "job_orders": "/job-orders",
     "candidates": "/candidates",
     "deals": "/deals",
+    "pipelines": "/pipelines",
 }
 
 
@@ -61,8 +73,9 @@ class Feed(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """status  ready; degraded: it answers, but a read model has halted or the feed is away;
-    unavailable: the database does not answer, or nothing is projected yet
+    """status  ready; degraded: it answers, but a read model has halted or is more than 30 s
+            behind, or the feed is away; unavailable: the database does not answer, or a read model
+            is not built yet or is being built anew, and what needs it is answered with 503
     head    position of the newest entry in the ledger
     """
 
@@ -140,16 +153,28 @@ async def ready(
     """Can this process answer?
 
     The head of the ledger, and how far each read model and the feed are behind it. 503 if the
-    database does not answer or nothing is projected."""
+    database does not answer, or if a read model is not built yet or is being built anew."""
+    projections = every()
     try:
         async with pool.connection() as conn, conn.cursor() as cur:
-            head, found = await standings(cur, every())
+            head, found = await standings(cur, projections)
+            readable = await _readable(cur, projections)
     except OUT_OF_REACH:
         return Response(Ready("unavailable", None, [], Feed(None, None)), status_code=503)
     feed = await _feed(feed_position, head)
-    if any(standing.fault for standing in found) or feed.position is None:
+    if readable < len(projections):
+        return Response(Ready("unavailable", head, found, feed), status_code=503)
+    if feed.position is None or any(one.fault or one.lag_s > BEHIND_S for one in found):
         return Response(Ready("degraded", head, found, feed))
     return Response(Ready("ready", head, found, feed))
+
+
+async def _readable(cur: Cursor, projections: list[Projection]) -> int:
+    """How many of them."""
+    try:
+        return len(await positions(cur, projections))
+    except NOT_BUILT:
+        return 0
 
 
 async def _feed(feed_position: FeedPosition, head: int) -> Feed:

@@ -25,6 +25,7 @@ from ledger_crm.domain.faults import in_words
 from .problems import Fault, Malformed, NotAcceptable, UnsupportedMediaType
 
 MOST = 100  # faults told at once
+TWICE = "given more than once"
 
 
 async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
@@ -56,12 +57,45 @@ def faults_of(wanted: Any, body: bytes) -> list[Fault]:
         return [Fault("", "the body is nested too deeply")]
     except msgspec.DecodeError as fault:
         return [_syntax(body, str(fault))]
+    twice = _twice(body)
     try:
         msgspec.json.decode(body, type=wanted)
     except msgspec.ValidationError as fault:
-        found = list(islice(_walk(wanted, document, ""), MOST))
-        return found or [Fault("", in_words(str(fault)))]  # what a fact says of itself as a whole
-    return list(islice(_unstorable(document, ""), MOST)) if b"\\u0000" in body else []
+        found = [*twice, *_walk(wanted, document, "")]
+        # what a fact says of itself as a whole
+        return list(islice(found, MOST)) or [Fault("", in_words(str(fault)))]
+    return [*twice, *(_unstorable(document, "") if b"\\u0000" in body else ())][:MOST]
+
+
+def _twice(body: bytes) -> list[Fault]:
+    """Names that an object gives more than once: of two values we would keep one, and perhaps not
+    the one that was meant, or that somebody checked before us."""
+    repeated: list[tuple[dict[str, Any], list[str]]] = []
+
+    def paired(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            repeated.append((found, [name for name in found if names.count(name) > 1]))
+        return found
+
+    document = json.loads(body, object_pairs_hook=paired)
+    if not repeated:
+        return []
+    names_of = {id(found): names for found, names in repeated}
+    return list(islice(_told(document, "", names_of), MOST)) or [Fault("", TWICE)]
+
+
+def _told(value: Any, at: str, names_of: dict[int, list[str]]) -> Iterator[Fault]:
+    match value:
+        case dict():
+            for name in names_of.get(id(value), ()):
+                yield Fault(f"{at}/{_token(name)}", TWICE)
+            for name, inner in value.items():
+                yield from _told(inner, f"{at}/{_token(name)}", names_of)
+        case list():
+            for i, inner in enumerate(value):
+                yield from _told(inner, f"{at}/{i}", names_of)
 
 
 def _syntax(body: bytes, message: str) -> Fault:
@@ -164,7 +198,9 @@ def _parameter_faults(
         if name not in known:
             there = f"known are {', '.join(sorted(known))}" if known else "there are none here"
             yield Fault(f"query:{_token(name)}", f"unknown parameter; {there}")
-        elif "\0" in "".join(map(str, request.query_params.getall(name))):
+        elif len(given := request.query_params.getall(name)) > 1:
+            yield Fault(f"query:{name}", f"given {len(given)} times; one of them would be ignored")
+        elif "\0" in str(given[0]):
             yield Fault(f"query:{name}", "contains the character U+0000")
     for name, value in request.path_params.items():
         if "\0" in str(value):

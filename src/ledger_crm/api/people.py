@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -15,12 +16,13 @@ from ledger_crm.domain.clock import now
 from ledger_crm.domain.contact import Point, normalised
 from ledger_crm.domain.entry import Cents, Instant, Sealed
 from ledger_crm.domain.interaction import Interactions
+from ledger_crm.domain.permission import Permissions
 from ledger_crm.domain.person import Employed, Move, PersonSourced
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import history, people
 
 from .acting import Act, Made, fields
-from .reading import Limit, Page, Token, View, moment, position
+from .reading import Limit, Named, Page, Token, View, moment, position
 
 
 class NewPerson(PersonSourced, frozen=True, kw_only=True, tag="person.sourced"):
@@ -44,6 +46,20 @@ class ContactPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     point: Point
     value: Sealed
+
+
+class Lookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Either a contact point and its value, in any written form; or a name, or words of it, or
+    parts of words, in capitals or not, with accents or not."""
+
+    point: Point | None = None
+    value: Sealed = ""
+    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+    def __post_init__(self) -> None:
+        given = (bool(self.name.strip()), bool(self.point), bool(self.value))
+        if given not in ((True, False, False), (False, True, True)):
+            raise ValueError("give either a name, or a point and its value")
 
 
 class NewCandidacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,14 +131,25 @@ class People(Controller):
 
     @post("/lookups", status_code=200)
     async def look_up_person(
-        self, view: NamedDependency[View], data: JSONBody[ContactPoint]
+        self,
+        view: NamedDependency[View],
+        data: JSONBody[Lookup],
+        cursor: Token = None,
+        limit: Limit = 50,
     ) -> Response[Page[people.PersonListed]]:
-        """Find who has a contact point
+        """Find people by contact point or name
 
-        In any written form. One person or nobody. It is a POST so that no e-mail address stands in
-        the address of a request, which proxies log; it writes nothing."""
+        Who has a contact point: one person or nobody. Or whose name holds all of these words: the
+        newest first. It is a POST so that neither stands in the address of a request, which
+        proxies log; it writes nothing."""
+        if data.point is None:
+            return await view.page(
+                people.called, data.name, cursor=cursor, limit=limit, at=position
+            )
         value = normalised(data.point, data.value)
-        return await view.page(people.holders, data.point, value, cursor=None, limit=1, at=position)
+        return await view.page(
+            people.holders, data.point, value, cursor=cursor, limit=limit, at=position
+        )
 
     @get("/{person_id:uuid}")
     async def read_person(
@@ -146,7 +173,12 @@ class People(Controller):
         Everything that ever passed between us, as candidate and as client contact, the newest
         first by the time of the fact."""
         return await view.page(
-            history.of, person_id, cursor=cursor, limit=limit, at=moment, known=True
+            history.of,
+            person_id,
+            named=Named(person_id=person_id),
+            cursor=cursor,
+            limit=limit,
+            at=moment,
         )
 
     @post("/{person_id:uuid}/contact-points")
@@ -178,8 +210,20 @@ class People(Controller):
         """Record an interaction
 
         A message sent, a reply, a call or a note, by its `kind`. A message that is there already,
-        by the channel's own id, changes nothing: `position` is null."""
+        by the channel's own id, changes nothing: `position` is null. We do not write to or call
+        who has withdrawn consent, is not to be contacted, or works at a company that is off-limits,
+        unless a consultant says why (`override`)."""
         return await act.on(person_id, intake.record, data)
+
+    @post("/{person_id:uuid}/permissions")
+    async def record_permission(
+        self, act: NamedDependency[Act], person_id: FromPath[UUID], data: JSONBody[Permissions]
+    ) -> Response[Receipt]:
+        """Record what they allow
+
+        Consent given or withdrawn, do-not-contact set or lifted, by its `kind`. Whoever asked us
+        to stop is not written to or called, unless a consultant says why (`override`)."""
+        return await act.on(person_id, intake.permit, data)
 
     @post("/{person_id:uuid}/candidacies", tags=["candidates"])
     async def open_candidacy(

@@ -16,7 +16,7 @@ from ledger_crm.ledger import Receipt, Work
 from ledger_crm.projections import candidates, deals, directory
 
 from .acting import Act
-from .reading import Limit, Page, Token, View, position
+from .reading import NOTHING, Limit, Named, Page, Token, View, position
 
 Slugged = Annotated[str, QueryParameter(max_length=40, description="Slug of a pipeline.")]
 InPipeline = Annotated[
@@ -54,7 +54,9 @@ class Candidates(Controller):
         return await view.page(
             candidates.cards,
             pipeline,
-            board=(pipeline, stage),
+            named=Named(
+                pipeline=pipeline, stage=stage, job_order_id=job_order_id, person_id=person_id
+            ),
             job_order_id=job_order_id,
             person_id=person_id,
             stage=stage,
@@ -67,13 +69,15 @@ class Candidates(Controller):
     async def count_candidates(
         self,
         view: NamedDependency[View],
-        pipeline: Slugged = "talent",
+        pipeline: InPipeline = None,
         job_order_id: FromQuery[UUID | None] = None,
     ) -> Response[list[candidates.StageCount]]:
         """The candidate pipeline: counts
 
-        Each stage in its order: candidacies that are in it now, and that ever were."""
-        return await view.stages(candidates.counts, pipeline, job_order_id=job_order_id)
+        Each stage in its order: candidacies that are in it now, and that ever were. Of a job order
+        in its own pipeline; over all in every pipeline of candidates, one after the other."""
+        named = Named(pipeline=pipeline, job_order_id=job_order_id)
+        return await view.all(candidates.counts, named, pipeline, job_order_id=job_order_id)
 
     @get("/{candidacy_id:uuid}")
     async def read_candidacy(
@@ -101,11 +105,11 @@ class Deals(Controller):
     ) -> Response[Page[deals.DealCard]]:
         """The deal pipeline: cards
 
-        Over all, of a company, in a stage; the last to move first."""
+        Of one pipeline: over all, of a company, in a stage; the last to move first."""
         return await view.page(
             deals.cards,
             pipeline,
-            board=(pipeline, stage),
+            named=Named(subject="deal", pipeline=pipeline, stage=stage, company_id=company_id),
             company_id=company_id,
             stage=stage,
             cursor=cursor,
@@ -124,7 +128,8 @@ class Deals(Controller):
 
         Each stage in its order, by currency: how many, worth how much, and weighted by the
         probability of winning."""
-        return await view.stages(deals.counts, pipeline, company_id=company_id)
+        named = Named(subject="deal", pipeline=pipeline, company_id=company_id)
+        return await view.all(deals.counts, named, pipeline, company_id=company_id)
 
 
 class Pipelines(Controller):
@@ -138,7 +143,7 @@ class Pipelines(Controller):
         """List the pipelines
 
         Of candidates and of deals, by slug."""
-        return await view.all(directory.pipelines)
+        return await view.all(directory.pipelines, NOTHING)
 
     @get("/{slug:str}")
     async def read_pipeline(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -73,6 +74,13 @@ class KeyMissing(HttpProblem):
 
 class NoSuchPage(HttpProblem):
     """There is nothing at this address; /docs lists what there is."""
+
+    status = 404
+
+
+class NotAnId(HttpProblem):
+    """This address is that of one record, and what stands in the place of its id is not an id; ids
+    are UUIDs, as receipts and lists name them."""
 
     status = 404
 
@@ -185,6 +193,8 @@ def http(request: Request[Any, Any, Any], fault: HTTPException) -> Response[dict
         return refused(request, Malformed(faults=_faults(fault)))
     if fault.status_code >= 500 or fault.status_code not in HTTP:
         return broken(request, fault)
+    if fault.status_code == 404 and (name := _not_an_id(request)):
+        return refused(request, NotAnId(parameter=name))
     response = refused(request, HTTP[fault.status_code]())
     if allow := (fault.headers or {}).get("allow"):
         response.headers["Allow"] = allow
@@ -204,6 +214,33 @@ def _faults(fault: ValidationException) -> list[Fault]:
     return [Fault(_place(each), in_words(each["message"])) for each in found] or [
         Fault("", "a parameter is not what it should be")
     ]
+
+
+def _not_an_id(request: Request[Any, Any, Any]) -> str | None:
+    """The first parameter that keeps this address from being one of ours, if that is an id."""
+    parts = request.url.path.strip("/").split("/")
+    for route in request.app.routes:
+        if len(route.path_components) != len(parts):
+            continue
+        wrong = [
+            wanted
+            for part, wanted in zip(parts, route.path_components, strict=True)
+            if not _fits(part, wanted)
+        ]
+        ids = [one.name for one in wrong if not isinstance(one, str) and one.type is UUID]
+        if ids and len(ids) == len(wrong):
+            return ids[0]
+    return None
+
+
+def _fits(part: str, wanted: Any) -> bool:
+    if isinstance(wanted, str):
+        return part == wanted
+    try:
+        wanted.type(part)
+    except ValueError:
+        return False
+    return True
 
 
 def _place(fault: dict[str, Any]) -> str:

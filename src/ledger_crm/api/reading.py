@@ -1,7 +1,8 @@
 """Reads: one query on one snapshot, at a position that the answer names.
 
 Whoever just wrote passes the receipt's position as ``after`` and gets what they wrote, or is told
-to try again; never something older without being told.
+to try again; never something older without being told. Whoever passes none gets what there is; but
+nothing while a read model is built, for half of one denies what is there (``projections``).
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from psycopg_pool import AsyncConnectionPool
 
+from ledger_crm.commands.selling import WrongPipeline
 from ledger_crm.domain.entry import Instant
+from ledger_crm.domain.pipeline import Subject
+from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, NoSuchRecord
-from ledger_crm.projections import SCHEMA, Cursor, Projection, directory, positions
+from ledger_crm.projections import NOT_BUILT, SCHEMA, Cursor, Projection, directory, positions
 
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 
@@ -109,6 +113,47 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
     )
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What a question names. It must be there, and be what it is asked as: an answer of nothing, or
+    of zeros, would say that it is there and that nothing is in it.
+
+    subject  of the pipeline, which a stage is one of too
+    """
+
+    person_id: UUID | None = None
+    company_id: UUID | None = None
+    job_order_id: UUID | None = None
+    subject: Subject = "candidate"
+    pipeline: str | None = None
+    stage: str | None = None
+
+    async def must_be_there(self, cur: Cursor) -> None:
+        """Raises NoSuchRecord, WrongPipeline."""
+        asked = {"person": self.person_id, "company": self.company_id}
+        asked["job_order"] = self.job_order_id
+        if ids := [id for id in asked.values() if id]:
+            kinds = await directory.kinds(cur, ids)
+            for kind, id in asked.items():
+                if id and kinds.get(id) != kind:
+                    raise NoSuchRecord(**{f"{kind}_id": id})
+        if self.pipeline or self.stage:
+            found = await directory.stages_of(cur, self.subject, self.pipeline)
+            if self.pipeline and not found:
+                raise await self._no_pipeline(cur)
+            if self.stage and self.stage not in found:
+                named = {"pipeline": self.pipeline} if self.pipeline else {}
+                raise NoSuchRecord(**named, stage=self.stage)
+
+    async def _no_pipeline(self, cur: Cursor) -> Refusal:
+        other = await directory.pipeline(cur, self.pipeline or "")
+        if other is None:
+            return NoSuchRecord(pipeline=self.pipeline)
+        return WrongPipeline(pipeline=self.pipeline, subject=other.subject, wanted=self.subject)
+
+
+NOTHING = Named()
+
+
 class View:
     """What handlers read with, for one request."""
 
@@ -125,24 +170,18 @@ class View:
             headers["ETag"] = f'"{version}"'
         return Response(found, headers=headers)
 
-    async def all(self, query: Callable[[Cursor], Awaitable[list[T]]]) -> Response[list[T]]:
-        """Of what there are few."""
-        async with self._snapshot(query) as (cur, headers):
-            return Response(await query(cur), headers=headers)
-
-    async def stages(
+    async def all(
         self,
-        query: Callable[Concatenate[Cursor, str, P], Awaitable[list[T]]],
-        pipeline: str,
+        query: Callable[Concatenate[Cursor, P], Awaitable[list[T]]],
+        named: Named,
+        /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Response[list[T]]:
-        """Of one pipeline. Raises NoSuchRecord if it has none, for then it is no pipeline."""
+        """Of what there are few. Raises as ``Named.must_be_there``."""
         async with self._snapshot(query) as (cur, headers):
-            found = await query(cur, pipeline, *args, **kwargs)
-        if not found:
-            raise NoSuchRecord(pipeline=pipeline)
-        return Response(found, headers=headers)
+            await named.must_be_there(cur)
+            return Response(await query(cur, *args, **kwargs), headers=headers)
 
     async def page(
         self,
@@ -151,22 +190,17 @@ class View:
         cursor: str | None,
         limit: int,
         at: Callable[[Any], Any],
-        known: bool = False,
-        board: tuple[str | None, str | None] = (None, None),
+        named: Named = NOTHING,
         **kwargs: Any,
     ) -> Response[Page[T]]:
-        """``at``: where in its order an item stands; what the query knows as ``before``.
-        ``known``: raises NoSuchRecord if there is nothing at all. ``board``: the pipeline and the
-        stage that were asked for; raises NoSuchRecord if there are none of these names."""
+        """``at``: where in its order an item stands; what the query knows as ``before``. Raises as
+        ``Named.must_be_there``."""
         before = (
             _opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
         )
         async with self._snapshot(query) as (cur, headers):
+            await named.must_be_there(cur)
             found = await query(cur, *args, before=before, limit=limit + 1, **kwargs)
-            if not found and board[0]:
-                await _must_be_there(cur, board[0], board[1])
-        if known and not found and before is None:
-            raise NoSuchRecord(id=args[0])
         more = len(found) > limit
         token = _sealed(at(found[limit - 1])) if more else None
         return Response(Page(found[:limit], token), headers=headers)
@@ -175,17 +209,13 @@ class View:
     async def _snapshot(
         self, query: Callable[..., Any]
     ) -> AsyncIterator[tuple[Cursor, dict[str, str]]]:
-        """A cursor at which everything that the query reads has got to ``after``: its own read
-        model and the directory, which queries join."""
+        """A cursor at which everything that the query reads may be read and has got to ``after``:
+        its own read model and the directory, which queries join."""
         uses: list[Projection] = [sys.modules[query.__module__].projection, directory.projection]
-        tables = ", ".join(table.name for use in uses for table in use.tables)
         until_s = time.monotonic() + PATIENCE_S
         while True:
             async with self.pool.connection() as conn, conn.cursor() as cur:
-                # before the snapshot is taken: a table that is made anew meanwhile looks empty
-                await cur.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE".encode())
-                found = await positions(cur, uses)
-                stands_at = min(found.get(each.name, -1) for each in uses)
+                stands_at = await _stand_at(cur, uses)
                 if stands_at >= (self.after or 0):
                     yield cur, {"Ledger-Position": str(stands_at)}
                     return
@@ -196,12 +226,16 @@ class View:
             await asyncio.sleep(POLL_S)
 
 
-async def _must_be_there(cur: Cursor, pipeline: str, stage: str | None) -> None:
-    shown = await directory.pipeline(cur, pipeline)
-    if shown is None:
-        raise NoSuchRecord(pipeline=pipeline)
-    if stage and stage not in (each.id for each in shown.stages):
-        raise NoSuchRecord(pipeline=pipeline, stage=stage)
+async def _stand_at(cur: Cursor, uses: list[Projection]) -> int:
+    """How far the last of them has got; -1 if one of them may not be read."""
+    tables = ", ".join(table.name for use in uses for table in use.tables)
+    try:
+        # before the snapshot is taken: a table that is made anew meanwhile looks empty
+        await cur.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE".encode())
+        found = await positions(cur, uses)
+    except NOT_BUILT:
+        return -1
+    return min(found.get(each.name, -1) for each in uses)
 
 
 async def view(

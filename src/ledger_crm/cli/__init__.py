@@ -3,34 +3,47 @@
     house     which servers, which ledger: found running, or started for one command
     running   up, and the workers that it starts
     filling   import, demo
-    looking   events, projections, feed, settings, doctor
+    looking   events, projections, feed, settings
+    checking  doctor
     keys      key
     documents the papers made from the code
+    hearing   what up does with the words of its workers
 
-Bad input is one line on stderr and exit code 2; a fault that is nobody's input is exit code 1.
+What cannot be done as it was asked is one line on stderr and exit code 2; what breaks on the way,
+and what is found to be wrong, is exit code 1.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import cyclopts
+import structlog
 
-from .house import FAULTS, explained
+from .house import told
 
 
 def main() -> None:
+    if sys.argv[1:2] != ["worker"]:  # which logs as it is told to; here faults are told in words
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
     try:
         built(sys.argv[1:])(exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as fault:
-        _stop(2, " ".join(str(fault).split()) + " Try: ledger-crm --help")
-    except FAULTS as fault:
-        _stop(2, explained(fault))
+        command = " ".join(("ledger-crm", *(fault.command_chain or ())))
+        _stop(2, f"{' '.join(str(fault).split())} Try: {command} --help")
     except KeyboardInterrupt:
         _stop(130, "stopped")
     except BrokenPipeError:  # whoever read our output had enough
         sys.stderr.close()
         sys.exit(0)
+    except Exception as fault:
+        if (code_and_line := told(fault)) is None:
+            raise
+        _stop(*code_and_line)
 
 
 def built(words: list[str]) -> cyclopts.App:
@@ -41,14 +54,15 @@ def built(words: list[str]) -> cyclopts.App:
         help="A recruiting agency's CRM as a ledger: facts are kept, all else is a view of them.",
         version_flags=["--version"],
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     from . import running
 
     running.register(app)
     if words[:1] != ["worker"]:
-        from . import documents, filling, keys, looking
+        from . import checking, documents, filling, keys, looking
 
-        for module in (filling, looking, keys, documents):
+        for module in (filling, looking, checking, keys, documents):
             module.register(app)
     return app
 

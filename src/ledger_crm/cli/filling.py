@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Annotated, BinaryIO
+from uuid import UUID
 
 import cyclopts
 import msgspec
@@ -14,9 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ledger_crm.commands import demo as agency
 from ledger_crm.commands import importing, mapping
+from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.entry import id_of
+from ledger_crm.domain.person import PersonSourced
 from ledger_crm.ledger import Ledger
 
-from .house import Fault, console, load, opened, progress_wanted, run
+from .house import Fault, Interrupted, console, load, opened, plain, progress_wanted, run
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
@@ -41,6 +46,7 @@ def bar() -> Progress:
 
 def import_(
     source: Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True)],
+    /,
     *,
     mapping: Annotated[Path, cyclopts.Parameter(name=["--mapping", "-m"])],
     dry_run: Flag = False,
@@ -78,6 +84,7 @@ def import_(
             if rows:
                 rows.write(msgspec.json.encode(row) + b"\n")
 
+        stack.enter_context(_interrupted())
         found = run(
             lambda: importing.import_csv(
                 ledger,
@@ -97,9 +104,16 @@ def import_(
 
 
 def demo(
-    *, seed: int = 1, until: date | None = None, size: float = 1.0, json: Flag = False
+    *,
+    seed: int = 1,
+    until: date | None = None,
+    size: float = 1.0,
+    anyway: Flag = False,
+    json: Flag = False,
 ) -> None:
     """Play two years of an invented agency into the ledger. Again: it changes nothing.
+
+    A ledger that holds other people or companies is left alone: what is written stays for ever.
 
     Parameters
     ----------
@@ -108,13 +122,21 @@ def demo(
     until:
         Its last day (YYYY-MM-DD); otherwise today.
     size:
-        Of the agency: 1 is about 20,000 facts.
+        Of the agency: 1 is about 30,000 facts, 2 about 53,000; 0.13 and less is the smallest,
+        with about 6,600.
+    anyway:
+        Also among other people and companies, for ever.
     json:
         Print the summary as JSON.
     """
     if not 0.01 <= size <= 100:
         raise Fault(f"--size is {size}; write a number from 0.01 to 100")
-    with opened(load()) as (ledger, _):
+    with opened(load()) as (ledger, _), _interrupted():
+        if not anyway and run(lambda: holds_others(ledger, seed=seed)):
+            raise Fault(
+                "this ledger holds people or companies that are not the demo agency's, and it would"
+                " stay among them for ever: set LEDGER_HOME to another folder, or say --anyway"
+            )
         played = run(lambda: play(ledger, seed=seed, until=until, size=size))
     if json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(played)).decode() + "\n")
@@ -123,6 +145,66 @@ def demo(
         f"{played.companies} companies, {played.people} people, {played.facts} facts up to"
         f" {played.until}; {played.written} of them were new"
     )
+
+
+@contextmanager
+def _interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "stopped; what is in stays in, and the same command again goes on from there"
+        ) from None
+
+
+class Agencies:
+    """Which records are a demo agency's. Ids are derived from its seed and cannot be taken apart,
+    so it is told by trying: of the seeds up to a thousand, and of ``seed``."""
+
+    def __init__(self, seed: int) -> None:
+        self._seeds = {self._id(s, "company", 1): s for s in (*range(SEEDS), seed)}
+        self._there: dict[int, dict[str, int]] = {}  # how many of each kind were made of a seed
+        self._known: set[UUID] = set()
+
+    def have(self, noun: str, id: UUID) -> bool:
+        if id in self._known:
+            return True
+        if noun == "company" and (seed := self._seeds.get(id)) is not None:
+            self._there[seed] = {"company": 0, "person": 0}
+        while any(counts[noun] < MOST[noun] for counts in self._there.values()):
+            for seed, counts in self._there.items():
+                made = counts[noun]
+                counts[noun] = min(max(2 * made, 64), MOST[noun])
+                self._known.update(
+                    self._id(seed, noun, n) for n in range(made + 1, counts[noun] + 1)
+                )
+            if id in self._known:
+                return True
+        return False
+
+    @staticmethod
+    def _id(seed: int, noun: str, n: int) -> UUID:
+        return id_of("demo", str(seed), noun, str(n))
+
+
+SEEDS = 1000
+MOST = {"company": 4_800, "person": 240_000}  # of an agency of the largest size
+RECORDS = {
+    CompanyAdded.__struct_config__.tag: "company",
+    PersonSourced.__struct_config__.tag: "person",
+}
+
+
+async def holds_others(ledger: Ledger, *, seed: int) -> bool:
+    """Whether there is a person or a company that no demo agency made. Reads until it meets one."""
+    agencies, at = Agencies(seed), 0
+    while rows := await ledger.rows(after=at, limit=5_000):
+        for row in rows:
+            noun = RECORDS.get(row.topic)
+            if noun and not agencies.have(noun, UUID(str(row.originator_id))):
+                return True
+        at = rows[-1].id
+    return False
 
 
 async def play(
@@ -174,7 +256,7 @@ def _print(found: importing.Report) -> None:
     )
     for row in found.listed:
         column = f", column {row.column}" if row.column else ""
-        out.print(f"  line {row.line}{column}: {row.reason}", markup=False)
+        out.print(plain(f"  line {row.line}{column}: {row.reason}"), markup=False)
     unlisted = found.refused + found.changed - len(found.listed)
     if unlisted > 0:
         out.print(f"  and {unlisted} more; --report FILE lists all")

@@ -1,15 +1,17 @@
 """The house that a command works in: settings, servers, the ledger.
 
 External servers are taken as they are. Embedded ones are found where ``up`` runs them; if it does
-not, a command that needs the database starts it for as long as it takes.
+not, a command that needs the database starts it for as long as it takes. What only looks makes
+nothing: no cluster, no schema, no key (``looked_at``).
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +27,7 @@ from ledger_crm.settings import Settings, SettingsError
 from ledger_crm.store import Lost
 
 if TYPE_CHECKING:
+    from nats.aio.client import Client
     from rich.console import Console
 
 T = TypeVar("T")
@@ -33,11 +36,23 @@ APP_ROLE = "ledger_app"
 OWNER_ROLE = "ledger_owner"  # of the embedded cluster
 
 
+BROKER_S = 5.0  # to connect; each address of several may take two
+
+
 class Fault(Exception):
     """One line: what is wrong and what to do."""
 
 
-FAULTS = (
+class Empty(Fault):
+    """There is no ledger yet."""
+
+
+class Interrupted(Fault):
+    """By Ctrl-C."""
+
+
+# What was typed or set, or a server that is named there: exit code 2.
+_INPUT = (
     Fault,
     SettingsError,
     EmbeddedError,
@@ -50,15 +65,57 @@ FAULTS = (
 )
 
 
+def told(fault: Exception) -> tuple[int, str] | None:
+    """Exit code, and one line for people; None: a fault of ours, which wants its traceback.
+
+    A database's own words may hold what was typed: only its kind is told.
+    """
+    if isinstance(fault, Empty):
+        return 1, str(fault)
+    if isinstance(fault, Interrupted):
+        return 130, str(fault)
+    if isinstance(fault, _INPUT):
+        return 2, explained(fault)
+    if isinstance(fault.__cause__, psycopg.Error):  # as the event store's library passes them on
+        return 1, explained(fault.__cause__)
+    if isinstance(fault, OSError):
+        where = f"{fault.filename}: " if fault.filename else ""
+        return 1, f"{where}{fault.strerror or type(fault).__name__}"
+    if "nats" not in sys.modules:  # 0.2 s to import, and then none of these was raised
+        return None
+    import nats.errors
+
+    from ledger_crm.workers.feed import Halted
+    from ledger_crm.workers.relay import Refused
+
+    if isinstance(fault, Halted | Refused):
+        return 1, " ".join(str(fault).split())
+    if isinstance(fault, nats.errors.Error):
+        return 1, f"the broker does not answer ({type(fault).__name__}); see: ledger-crm doctor"
+    return None
+
+
 def explained(fault: BaseException) -> str:
-    """One line for people. A database's own words may hold what was typed: only its kind."""
+    """One line for people."""
+    if isinstance(fault, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+        return f"the database has no schema of ours, or an older one: {_MIGRATE}"
     if isinstance(fault, psycopg.OperationalError):
         return "the database does not answer; see: ledger-crm doctor"
     if isinstance(fault, psycopg.Error):
         return f"the database refused: {type(fault).__name__}; see: ledger-crm doctor"
     if isinstance(fault, Unavailable):
         return "the database does not answer; try again, or see: ledger-crm doctor"
+    if isinstance(fault, WrongKey):
+        return f"{fault}: restore LEDGER_SEALING_KEY, or sealing.key in LEDGER_HOME, from a backup"
     return " ".join(str(fault).split())
+
+
+_MIGRATE = "run ledger-crm up, or ledger-crm migrate as its owner"
+
+
+def plain(text: str) -> str:
+    """What others wrote must not steer the terminal: what cannot be printed is shown escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def load() -> Settings:
@@ -109,6 +166,41 @@ def database(chosen: Settings) -> Iterator[str]:
             yield app_url(server.url)
 
 
+@contextmanager
+def looked_at(chosen: Settings) -> Iterator[str]:
+    """As ``database``, and makes nothing. Raises Empty."""
+    embedded_folder = chosen.home / "postgres"
+    if chosen.database_url:
+        url = chosen.database_url
+        _must_be_ours(url)
+        yield url
+    elif running := running_address(embedded_folder):
+        url = app_url(running)
+        _must_be_ours(url)
+        yield url
+    elif embedded.is_empty(embedded_folder):
+        raise Empty(f"empty: there is no ledger in {chosen.home}; run ledger-crm up")
+    else:
+        with Postgres(embedded_folder, chosen.postgres_bin) as server:
+            _must_be_ours(server.url)
+            yield app_url(server.url)
+
+
+def _must_be_ours(url: str) -> None:
+    """Raises Empty; Fault if the schema is of another version of this software."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as conn:
+        there = conn.execute("SELECT to_regclass('public.ledger_crm_schema') IS NOT NULL")
+        if there.fetchone() != (True,):
+            raise Empty(f"empty: the database has no ledger; {_MIGRATE}")
+        rows = conn.execute("SELECT name FROM public.ledger_crm_schema").fetchall()
+    applied = {name for (name,) in rows}
+    ours = {script.name for script in files("ledger_crm").joinpath("schema").iterdir()}
+    if missing := sorted(ours - applied):
+        raise Fault(f"the database's schema lacks {', '.join(missing)}: {_MIGRATE}")
+    if newer := sorted(applied - ours):
+        raise Fault(f"the database is newer than this software: {', '.join(newer)}")
+
+
 def running_address(folder: Path) -> str:
     """Of the embedded server on this folder; "": none runs."""
     found = embedded.holder(folder)
@@ -123,11 +215,56 @@ def broker(chosen: Settings) -> str:
     return url
 
 
+@asynccontextmanager
+async def connected(chosen: Settings) -> AsyncIterator[Client]:
+    """To the broker, wherever it is now. Raises Fault if it does not answer, or has no JetStream
+    when it is first asked."""
+    import asyncio
+
+    import nats.errors
+    from nats.js.errors import ServiceUnavailableError
+
+    from ledger_crm.workers import feed
+
+    url = broker(chosen)
+    if chosen.nats_url:
+        where, hint = settings.masked(url), "is LEDGER_NATS_URL right?"
+    else:
+        where, hint = "the embedded broker", f"see {chosen.home / 'nats' / 'nats-server.log'}"
+
+    try:
+        async with asyncio.timeout(BROKER_S):
+            nc = await feed.connect(url, name="cli", reconnect=False)
+    except nats.errors.AuthorizationError:
+        raise Fault(f"{where} does not let us in; {hint}") from None
+    except (nats.errors.Error, OSError, ValueError):
+        raise Fault(f"no answer from {where}; {hint}") from None
+    try:
+        try:
+            await feed.position(nc)
+        except ServiceUnavailableError:
+            raise Fault(
+                f"{where} has no JetStream: start nats-server with it (-js, or deploy/nats.conf)"
+            ) from None
+        except nats.errors.Error as fault:
+            raise Fault(f"no answer from {where} ({type(fault).__name__}); {hint}") from None
+        yield nc
+    finally:
+        with suppress(nats.errors.Error, OSError):
+            async with asyncio.timeout(1):
+                await nc.close()
+
+
 @contextmanager
-def opened(chosen: Settings) -> Iterator[tuple[Ledger, str]]:
-    """The ledger, and the url of its database. Raises as ``database``; WrongKey."""
-    with database(chosen) as url, ledger_at(url, chosen) as ledger:
-        yield ledger, url
+def opened(chosen: Settings, *, to_look: bool = False) -> Iterator[tuple[Ledger, str]]:
+    """The ledger, and the url of its database. Raises as ``database``, or as ``looked_at`` if
+    nothing is to be made; WrongKey."""
+    with looked_at(chosen) if to_look else database(chosen) as url:
+        file = chosen.home / "sealing.key"
+        if to_look and chosen.sealing_key is None and not file.exists():
+            raise Fault(f"{file} is not there: restore it from a backup, or set LEDGER_SEALING_KEY")
+        with ledger_at(url, chosen) as ledger:
+            yield ledger, url
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ledger_crm.commands import catalogue
 from ledger_crm.domain.access import KeyCreated, KeyRevoked
 from ledger_crm.ledger import Ledger
 
-from .house import console, load, opened, run
+from .house import console, load, opened, plain, run
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
@@ -26,7 +26,7 @@ def register(app: cyclopts.App) -> None:
     app.command(keys)
 
 
-def create(actor: str, *, label: str = "", json: Flag = False) -> None:
+def create(actor: str, /, *, label: str = "", json: Flag = False) -> None:
     """Make a key. Its text is shown once and kept nowhere.
 
     Parameters
@@ -63,12 +63,12 @@ def list_(*, json: Flag = False) -> None:
         revoked = f"  revoked {key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else ""
         console().print(
             f"{key['id']}  {key['actor']}  {key['created_at']:%Y-%m-%d %H:%M}{revoked}"
-            f"  {key['label']}",
+            f"  {plain(key['label'])}",
             markup=False,
         )
 
 
-def revoke(id: UUID, *, reason: str = "") -> None:
+def revoke(id: UUID, /, *, reason: str = "") -> None:
     """Revoke a key; what it opened is refused within a second.
 
     Parameters

@@ -1,30 +1,40 @@
-"""What is there, and how it stands: events, projections, feed, settings, doctor."""
+"""What is there, and how it stands: events, projections, feed, settings."""
 
 from __future__ import annotations
 
-import shutil
+import asyncio
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
 import msgspec
-import psycopg
-from rich.table import Table
 
 from ledger_crm import settings as configuration
 from ledger_crm.domain.entry import Entry, Event, kind
-from ledger_crm.ledger import Ledger, Unavailable
-from ledger_crm.projections import SCHEMA, Projection, Standing, every, standings
-from ledger_crm.settings import Settings, SettingsError
+from ledger_crm.ledger import Ledger
+from ledger_crm.projections import Projection, Standing, every
 from ledger_crm.workers import projector
 
+from .checking import feed_watched, standings_at, watched, wrong_with, wrong_with_feed
 from .filling import bar
-from .house import FAULTS, Fault, broker, console, explained, load, opened, run, running_address
+from .house import (
+    Fault,
+    broker,
+    connected,
+    console,
+    load,
+    looked_at,
+    opened,
+    plain,
+    run,
+    running_address,
+)
+
+RETRY_S = 0.25
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
@@ -45,7 +55,6 @@ def register(app: cyclopts.App) -> None:
     for commands in (events, projections, feed):
         app.command(commands)
     app.command(settings)
-    app.command(doctor)
 
 
 def tail(*, after: int | None = None, limit: int | None = None, json: Flag = False) -> None:
@@ -60,30 +69,49 @@ def tail(*, after: int | None = None, limit: int | None = None, json: Flag = Fal
     json:
         Print each event as it is on the wire, a line each.
     """
-    from ledger_crm.workers import feed
-
     if (after is not None and after < 0) or (limit is not None and limit < 1):
         raise Fault("--after is a position, 0 or more, and --limit a count, 1 or more")
-    url = broker(load())
+    run(lambda: _follow(after, limit, json))
 
-    async def following() -> None:
-        nc = await _connected(url)
+
+async def _follow(after: int | None, limit: int | None, json: bool) -> None:
+    """For ever, also when the broker goes and comes again, at another address too."""
+    import nats.errors
+
+    from ledger_crm.workers import feed
+
+    chosen, at, shown, away = load(), after, 0, False
+    while True:
         try:
-            start = max(await feed.position(nc) - 10, 0) if after is None else after
-            shown = 0
-            async with aclosing(feed.tail(nc, start)) as messages:
-                async for message in messages:
-                    print(_wire(message.payload, json), flush=True)
-                    shown += 1
-                    if shown == limit:
-                        break
-        finally:
-            await nc.close()
+            async with connected(chosen) as nc:
+                newest = await feed.position(nc)
+                if away:
+                    _aside(f"the broker is back; going on after position {at}")
+                elif after is not None and after > newest:
+                    _aside(f"the feed is at {newest}; waiting for it to pass {after}")
+                away, at = False, max(newest - 10, 0) if at is None else at
+                async with aclosing(feed.tail(nc, at)) as messages:
+                    async for message in messages:
+                        print(_wire(message.payload, json), flush=True)
+                        at, shown = message.position, shown + 1
+                        if shown == limit:
+                            return
+        except BrokenPipeError:
+            raise
+        except (Fault, nats.errors.Error, OSError):
+            if at is None:
+                raise
+            if not away:
+                _aside(f"the broker is away; waiting for it to go on after position {at}")
+            away = True
+            await asyncio.sleep(RETRY_S)
 
-    run(following)
+
+def _aside(line: str) -> None:
+    print(f"ledger-crm: {line}", file=sys.stderr, flush=True)
 
 
-def show(position: int, *, json: Flag = False) -> None:
+def show(position: int, /, *, json: Flag = False) -> None:
     """Show one entry of the ledger, opened: it may hold personal data.
 
     Parameters
@@ -95,7 +123,7 @@ def show(position: int, *, json: Flag = False) -> None:
     """
     if position < 1:
         raise Fault(f"position {position} does not exist; the first is 1")
-    with opened(load()) as (ledger, _):
+    with opened(load(), to_look=True) as (ledger, _):
         head = run(ledger.head)
         if position > head:
             raise Fault(f"position {position} does not exist yet; the newest is {head}")
@@ -106,45 +134,46 @@ def show(position: int, *, json: Flag = False) -> None:
         return
     for name, value in document.items():
         if name != "event":
-            console().print(f"{name:12} {value}", markup=False)
+            console().print(f"{name:12} {plain(str(value))}", markup=False)
     for name, value in document["event"].items():
-        console().print(f"  {name:10} {value}", markup=False)
+        console().print(f"  {name:10} {plain(str(value))}", markup=False)
 
 
 def projections_status(*, json: Flag = False) -> None:
-    """Where each read model stands, and how far behind the newest entry.
+    """Where each read model stands: exit code 1 if one halted, or is behind and does not move.
 
     Parameters
     ----------
     json:
         Print it as JSON.
     """
-    with opened(load()) as (_, url):
-        head, found = run(lambda: _standings(url))
+    chosen = load()
+    idle = not (chosen.database_url or running_address(chosen.home / "postgres"))
+    with looked_at(chosen) as url:
+        head, found, moving = run(lambda: watched(url))
+    judged = [wrong_with(one, moves=one.name in moving, idle=idle) for one in found]
     if json:
         _print_json({"head": head, "projections": found})
-        return
-    table = Table("projection", "version", "position", "behind", "seconds", "halted because")
-    for one in found:
-        table.add_row(
-            one.name,
-            str(one.version),
-            str(one.position),
-            str(one.lag_events),
-            f"{one.lag_s:g}",
-            one.fault or "",
-        )
-    console().print(table)
-    console().print(f"the ledger's head is at {head}")
+    else:
+        rows = [
+            (one.name, str(one.version), str(one.position), says)
+            for one, (_, says) in zip(found, judged, strict=True)
+        ]
+        _print_columns([("projection", "version", "position", "how it stands"), *rows])
+        console().print(f"the ledger's head is at {head}")
+    if any(wrong for wrong, _ in judged):
+        sys.exit(1)
 
 
-def rebuild(name: str) -> None:
+def rebuild(name: str, /, *, json: Flag = False) -> None:
     """Build a read model anew from the first entry; until it is level, it is behind.
 
     Parameters
     ----------
     name:
         As projections status shows it.
+    json:
+        Print where it got, and how long it took, as JSON.
     """
     found = {projection.name: projection for projection in every()}
     if name not in found:
@@ -153,11 +182,15 @@ def rebuild(name: str) -> None:
         task = drawn.add_task(f"rebuilding {name}", total=run(ledger.head))
         started = time.monotonic()
         head = _rebuilt(found[name], ledger, url, conn, lambda at: drawn.update(task, completed=at))
-    console().print(f"{name} is level at {head}, after {time.monotonic() - started:.1f} s")
+        took_s = round(time.monotonic() - started, 3)
+    if json:
+        _print_json({"projection": name, "position": head, "duration_s": took_s})
+    else:
+        console().print(f"{name} is level at {head}, after {took_s:.1f} s")
 
 
 def feed_status(*, json: Flag = False) -> None:
-    """Where the feed stands, and how far behind the newest entry.
+    """Where the feed stands: exit code 1 if it is beyond the ledger, or behind and does not move.
 
     Parameters
     ----------
@@ -166,24 +199,25 @@ def feed_status(*, json: Flag = False) -> None:
     """
     from ledger_crm.workers import feed
 
-    async def looked() -> dict[str, Any]:
-        nc = await _connected(url)
-        try:
-            at, head = await feed.position(nc), await ledger.head()
-            return {"head": head, "position": at, "lag_events": max(head - at, 0)}
-        finally:
-            await nc.close()
+    async def looked() -> tuple[int, int, bool]:
+        async with connected(chosen) as nc:
+            head = await ledger.head()
+            at, moves = await feed_watched(lambda: feed.position(nc), head)
+            return head, at, moves
 
     chosen = load()
-    url = broker(chosen)
-    with opened(chosen) as (ledger, _):
-        found = run(looked)
+    broker(chosen)
+    with opened(chosen, to_look=True) as (ledger, _):
+        head, at, moves = run(looked)
+        if at > head:  # written while we looked
+            head = run(ledger.head)
+    wrong, says = wrong_with_feed(at, head, moves=moves)
     if json:
-        _print_json(found)
+        _print_json({"head": head, "position": at, "lag_events": head - at})
     else:
-        console().print(
-            f"the feed is at {found['position']}, {found['lag_events']} behind the ledger"
-        )
+        console().print(f"the feed is {says}", markup=False)
+    if wrong:
+        sys.exit(1)
 
 
 def audit() -> None:
@@ -191,18 +225,16 @@ def audit() -> None:
     from ledger_crm.workers import feed
 
     async def compared() -> Any:
-        nc = await _connected(url)
-        try:
+        async with connected(chosen) as nc:
             return await feed.audit(nc, ledger.rows)
-        finally:
-            await nc.close()
 
     chosen = load()
-    url = broker(chosen)
-    with opened(chosen) as (ledger, _):
+    broker(chosen)
+    with opened(chosen, to_look=True) as (ledger, _):
         difference = run(compared)
     if difference is not None:
-        console().print(f"the feed differs: {difference}", markup=False)
+        where = f"at position {difference.position}: " if difference.position else ""
+        console().print(f"the feed differs: {where}{difference.what}", markup=False)
         console().print("build it anew from the ledger with: ledger-crm feed rebuild")
         sys.exit(1)
     console().print("the feed is exactly the ledger")
@@ -213,18 +245,15 @@ def feed_rebuild() -> None:
     from ledger_crm.workers import relay
 
     async def rebuilt() -> int:
-        nc = await _connected(url)
-        with bar() as drawn:
-            task = drawn.add_task("publishing", total=await ledger.head())
-            try:
+        async with connected(chosen) as nc:
+            with bar() as drawn:
+                task = drawn.add_task("publishing", total=await ledger.head())
                 return await relay.rebuild(
                     nc, ledger.rows, progress=lambda at: drawn.update(task, completed=at)
                 )
-            finally:
-                await nc.close()
 
     chosen = load()
-    url = broker(chosen)
+    broker(chosen)
     with opened(chosen) as (ledger, _):
         at = run(rebuilt)
     console().print(f"the feed is at {at}")
@@ -232,6 +261,8 @@ def feed_rebuild() -> None:
 
 def settings(*, json: Flag = False) -> None:
     """Print what is in force and where it comes from; secrets are masked.
+
+    A variable that is empty counts as one that is not set.
 
     Parameters
     ----------
@@ -242,115 +273,9 @@ def settings(*, json: Flag = False) -> None:
     if json:
         _print_json([line._asdict() for line in lines])
         return
-    table = Table("variable", "value", "from", "what it is")
     for line in lines:
-        table.add_row(*(str(part) for part in line))
-    console().print(table)
-
-
-def doctor(*, json: Flag = False) -> None:
-    """Check the set-up and say what to do; exit code 1 if something is wrong.
-
-    Parameters
-    ----------
-    json:
-        Print it as JSON.
-    """
-    found = list(_checks())
-    if json:
-        _print_json([{"check": n, "ok": ok, "says": says} for n, ok, says in found])
-    else:
-        for name, ok, says in found:
-            console().print(f"{'ok  ' if ok else 'FAIL'}  {name:12} {says}", markup=False)
-    if not all(ok for _, ok, _ in found):
-        sys.exit(1)
-
-
-def _checks() -> Iterator[tuple[str, bool, str]]:
-    """Name, whether it is as it should be, and what it is or what to do."""
-    yield "software", True, f"ledger-crm {version('ledger-crm')}, Python {sys.version.split()[0]}"
-    try:
-        chosen = load()
-    except SettingsError as fault:
-        yield "settings", False, str(fault)
-        return
-    yield "settings", True, f"{len(chosen.given)} from the environment; see: ledger-crm settings"
-    yield _folder(chosen.home)
-    embedded = chosen.database_url is None
-    if embedded and not running_address(chosen.home / "postgres"):
-        yield "running", True, "nothing runs on this folder; start it with: ledger-crm up"
-    try:
-        with opened(chosen) as (ledger, url):
-            head = run(ledger.head)
-            yield "database", True, f"answers; schema and sealing key fit; head at {head}"
-            behind = run(lambda: _standings(url))[1]
-    except (psycopg.OperationalError, Unavailable):
-        if chosen.database_url:
-            where = f"{configuration.masked(chosen.database_url)}; is LEDGER_DATABASE_URL right?"
-        else:
-            where = f"the embedded one; see {chosen.home / 'postgres' / 'postgres.log'}"
-        yield "database", False, f"no answer from {where}"
-        return
-    except FAULTS as fault:
-        yield "database", False, explained(fault)
-        return
-    except OSError as fault:
-        yield "database", False, f"{type(fault).__name__}: {fault.strerror or 'no answer'}"
-        return
-    for one in behind:
-        if one.fault:
-            says = f"halted at {one.position}: {one.fault}"
-        elif one.lag_events:
-            says = f"{one.lag_events} entries behind; a projector must run: ledger-crm up"
-        else:
-            says = "level"
-        yield one.name, one.fault is None and (one.lag_s < 60 or one.lag_events == 0), says
-    yield _feed(chosen, head)
-
-
-def _folder(home: Path) -> tuple[str, bool, str]:
-    there = next(folder for folder in (home, *home.parents) if folder.exists())
-    free = shutil.disk_usage(there).free
-    return "folder", free > 500_000_000, f"{home}, {free / 1e9:.1f} GB free on its disk"
-
-
-def _feed(chosen: Settings, head: int) -> tuple[str, bool, str]:
-    from ledger_crm.workers import feed
-
-    async def looked() -> int:
-        nc = await _connected(url)
-        try:
-            return await feed.position(nc)
-        finally:
-            await nc.close()
-
-    try:
-        url = broker(chosen)
-        at = run(looked)
-    except Fault as fault:
-        idle = chosen.nats_url is None and not running_address(chosen.home / "postgres")
-        return "feed", idle, str(fault)
-    return "feed", True, f"at {at}, {max(head - at, 0)} behind the ledger"
-
-
-async def _connected(url: str) -> Any:
-    """Raises Fault if no broker answers."""
-    import nats.errors
-
-    from ledger_crm.workers import feed
-
-    try:
-        return await feed.connect(url, name="cli", reconnect=False)
-    except (nats.errors.Error, OSError):
-        raise Fault("the broker does not answer; see: ledger-crm doctor") from None
-
-
-async def _standings(url: str) -> tuple[int, list[Standing]]:
-    async with (
-        await psycopg.AsyncConnection.connect(url, options=f"-c search_path={SCHEMA}") as conn,
-        conn.cursor() as cur,
-    ):
-        return await standings(cur, every())
+        said = f"{line.variable} = {plain(line.value)}   ({line.source})\n    {line.meaning}"
+        console().print(said, markup=False)
 
 
 def _rebuilt(
@@ -370,7 +295,7 @@ def _rebuilt(
     head = run(ledger.head)
     projector.ask_to_rebuild(conn, projection.name)
     while True:
-        _, [now] = run(lambda: _one(url, projection))
+        now = run(lambda: _one(url, projection))
         progress(now.position)
         if now.fault:
             raise Fault(f"{projection.name} halted at {now.position}: {now.fault}")
@@ -379,9 +304,8 @@ def _rebuilt(
         time.sleep(0.1)
 
 
-async def _one(url: str, projection: Projection) -> tuple[int, list[Standing]]:
-    head, found = await _standings(url)
-    return head, [one for one in found if one.name == projection.name]
+async def _one(url: str, projection: Projection) -> Standing:
+    return next(s for s in (await standings_at(url))[1] if s.name == projection.name)
 
 
 def _document(entry: Entry[Event]) -> dict[str, Any]:
@@ -399,10 +323,28 @@ def _document(entry: Entry[Event]) -> dict[str, Any]:
 
 def _wire(payload: bytes, json: bool) -> str:
     if json:
-        return payload.decode()
+        text = payload.decode()
+        return _NOT_PRINTED.sub(_as_json, text) if sys.stdout.isatty() else text
     said = msgspec.json.decode(payload)
     facts = " ".join(f"{k}={v}" for k, v in said["data"].items() if k != "kind")
-    return f"{said['id']:>8}  {said['time'][:19]}  {said['type']:28} {said['subject']}  {facts}"
+    line = f"{said['id']:>8}  {said['time'][:19]}  {said['type']:28} {said['subject']}  {facts}"
+    return plain(line)
+
+
+_NOT_PRINTED = re.compile(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _as_json(found: re.Match[str]) -> str:
+    """JSON leaves these as they are, and some terminals obey them."""
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Nothing is cut: what does not fit the terminal goes on in its next line."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        console().print(plain("  ".join(cells)).rstrip(), markup=False)
 
 
 def _print_json(found: Any) -> None:

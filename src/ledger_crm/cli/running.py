@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cyclopts
 import structlog
 
 from ledger_crm.commands import catalogue
-from ledger_crm.embedded import Claim, EmbeddedError, Nats, Postgres
+from ledger_crm.embedded import Claim, Nats, Postgres
 from ledger_crm.ledger import Ledger
 from ledger_crm.settings import Settings
 from ledger_crm.workers.supervisor import Child, Supervisor
 
+from .hearing import hearing
 from .house import Fault, app_url, console, ledger_at, load, prepare
 
 if TYPE_CHECKING:
+    from nats.aio.client import Client
+
     from ledger_crm.commands.demo import Played
 
 Worker = Literal["api", "projector", "relay"]
@@ -51,7 +54,8 @@ def up(
     Parameters
     ----------
     demo:
-        Fill an empty ledger with two years of an invented agency first.
+        Fill an empty ledger with two years of an invented agency first; one that holds other
+        people or companies stays as it is.
     port:
         Of the API instead of LEDGER_PORT; 0 takes any that is free.
     """
@@ -65,16 +69,16 @@ def up(
         ledger = house.enter_context(ledger_at(env["LEDGER_DATABASE_URL"], chosen))
         key = asyncio.run(_prepared(ledger, chosen))
         claim.announce(address)
-        log = house.enter_context(_logs(chosen.home / "log"))
+        heard = house.enter_context(hearing(chosen.home / "log", WORKERS, _say))
         children = [
             Child(name, [sys.executable, "-m", "ledger_crm.cli", "worker", name], env)
             for name in WORKERS
         ]
-        supervisor = Supervisor(children, say=_say, heard=log, servers=servers)
+        supervisor = Supervisor(children, say=_say, heard=heard, servers=servers)
         asyncio.run(_up(supervisor, ledger, address, key, demo, chosen))
 
 
-def worker(name: Worker) -> None:
+def worker(name: Worker, /) -> None:
     """Run one worker in the foreground: what up starts, for systemd and containers.
 
     Parameters
@@ -95,7 +99,9 @@ def worker(name: Worker) -> None:
             case "projector":
                 _project(ledger, chosen.database_url)
             case "relay":
-                asyncio.run(_relay(ledger, chosen.database_url, chosen.nats_url or ""))
+                halted = asyncio.run(_relay(ledger, chosen.database_url, chosen.nats_url or ""))
+                if halted:
+                    sys.exit(1)
 
 
 def migrate() -> None:
@@ -164,10 +170,15 @@ async def _up(
 async def _fill_and_greet(
     ledger: Ledger, address: str, key: str, filled: bool, chosen: Settings
 ) -> None:
-    played = None
-    if filled:
-        from .filling import play  # 0.3 s of vocabulary that the workers need not load
+    from .filling import holds_others, play  # 0.3 s of vocabulary that workers need not load
 
+    played, real = None, await holds_others(ledger, seed=1)
+    if filled and real:
+        _say(
+            "this ledger holds people or companies that are not the demo agency's: it starts as it"
+            " is, without playing"
+        )
+    elif filled:
         played = await play(ledger, seed=1, until=None)
     head = await ledger.head()
     try:
@@ -176,7 +187,7 @@ async def _fill_and_greet(
                 await asyncio.sleep(0.05)
     except TimeoutError:
         _say(f"not ready yet; see {chosen.home / 'log'} and: ledger-crm doctor")
-    _greet(address, key, played, chosen)
+    _greet(address, key, played, chosen, real=real)
 
 
 def _level(address: str, head: int) -> bool:
@@ -192,7 +203,7 @@ def _level(address: str, head: int) -> bool:
     return all(projection["position"] >= head for projection in ready["projections"])
 
 
-def _greet(address: str, key: str, played: Played | None, chosen: Settings) -> None:
+def _greet(address: str, key: str, played: Played | None, chosen: Settings, *, real: bool) -> None:
     out = console()
 
     def get(path: str) -> str:
@@ -209,7 +220,8 @@ def _greet(address: str, key: str, played: Played | None, chosen: Settings) -> N
     else:
         out.print("  the candidate pipeline:")
         out.print(get("/candidates/counts"), markup=False)
-        out.print("  two years of an invented agency to look at:  ledger-crm demo")
+        if not real:
+            out.print("  two years of an invented agency to look at:  ledger-crm demo")
         out.print("  the feed, as other services see it:")
     home = "" if chosen.home == Path(".ledger").absolute() else f"LEDGER_HOME={chosen.home} "
     out.print(f"    {home}{_program()} events tail")
@@ -235,41 +247,19 @@ def _free_port(host: str, port: int) -> int:
             probe.bind((host, port))
             return int(probe.getsockname()[1])
     except OSError as fault:
-        raise Fault(
-            f"port {port} of {host} cannot be used ({fault.strerror}): set LEDGER_PORT, or"
-            " --port 0 for any that is free"
-        ) from None
+        unknown = isinstance(fault, socket.gaierror) or fault.errno == errno.EADDRNOTAVAIL
+        wrong, instead = (
+            (f"{host} is no address of this machine", "set LEDGER_HOST to one, such as 127.0.0.1")
+            if unknown
+            else (f"port {port} of {host} cannot be used", "set LEDGER_PORT, or --port 0 for any")
+        )
+        raise Fault(f"{wrong} ({fault.strerror}): {instead}") from None
 
 
 def _for_url(host: str) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104 where it listens, not where to call it
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
-
-
-@contextmanager
-def _logs(folder: Path) -> Iterator[Any]:
-    """A file for each worker; warnings and worse are said on the terminal too."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files: dict[str, TextIO] = {
-            name: (folder / f"{name}.log").open("a", buffering=1) for name in WORKERS
-        }
-    except OSError as fault:
-        raise EmbeddedError(f"{folder}: {fault.strerror}") from None
-
-    def heard(name: str, line: str) -> None:
-        with suppress(OSError):  # a full disk must not end the supervisor
-            files[name].write(line.rstrip("\n") + "\n")
-        if '"level":"error"' in line or '"level":"warning"' in line or "Traceback" in line:
-            _say(f"{name} | {line.rstrip()}")
-
-    try:
-        yield heard
-    finally:
-        for file in files.values():
-            with suppress(OSError):
-                file.close()
 
 
 def _log_as_json(level: str) -> None:
@@ -320,11 +310,29 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
             timeout_graceful_shutdown=2,
             http="httptools",
         )
+        server = uvicorn.Server(config)
+        # Its own handlers end the process by the signal, before anything is closed.
+        server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+
+        def stop() -> None:
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+        for hint in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(hint, stop)
         try:
-            await uvicorn.Server(config).serve()
+            await server.serve()
         finally:
             if broker is not None:
-                broker.cancel()
+                await _closed(broker)
+
+
+async def _closed(broker: asyncio.Task[Client]) -> None:
+    """Also one that is still trying to connect."""
+    broker.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        async with asyncio.timeout(1):
+            await (await broker).close()
 
 
 def _project(ledger: Ledger, url: str) -> None:
@@ -340,17 +348,24 @@ def _project(ledger: Ledger, url: str) -> None:
     projector.run()
 
 
-async def _relay(ledger: Ledger, url: str, nats_url: str) -> None:
+async def _relay(ledger: Ledger, url: str, nats_url: str) -> bool:
+    """Whether it halted; if so, why is in the log."""
     from ledger_crm.workers import feed, relay
     from ledger_crm.workers.leadership import leadership
 
     stop, wake = asyncio.Event(), asyncio.Event()
     for hint in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(hint, stop.set)
-    await relay.Relay(
+    working = relay.Relay(
         lambda: feed.connect(nats_url, name="relay", reconnect=False),
         ledger.rows,
         stop=stop,
         wake=wake,
         leadership=lambda: leadership(url, "relay", wake),
-    ).run()
+    )
+    try:
+        await working.run()
+    except feed.Halted as fault:
+        structlog.get_logger("relay").error("halted", why=str(fault))
+        return True
+    return False

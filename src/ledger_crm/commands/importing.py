@@ -6,6 +6,10 @@ A row goes in whole or not at all, and once: it is known again by the mapping's 
 key. So a second run changes nothing, and one that was killed goes on where it was. A thousand
 rows share a transaction; a row that is refused is left out of it and listed with line, column and
 reason, never with a value, and the rest go in.
+
+A quote that is not closed does not swallow what follows: the lines that went into its value are
+read again, as rows of their own if they look like rows, and are refused one by one if they may be
+the inside of a text (``Lines``).
 """
 
 from __future__ import annotations
@@ -17,10 +21,11 @@ import gzip
 import io
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import Any, BinaryIO, Literal, Self, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, Self, cast
 from uuid import UUID
 
 import msgspec
@@ -28,6 +33,7 @@ import msgspec
 from ledger_crm.domain.entry import Actor, Aggregate, Entry, Event
 from ledger_crm.domain.refusals import Invalid, Refusal
 from ledger_crm.ledger import Intent, Ledger, Repeated, Work
+from ledger_crm.store import Claim
 
 from .mapping import ImportFault, Mapping, Planned, RowFault, Sheet, Step, load_mapping
 
@@ -39,6 +45,8 @@ CHUNK_ROWS = 1000  # in a transaction, for which all other writers wait
 HELD_RECORDS = 20_000  # in memory, before they are forgotten and read again when needed
 BLOCK_BYTES = 1 << 18
 LINE_BYTES = 1 << 20
+ROW_LINES, ROW_CHARS = 1000, 131_072  # at most, of a row with line breaks in its values
+MOST = f"{ROW_LINES:,} lines or {ROW_CHARS:,} characters"
 LISTED = 1000  # refusals kept in the report; ``on_row`` is told all of them
 ATTEMPTS = 8  # at one row that others write to as well
 
@@ -117,7 +125,7 @@ async def import_csv(
     report = Report(mapping=mapping.name, dry_run=dry_run)
     writer = Writer(ledger, mapping, report)
     with Lines(source, mapping) as lines, _rare_collections():
-        rows = lines.rows(mapping.bind(lines.header()))
+        rows = lines.rows(mapping.bind(lines.header(), ledger.store.keyring.hash_of))
         await writer.set_up()
         chunk = list(islice(rows, CHUNK_ROWS))
         while chunk:
@@ -181,7 +189,14 @@ class Row:
 
 
 class Lines:
-    """The rows of a file, and what is wrong with those that are none."""
+    """The rows of a file, and what is wrong with those that are none.
+
+    Where a quoted value does not end as it should, either its first quote is stray and the lines
+    that went into it are rows, or they are the inside of a text that must not be taken for rows.
+    They are rows if each of them has as many columns as the header; else, or where the file is
+    cut off, they are refused one by one, and what follows is taken for the inside as well until
+    the value ends or a whole stretch of it looks like rows.
+    """
 
     def __init__(self, source: BinaryIO, mapping: Mapping) -> None:
         self.mapping, self.source = mapping, source
@@ -192,13 +207,16 @@ class Lines:
         if self._raw.peek(2)[:2] == b"\x1f\x8b":
             self._raw = gzip.GzipFile(fileobj=source)
         self.line = 0  # read so far
-        self.offset = 0  # in bytes, of the end of that line, in the text
-        self.fault = ""  # of the record being read
+        self.offset = 0  # in bytes, of the end of what was fetched, in the text
         self.broken = ""  # the end of what we got is not the end of the file
         self._first = True
-        self._reader = csv.reader(
-            self._lines(), delimiter=mapping.delimiter, skipinitialspace=True, strict=True
-        )
+        self._unfinished = False  # the line that was fetched last
+        self._faults: dict[int, str] = {}  # of lines that were fetched, by number
+        self._fetched = self._decoded()
+        self._again: deque[str] = deque()  # to be read before what is fetched
+        self._pulled: list[str] = []  # the lines of the record being read
+        self._inside = 0  # line that opens a value of which the next line may be the inside
+        self._restart()
 
     def __enter__(self) -> Self:
         return self
@@ -219,55 +237,146 @@ class Lines:
         try:
             header = [name.strip() for name in next(self._reader, [])]
         except csv.Error as fault:
-            raise ImportFault(f"line 1 is not CSV: {fault}") from None
-        if self.broken or self.fault not in ("", UNFINISHED):
-            raise ImportFault(f"line 1: {self.broken or self.fault}")
+            said = str(fault)
+            found = _unclosed(self._pulled, self.mapping.delimiter)
+            if found.opened is not None and not found.ended:
+                said = "a quote is not closed"
+            raise ImportFault(f"line 1 is not CSV: {said}") from None
+        fault_of_bytes = self._fault(1)
+        if self.broken or fault_of_bytes not in ("", UNFINISHED):
+            raise ImportFault(f"line 1: {self.broken or fault_of_bytes}")
         if not any(header):
             raise ImportFault("the file has no header: its first line must name the columns")
         return header
 
     def rows(self, sheet: Sheet) -> Iterator[Row]:
-        reader, width = self._reader, sheet.width
+        pulled, width = self._pulled, sheet.width
         while True:
+            pulled.clear()
             begins = self.line + 1
-            self.fault = ""
             try:
-                record = next(reader)
+                record = next(self._reader)
             except StopIteration:
                 break
             except csv.Error as fault:
-                yield _refused(begins, "", self.fault or f"is not CSV: {fault}")
+                yield from self._not_csv(begins, str(fault), width)
+                continue
+            if self._inside:
+                yield from self._in_doubt(begins, pulled)
+                self._inside = 0
                 continue
             values = [value.strip() for value in record]
-            if self.fault:
-                yield _refused(begins, "", self.fault)
+            more = f"; the row goes on to line {self.line}" if self.line > begins else ""
+            if self._faults and (reason := self._fault(begins)):
+                yield _refused(begins, "", reason + more)
             elif len(values) != width:
                 if len(values) > 1 or any(values):
                     reason = f"has {len(values)} columns, and the header has {width}"
-                    yield _refused(begins, "", reason)
+                    yield _refused(begins, "", reason + more)
             else:
                 try:
                     planned = sheet(values)
                 except RowFault as fault:
-                    yield _refused(begins, fault.columns, fault.reason)
+                    yield _refused(begins, fault.columns, fault.reason + more)
                 else:
                     skipped = None if planned else RowReport(begins, "skipped")
                     yield Row(begins, planned, skipped)
         if self.broken:
             yield _refused(self.line + 1, "", self.broken)
 
-    def _lines(self) -> Iterator[str]:
-        encoding = self.mapping.codec
-        for line in self._raw_lines():
+    def _not_csv(self, begins: int, said: str, width: int) -> Iterator[Row]:
+        """The record in ``_pulled`` is none. Refuses it, and sees to what is read next."""
+        lines, delimiter, within = self._pulled.copy(), self.mapping.delimiter, self._inside
+        if (following := self._next()) is not None:
+            self._again.appendleft(following)
+        found = _unclosed(lines, delimiter, within=bool(within))
+        if found.opened is None:  # it is not for a quote
+            if within:
+                yield from self._in_doubt(begins, lines)
+            else:
+                yield _refused(begins, "", self._fault(begins) or f"is not CSV: {said}")
+            self._inside = 0
+            return self._restart()
+        own, window = lines[: found.opened + 1], lines[found.opened + 1 :]
+        cut = following is None and (self.broken or self._faults.get(self.line) == UNFINISHED)
+        are_rows = (
+            bool(window) and not cut and not found.amid and _all_rows(window, delimiter, width)
+        )
+        if within and own:
+            yield from self._in_doubt(begins, own)
+        if own:
+            self._inside = begins + found.opened
+        if own and not within:
+            if found.ended and not window:
+                reason = f"is not CSV: {said}"
+            else:
+                reason = f"is not CSV: the quote that opens in line {self._inside} is not closed"
+                if not found.ended:
+                    reason += (
+                        " before the end of the file" if following is None else f" within {MOST}"
+                    )
+                if window:
+                    reason += f"; {len(window)} more lines went into it, and are "
+                    reason += "read as rows" if are_rows else "refused: they may be inside a text"
+            yield _refused(begins, "", self._fault(begins, len(own)) or reason)
+        if are_rows:
+            self._again.extendleft(reversed(window))
+            self.line -= len(window)
+            self._inside = 0
+        else:
+            yield from self._in_doubt(begins + len(own), window)
+        self._restart()
+
+    def _in_doubt(self, begins: int, lines: Sequence[str]) -> Iterator[Row]:
+        """Lines that may be the inside of a value, each of its own; empty ones are nobody's."""
+        reason = f"may be inside the quotes that open in line {self._inside}"
+        for number, line in enumerate(lines, begins):
+            said = self._fault(number, 1)
+            if line.strip():
+                yield _refused(number, "", said or reason)
+
+    def _fault(self, begins: int, lines: int = 0) -> str:
+        """What is wrong with the bytes of these lines, or of those up to where we are."""
+        end = begins + lines if lines else self.line + 1
+        found = [self._faults.pop(n, "") for n in range(begins, end)] if self._faults else []
+        return next(filter(None, reversed(found)), "")
+
+    def _restart(self) -> None:
+        self._reader = csv.reader(
+            self._feed(), delimiter=self.mapping.delimiter, skipinitialspace=True, strict=True
+        )
+
+    def _feed(self) -> Iterator[str]:
+        """Lines for the CSV reader, which asks for as many as the record has. They end where the
+        file does, and where a record gets too long."""
+        pulled, chars = self._pulled, 0
+        while (line := self._next()) is not None:
+            chars = chars + len(line) if pulled else len(line)
+            if len(pulled) >= ROW_LINES or (pulled and chars > ROW_CHARS):
+                self._again.appendleft(line)
+                return
             self.line += 1
+            pulled.append(line)
+            yield f'"{line}' if self._inside and len(pulled) == 1 else line
+
+    def _next(self) -> str | None:
+        return self._again.popleft() if self._again else next(self._fetched, None)
+
+    def _decoded(self) -> Iterator[str]:
+        encoding = self.mapping.codec
+        for number, line in enumerate(self._raw_lines(), 1):
+            if self._unfinished:
+                self._faults[number] = UNFINISHED
             if 0 in line:
-                self.fault = f"holds a NUL at byte {self.offset + line.index(0)} of the text"
+                self._faults[number] = (
+                    f"holds a NUL at byte {self.offset + line.index(0)} of the text"
+                )
             try:
                 text = line.decode(encoding)
             except UnicodeDecodeError as fault:
-                self.fault = (
+                self._faults[number] = (
                     f"is not {encoding} at byte {self.offset + fault.start} of the text"
-                    f" (byte {fault.start + 1} of line {self.line})"
+                    f" (byte {fault.start + 1} of line {number})"
                 )
                 text = line.decode(encoding, "replace")
             self.offset += len(line)
@@ -286,8 +395,7 @@ class Lines:
             if len(rest) > LINE_BYTES:
                 self.broken = f"the line is longer than {LINE_BYTES} bytes: is this CSV?"
         if rest and not self.broken:
-            if not self.mapping.unfinished_last_line:
-                self.fault = UNFINISHED
+            self._unfinished = not self.mapping.unfinished_last_line
             yield rest
 
     def _block(self) -> bytes:
@@ -303,6 +411,60 @@ class Lines:
         return b""
 
 
+class Unclosed(NamedTuple):
+    """opened  index of the line that opens a value which does not end as it should; -1: an earlier
+            one; None: there is none
+    ended   by a quote that nothing may follow but a delimiter or a line end
+    amid    and this quote stands amid other text: it does not open a value of its own
+    """
+
+    opened: int | None
+    ended: bool = False
+    amid: bool = False
+
+
+def _unclosed(lines: Sequence[str], delimiter: str, *, within: bool = False) -> Unclosed:
+    """Of the lines that the CSV reader could make no record of. ``within``: a quote is open."""
+    opened = -1 if within else None
+    state = "quoted" if within else "start"
+    last, opens = "\n", False  # the last sign that is no blank; whether the quote opens a value
+    for n, line in enumerate(lines):
+        for sign in line:
+            if state == "quoted":
+                if sign == '"':
+                    state = "quote"
+                    if last != '"':
+                        opens = last in (delimiter, "\n")
+            elif state == "quote":
+                if sign == '"':
+                    state = "quoted"
+                elif sign == delimiter or sign in "\r\n":
+                    state, opened = "start", None
+                else:
+                    return Unclosed(opened, ended=True, amid=not opens)
+            elif sign == delimiter:
+                state = "start"
+            elif state == "start" and sign == '"':
+                state, opened = "quoted", n
+            elif sign != " ":
+                state = "plain"
+            if sign != " ":
+                last = sign
+    return Unclosed(opened if state == "quoted" else None)
+
+
+def _all_rows(lines: Sequence[str], delimiter: str, width: int) -> bool:
+    """Whether all of them are rows; the last one may have a fault of its own. Text of one column
+    is no evidence."""
+    if width == 1:
+        return False
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        return all(len(record) == width or not any(record) for record in reader)
+    except csv.Error:
+        return reader.line_num == len(lines)
+
+
 def _refused(line: int, column: str, reason: str) -> Row:
     return Row(line, None, RowReport(line, "refused", column, reason))
 
@@ -315,19 +477,22 @@ class Batch(Work):
     def __init__(self, ledger: Ledger, by: Actor) -> None:
         super().__init__(ledger, by)
         self._marked = (0, 0)
+        self._rested: dict[UUID, int] = {}
         self._order: dict[tuple[UUID, int], int] = {}
 
     def mark(self) -> None:
-        self._marked = len(self._staged), len(self._receipts)
+        self._marked, self._rested = (len(self._staged), len(self._receipts)), dict(self._read)
         self._order = {}
 
     def rewind(self) -> None:
-        """Forgets what was decided since the mark; what is staged before it stays."""
+        """Forgets what was decided since the mark, and what that rested on; what is staged before
+        it stays."""
         staged, receipts = self._marked
         self.undo()
         for entry in self._staged[staged:]:
             self._known.pop(entry.originator_id, None)
         del self._staged[staged:], self._receipts[receipts:]
+        self._read = dict(self._rested)
 
     @property
     def since(self) -> Sequence[Entry[Event]]:
@@ -359,6 +524,9 @@ def _place(entry: Entry[Event]) -> tuple[UUID, int]:
     return entry.originator_id, entry.originator_version
 
 
+Holders = dict[bytes, UUID | None]
+"""Of what is claimed, by its key; None: nobody."""
+
 FIELD_OF = {"email": "email", "phone": "phone", "url": "profile_url", "domain": "domain"}
 """Of a reservation's scope: where its value came from, unless the fact calls it ``value``."""
 
@@ -375,7 +543,8 @@ class Writer:
 
     async def set_up(self) -> None:
         """What the mapping opens before the rows. Raises ImportFault."""
-        rows = [Row(n, planned) for n, planned in enumerate(self.mapping.before(), 1)]
+        hash_of = self.ledger.store.keyring.hash_of
+        rows = [Row(n, planned) for n, planned in enumerate(self.mapping.before(hash_of), 1)]
         await self.decide(rows)
         if not _fault_of_setup(rows):
             await self.commit(rows)
@@ -421,7 +590,9 @@ class Writer:
             for row in rows:
                 await self._again([row])
         else:
-            rows[0].is_("refused", reason=str(refused) or "somebody else is writing the same")
+            steps = rows[0].planned.steps if rows[0].planned else []
+            said = _said(refused, steps) if isinstance(refused, Refusal) else ""
+            rows[0].is_("refused", reason=said or "somebody else is writing the same")
 
     def _pretend(self, rows: Sequence[Row]) -> None:
         self.report.facts += len(self.work.since)
@@ -443,9 +614,6 @@ class Writer:
         asked = [row for row in rows if row.planned]
         if not asked:
             return []
-        for row in asked:
-            if row.report.outcome != "imported":  # in an attempt before this one
-                row.is_("imported")
         keys = [self._intent(row).stored_key for row in asked]
         found = await self.ledger.run(self.ledger.store.receipts, keys)
         kept = {key: fingerprint for key, (fingerprint, *_) in found.items()}
@@ -470,13 +638,15 @@ class Writer:
             )
         return row.intent
 
-    async def _decide(self, rows: Sequence[Row], taken: dict[bytes, UUID] | None) -> None:
-        """``taken``: who holds what these rows reserve; None: as if nobody held anything."""
+    async def _decide(self, rows: Sequence[Row], taken: Holders | None) -> None:
+        """``taken``: who holds what, as far as it was asked; None: as if nobody held anything."""
         work = self.work
         staged: dict[str, bytes] = {}
         for row in rows:
             intent, planned = self._intent(row), row.planned
             assert planned
+            if row.report.outcome != "imported":  # in an attempt before this one
+                row.is_("imported")
             if intent.key in staged:
                 _is_in(row, staged[intent.key])
                 continue
@@ -492,13 +662,11 @@ class Writer:
                 row.report.facts = work.take(intent, subject)
                 staged[intent.key] = intent.fingerprint
 
-    async def _apply(
-        self, steps: Sequence[Step], taken: dict[bytes, UUID] | None
-    ) -> Aggregate | None:
+    async def _apply(self, steps: Sequence[Step], taken: Holders | None) -> Aggregate | None:
         """The subject of the last step; None if all of them are there already. Raises RowFault."""
         work, repeated = self.work, set[int]()
         while True:
-            subject, held = None, dict[bytes, UUID]()
+            subject, held = None, Holders()
             for n, step in enumerate(steps):
                 if n in repeated:
                     continue
@@ -507,22 +675,25 @@ class Writer:
                     if taken is None:
                         if len(steps) > 1:
                             work.fresh()  # keeps their order
-                    elif self._repeats(step, taken, held):
+                    elif await self._repeats(step, taken, held):
                         repeated.add(n)
                         break
                 except Refusal as refusal:
-                    raise RowFault(_blamed(refusal, step), str(refusal)) from None
+                    raise RowFault(_blamed(refusal, step), _said(refusal, steps)) from None
             else:
                 if taken is not None:
                     taken |= held
                 return subject
             work.undo()
 
-    def _repeats(self, step: Step, taken: dict[bytes, UUID], held: dict[bytes, UUID]) -> bool:
+    async def _repeats(self, step: Step, taken: Holders, held: Holders) -> bool:
         """Whether the step writes again what is written once; else ``held`` gets what it claims.
         Raises RowFault if another stream holds that."""
-        for claim in self.ledger.store.claims_of(self.work.fresh()):
-            holder = taken.get(claim.key) or held.get(claim.key)
+        claims = self.ledger.store.claims_of(self.work.fresh())
+        if new := [claim for claim in claims if claim.key not in taken]:
+            taken |= await self._holders(new)  # of a row that was refused when they were asked for
+        for claim in claims:
+            holder = taken[claim.key] or held.get(claim.key)
             if claim.reservation is None and holder:
                 return True
             if claim.reservation and holder not in (None, claim.stream_id):
@@ -532,21 +703,22 @@ class Writer:
             held[claim.key] = claim.stream_id
         return False
 
-    async def _taken(self) -> dict[bytes, UUID] | None:
+    async def _taken(self) -> Holders | None:
         """Who holds what, if anything that was staged since the mark is held already."""
-        store = self.ledger.store
-        claims = store.claims_of(self.work.since)
+        claims = self.ledger.store.claims_of(self.work.since)
         if not claims:
             return None
-        holders = await self.ledger.run(store.holders, claims)
-        holders |= {c.key: self._claimed[c.key] for c in claims if c.key in self._claimed}
-        seen: dict[bytes, UUID] = {}
+        holders, seen = await self._holders(claims), dict[bytes, UUID]()
         for claim in claims:
-            holder = holders.get(claim.key) or seen.get(claim.key)
+            holder = holders[claim.key] or seen.get(claim.key)
             if holder and (claim.reservation is None or holder != claim.stream_id):
                 return holders
             seen[claim.key] = claim.stream_id
         return None
+
+    async def _holders(self, claims: Sequence[Claim]) -> Holders:
+        found = await self.ledger.run(self.ledger.store.holders, claims)
+        return {c.key: found.get(c.key) or self._claimed.get(c.key) for c in claims}
 
 
 def _is_in(row: Row, fingerprint: bytes) -> None:
@@ -559,11 +731,23 @@ def _is_in(row: Row, fingerprint: bytes) -> None:
 
 def _blamed(refusal: Refusal, step: Step) -> str:
     """The columns that the refused value comes from; "" if it is not the row's."""
-    fields = [refusal.field] if isinstance(refusal, Invalid) else []
+    field = refusal.field if isinstance(refusal, Invalid) else ""
+    fields = (field, "value") if field in FIELD_OF.values() else (field,)
     for field in (*fields, *refusal.facts):
         if columns := step.columns.get(field):
             return columns
     return ""
+
+
+def _said(refusal: Refusal, steps: Sequence[Step]) -> str:
+    """The sentence, and those of its facts that are not the row's own."""
+    own = {_text(step.content[f]) for step in steps for f in step.content if step.columns.get(f)}
+    facts = [f"{name}: {value}" for name, value in refusal.facts.items() if _text(value) not in own]
+    return f"{refusal.sentence} ({', '.join(facts)})" if facts else refusal.sentence
+
+
+def _text(value: object) -> str:
+    return str(value).strip().casefold()
 
 
 def _fault_of_setup(rows: Sequence[Row]) -> str:

@@ -7,9 +7,11 @@ from uuid import UUID
 
 import msgspec
 
+from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point
-from ledger_crm.domain.interaction import Interaction
+from ledger_crm.domain.interaction import Interaction, Outbound
+from ledger_crm.domain.permission import Permissions
 from ledger_crm.domain.person import Employed, Person, PersonSourced
 from ledger_crm.ledger import Work
 
@@ -60,10 +62,22 @@ async def employ(work: Work, person_id: UUID, fact: Employed) -> Person:
     return person
 
 
+async def permit(work: Work, person_id: UUID, fact: Permissions) -> Person:
+    """Raises NoSuchRecord, and as ``Person.permit``."""
+    person = await work.get(Person, person_id)
+    person.permit(fact, by=work.by)
+    return person
+
+
 async def record(work: Work, person_id: UUID, interaction: Interaction) -> Person:
-    """Raises NoSuchRecord, also for a company that the interaction names."""
+    """Raises NoSuchRecord, also for a company that the interaction names; OffLimits, and as
+    ``Person.record``."""
     person = await work.get(Person, person_id)
     if interaction.company_id:
         await work.get(Company, interaction.company_id)
+    if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
+        at = interaction.occurred_at or now()
+        for company_id in person.works_at(at):
+            (await work.get(Company, company_id)).must_be_approachable(at)
     person.record(interaction, by=work.by)
     return person

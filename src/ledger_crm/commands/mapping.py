@@ -1,18 +1,19 @@
 """Mappings: a small TOML file that says which facts a row of a CSV file stands for.
 
-    load_mapping(path)    -> Mapping    the file, checked
-    mapping.bind(header)  -> Sheet      compiled to the columns of one file
-    sheet(values)         -> Planned    one row's facts, as a key, a fingerprint and steps
+    load_mapping(path)          -> Mapping    the file, checked
+    mapping.bind(header, hash)  -> Sheet      compiled to the columns of one file
+    sheet(values)               -> Planned    one row's facts: a key, a fingerprint and steps
 
 A fact in a mapping is written like its event: ``kind`` and the fields of its Struct, so there is
 no list of fields to maintain here; beside them the id of the stream that it is written to
 (``person_id``, ``company_id``). Ids are keys of the file's own: the same key is the same id in
-every run. ``docs/importing.md`` is the manual.
+every run on the same ledger. A key may be an address, and ids go out on the feed, so they are made
+by the ledger's keyed hash: nobody without its key can try out who it is.
+``docs/importing.md`` is the manual.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import string
 import tomllib
@@ -30,8 +31,9 @@ import msgspec
 from msgspec import inspect
 
 from ledger_crm.domain.company import Company, CompanyAdded, FeeAgreed, JobOrderOpened
-from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug, id_of
+from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug
 from ledger_crm.domain.faults import in_words
+from ledger_crm.domain.fee import DIGITS
 from ledger_crm.domain.interaction import (
     CallHeld,
     Interaction,
@@ -54,6 +56,10 @@ from . import candidacies, catalogue, intake, selling
 
 class ImportFault(Exception):
     """The file or its mapping cannot be used at all. One line: what, where, what to do."""
+
+
+Hash = Callable[[str, str], bytes]
+"""Of a value in its scope: 32 bytes, keyed, as ``Keyring.hash_of``."""
 
 
 class RowFault(Exception):
@@ -254,19 +260,19 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         plain = self.encoding.lower().replace("_", "-")
         return "utf-8" if plain == "utf-8-sig" else self.encoding
 
-    def bind(self, header: Sequence[str]) -> Sheet:
+    def bind(self, header: Sequence[str], hash: Hash) -> Sheet:
         """Raises ImportFault: a column that is missing, twice there, or left over."""
-        return Sheet(self, header)
+        return Sheet(self, header, hash)
 
-    def before(self) -> list[Planned]:
+    def before(self, hash: Hash) -> list[Planned]:
         """What ``[[setup]]`` writes."""
-        compiler = Compiler(self, ())
+        compiler = Compiler(self, (), hash)
         planned = []
         for n, table in enumerate(self.setup, 1):
             where = f"setup {n}"
             _, make = compiler.fact(table, where)
             step = make(())
-            fingerprint = _fingerprint([step])
+            fingerprint = _fingerprint(hash, [step])
             # another definition is another wish: pipelines are revised, all else is written once
             key = f"{n}:{fingerprint.hex()}" if step.kind == "pipeline.defined" else str(n)
             planned.append(Planned(f"setup:{key}", fingerprint, [step]))
@@ -306,12 +312,17 @@ def read_mapping(text: str) -> Mapping:
         raise ImportFault(f"encoding: {mapping.encoding} is not known") from None
     if mapping.delimiter in '\r\n" ':
         raise ImportFault("delimiter: must not be a blank, a quote or a line end")
-    mapping.before()
-    compiler = Compiler(mapping, None)
+    mapping.before(_unkeyed)
+    compiler = Compiler(mapping, None, _unkeyed)
     compiler.template(mapping.key, "key")
     for n, table in enumerate(mapping.fact, 1):
         compiler.fact(table, f"fact {n}")
     return mapping
+
+
+def _unkeyed(_: str, __: str) -> bytes:
+    """For a mapping that is only checked: its ids are thrown away."""
+    return bytes(32)
 
 
 def _in_toml(fault: msgspec.ValidationError) -> str:
@@ -348,15 +359,17 @@ class Step(NamedTuple):
 
 class Planned(NamedTuple):
     """What a row stands for. ``fingerprint``: of the facts as mapped, without their defaults, so
-    that a new version of this software finds the same row the same."""
+    that a new version of this software finds the same row the same; keyed, because it stays when
+    a person is erased."""
 
     key: str
     fingerprint: bytes
     steps: list[Step]
 
 
-def _fingerprint(steps: Iterable[Step]) -> bytes:
-    return hashlib.sha256(_encode([(s.kind, s.id, s.content) for s in steps])).digest()
+def _fingerprint(hash: Hash, steps: Iterable[Step]) -> bytes:
+    content = _encode([(s.kind, s.id, s.content) for s in steps])
+    return hash("import fingerprint", content.decode())
 
 
 _encode = msgspec.json.Encoder().encode
@@ -365,12 +378,12 @@ _encode = msgspec.json.Encoder().encode
 class Sheet:
     """A mapping over the columns of one file."""
 
-    def __init__(self, mapping: Mapping, header: Sequence[str]) -> None:
+    def __init__(self, mapping: Mapping, header: Sequence[str], hash: Hash) -> None:
         for column in header:
             if header.count(column) > 1:
                 raise ImportFault(f"the file has the column {column!r} twice")
-        compiler = Compiler(mapping, header)
-        self.width = len(header)
+        compiler = Compiler(mapping, header, hash)
+        self.width, self._hash = len(header), hash
         self.wanted = compiler.conditions(mapping.where, "where")
         self._key, self._key_columns = compiler.template(mapping.key, "key")
         self._facts = [compiler.fact(t, f"fact {n}") for n, t in enumerate(mapping.fact, 1)]
@@ -389,20 +402,20 @@ class Sheet:
         steps = [make(values) for applies, make in self._facts if applies(values)]
         if not steps:
             raise RowFault("", "no [[fact]] of the mapping applies to this row")
-        return Planned(key, _fingerprint(steps), steps)
+        return Planned(key, _fingerprint(self._hash, steps), steps)
 
 
 class Compiler:
     """``header`` None: only check; (): there are no columns."""
 
-    def __init__(self, mapping: Mapping, header: Sequence[str] | None) -> None:
+    def __init__(self, mapping: Mapping, header: Sequence[str] | None, hash: Hash) -> None:
         self.mapping, self.header = mapping, header
         self.used: set[str] = set()
         try:
             self.timezone = ZoneInfo(mapping.timezone) if mapping.timezone else None
         except (ZoneInfoNotFoundError, ValueError):
             raise ImportFault(f"timezone: {mapping.timezone} is not known") from None
-        self.id = lru_cache(8192)(partial(_id, mapping.ids or mapping.name))
+        self.id = lru_cache(8192)(partial(_id, hash, mapping.ids or mapping.name))
 
     def column(self, name: str, where: str) -> int:
         self.used.add(name)
@@ -462,7 +475,7 @@ class Compiler:
             if field not in fields and not optional:
                 raise ImportFault(f"{where}: {field}: is missing")
 
-        constants, made, columns = self._fields(fields, where)
+        constants, made, columns = self._fields(fields, self._currency(fields, own, where), where)
         of = constants.pop(stream, None)
         make_of = made.pop(stream, None)
         forms = [
@@ -503,8 +516,21 @@ class Compiler:
                 raise ImportFault(f"{where}: {fault.reason}") from None
         return applies, build
 
+    def _currency(self, fields: dict[str, Any], own: dict[str, Any], where: str) -> Money:
+        """What the fact's amounts are in."""
+        default = own["currency"].default if "currency" in own else ""
+        default = default if isinstance(default, str) else ""
+        match fields.get("currency"):
+            case str() as written:
+                text, columns = self.template(written, f"{where}: currency")
+                if columns:
+                    return Money(default, text)
+                return Money(text(()))
+            case _:
+                return Money(default, said=False)
+
     def _fields(
-        self, fields: dict[str, Any], where: str
+        self, fields: dict[str, Any], money: Money, where: str
     ) -> tuple[dict[str, Any], dict[str, Callable[[Values], Any]], dict[str, str]]:
         """Those that are the same for every row, those that are not, and their columns."""
         constants: dict[str, Any] = {}
@@ -512,9 +538,10 @@ class Compiler:
         columns: dict[str, str] = {}
         for field, value in sorted(fields.items()):
             at = f"{where}: {field}"
+            amount = money if field.endswith("_cents") else None
             match value:
                 case str():
-                    text, columns[field] = self.template(value, at)
+                    text, columns[field] = self.template(value, at, amount)
                 case [str(), *_] if all(isinstance(part, str) for part in value):
                     text, columns[field] = self._joined(value, at)
                 case _:
@@ -541,25 +568,27 @@ class Compiler:
 
         return join, ", ".join(columns)
 
-    def template(self, template: str, where: str) -> tuple[Text, str]:
-        """The text for a row, and the names of the columns it is made of."""
+    def template(self, template: str, where: str, money: Money | None = None) -> tuple[Text, str]:
+        """The text for a row, and the names of the columns it is made of. ``money``: of an
+        amount."""
         try:
             parts = list(_parsed(template))
         except ValueError as fault:
             raise ImportFault(f"{where}: {template!r}: {fault}") from None
         columns = ", ".join(_columns(parts))
-        made = [self._part(part, where) for part in parts]
+        made = [self._part(part, where, money) for part in parts]
         if not columns:
             constant = "".join(part.literal for part in parts)
             return lambda _: constant, ""
         if len(made) == 1:
-            return self._memo(template, made[0]) if parts[0].filters else made[0], columns
+            alone = parts[0].filters and not (money and money.of_row)
+            return self._memo(template, made[0]) if alone else made[0], columns
 
         def joined(values: Values) -> str:
             # a part that is missing leaves no gap behind
             return " ".join("".join([part(values) for part in made]).split())
 
-        return self._memo(template, joined), columns
+        return joined if money and money.of_row else self._memo(template, joined), columns
 
     def _memo(self, template: Any, make: Callable[[Values], V]) -> Callable[[Values], V]:
         """``make``, done once for each value where it comes from a single column."""
@@ -574,12 +603,12 @@ class Compiler:
 
         return lambda values: known(values[at])
 
-    def _part(self, part: Part, where: str) -> Text:
+    def _part(self, part: Part, where: str, money: Money | None) -> Text:
         if not part.column:
             literal = part.literal
             return lambda _: literal
         column, at = part.column, self.column(part.column, where)
-        filters = [self._filter(*filter, where=where) for filter in part.filters]
+        filters = [self._filter(*filter, where=where, money=money) for filter in part.filters]
         if not filters:
             return lambda values: values[at]
 
@@ -589,29 +618,63 @@ class Compiler:
                 return ""
             try:
                 for filter in filters:
-                    text = filter(text)
+                    text = filter(text, values)
             except ValueError as fault:
                 raise RowFault(column, str(fault)) from None
             return text
 
         return filtered
 
-    def _filter(self, name: str, argument: str, *, where: str) -> Callable[[str], str]:
+    def _filter(
+        self, name: str, argument: str, *, where: str, money: Money | None
+    ) -> Callable[[str, Values], str]:
         match name:
             case "map":
                 if argument not in self.mapping.map:
                     raise ImportFault(f"{where}: map:{argument}: there is no [map.{argument}]")
-                return partial(_mapped, self.mapping.map[argument], argument)
+                return _plain(partial(_mapped, self.mapping.map[argument], argument))
             case "date":
-                return partial(_date, argument)
+                return _plain(partial(_date, argument))
             case "instant":
-                return partial(_instant, argument, self.timezone)
+                return _plain(partial(_instant, argument, self.timezone))
+            case "cents":
+                return _amount(_in(money, argument, f"{where}: |cents"))
             case _ if name in _FILTERS and not argument:
-                return _FILTERS[name]
-        allowed = "map:TABLE, date:FORMAT, instant:FORMAT"
+                return _plain(_FILTERS[name])
+        allowed = "cents:CURRENCY, map:TABLE, date:FORMAT, instant:FORMAT"
         raise ImportFault(
             f"{where}: |{name}: no such format; allowed: {', '.join(_FILTERS)}, {allowed}"
         )
+
+
+class Money(NamedTuple):
+    """The currency of a fact's amounts.
+
+    code    of all rows; of a row that leaves it empty, where ``of_row`` gives it
+    of_row  where a column says it
+    said    by the mapping, and not by the fact's own default
+    """
+
+    code: str
+    of_row: Text | None = None
+    said: bool = True
+
+
+def _in(money: Money | None, argument: str, where: str) -> Money:
+    """What an amount with this argument is in. Raises ImportFault where that is not known: how
+    many digits a minor unit has goes by the currency."""
+    if money is None:
+        raise ImportFault(f"{where}: is for fields in _cents; for a rate, write |hundredths")
+    if not argument:
+        if money.said:
+            return money
+        raise ImportFault(f"{where}: in which currency? Write `currency`, or |cents:EUR")
+    if not re.fullmatch("[A-Z]{3}", argument, re.ASCII):
+        raise ImportFault(f"{where}:{argument}: is not a currency like EUR (ISO 4217)")
+    if money.of_row or money.code not in ("", argument):
+        of = "a column's" if money.of_row else money.code
+        raise ImportFault(f"{where}:{argument}: the fact's own currency is {of}")
+    return Money(argument)
 
 
 _NEW_ID = next(
@@ -619,12 +682,14 @@ _NEW_ID = next(
 )
 
 
-def _id(space: str, noun: str, key: str) -> UUID:
-    """A key that reads as an id is one: of a record that was not imported."""
+def _id(hash: Hash, space: str, noun: str, key: str) -> UUID:
+    """A key that reads as an id is one: of a record that was not imported. Else RFC 9562's
+    version 8, which is for ids made in a way of one's own."""
     if len(key) == 36:
         with suppress(ValueError):
             return UUID(key)
-    return id_of("import", space, noun, key)
+    made = int.from_bytes(hash("import id", f"{space}\x1f{noun}\x1f{key}")[:16], "big")
+    return UUID(int=made & ~(0xF << 76 | 0b11 << 62) | 8 << 76 | 0b10 << 62)
 
 
 def _id_from(text: Text, id: Callable[[str], UUID], values: Values) -> UUID | None:
@@ -714,11 +779,27 @@ def _instant(format: str, timezone: tzinfo | None, text: str) -> str:
         raise ValueError(f"is not an instant like {format or 'ISO 8601'}") from None
 
 
-def _cents(text: str) -> str:
+def _plain(filter: Callable[[str], str]) -> Callable[[str, Values], str]:
+    return lambda text, _: filter(text)
+
+
+def _amount(money: Money) -> Callable[[str, Values], str]:
+    """Minor units."""
+
+    def amount(text: str, values: Values) -> str:
+        code = (money.of_row(values) if money.of_row else "") or money.code
+        return _shifted(text, DIGITS.get(code, 2))
+
+    return amount
+
+
+def _shifted(text: str, digits: int) -> str:
     # a comma that might be a decimal one is refused: an amount that is wrong stays for ever
-    if not re.fullmatch(r"-?(\d{1,3}(,\d{3})+|\d+)(\.\d{1,2})?", text.strip(), re.ASCII):
-        raise ValueError("is not an amount like 1,234.50")
-    return str(int(Decimal(text.strip().replace(",", "")) * 100))
+    decimals = rf"(\.\d{{1,{digits}}})?" if digits else ""
+    if not re.fullmatch(rf"-?(\d{{1,3}}(,\d{{3}})+|\d+){decimals}", text.strip(), re.ASCII):
+        like = f"1,234.{'50'.ljust(digits, '0')[:digits]}" if digits else "1,234"
+        raise ValueError(f"is not an amount like {like}")
+    return str(int(Decimal(text.strip().replace(",", "")).scaleb(digits)))
 
 
 def _slug(text: str) -> str:
@@ -730,7 +811,7 @@ _FILTERS: dict[str, Callable[[str], str]] = {
     "lower": str.lower,
     "upper": str.upper,
     "slug": _slug,
-    "cents": _cents,
+    "hundredths": partial(_shifted, digits=2),
 }
 
 

@@ -33,6 +33,15 @@ from .entry import (
 )
 from .faults import written_like
 from .fee import Basis, Terms, amount
+from .permission import (
+    Ban,
+    LastsUntilBefore,
+    OffLimits,
+    OffLimitsAgreed,
+    OffLimitsFacts,
+    OffLimitsLifted,
+    banned,
+)
 from .pipeline import Category, Pipeline, Probability, Stage
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 
@@ -258,6 +267,7 @@ CompanyEvents = (
     | JobOrderOpened
     | JobOrderFilled
     | JobOrderCancelled
+    | OffLimitsFacts
 )
 
 
@@ -342,6 +352,7 @@ class Company(Aggregate):
         self.deals: dict[UUID, Deal] = {}
         self.job_orders: dict[UUID, JobOrder] = {}
         self.agreements: dict[UUID, Terms] = {}  # in the order in which they were agreed
+        self.off_limits: Ban | None = None
 
     @classmethod
     def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
@@ -432,6 +443,20 @@ class Company(Aggregate):
             JobOrderCancelled(job_order_id=job_order_id, cancelled_at=at, reason=reason), by=by
         )
 
+    def set_off_limits(self, fact: OffLimitsFacts, *, by: Actor) -> None:
+        """Where there is nothing to lift it is a no-op. Raises LastsUntilBefore."""
+        match fact:
+            case OffLimitsAgreed(agreed_at=since, until_on=day) if day and day < since.date():
+                raise LastsUntilBefore()
+            case OffLimitsLifted() if self.off_limits is None:
+                return
+        self.enter(fact, by=by)
+
+    def must_be_approachable(self, at: datetime) -> None:
+        """Raises OffLimits."""
+        if self.off_limits and self.off_limits.holds(at):
+            raise OffLimits(company_id=self.id, until_on=self.off_limits.until_on)
+
     def deal(self, id: UUID) -> Deal:
         """Raises NoSuchDeal."""
         if id not in self.deals:
@@ -484,6 +509,8 @@ class Company(Aggregate):
                 self.job_orders[event.job_order_id] = JobOrder(event.pipeline)
             case JobOrderFilled(job_order_id=id) | JobOrderCancelled(job_order_id=id):
                 self.job_orders[id].open = False
+            case OffLimitsAgreed() | OffLimitsLifted():
+                self.off_limits = banned(self.off_limits, event)
 
 
 def _reached(id: UUID, stage: Stage) -> dict[str, Any]:

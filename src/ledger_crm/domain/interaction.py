@@ -6,7 +6,7 @@ stream, the history, the API body and its schema, and the NATS subject follow.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -23,12 +23,10 @@ call; that a message is there already is known by the keyed hash of it."""
 
 
 class Interaction(PersonFact, frozen=True, kw_only=True):
-    """Common to all. ``outbound`` ones are ours to answer for: consent and off-limits bite there.
+    """Common to all.
 
     company_id  the client that it was about, if it was about one
     """
-
-    outbound: ClassVar[bool] = False
 
     company_id: UUID | None = None
 
@@ -37,7 +35,20 @@ class Interaction(PersonFact, frozen=True, kw_only=True):
         return (self.company_id,) if self.company_id else ()
 
 
-class MessageSent(Interaction, frozen=True, kw_only=True, tag="person.message_sent"):
+class Outbound(Interaction, frozen=True, kw_only=True):
+    """We may be who contacts them: consent, do-not-contact and off-limits bite here.
+
+    override  why all the same, in the words of the named consultant who did it
+    """
+
+    override: Sealed = ""
+
+    @property
+    def by_us(self) -> bool:
+        return True
+
+
+class MessageSent(Outbound, frozen=True, kw_only=True, tag="person.message_sent"):
     """We wrote to them.
 
     message_id  the channel's own id, unique per message (RFC 5322 Message-ID for e-mail)
@@ -45,8 +56,6 @@ class MessageSent(Interaction, frozen=True, kw_only=True, tag="person.message_se
     sent_at     from the channel
     text        plain text, at most 64 KiB
     """
-
-    outbound: ClassVar[bool] = True
 
     channel: Channel
     message_id: MessageId
@@ -87,7 +96,7 @@ class MessageReplied(Interaction, frozen=True, kw_only=True, tag="person.message
         return f"replied by {self.channel}"
 
 
-class CallHeld(Interaction, frozen=True, kw_only=True, tag="person.call_held"):
+class CallHeld(Outbound, frozen=True, kw_only=True, tag="person.call_held"):
     """We spoke.
 
     started_at  from the telephone or the consultant
@@ -99,6 +108,10 @@ class CallHeld(Interaction, frozen=True, kw_only=True, tag="person.call_held"):
     duration_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)]
     direction: Literal["out", "in"] = "out"
     text: Sealed = ""
+
+    @property
+    def by_us(self) -> bool:
+        return self.direction == "out"
 
     @property
     def line(self) -> str:

@@ -2,7 +2,8 @@
 
     source -> (record | add_contact_point | employ | open_candidacy -> move* -> introduce -> place)*
 
-Rules: a contact point belongs to one person; a candidacy moves within its job order's pipeline;
+Rules: who asked us to stop is not contacted, but by a named consultant who says why; a contact
+point belongs to one person; a candidacy moves within its job order's pipeline;
 nobody is introduced without an open job order, a right to represent and terms in force; a
 rejection says who decided and why; nobody is placed twice on one candidacy.
 """
@@ -16,6 +17,7 @@ from uuid import UUID
 import msgspec
 
 from . import candidacy as c
+from .clock import now
 from .contact import Point, normalised
 from .entry import (
     Actor,
@@ -30,7 +32,21 @@ from .entry import (
     id_of,
     words,
 )
-from .interaction import Interaction
+from .interaction import Interaction, Outbound
+from .permission import (
+    Ban,
+    ConsentGiven,
+    ConsentWithdrawn,
+    DoNotContact,
+    DoNotContactLifted,
+    DoNotContactSet,
+    LastsUntilBefore,
+    NoConsent,
+    NotAConsultant,
+    Permissions,
+    banned,
+    without_consent,
+)
 from .pipeline import Pipeline, Stage
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 
@@ -101,7 +117,7 @@ class Employed(PersonFact, frozen=True, kw_only=True, tag="person.employed"):
         return f"employed as {words(self.role)}"
 
 
-PersonEvents = PersonSourced | ContactPointAdded | Employed
+PersonEvents = PersonSourced | ContactPointAdded | Employed | Permissions
 
 
 class ContactPointTaken(Conflict):
@@ -195,6 +211,8 @@ class Person(Aggregate):
     def __init__(self) -> None:
         self.points: set[tuple[Point, str]] = set()
         self.employments: set[Employed] = set()
+        self.without_consent: Ban | None = None
+        self.not_to_contact: Ban | None = None
         self.candidacies: dict[UUID, Candidacy] = {}
 
     @classmethod
@@ -212,7 +230,44 @@ class Person(Aggregate):
         return cls.open(fact, by=by, id=id)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
+        """Raises NoConsent, DoNotContact if we contact them first; NotAConsultant for an override
+        by anybody else."""
+        if isinstance(interaction, Outbound):
+            if interaction.override and not by.startswith("consultant:"):
+                raise NotAConsultant(actor=by)
+            if interaction.by_us and not interaction.override:
+                self._must_be_free(interaction.occurred_at or now())
         self.enter(interaction, by=by)
+
+    def _must_be_free(self, at: datetime) -> None:
+        if self.without_consent and self.without_consent.holds(at):
+            raise NoConsent(person_id=self.id, since=self.without_consent.since)
+        if self.not_to_contact and self.not_to_contact.holds(at):
+            raise DoNotContact(
+                person_id=self.id,
+                since=self.not_to_contact.since,
+                until_on=self.not_to_contact.until_on,
+            )
+
+    def works_at(self, at: datetime) -> list[UUID]:
+        """Companies that they work at on that day as anybody: who hires for one, or pays for it,
+        is our contact there."""
+        day = at.date()
+        return [
+            job.company_id
+            for job in sorted(self.employments, key=lambda job: job.company_id)
+            if job.role == "employee" and (job.starts_on or day) <= day <= (job.ends_on or day)
+        ]
+
+    def permit(self, fact: Permissions, *, by: Actor) -> None:
+        """What they allow us, or no longer. Where there is nothing to lift it is a no-op. Raises
+        LastsUntilBefore."""
+        match fact:
+            case DoNotContactSet(set_at=since, until_on=day) if day and day < since.date():
+                raise LastsUntilBefore()
+            case DoNotContactLifted() if self.not_to_contact is None:
+                return
+        self.enter(fact, by=by)
 
     def add_contact_point(
         self, point: Point, value: str, *, at: datetime | None = None, by: Actor
@@ -385,6 +440,10 @@ class Person(Aggregate):
                 self.points.add((point, value))
             case Employed():
                 self.employments.add(event)
+            case ConsentGiven() | ConsentWithdrawn():
+                self.without_consent = without_consent(self.without_consent, event)
+            case DoNotContactSet() | DoNotContactLifted():
+                self.not_to_contact = banned(self.not_to_contact, event)
             case c.CandidacyOpened():
                 self.candidacies[event.candidacy_id] = Candidacy(
                     event.company_id, event.job_order_id, event.pipeline

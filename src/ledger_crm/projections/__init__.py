@@ -6,6 +6,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from ._projection import (
+    NOT_BUILT,
     OUT_OF_REACH,
     SCHEMA,
     Changing,
@@ -21,6 +22,7 @@ from ._projection import (
 from ._standing import POSITIONS, Standing, positions, standings
 
 __all__ = [
+    "NOT_BUILT",
     "OUT_OF_REACH",
     "POSITIONS",
     "SCHEMA",

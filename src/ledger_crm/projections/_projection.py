@@ -8,6 +8,8 @@ replaces can answer "as of".
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from operator import attrgetter
@@ -23,8 +25,11 @@ from ledger_crm.domain.entry import Entry, Event
 Cursor: TypeAlias = psycopg.AsyncCursor[Any]
 Key: TypeAlias = tuple[Any, ...]
 
-OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.UndefinedTable)
-"""What a query raises while the database, or the tables of a read model, are not there."""
+OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError)
+"""What a query raises while the database is not there."""
+
+NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+"""What it raises while the tables of a read model are not there, or not yet as it knows them."""
 
 SCHEMA = "read"
 """Where the tables are; whoever connects puts it in the search path."""
@@ -165,6 +170,18 @@ class Projection:
                 for handler in table.handlers.get(base, ())
             ]
         return self._handlers[event]
+
+
+def plain(text: str) -> str:
+    """As names are looked for: without capitals and accents."""
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(sign for sign in parts if not unicodedata.combining(sign))
+
+
+def all_words(text: str) -> list[str]:
+    """Patterns for ``LIKE ALL``: what they fit holds every word of this."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", plain(text))
+    return [f"%{word}%" for word in escaped.split()]
 
 
 def stream(entry: Entry[Any]) -> UUID:

@@ -1,4 +1,11 @@
-"""Where the read models stand, measured against the ledger's head."""
+"""Where the read models stand, measured against the ledger's head, and whether they may be read.
+
+One that is a little behind may be read: it says how far it has got, and who has to see their own
+write waits for that. One that is built anew may not, until it has got to where the ledger was when
+it was emptied (``serves_from``): before that it would deny people who are there, and show versions
+of long ago. One that stands in another shape, or was never built, may not be read at all. A ledger
+without entries has nothing to catch up with, so there everything may be read at once.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +19,11 @@ from ._projection import Cursor, Projection
 
 POSITIONS = """
 CREATE TABLE IF NOT EXISTS projection_position (
-    name     text PRIMARY KEY,
-    version  int NOT NULL,
-    position bigint NOT NULL,   -- last entry projected, 0 before the first
-    fault    text               -- why it halted
+    name        text PRIMARY KEY,
+    version     int NOT NULL,
+    position    bigint NOT NULL,            -- last entry projected, 0 before the first
+    fault       text,                       -- why it halted
+    serves_from bigint NOT NULL             -- the ledger's head when the tables were made
 )
 """
 
@@ -62,10 +70,10 @@ async def standings(cur: Cursor, projections: list[Projection]) -> tuple[int, li
 
 
 async def positions(cur: Cursor, projections: list[Projection]) -> dict[str, int]:
-    """Of those that stand in today's shape; the others are missing."""
+    """Of those that may be read; the others are missing. Raises one of ``NOT_BUILT``."""
     await cur.execute(
-        "SELECT name, position FROM projection_position"
-        " WHERE (name, version) IN (SELECT * FROM unnest(%s::text[], %s::int[]))",
+        "SELECT name, position FROM projection_position WHERE position >= serves_from"
+        " AND (name, version) IN (SELECT * FROM unnest(%s::text[], %s::int[]))",
         ([p.name for p in projections], [p.version for p in projections]),
     )
     return dict(await cur.fetchall())

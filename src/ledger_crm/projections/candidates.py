@@ -39,6 +39,7 @@ class CandidacyRow(Row, frozen=True, kw_only=True):
     category: str
     opened_at: datetime
     stage_since: datetime
+    by: str  # who put it there
     closed: bool = False
     reason: str = ""
     decided_by: str = ""
@@ -57,6 +58,10 @@ class StepRow(Row, frozen=True, kw_only=True):
     stage: str
     category: str
     reached_at: datetime
+    by: str
+    reason: str
+    decided_by: str
+    decider: str
 
 
 candidacies = Table(
@@ -78,7 +83,7 @@ steps = Table(
     CREATE INDEX candidacy_step_order ON candidacy_step (job_order_id, stage, candidacy_id);
     """,
 )
-projection = Projection("candidates", candidacies, steps, version=1)
+projection = Projection("candidates", candidacies, steps, version=2)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -99,6 +104,7 @@ def candidacy_opened(entry: Entry[CandidacyOpened]) -> CandidacyRow:
         category=fact.category,
         opened_at=fact.opened_at,
         stage_since=fact.opened_at,
+        by=entry.by,
     )
 
 
@@ -111,6 +117,7 @@ def stage_reached(row: CandidacyRow, entry: Entry[StageReached]) -> CandidacyRow
         stage=fact.stage,
         category=fact.category,
         stage_since=fact.reached_at,
+        by=entry.by,
     )
 
 
@@ -153,12 +160,17 @@ def step(entry: Entry[StageReached]) -> StepRow:
         stage=fact.stage,
         category=fact.category,
         reached_at=fact.reached_at,
+        by=entry.by,
+        reason=getattr(fact, "reason", ""),
+        decided_by=getattr(fact, "decided_by", ""),
+        decider=getattr(fact, "decider", ""),
     )
 
 
 class StageCount(msgspec.Struct, frozen=True):
     """``now``: candidacies in it. ``ever``: candidacies that were in it at least once."""
 
+    pipeline: str
     stage: str
     label: str
     category: str
@@ -167,8 +179,10 @@ class StageCount(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """``path``: the stages it went through, in the order in which they were written down;
-    ``path_at``: when it reached each."""
+    """by       who put it into the stage it is in
+    path     the stages it went through, in the order in which they were written down
+    path_at  when it reached each
+    """
 
     id: UUID
     person_id: UUID
@@ -182,6 +196,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     category: str
     opened_at: datetime
     stage_since: datetime
+    by: str
     closed: bool
     reason: str
     decided_by: str
@@ -197,10 +212,19 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True):
+    """by       who put it there
+    decider  the human or the rule that decided on an exit, by name; like ``reason`` and
+             ``decided_by`` it is "" where nothing was decided
+    """
+
     position: int
     stage: str
     category: str
     reached_at: datetime
+    by: str
+    reason: str
+    decided_by: str
+    decider: str
 
 
 class CandidacyShown(msgspec.Struct, frozen=True):
@@ -209,19 +233,24 @@ class CandidacyShown(msgspec.Struct, frozen=True):
 
 
 async def counts(
-    cur: Cursor, pipeline: str, *, job_order_id: UUID | None = None
+    cur: Cursor, pipeline: str | None = None, *, job_order_id: UUID | None = None
 ) -> list[StageCount]:
-    """Every stage of the pipeline, in its order. Joins the directory for the stages."""
+    """Every stage of the pipeline, in its order; without one, of the job order's own; without
+    either, of every pipeline of candidates. Joins the directory for the stages."""
     await cur.execute(
-        "WITH chosen AS (SELECT candidacy_id, stage FROM candidacy WHERE pipeline = %(pipeline)s"
+        "WITH shown AS (SELECT * FROM directory_stage WHERE subject = 'candidate' AND ("
+        "    pipeline = coalesce(%(pipeline)s::text,"
+        "        (SELECT o.pipeline FROM directory o WHERE o.id = %(order)s::uuid))"
+        "    OR %(pipeline)s::text IS NULL AND %(order)s::uuid IS NULL)),"
+        " chosen AS (SELECT candidacy_id, pipeline, stage FROM candidacy"
+        "    WHERE pipeline IN (SELECT pipeline FROM shown)"
         "    AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s)),"
-        " now AS (SELECT stage, count(*) AS n FROM chosen GROUP BY stage),"
-        " ever AS (SELECT s.stage, count(DISTINCT s.candidacy_id) AS n FROM candidacy_step s"
-        "    WHERE s.candidacy_id IN (SELECT candidacy_id FROM chosen) GROUP BY s.stage)"
-        " SELECT d.stage, d.label, d.category, coalesce(now.n, 0), coalesce(ever.n, 0)"
-        " FROM directory_stage d LEFT JOIN now ON now.stage = d.stage"
-        " LEFT JOIN ever ON ever.stage = d.stage"
-        " WHERE d.pipeline = %(pipeline)s ORDER BY d.place",
+        " now AS (SELECT pipeline, stage, count(*) AS n FROM chosen GROUP BY 1, 2),"
+        " ever AS (SELECT c.pipeline, s.stage, count(DISTINCT s.candidacy_id) AS n"
+        "    FROM candidacy_step s JOIN chosen c USING (candidacy_id) GROUP BY 1, 2)"
+        " SELECT pipeline, stage, d.label, d.category, coalesce(now.n, 0), coalesce(ever.n, 0)"
+        " FROM shown d LEFT JOIN now USING (pipeline, stage) LEFT JOIN ever USING (pipeline, stage)"
+        " ORDER BY pipeline, d.place",
         {"pipeline": pipeline, "order": job_order_id},
     )
     return [StageCount(*row) for row in await cur.fetchall()]
@@ -230,7 +259,7 @@ async def counts(
 CARD = """
 SELECT c.candidacy_id, c.person_id, coalesce(p.name, ''), c.company_id, coalesce(o.name, ''),
        c.job_order_id, coalesce(j.name, ''), c.pipeline, c.stage, c.category, c.opened_at,
-       c.stage_since, c.closed, c.reason, c.decided_by, c.represented, c.introduced_at,
+       c.stage_since, c.by, c.closed, c.reason, c.decided_by, c.represented, c.introduced_at,
        c.agreement_id, c.starts_on, c.fee_cents, c.currency,
        ARRAY(SELECT s.stage FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id
              ORDER BY s.position),
@@ -280,7 +309,8 @@ async def one(cur: Cursor, candidacy_id: UUID) -> CandidacyShown | None:
     if row is None:
         return None
     await cur.execute(
-        "SELECT position, stage, category, reached_at FROM candidacy_step"
+        "SELECT position, stage, category, reached_at, by, reason, decided_by, decider"
+        " FROM candidacy_step"
         " WHERE candidacy_id = %s ORDER BY position",
         (candidacy_id,),
     )

@@ -3,7 +3,7 @@ agreement, one a job order."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -17,8 +17,9 @@ from ledger_crm.domain.company import (
     JobOrderOpened,
 )
 from ledger_crm.domain.entry import CompanyFact, Entry
+from ledger_crm.domain.permission import Ban, OffLimitsAgreed, OffLimitsLifted, banned
 
-from ._projection import Cursor, Projection, Row, Table, stream
+from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 
 
 class CompanyRow(Row, frozen=True, kw_only=True):
@@ -26,6 +27,7 @@ class CompanyRow(Row, frozen=True, kw_only=True):
     position: int  # of its first entry: the order of the list
     version: int
     name: str
+    sought: str  # the name as it is looked for
     domain: str
     industry: str
     specialty: str
@@ -33,6 +35,8 @@ class CompanyRow(Row, frozen=True, kw_only=True):
     founded: str
     source: str
     added_at: datetime
+    off_limits_since: datetime | None = None
+    off_limits_until_on: date | None = None
 
 
 class FeeRow(Row, frozen=True, kw_only=True):
@@ -73,7 +77,10 @@ companies = Table(
     "company",
     CompanyRow,
     key="company_id",
-    sql="CREATE INDEX company_newest ON company (position DESC);",
+    sql="""
+    CREATE INDEX company_newest ON company (position DESC);
+    CREATE INDEX company_domain ON company USING hash (domain);
+    """,
 )
 fees = Table(
     "fee_agreement",
@@ -85,9 +92,13 @@ job_orders = Table(
     "job_order",
     JobOrderRow,
     key="job_order_id",
-    sql="CREATE INDEX job_order_of ON job_order (company_id);",
+    sql="""
+    CREATE INDEX job_order_newest ON job_order (position DESC);
+    CREATE INDEX job_order_of ON job_order (company_id, position DESC);
+    CREATE INDEX job_order_status ON job_order (status, position DESC);
+    """,
 )
-projection = Projection("companies", companies, fees, job_orders, version=1)
+projection = Projection("companies", companies, fees, job_orders, version=3)
 
 
 @companies.starts(CompanyAdded)
@@ -98,6 +109,7 @@ def company_added(entry: Entry[CompanyAdded]) -> CompanyRow:
         position=entry.position,
         version=entry.originator_version,
         name=fact.name,
+        sought=plain(fact.name),
         domain=fact.domain,
         industry=fact.industry,
         specialty=fact.specialty,
@@ -111,6 +123,16 @@ def company_added(entry: Entry[CompanyAdded]) -> CompanyRow:
 @companies.on(CompanyFact, key=stream)
 def anything_written(row: CompanyRow, entry: Entry[CompanyFact]) -> CompanyRow:
     return replace(row, version=entry.originator_version)
+
+
+@companies.on(OffLimitsAgreed, OffLimitsLifted, key=stream)
+def off_limits(row: CompanyRow, entry: Entry[OffLimitsAgreed | OffLimitsLifted]) -> CompanyRow:
+    since = row.off_limits_since
+    before = Ban(since, row.off_limits_until_on) if since else None
+    after = banned(before, entry.event)
+    return replace(
+        row, off_limits_since=after and after.since, off_limits_until_on=after and after.until_on
+    )
 
 
 @fees.starts(FeeAgreed)
@@ -193,8 +215,19 @@ class JobOrderShown(msgspec.Struct, frozen=True):
     reason: str
 
 
+class JobOrderListed(JobOrderShown, frozen=True):
+    """``position``: of its first entry, to page by."""
+
+    company_id: UUID
+    company: str
+    position: int
+
+
 class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest 200 of its fees and job orders, newest first."""
+    """off_limits_since  we do not approach their people from then on, until the end of
+                      ``off_limits_until_on``; None: for good
+    fees, job_orders  the newest 200 of each, newest first
+    """
 
     id: UUID
     version: int
@@ -206,6 +239,8 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
     founded: str
     source: str
     added_at: datetime
+    off_limits_since: datetime | None
+    off_limits_until_on: date | None
     fees: list[FeeShown]
     job_orders: list[JobOrderShown]
 
@@ -221,10 +256,16 @@ class CompanyListed(msgspec.Struct, frozen=True):
     position: int
 
 
+OWN = [f for f in CompanyShown.__struct_fields__ if f not in ("id", "fees", "job_orders")]
+JOB_ORDER = """
+o.job_order_id, o.title, o.openings, o.pipeline, o.opened_at, o.location, o.requisition,
+o.hiring_manager_id, o.salary_from_cents, o.salary_to_cents, o.currency, o.status, o.closed_at,
+o.reason"""
+
+
 async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     await cur.execute(
-        "SELECT version, name, domain, industry, specialty, location, founded, source, added_at"
-        " FROM company WHERE company_id = %s",
+        f"SELECT {', '.join(OWN)} FROM company WHERE company_id = %s",
         (company_id,),
     )
     row = await cur.fetchone()
@@ -238,26 +279,66 @@ async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     )
     terms = [FeeShown(*found) for found in await cur.fetchall()]
     await cur.execute(
-        "SELECT job_order_id, title, openings, pipeline, opened_at, location, requisition,"
-        " hiring_manager_id, salary_from_cents, salary_to_cents, currency, status, closed_at,"
-        " reason FROM job_order WHERE company_id = %s ORDER BY position DESC LIMIT 200",
+        f"SELECT {JOB_ORDER} FROM job_order o WHERE o.company_id = %s"
+        " ORDER BY o.position DESC LIMIT 200",
         (company_id,),
     )
     orders = [JobOrderShown(*found) for found in await cur.fetchall()]
-    names = ("version", "name", "domain", "industry", "specialty", "location", "founded")
-    fields = dict(zip((*names, "source", "added_at"), row, strict=True))
+    fields = dict(zip(OWN, row, strict=True))
     return CompanyShown(id=company_id, fees=terms, job_orders=orders, **fields)
 
 
 async def listing(
-    cur: Cursor, *, before: int | None = None, limit: int = 50, domain: str | None = None
+    cur: Cursor,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    domain: str | None = None,
+    name: str | None = None,
 ) -> list[CompanyListed]:
-    """Newest first; page by passing the last one's position as ``before``."""
+    """Newest first; page by passing the last one's position as ``before``.
+
+    domain  in its one written form
+    name    words, or parts of words, that the name holds all of, without regard to capitals and
+            accents; it reads names until it has found enough, see ``people.called``
+    """
     await cur.execute(
         "SELECT company_id, name, industry, location, added_at, position FROM company"
         " WHERE (%(before)s::bigint IS NULL OR position < %(before)s)"
         " AND (%(domain)s::text IS NULL OR domain = %(domain)s)"
+        " AND sought LIKE ALL(%(words)s)"
         " ORDER BY position DESC LIMIT %(limit)s",
-        {"before": before, "domain": domain, "limit": limit},
+        {"before": before, "domain": domain, "words": all_words(name or ""), "limit": limit},
     )
     return [CompanyListed(*row) for row in await cur.fetchall()]
+
+
+ORDERS = (
+    f"SELECT {JOB_ORDER}, o.company_id, c.name, o.position"
+    " FROM job_order o JOIN company c USING (company_id)"
+)
+
+
+async def orders(
+    cur: Cursor,
+    *,
+    status: str | None = None,
+    company_id: UUID | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[JobOrderListed]:
+    """Newest first; page by passing the last one's position as ``before``."""
+    await cur.execute(
+        f"{ORDERS} WHERE (%(before)s::bigint IS NULL OR o.position < %(before)s)"
+        " AND (%(status)s::text IS NULL OR o.status = %(status)s)"
+        " AND (%(company)s::uuid IS NULL OR o.company_id = %(company)s)"
+        " ORDER BY o.position DESC LIMIT %(limit)s",
+        {"before": before, "status": status, "company": company_id, "limit": limit},
+    )
+    return [JobOrderListed(*row) for row in await cur.fetchall()]
+
+
+async def order(cur: Cursor, job_order_id: UUID) -> JobOrderListed | None:
+    await cur.execute(f"{ORDERS} WHERE o.job_order_id = %s", (job_order_id,))
+    row = await cur.fetchone()
+    return row and JobOrderListed(*row)

@@ -5,6 +5,7 @@ A query that joins it says so, and a caller that waits for a position waits for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -21,6 +22,7 @@ class Name(Row, frozen=True, kw_only=True):
     id: UUID
     kind: str  # person, company, job_order
     name: str
+    pipeline: str = ""  # of a job order
 
 
 class StageName(Row, frozen=True, kw_only=True):
@@ -38,7 +40,7 @@ class StageName(Row, frozen=True, kw_only=True):
 
 names = Table("directory", Name, key="id")
 stages = Table("directory_stage", StageName, key="pipeline, stage")
-projection = Projection("directory", names, stages, version=1)
+projection = Projection("directory", names, stages, version=2)
 
 
 @names.starts(PersonSourced)
@@ -53,7 +55,8 @@ def company_added(entry: Entry[CompanyAdded]) -> Name:
 
 @names.starts(JobOrderOpened)
 def job_order_opened(entry: Entry[JobOrderOpened]) -> Name:
-    return Name(id=entry.event.job_order_id, kind="job_order", name=entry.event.title)
+    fact = entry.event
+    return Name(id=fact.job_order_id, kind="job_order", name=fact.title, pipeline=fact.pipeline)
 
 
 @stages.starts(PipelineDefined)
@@ -118,3 +121,19 @@ async def pipelines(cur: Cursor) -> list[PipelineListed]:
         " WHERE place = 0 ORDER BY pipeline"
     )
     return [PipelineListed(*row) for row in await cur.fetchall()]
+
+
+async def stages_of(cur: Cursor, subject: str, pipeline: str | None = None) -> set[str]:
+    """Ids of the stages of this pipeline, or of all, if it is of this subject."""
+    await cur.execute(
+        "SELECT DISTINCT stage FROM directory_stage WHERE subject = %(subject)s"
+        " AND (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)",
+        {"subject": subject, "pipeline": pipeline},
+    )
+    return {stage for (stage,) in await cur.fetchall()}
+
+
+async def kinds(cur: Cursor, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What these are: person, company or job_order; those that are nothing are missing."""
+    await cur.execute("SELECT id, kind FROM directory WHERE id = ANY(%s)", (list(ids),))
+    return dict(await cur.fetchall())

@@ -9,9 +9,18 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.entry import Entry, PersonFact
+from ledger_crm.domain.permission import (
+    Ban,
+    ConsentGiven,
+    ConsentWithdrawn,
+    DoNotContactLifted,
+    DoNotContactSet,
+    banned,
+    without_consent,
+)
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 
-from ._projection import Cursor, Projection, Row, Table, stream
+from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
@@ -19,6 +28,7 @@ class PersonRow(Row, frozen=True, kw_only=True):
     position: int  # of their first entry: the order of the list
     version: int
     name: str
+    sought: str  # the name as it is looked for
     channel: str
     origin: str
     lawful_basis: str
@@ -26,6 +36,9 @@ class PersonRow(Row, frozen=True, kw_only=True):
     headline: str
     address: str
     born_on: str
+    without_consent_since: datetime | None = None
+    leave_alone_since: datetime | None = None
+    leave_alone_until_on: date | None = None
 
 
 class ContactPointRow(Row, frozen=True, kw_only=True):
@@ -66,7 +79,7 @@ employments = Table(
     key="position",
     sql="CREATE INDEX employment_of ON employment (person_id);",
 )
-projection = Projection("people", people, contact_points, employments, version=1)
+projection = Projection("people", people, contact_points, employments, version=3)
 
 
 @people.starts(PersonSourced)
@@ -77,6 +90,7 @@ def person_sourced(entry: Entry[PersonSourced]) -> PersonRow:
         position=entry.position,
         version=entry.originator_version,
         name=fact.name,
+        sought=plain(fact.name),
         channel=fact.channel,
         origin=fact.origin,
         lawful_basis=fact.lawful_basis,
@@ -90,6 +104,25 @@ def person_sourced(entry: Entry[PersonSourced]) -> PersonRow:
 @people.on(PersonFact, key=stream)
 def anything_written(row: PersonRow, entry: Entry[PersonFact]) -> PersonRow:
     return replace(row, version=entry.originator_version)
+
+
+@people.on(ConsentGiven, ConsentWithdrawn, key=stream)
+def consent_changed(row: PersonRow, entry: Entry[ConsentGiven | ConsentWithdrawn]) -> PersonRow:
+    before = Ban(row.without_consent_since) if row.without_consent_since else None
+    after = without_consent(before, entry.event)
+    return replace(row, without_consent_since=after and after.since)
+
+
+@people.on(DoNotContactSet, DoNotContactLifted, key=stream)
+def left_alone(row: PersonRow, entry: Entry[DoNotContactSet | DoNotContactLifted]) -> PersonRow:
+    since = row.leave_alone_since
+    before = Ban(since, row.leave_alone_until_on) if since else None
+    after = banned(before, entry.event)
+    return replace(
+        row,
+        leave_alone_since=after and after.since,
+        leave_alone_until_on=after and after.until_on,
+    )
 
 
 @contact_points.starts(ContactPointAdded)
@@ -130,6 +163,11 @@ class Employment(msgspec.Struct, frozen=True):
 
 
 class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
+    """without_consent_since  they withdrew it then, or it ends then
+    leave_alone_since      do not contact them from then on, until the end of
+                           ``leave_alone_until_on``; None: for good
+    """
+
     id: UUID
     version: int
     name: str
@@ -140,6 +178,9 @@ class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     headline: str
     address: str
     born_on: str
+    without_consent_since: datetime | None
+    leave_alone_since: datetime | None
+    leave_alone_until_on: date | None
     contact_points: list[Reach]
     employments: list[Employment]
 
@@ -155,11 +196,17 @@ class PersonListed(msgspec.Struct, frozen=True):
     position: int
 
 
+OWN = [
+    field
+    for field in PersonShown.__struct_fields__
+    if field not in ("id", "contact_points", "employments")
+]
+
+
 async def card(cur: Cursor, person_id: UUID) -> PersonShown | None:
     """Joins the directory for the companies' names."""
     await cur.execute(
-        "SELECT version, name, channel, origin, lawful_basis, sourced_at, headline, address,"
-        " born_on FROM person WHERE person_id = %s",
+        f"SELECT {', '.join(OWN)} FROM person WHERE person_id = %s",
         (person_id,),
     )
     row = await cur.fetchone()
@@ -177,31 +224,42 @@ async def card(cur: Cursor, person_id: UUID) -> PersonShown | None:
         (person_id,),
     )
     jobs = [Employment(*found) for found in await cur.fetchall()]
-    names = ("version", "name", "channel", "origin", "lawful_basis", "sourced_at", "headline")
-    fields = dict(zip((*names, "address", "born_on"), row, strict=True))
+    fields = dict(zip(OWN, row, strict=True))
     return PersonShown(id=person_id, contact_points=reaches, employments=jobs, **fields)
-
-
-LISTED = "SELECT p.person_id, p.name, p.headline, p.channel, p.sourced_at, p.position FROM person p"
 
 
 async def listing(cur: Cursor, *, before: int | None = None, limit: int = 50) -> list[PersonListed]:
     """Newest first; page by passing the last one's position as ``before``."""
-    await cur.execute(
-        f"{LISTED} WHERE %(before)s::bigint IS NULL OR p.position < %(before)s"
-        " ORDER BY p.position DESC LIMIT %(limit)s",
-        {"before": before, "limit": limit},
-    )
-    return [PersonListed(*row) for row in await cur.fetchall()]
+    return await _listed(cur, "true", {}, before, limit)
 
 
 async def holders(
     cur: Cursor, point: str, value: str, *, before: int | None = None, limit: int = 1
 ) -> list[PersonListed]:
     """Who has this contact point, in its one written form: one person or nobody."""
+    where = "p.person_id IN (SELECT person_id FROM contact_point"
+    where += " WHERE point = %(point)s AND value = %(value)s)"
+    return await _listed(cur, where, {"point": point, "value": value}, before, limit)
+
+
+async def called(
+    cur: Cursor, name: str, *, before: int | None = None, limit: int = 50
+) -> list[PersonListed]:
+    """Whose name holds all of these words, or parts of words, without regard to capitals and
+    accents; the newest first. It reads names until it has found enough, at worst all of them: an
+    index for parts of words needs pg_trgm, which the application's role may not install."""
+    return await _listed(
+        cur, "p.sought LIKE ALL(%(words)s)", {"words": all_words(name)}, before, limit
+    )
+
+
+async def _listed(
+    cur: Cursor, where: str, values: dict[str, object], before: int | None, limit: int
+) -> list[PersonListed]:
     await cur.execute(
-        f"{LISTED} JOIN contact_point c USING (person_id) WHERE c.point = %s AND c.value = %s"
-        " ORDER BY p.position DESC LIMIT %s",
-        (point, value, limit),
+        "SELECT p.person_id, p.name, p.headline, p.channel, p.sourced_at, p.position FROM person p"
+        f" WHERE {where} AND (%(before)s::bigint IS NULL OR p.position < %(before)s)"
+        " ORDER BY p.position DESC LIMIT %(limit)s",
+        values | {"before": before, "limit": limit},
     )
     return [PersonListed(*row) for row in await cur.fetchall()]

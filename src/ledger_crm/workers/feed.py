@@ -19,6 +19,7 @@ Sealed fields do not leave the house; their names do. A subscriber with the righ
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
@@ -151,27 +152,46 @@ def same_entry(stored: Message, row: Row) -> bool:
 
 
 async def connect(url: str, *, name: str, reconnect: bool = True, **options: Any) -> Client:
-    """A connection to the broker; ``options`` are the client's (``user_credentials``, ``tls``).
+    """A connection to the broker, or to the first that answers of several in one text, by comma;
+    ``options`` are the client's (``user_credentials``, ``tls``).
 
-    With ``reconnect`` it keeps trying for ever, also the first time. Without, it raises at once
-    and stays closed when lost, so that nothing buffered is sent later behind the owner's back.
+    With ``reconnect`` it keeps trying for ever, also the first time, and says each kind of trouble
+    once until it is over. Without, it raises within seconds what the last one said, and stays
+    closed when lost, so that nothing buffered is sent later behind the owner's back.
     """
+    last: Exception | None = None
+    said: set[str] = set()
+    raises = not reconnect
 
     async def say(error: Exception) -> None:
-        log.warning("broker", client=name, error=type(error).__name__)
+        nonlocal last
+        last = error
+        if not raises and (kind := type(error).__name__) not in said:
+            said.add(kind)
+            log.warning("broker", client=name, error=kind)
+
+    async def over() -> None:
+        said.clear()
 
     settings: dict[str, Any] = {
         "name": f"ledger-crm {name}",
         "connect_timeout": 2,
         "allow_reconnect": reconnect,
-        "max_reconnect_attempts": -1,
+        # Not 0: with less than 1 the client never gives up on the first connection.
+        "max_reconnect_attempts": -1 if reconnect else 1,
         "reconnect_time_wait": 0.25,
         "ping_interval": 5,
         "max_outstanding_pings": 2,
         "error_cb": say,
+        "reconnected_cb": over,
         **options,
     }
-    return await nats.connect(url, **settings)
+    try:
+        nc = await nats.connect(re.split(r",(?=\w+://)", url), **settings)
+    except nats.errors.NoServersError:
+        raise last or nats.errors.NoServersError from None
+    raises = False
+    return nc
 
 
 async def position(nc: Client, *, timeout_s: float = ANSWER_S) -> int:

@@ -36,6 +36,7 @@ from ledger_crm.projections import (
     Starting,
     Table,
 )
+from ledger_crm.store import Lost
 
 R = TypeVar("R", bound=Row)
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -47,6 +48,7 @@ POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
 HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
 LOCK = "SELECT {}(hashtext('ledger_crm projection'), hashtext(%s))"
 KEPT_ROWS = 100_000  # of one table in memory, between batches
+PASSING = (psycopg.OperationalError, *Lost)  # the database is away: nothing to mend here
 
 log = structlog.get_logger("projector")
 
@@ -136,8 +138,16 @@ class Driver:
         ).fetchone()
         return row == (self.projection.version, self.position)
 
+    def is_well(self) -> None:
+        """Forgets why an earlier leader halted: a batch does so too, but there may be none."""
+        self.conn.execute(
+            "UPDATE projection_position SET fault = NULL WHERE name = %s AND fault IS NOT NULL",
+            (self.projection.name,),
+        )
+
     def rebuild(self) -> None:
-        """Back to before the first entry, with empty tables."""
+        """Back to before the first entry, with empty tables, which nobody reads until they have
+        got to where the ledger is now."""
         with self.conn.transaction():
             self._create()
         self.position = 0
@@ -180,9 +190,10 @@ class Driver:
             self.conn.execute(SQL("DROP TABLE IF EXISTS {} CASCADE").format(Identifier(table.name)))
             self.conn.execute(table.ddl.encode())
         self.conn.execute(
-            "INSERT INTO projection_position (name, version, position) VALUES (%s, %s, 0)"
-            " ON CONFLICT (name) DO UPDATE"
-            " SET version = excluded.version, position = 0, fault = NULL",
+            "INSERT INTO projection_position (name, version, position, serves_from)"
+            " SELECT %s, %s, 0, position FROM ledger.head ON CONFLICT (name) DO UPDATE"
+            " SET version = excluded.version, position = 0, fault = NULL,"
+            " serves_from = excluded.serves_from",
             (self.projection.name, self.projection.version),
         )
 
@@ -349,15 +360,19 @@ class Projector:
             except Exception as fault:
                 # whatever it is, its text may hold what a row holds: only its name is told
                 log.error("interrupted", projection=projection.name, why=type(fault).__name__)
-                if not isinstance(fault, psycopg.OperationalError):
+                if not isinstance(fault, PASSING):
                     self._mark(projection, type(fault).__name__)
                 self.stopped.wait(1.0)
 
     def _lead(self, projection: Projection, conn: Connection, wake: threading.Event) -> None:
         driver = Driver(projection, self.read, conn)
+        well = False
         while not self.stopped.is_set():
             wake.clear()
             entries = self.read(driver.position, BATCH)
+            if not entries and not well:  # only now: one that halts at once was never well
+                driver.is_well()
+                well = True
             if len(entries) == BATCH:
                 driver.step(entries)
                 driver.catch_up(stopped=self.stopped.is_set)

@@ -44,6 +44,7 @@ class Server(Protocol):
     @property
     def alive(self) -> bool: ...
     def sound(self) -> bool: ...
+    def keep_log_short(self) -> None: ...
     def start(self) -> None: ...
 
 
@@ -200,6 +201,7 @@ class Supervisor:
             if server.alive:
                 if time.monotonic() - asked < self._sound_s:
                     continue
+                await asyncio.to_thread(server.keep_log_short)
                 sound, asked = await asyncio.to_thread(server.sound), time.monotonic()
                 if sound:
                     continue

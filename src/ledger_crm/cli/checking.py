@@ -1,0 +1,301 @@
+"""``doctor``: what is wrong with the set-up and what to do about it. It makes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any, Literal, NamedTuple
+
+import cyclopts
+import msgspec
+import psycopg
+
+from ledger_crm import settings as configuration
+from ledger_crm.embedded import EmbeddedError, Nats, Postgres
+from ledger_crm.projections import SCHEMA, Standing, every, standings
+from ledger_crm.sealing import Keyring
+from ledger_crm.settings import Settings, SettingsError
+
+from .house import connected, console, load, looked_at, plain, run, running_address, told
+
+BEHIND_S = 10.0  # as old may be what is not projected yet, if nothing moves
+WATCHED_S = 1.5  # so long we look whether it moves
+SPACE_BYTES = 500_000_000
+
+State = Literal["ok", "warn", "FAIL"]
+
+
+class Check(NamedTuple):
+    name: str
+    state: State
+    says: str
+
+
+def register(app: cyclopts.App) -> None:
+    app.command(doctor)
+
+
+def doctor(*, json: Annotated[bool, cyclopts.Parameter(negative="")] = False) -> None:
+    """Check the set-up and say what to do; exit code 1 if something is wrong.
+
+    Parameters
+    ----------
+    json:
+        Print it as JSON.
+    """
+    found = list(_checks())
+    if json:
+        document = [
+            {"check": one.name, "ok": one.state != "FAIL", "state": one.state, "says": one.says}
+            for one in found
+        ]
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")
+    else:
+        for one in found:
+            console().print(f"{one.state:4}  {one.name:12} {plain(one.says)}", markup=False)
+    if any(one.state == "FAIL" for one in found):
+        sys.exit(1)
+
+
+def entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count:,} entries"
+
+
+def wrong_with(one: Standing, *, moves: bool, idle: bool = False) -> tuple[bool, str]:
+    """Whether something is, with a read model, and how it stands."""
+    if one.fault:
+        return True, f"halted at {one.position}: {one.fault}"
+    if not one.lag_events:
+        return False, "level"
+    behind = f"{entries(one.lag_events)} behind"
+    if idle:
+        return False, f"{behind}; it catches up when ledger-crm up runs"
+    if moves or one.lag_s <= BEHIND_S:
+        return False, f"{behind}, catching up"
+    return True, (
+        f"{behind} for {one.lag_s:.0f} s, and does not move; a projector must run:"
+        " ledger-crm up, or ledger-crm worker projector"
+    )
+
+
+def wrong_with_feed(at: int, head: int, *, moves: bool) -> tuple[bool, str]:
+    """As ``wrong_with``."""
+    if at > head:
+        return True, (
+            f"at {at}, beyond the ledger's head at {head}: it is the stream of another ledger, or"
+            " this ledger was restored from an older backup; check LEDGER_DATABASE_URL and"
+            " LEDGER_NATS_URL, and if they are right: ledger-crm feed rebuild"
+        )
+    if at == head:
+        return False, f"at {at}, level"
+    behind = f"at {at}, {entries(head - at)} behind the ledger"
+    if moves:
+        return False, f"{behind}, catching up"
+    return True, (
+        f"{behind}, and does not move; a relay must run: ledger-crm up, or ledger-crm worker relay;"
+        " if one does, its log says what it waits for"
+    )
+
+
+async def standings_at(url: str) -> tuple[int, list[Standing]]:
+    async with (
+        await psycopg.AsyncConnection.connect(
+            url, options=f"-c search_path={SCHEMA}", connect_timeout=5
+        ) as conn,
+        conn.cursor() as cur,
+    ):
+        return await standings(cur, every())
+
+
+async def watched(url: str) -> tuple[int, list[Standing], set[str]]:
+    """The head, how the read models stand, and which of the late ones move."""
+    head, found = await standings_at(url)
+    late = {one.name: one.position for one in found if one.lag_s > BEHIND_S and not one.fault}
+
+    async def moving() -> set[str]:
+        now = {one.name: one.position for one in (await standings_at(url))[1]}
+        return {name for name, at in late.items() if now[name] != at}
+
+    moved = await _within(moving, lambda moved: len(moved) == len(late)) if late else set()
+    return head, found, moved
+
+
+async def feed_watched(position: Callable[[], Awaitable[int]], head: int) -> tuple[int, bool]:
+    """Where the feed is, and whether it moves, if it is behind."""
+    at = now = await position()
+    if at < head:
+        now = await _within(position, lambda now: now > at)
+    return (at, True) if at < now < head else (now, False)
+
+
+async def _within(ask: Callable[[], Awaitable[Any]], enough: Callable[[Any], bool]) -> Any:
+    until = monotonic() + WATCHED_S
+    # Another process moves: no event of ours tells.
+    while not enough(answer := await ask()) and monotonic() < until:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    return answer
+
+
+def _checks() -> Iterator[Check]:
+    python = sys.version.split()[0]
+    yield Check("software", "ok", f"ledger-crm {version('ledger-crm')}, Python {python}")
+    try:
+        chosen = load()
+    except SettingsError as fault:
+        yield Check("settings", "FAIL", str(fault))
+        return
+    given = len(chosen.given)
+    yield Check("settings", "ok", f"{given} from the environment; see: ledger-crm settings")
+    yield _folder(chosen.home)
+    yield from _programs(chosen)
+    idle = not (chosen.database_url or running_address(chosen.home / "postgres"))
+    if idle:
+        yield Check("running", "ok", "nothing runs on this folder; start it with: ledger-crm up")
+    try:
+        with looked_at(chosen) as url:
+            with psycopg.connect(url, autocommit=True, connect_timeout=5) as conn:
+                head = _head(conn)
+                yield Check("database", "ok", f"answers; its schema fits; head at {head}")
+                yield _sealing_key(conn, chosen)
+                yield _ledger(conn)
+                if chosen.database_url:
+                    yield _role(conn)
+            head, found, moving = run(lambda: watched(url))
+            for one in found:
+                wrong, says = wrong_with(one, moves=one.name in moving, idle=idle)
+                yield Check(one.name, "FAIL" if wrong else "ok", says)
+    except psycopg.OperationalError:
+        if chosen.database_url:
+            where = f"{configuration.masked(chosen.database_url)}; is LEDGER_DATABASE_URL right?"
+        else:
+            where = f"the embedded one; see {chosen.home / 'postgres' / 'postgres.log'}"
+        yield Check("database", "FAIL", f"no answer from {where}")
+        return
+    except Exception as fault:
+        if (code_and_line := told(fault)) is None:
+            raise
+        yield Check("database", "FAIL", code_and_line[1])
+        return
+    yield _feed(chosen, head, idle=idle)
+
+
+def _folder(home: Path) -> Check:
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    says = f"{home}, {free / 1e9:.1f} GB free on its disk"
+    if free < SPACE_BYTES:
+        return Check("folder", "FAIL", f"{says}: free some")
+    return Check("folder", "ok", says)
+
+
+def _programs(chosen: Settings) -> Iterator[Check]:
+    """Of the servers that are embedded: ``up`` would refuse to start without them."""
+    servers = [] if chosen.database_url else [Postgres(chosen.home, chosen.postgres_bin)]
+    brokers = [] if chosen.nats_url else [Nats(chosen.home, chosen.nats_bin)]
+    for server in (*servers, *brokers):
+        try:
+            yield Check(server.name, "ok", f"embedded: {server.where()}")
+        except EmbeddedError as fault:
+            yield Check(server.name, "FAIL", str(fault))
+
+
+def _sealing_key(conn: psycopg.Connection[Any], chosen: Settings) -> Check:
+    file = chosen.home / "sealing.key"
+    restore = (
+        f"restore {'LEDGER_SEALING_KEY' if chosen.sealing_key else file} from your backup; without"
+        " it no name and no message can be read"
+    )
+    kept = conn.execute("SELECT key_check FROM ledger.deployment").fetchone()
+    if chosen.sealing_key is None and not file.exists():
+        if kept is None:
+            return Check("sealing key", "ok", f"none yet; it is made as {file}")
+        return Check("sealing key", "FAIL", f"{file} is not there: {restore}")
+    try:
+        keyring = Keyring(configuration.sealing_key(chosen))
+    except SettingsError as fault:
+        return Check("sealing key", "FAIL", str(fault))
+    if kept and bytes(kept[0]) != keyring.hash_of("deployment", "check"):
+        says = f"it is not the one that this database was sealed with: {restore}"
+        return Check("sealing key", "FAIL", says)
+    return Check("sealing key", "ok", "it is the one that this database was sealed with")
+
+
+def _head(conn: psycopg.Connection[Any]) -> int:
+    [(head,)] = conn.execute("SELECT position FROM ledger.head").fetchall()
+    return int(head)
+
+
+def _ledger(conn: psycopg.Connection[Any]) -> Check:
+    """Cheap: the two ends by index, and what guards all between. Each entry: feed audit."""
+    off = conn.execute(
+        "SELECT tgname || ' on ' || tgrelid::regclass FROM pg_trigger"
+        " WHERE NOT tgisinternal AND tgenabled NOT IN ('O', 'A') AND tgrelid IN"
+        "   (SELECT oid FROM pg_class WHERE relnamespace = 'ledger'::regnamespace)"
+        " UNION ALL SELECT name || ' on ledger.entries' FROM unnest(%s::text[]) AS name"
+        "   WHERE NOT EXISTS (SELECT FROM pg_trigger"
+        "     WHERE tgrelid = 'ledger.entries'::regclass AND tgname = name)",
+        (["append_only", "dense_positions"],),
+    ).fetchall()
+    if off:
+        names = ", ".join(name for (name,) in off)
+        return Check(
+            "ledger",
+            "FAIL",
+            f"switched off: {names}; entries may have been changed since. Find out who did, compare"
+            " with your backup, and run as the owner: ALTER TABLE ... ENABLE TRIGGER ...",
+        )
+    [(first, last, now)] = conn.execute(
+        "SELECT coalesce(min(notification_id), 0), coalesce(max(notification_id), 0),"
+        " (SELECT position FROM ledger.head) FROM ledger.entries"
+    ).fetchall()
+    if last != now or first != min(now, 1):
+        return Check(
+            "ledger",
+            "FAIL",
+            f"its head is at {now}, and its entries go from {first} to {last}: some are missing;"
+            " restore it from your backup",
+        )
+    return Check("ledger", "ok", f"its guards are on; entries go to {last}" if now else "empty yet")
+
+
+def _role(conn: psycopg.Connection[Any]) -> Check:
+    [(role, superuser, owner)] = conn.execute(
+        "SELECT rolname, rolsuper, pg_has_role(rolname, relowner, 'MEMBER')"
+        " FROM pg_roles, pg_class"
+        " WHERE rolname = current_user AND pg_class.oid = 'ledger.entries'::regclass"
+    ).fetchall()
+    if superuser or owner:
+        what = "is a superuser" if superuser else "owns the ledger's tables"
+        return Check(
+            "role",
+            "warn",
+            f"{role} of LEDGER_DATABASE_URL {what}, and so could switch off what refuses changes:"
+            " let the workers be ledger_app; deploy/roles.sql makes it",
+        )
+    return Check("role", "ok", f"{role} adds entries, and can change none")
+
+
+def _feed(chosen: Settings, head: int, *, idle: bool) -> Check:
+    from ledger_crm.workers import feed
+
+    async def looked() -> tuple[int, bool]:
+        async with connected(chosen) as nc:
+            return await feed_watched(lambda: feed.position(nc), head)
+
+    if idle and chosen.nats_url is None:
+        return Check("feed", "ok", "its broker starts with: ledger-crm up")
+    try:
+        at, moves = run(looked)
+    except Exception as fault:
+        if (code_and_line := told(fault)) is None:
+            raise
+        return Check("feed", "FAIL", code_and_line[1])
+    wrong, says = wrong_with_feed(at, head, moves=moves)
+    if wrong and idle and at < head:  # a broker of one's own, and nothing of ours runs
+        return Check("feed", "ok", f"at {at}, {entries(head - at)} behind; up publishes them")
+    return Check("feed", "FAIL" if wrong else "ok", says)
