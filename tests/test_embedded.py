@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nats
@@ -103,14 +104,17 @@ def test_postgresql_starts_cold_and_warm_and_keeps_what_it_was_told(tmp_path: Pa
         assert ask(postgres.url, "SELECT value FROM kept") == 7
 
 
-def test_the_url_is_one_that_libpq_takes_apart(tmp_path: Path) -> None:
-    with Postgres(tmp_path / "@ 100%", durable=False) as postgres:
+def test_the_url_is_one_that_libpq_takes_apart() -> None:
+    with (  # not tmp_path, which may be longer than a socket's path
+        TemporaryDirectory(prefix="ledger-tests-", dir="/tmp") as short,
+        Postgres(Path(short) / "@ 100%", durable=False) as postgres,
+    ):
         parts = conninfo_to_dict(postgres.url)
         assert ask(postgres.url, "SHOW fsync") == "off"
     assert parts == {
         "user": "ledger_owner",
         "dbname": "ledger",
-        "host": str(tmp_path / "@ 100%" / "run"),
+        "host": str(Path(short) / "@ 100%" / "run"),
         "port": "5432",
     }
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -157,13 +160,13 @@ def forbidden(done: subprocess.CompletedProcess[bytes], place: Path) -> None:
 
 
 @pytest.fixture
-def open_path(tmp_path: Path) -> Path:
-    """Which everybody may enter, and nobody else write."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        if folder.stat().st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o055)
-    tmp_path.chmod(0o555)
-    return tmp_path
+def open_path() -> Iterator[Path]:
+    """Which everybody may enter, and nobody else write: not tmp_path, whose parents may be shut."""
+    with TemporaryDirectory(prefix="ledger-tests-", dir="/tmp") as name:
+        path = Path(name)
+        path.chmod(0o555)
+        yield path
+        path.chmod(0o755)
 
 
 @pytest.mark.parametrize("words", [("key", "list"), ("up", "--port", "0")], ids=" ".join)
@@ -171,10 +174,11 @@ def test_a_folder_without_permission(open_path: Path, words: tuple[str, ...]) ->
     forbidden(as_somebody_else(open_path / "home", *words), open_path / "home")
 
 
-def test_a_file_without_permission(tmp_path: Path, open_path: Path) -> None:
+def test_a_file_without_permission(open_path: Path) -> None:
     open_path.chmod(0o755)
     secret = open_path / "people.csv"
     secret.write_text("no\n1\n")
     secret.chmod(0)
-    forbidden(as_somebody_else(open_path / "home", "import", str(secret), "-m", MAPPING), secret)
+    mapping = shutil.copy(MAPPING, open_path)
+    forbidden(as_somebody_else(open_path / "home", "import", str(secret), "-m", mapping), secret)
     forbidden(as_somebody_else(open_path / "home", "import", "-", "-m", str(secret)), secret)
