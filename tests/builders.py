@@ -14,6 +14,14 @@ from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import company as co
 from ledger_crm.domain import permission as p
 from ledger_crm.domain.entry import Event
+from ledger_crm.domain.identity import (
+    ContactPointPreferred,
+    ContactPointRemoved,
+    EmploymentEnded,
+    PersonTagged,
+    PersonUntagged,
+    ProfileChanged,
+)
 from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, PipelineDefined, Stage
@@ -59,6 +67,30 @@ def point(value: str = "ada@example.org", **changes: Any) -> ContactPointAdded:
 
 def employed(**changes: Any) -> Employed:
     return Employed(**{"company_id": COMPANY, "title": "CTO", "role": "hiring_manager"} | changes)
+
+
+def profile(**changes: Any) -> ProfileChanged:
+    return ProfileChanged(**changes or {"skills": "Python, Mathematics"})
+
+
+def removed(value: str = "ada@example.org", **changes: Any) -> ContactPointRemoved:
+    return ContactPointRemoved(**{"point": "email", "value": value} | changes)
+
+
+def preferred(value: str = "ada@example.org", **changes: Any) -> ContactPointPreferred:
+    return ContactPointPreferred(**{"point": "email", "value": value} | changes)
+
+
+def tagged(tag: str = "speaker", **changes: Any) -> PersonTagged:
+    return PersonTagged(tag=tag, **changes)
+
+
+def untagged(tag: str = "speaker", **changes: Any) -> PersonUntagged:
+    return PersonUntagged(tag=tag, **changes)
+
+
+def employment_ended(**changes: Any) -> EmploymentEnded:
+    return EmploymentEnded(**{"company_id": COMPANY, "ends_on": LATER.date()} | changes)
 
 
 def sent(message_id: str = "<1@us>", **changes: Any) -> MessageSent:

@@ -134,6 +134,15 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         born_on=mark.day(), email=email, profile_url=f"https://example.org/in/{mark()}",
     )["id"]  # fmt: skip
     company = f"/companies/{(acme := written(api, '/companies', name='Acme')['id'])}"
+    written(
+        api, f"/people/{ada}/profile-changes", name=f"{mark()} Byron", headline=mark(),
+        address=mark(), location=mark(), skills=mark(), born_on=mark.day(),
+    )  # fmt: skip
+    point = {"point": "url", "value": f"https://example.org/in/{mark()}"}
+    written(api, f"/people/{ada}/contact-points", **point)
+    for kind_ in ("preferred", "removed"):
+        fact = point | {"kind": f"person.contact_point_{kind_}"}
+        written(api, f"/people/{ada}/contact-points/changes", **fact)
     said: list[dict[str, Any]] = [
         {"kind": "message_sent", "channel": "email", "sent_at": AT, "thread_id": mark()},
         {"kind": "message_replied", "channel": "email", "replied_at": AT, "thread_id": mark()},
@@ -158,6 +167,9 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     written(
         api, f"/people/{ada}/employments", company_id=acme, title=mark(), role="hiring_manager"
     )  # fmt: skip
+    written(
+        api, f"/people/{ada}/employments/ends", company_id=acme, ends_on="2027-01-01", text=mark()
+    )
     written(
         api, f"{company}/fees", basis="contingent", currency="EUR", rate_bp=2500, agreed_at=AT,
         text=mark(),

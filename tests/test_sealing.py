@@ -110,6 +110,12 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "person.sourced": ["address", "born_on", "headline", "name", "origin"],
         "person.contact_point_added": ["value"],
         "person.employed": ["title"],
+        "person.profile_changed": [
+            "address", "born_on", "headline", "location", "name", "skills",
+        ],
+        "person.contact_point_removed": ["value"],
+        "person.contact_point_preferred": ["value"],
+        "person.employment_ended": ["text"],
         "person.message_sent": ["message_id", "override", "text", "thread_id"],
         "person.message_replied": ["message_id", "text", "thread_id"],
         "person.call_held": ["override", "text"],

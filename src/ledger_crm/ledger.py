@@ -214,6 +214,7 @@ class Work:
         written = {entry.originator_id for entry in staged}
         append = Append(
             claims=self.ledger.store.claims_of(staged),
+            releases=self.ledger.store.releases_of(staged),
             receipts=receipts,
             rests_on={id: version for id, version in read.items() if id not in written},
         )

@@ -91,11 +91,13 @@ class Kept(msgspec.Struct, frozen=True):
 class Append(msgspec.Struct, frozen=True, kw_only=True):
     """What goes into the transaction besides the entries.
 
+    releases   reservations that streams give back
     rests_on   versions of streams that were read and not written
     data_keys  wrapped keys of streams that had none
     """
 
     claims: Sequence[Claim] = ()
+    releases: Sequence[Claim] = ()
     receipts: Sequence[Kept] = ()
     rests_on: dict[UUID, int] = {}
     data_keys: dict[UUID, bytes] = {}
@@ -251,7 +253,8 @@ class Recorder(PostgresApplicationRecorder):
         """
         append = append or Append()
         size = sum(len(event.state) + 120 for event in stored_events)
-        size += 160 * (len(append.claims) + len(append.receipts) + len(append.data_keys))
+        size += 160 * (len(append.claims) + len(append.releases))
+        size += 160 * (len(append.receipts) + len(append.data_keys))
         size += 40 * len(append.rests_on)
         if size <= PIPELINED_BYTES:
             try:
@@ -304,6 +307,12 @@ class Recorder(PostgresApplicationRecorder):
                 "INSERT INTO ledger.data_keys (stream_id, wrapped)"
                 " SELECT * FROM unnest(%b::uuid[], %b::bytea[])",
                 (list(append.data_keys), list(append.data_keys.values())),
+            )
+        if append.releases:
+            curs.execute(
+                "DELETE FROM ledger.reservations r USING unnest(%b::bytea[], %b::uuid[])"
+                " AS given (key, id) WHERE r.key = given.key AND r.stream_id = given.id",
+                ([c.key for c in append.releases], [c.stream_id for c in append.releases]),
             )
         if claims := append.claims:
             curs.execute(
@@ -476,8 +485,8 @@ class Store:
         return {bytes(key): id for key, id in rows}
 
     def claims_of(self, entries: Iterable[Entry[Event]]) -> list[Claim]:
-        """What these entries reserve, and what makes a repetition of them."""
-        claims = []
+        """What these entries reserve and do not give back, and what makes a repetition of them."""
+        claims: list[Claim] = []
         for entry in entries:
             stream_id, event = entry.originator_id, entry.event
             if event.once:
@@ -486,7 +495,17 @@ class Store:
             for reservation in event.reserves:
                 key = self.keyring.hash_of(reservation.scope, reservation.value)
                 claims.append(Claim(key, reservation.scope, stream_id, reservation))
+            for given in self.releases_of([entry]):
+                claims = [c for c in claims if (c.key, c.stream_id) != (given.key, stream_id)]
         return claims
+
+    def releases_of(self, entries: Iterable[Entry[Event]]) -> list[Claim]:
+        """What these entries give back."""
+        return [
+            Claim(self.keyring.hash_of(scope, value), scope, entry.originator_id)
+            for entry in entries
+            for scope, value in entry.event.releases
+        ]
 
     def _written(self, stored: Sequence[StoredEvent]) -> Sequence[int]:
         """Their positions if exactly these rows are in the ledger: nonces and instants make any

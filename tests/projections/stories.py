@@ -18,6 +18,7 @@ from builders import (
     consent,
     defined,
     employed,
+    employment_ended,
     fee_agreed,
     leave_alone,
     lifted,
@@ -26,15 +27,20 @@ from builders import (
     off_limits,
     on_limits,
     order_opened,
+    preferred,
+    profile,
+    removed,
     replied,
     sent,
     sourced,
+    tagged,
+    untagged,
 )
 from ledger_crm.commands import candidacies, intake, selling
 from ledger_crm.commands.catalogue import create_key, define_pipeline, ship
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import new_id
-from ledger_crm.domain.person import Move, candidacy_id
+from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Intent, Ledger, Work
@@ -67,7 +73,28 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(0, 17)):
+    async def on_person(work: Work, command: Callable[[Person], object]) -> Person:
+        found = await work.get(Person, person)
+        command(found)
+        return found
+
+    match draw(st.integers(-1, 17)):
+        case -1:
+            address = draw(st.sampled_from(["a@example.org", "b@example.org"]))
+            changed = draw(
+                st.sampled_from(
+                    [
+                        lambda p: p.change_contact_point(removed(address), by=ANA),
+                        lambda p: p.change_contact_point(preferred(address), by=ANA),
+                        lambda p: p.change_profile(profile(name="P", skills=text), by=ANA),
+                        lambda p: p.change_profile(profile(cleared=("skills",)), by=ANA),
+                        lambda p: p.tag(tagged(), by=ANA),
+                        lambda p: p.tag(untagged(), by=ANA),
+                        lambda p: p.end_employment(employment_ended(company_id=company), by=ANA),
+                    ]
+                )
+            )
+            return lambda work: on_person(work, changed)
         case 0 | 1:
             return lambda work: candidacies.open_candidacy(
                 work, person, company_id=company, job_order_id=order, at=at, text=text

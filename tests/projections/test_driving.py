@@ -86,7 +86,9 @@ def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
         return driven(database, schema, ALL, of_list(entries), batch=batch)
 
     first, *others = (left_by(batch, entries) for batch in (7, 500, 5000))
-    assert all(first.values()), "a table that stays empty proves nothing"
+    told = {base for entry in entries for base in type(entry.event).__mro__}
+    for table in (table for projection in ALL for table in projection.tables):
+        assert first[table.name] or not told & set(table.handlers), "an empty one proves nothing"
     assert all(other == first for other in others)
     assert left_by(1, entries[:600]) == left_by(500, entries[:600])  # one by one takes its time
 
@@ -218,7 +220,9 @@ def test_a_column_by_which_rows_are_looked_for_has_an_index(database: str) -> No
             Driver(projection, of_list([]), conn)
 
         assert without_index(conn, forgetful) == ["slow.boss"], "this test can fail"
-        assert [without_index(conn, projection) for projection in (*ALL, toy)] == [[]] * 7
+        assert [without_index(conn, projection) for projection in (*ALL, toy)] == [[]] * (
+            len(ALL) + 1
+        )
 
 
 @pytest.mark.parametrize("projection", ALL, ids=lambda projection: projection.name)

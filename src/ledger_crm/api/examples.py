@@ -24,6 +24,29 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "only a name": {"name": "Charles Babbage"},
     },
     "add_contact_point": {"an e-mail": {"point": "email", "value": "ada@work.example"}},
+    "change_contact_point": {
+        "removed": {
+            "kind": "person.contact_point_removed",
+            "point": "email",
+            "value": "ada@work.example",
+            "reason": "left_the_company",
+        },
+        "made primary": {
+            "kind": "person.contact_point_preferred",
+            "point": "email",
+            "value": "ada@example.org",
+        },
+    },
+    "change_profile": {
+        "moved and learned": {
+            "location": "London",
+            "skills": "Python, mathematics",
+            "seniority": "senior",
+            "cleared": ["address"],
+        }
+    },
+    "tag_person": {"tagged": {"kind": "person.tagged", "tag": "speaker"}},
+    "end_employment": {"at the end of the year": {"company_id": COMPANY, "ends_on": "2026-12-31"}},
     "look_up_person": {
         "by e-mail": {"point": "email", "value": "Ada@Example.org"},
         "by name": {"name": "ada byron"},

@@ -9,20 +9,38 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import candidacies, intake
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.contact import Point, normalised
 from ledger_crm.domain.entry import Cents, Instant, Sealed
+from ledger_crm.domain.identity import (
+    EmploymentEnded,
+    PointChanges,
+    ProfileChanged,
+    Seniority,
+    Tags,
+)
 from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.permission import Permissions
-from ledger_crm.domain.person import Employed, Move, PersonSourced
+from ledger_crm.domain.person import Employed, Move, Person, PersonSourced, Source
+from ledger_crm.domain.segment import Criteria
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import history, people
 
-from .acting import Act, Made, fields
+from .acting import Act, Made, alone, fields
 from .reading import Limit, Named, Page, Token, View, moment, position
+
+Tagged = Annotated[str | None, QueryParameter(max_length=40, description="Only with this tag.")]
+Skilled = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=80, description="Only with this skill, as one word."),
+]
+Staged = Annotated[
+    str | None,
+    QueryParameter(max_length=40, description="Only who is in this stage of a pipeline now."),
+]
 
 
 class NewPerson(PersonSourced, frozen=True, kw_only=True, tag="person.sourced"):
@@ -42,10 +60,16 @@ class NewPerson(PersonSourced, frozen=True, kw_only=True, tag="person.sourced"):
 
 
 class ContactPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Kept in one written form: e-mail in lower case, phone in E.164, address as https."""
+    """Kept in one written form: e-mail in lower case, phone in E.164, address as https.
+
+    valid_from_on   the first day on which they are reached there; null: always were
+    valid_until_on  the last one
+    """
 
     point: Point
     value: Sealed
+    valid_from_on: date | None = None
+    valid_until_on: date | None = None
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,13 +145,32 @@ class People(Controller):
     async def list_people(
         self,
         view: NamedDependency[View],
+        tag: Tagged = None,
+        skill: Skilled = None,
+        stage: Staged = None,
+        channel: FromQuery[Source | None] = None,
+        seniority: FromQuery[Seniority | None] = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[people.PersonListed]]:
         """List people
 
-        The newest first."""
-        return await view.page(people.listing, cursor=cursor, limit=limit, at=position)
+        All, or those who fit everything that is asked for; the newest first."""
+        criteria = Criteria(
+            tags=(tag,) if tag else (),
+            skills=(skill,) if skill else (),
+            stages=(stage,) if stage else (),
+            channels=(channel,) if channel else (),
+            seniority=(seniority,) if seniority else (),
+        )
+        return await view.page(
+            people.listing,
+            criteria,
+            named=Named(stage=stage),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
 
     @post("/lookups", status_code=200)
     async def look_up_person(
@@ -192,7 +235,40 @@ class People(Controller):
 
         One that they have already changes nothing; one that somebody else has is refused with 409
         and the holder."""
-        return await act.on(person_id, intake.add_contact_point, data.point, data.value)
+        return await act.on(person_id, intake.add_contact_point, **fields(data))
+
+    @post("/{person_id:uuid}/contact-points/changes")
+    async def change_contact_point(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        data: JSONBody[PointChanges],
+    ) -> Response[Receipt]:
+        """Remove a contact point, or make it primary
+
+        By its `kind`. One that is removed may be somebody else's from then on."""
+        return await act.on(person_id, alone(Person, Person.change_contact_point), data)
+
+    @post("/{person_id:uuid}/profile-changes")
+    async def change_profile(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        data: JSONBody[ProfileChanged],
+    ) -> Response[Receipt]:
+        """Change the profile
+
+        What is left out stays; what is no longer known is named in `cleared`."""
+        return await act.on(person_id, alone(Person, Person.change_profile), data)
+
+    @post("/{person_id:uuid}/tags")
+    async def tag_person(
+        self, act: NamedDependency[Act], person_id: FromPath[UUID], data: JSONBody[Tags]
+    ) -> Response[Receipt]:
+        """Tag or untag
+
+        By its `kind`. What is so already changes nothing."""
+        return await act.on(person_id, alone(Person, Person.tag), data)
 
     @post("/{person_id:uuid}/employments")
     async def add_employment(
@@ -202,6 +278,18 @@ class People(Controller):
 
         As anybody, or as a client contact such as the hiring manager."""
         return await act.on(person_id, intake.employ, data)
+
+    @post("/{person_id:uuid}/employments/ends")
+    async def end_employment(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        data: JSONBody[EmploymentEnded],
+    ) -> Response[Receipt]:
+        """Record that they leave
+
+        Everything that they are at this company ends on that day."""
+        return await act.on(person_id, alone(Person, Person.end_employment), data)
 
     @post("/{person_id:uuid}/interactions")
     async def record_interaction(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -41,11 +41,25 @@ async def source_person(
 
 
 async def add_contact_point(
-    work: Work, person_id: UUID, point: Point, value: str, *, at: datetime | None = None
+    work: Work,
+    person_id: UUID,
+    point: Point,
+    value: str,
+    *,
+    at: datetime | None = None,
+    valid_from_on: date | None = None,
+    valid_until_on: date | None = None,
 ) -> Person:
     """Raises NoSuchRecord, NotAnEmailAddress and its like; when written, ContactPointTaken."""
     person = await work.get(Person, person_id)
-    person.add_contact_point(point, value, at=at, by=work.by)
+    person.add_contact_point(
+        point,
+        value,
+        at=at,
+        valid_from_on=valid_from_on,
+        valid_until_on=valid_until_on,
+        by=work.by,
+    )
     return person
 
 

@@ -118,7 +118,15 @@ async def _source(
 
 
 async def _add_point(work: Work, id: UUID, fact: ContactPointAdded) -> Aggregate:
-    return await intake.add_contact_point(work, id, fact.point, fact.value, at=fact.added_at)
+    return await intake.add_contact_point(
+        work,
+        id,
+        fact.point,
+        fact.value,
+        at=fact.added_at,
+        valid_from_on=fact.valid_from_on,
+        valid_until_on=fact.valid_until_on,
+    )
 
 
 async def _record(work: Work, id: UUID, fact: Interaction) -> Aggregate:

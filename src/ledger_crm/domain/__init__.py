@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from eventsourcing.utils import register_topic
 
-from . import access, candidacy, company, interaction, person, pipeline
+from . import access, candidacy, company, identity, interaction, person, pipeline
 from .entry import (
     Aggregate,
     CompanyFact,
@@ -43,6 +43,7 @@ def vocabulary(*unions: Any) -> dict[str, type[Event]]:
 
 EVENTS = vocabulary(
     person.PersonEvents,
+    identity.IdentityFacts,
     interaction.Interactions,
     candidacy.CandidacyEvents,
     company.CompanyEvents,

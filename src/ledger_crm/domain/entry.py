@@ -66,6 +66,14 @@ def words(code: str) -> str:
     return code.replace("_", " ")
 
 
+Somebody = Annotated[
+    str,
+    written_like(
+        r"^([a-z]+:[a-z0-9][a-z0-9._-]{0,62})?$(?!\n)", "somebody of ours, like consultant:ana"
+    ),
+]
+"""Who of us, as actors are written; "" where nobody is named."""
+
 cause: ContextVar[str] = ContextVar("cause", default="")
 """Id of the request or entry being answered; set at the edge, copied into each entry."""
 
@@ -141,6 +149,11 @@ class Event(
     @property
     def reserves(self) -> tuple[Reservation, ...]:
         """Taken in the transaction that writes the entry, refused if another stream holds one."""
+        return ()
+
+    @property
+    def releases(self) -> tuple[tuple[str, str], ...]:
+        """Scope and value of reservations that this stream gives back, in the same transaction."""
         return ()
 
     @property

@@ -29,8 +29,22 @@ from .entry import (
     Reservation,
     Sealed,
     Slug,
+    Somebody,
     id_of,
     words,
+)
+from .identity import (
+    ContactPointPreferred,
+    ContactPointRemoved,
+    EmploymentEnded,
+    NoSuchContactPoint,
+    NotEmployed,
+    NothingChanged,
+    PersonTagged,
+    PersonUntagged,
+    PointChanges,
+    ProfileChanged,
+    Tags,
 )
 from .interaction import Interaction, Outbound
 from .permission import (
@@ -61,6 +75,7 @@ class PersonSourced(PersonFact, frozen=True, kw_only=True, tag="person.sourced")
     """We found them. The first fact about everybody.
 
     origin      where exactly: a search, a profile, who referred them
+    found_by    who of us found them; "" for who wrote it down
     sourced_at  None: as the entry
     born_on     ISO 8601 day
     """
@@ -73,6 +88,7 @@ class PersonSourced(PersonFact, frozen=True, kw_only=True, tag="person.sourced")
     headline: Sealed = ""
     address: Sealed = ""
     born_on: Sealed = ""
+    found_by: Somebody = ""
 
     @property
     def line(self) -> str:
@@ -82,13 +98,17 @@ class PersonSourced(PersonFact, frozen=True, kw_only=True, tag="person.sourced")
 class ContactPointAdded(PersonFact, frozen=True, kw_only=True, tag="person.contact_point_added"):
     """A way to reach them that nobody else has.
 
-    value     in the one form of ``domain.contact``
-    added_at  since when we have it; None: as the entry
+    value           in the one form of ``domain.contact``
+    added_at        since when we have it; None: as the entry
+    valid_from_on   the first day on which they are reached there; None: always were
+    valid_until_on  the last one
     """
 
     point: Point
     value: Sealed
     added_at: Instant | None = None
+    valid_from_on: date | None = None
+    valid_until_on: date | None = None
 
     @property
     def reserves(self) -> tuple[Reservation, ...]:
@@ -176,6 +196,12 @@ class NotIntroduced(Conflict):
     """Nobody is placed before being introduced to the client under terms."""
 
 
+class ValidUntilBefore(Invalid):
+    """A contact point is valid until a day that lies before the first one."""
+
+    field = "valid_until_on"
+
+
 class EndsBeforeItStarts(Invalid):
     """The last day lies before the first one."""
 
@@ -210,7 +236,9 @@ class Person(Aggregate):
 
     def __init__(self) -> None:
         self.points: set[tuple[Point, str]] = set()
-        self.employments: set[Employed] = set()
+        self.preferred: dict[Point, str] = {}
+        self.tags: set[str] = set()
+        self.employments: dict[Employed, date | None] = {}  # and the last day of each
         self.without_consent: Ban | None = None
         self.not_to_contact: Ban | None = None
         self.candidacies: dict[UUID, Candidacy] = {}
@@ -220,14 +248,24 @@ class Person(Aggregate):
         """Raises NameMissing, NotADay."""
         if not fact.name.strip():
             raise NameMissing()
-        if fact.born_on:
-            try:
-                day = date.fromisoformat(fact.born_on)
-            except ValueError:
-                raise NotADay() from None
-            if day.isoformat() != fact.born_on:  # it also takes 19901231 and 1990-W52-1
-                raise NotADay()
+        _must_be_a_day(fact.born_on)
         return cls.open(fact, by=by, id=id)
+
+    def change_profile(self, fact: ProfileChanged, *, by: Actor) -> None:
+        """Raises NothingChanged, NameMissing, NotADay."""
+        sets = {n for n in type(fact).__struct_fields__ if n not in ("cleared", "changed_at")}
+        sets = {name for name in sets if getattr(fact, name)}
+        if not sets | set(fact.cleared) or sets & set(fact.cleared):
+            raise NothingChanged()
+        if fact.name and not fact.name.strip():
+            raise NameMissing()
+        _must_be_a_day(fact.born_on)
+        self.enter(fact, by=by)
+
+    def tag(self, fact: Tags, *, by: Actor) -> None:
+        """What is so already is a no-op."""
+        if isinstance(fact, PersonTagged) != (fact.tag in self.tags):
+            self.enter(fact, by=by)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
         """Raises NoConsent, DoNotContact if we contact them first; NotAConsultant for an override
@@ -255,8 +293,10 @@ class Person(Aggregate):
         day = at.date()
         return [
             job.company_id
-            for job in sorted(self.employments, key=lambda job: job.company_id)
-            if job.role == "employee" and (job.starts_on or day) <= day <= (job.ends_on or day)
+            for job, ends_on in sorted(
+                self.employments.items(), key=lambda held: held[0].company_id
+            )
+            if job.role == "employee" and (job.starts_on or day) <= day <= (ends_on or day)
         ]
 
     def permit(self, fact: Permissions, *, by: Actor) -> None:
@@ -270,12 +310,38 @@ class Person(Aggregate):
         self.enter(fact, by=by)
 
     def add_contact_point(
-        self, point: Point, value: str, *, at: datetime | None = None, by: Actor
+        self,
+        point: Point,
+        value: str,
+        *,
+        at: datetime | None = None,
+        valid_from_on: date | None = None,
+        valid_until_on: date | None = None,
+        by: Actor,
     ) -> None:
-        """One that they have already is a no-op. Raises what ``normalised`` raises."""
-        value = normalised(point, value)
-        if (point, value) not in self.points:
-            self.enter(ContactPointAdded(point=point, value=value, added_at=at), by=by)
+        """One that they have already is a no-op. Raises ValidUntilBefore, and what ``normalised``
+        raises."""
+        if valid_from_on and valid_until_on and valid_until_on < valid_from_on:
+            raise ValidUntilBefore()
+        fact = ContactPointAdded(
+            point=point,
+            value=normalised(point, value),
+            added_at=at,
+            valid_from_on=valid_from_on,
+            valid_until_on=valid_until_on,
+        )
+        if (point, fact.value) not in self.points:
+            self.enter(fact, by=by)
+
+    def change_contact_point(self, fact: PointChanges, *, by: Actor) -> None:
+        """Remove one, or make it the primary one of its kind; that again is a no-op. Raises
+        NoSuchContactPoint, and what ``normalised`` raises."""
+        fact = msgspec.structs.replace(fact, value=normalised(fact.point, fact.value))
+        if (fact.point, fact.value) not in self.points:
+            raise NoSuchContactPoint(person_id=self.id, point=fact.point)
+        again = self.preferred.get(fact.point) == fact.value
+        if not (again and isinstance(fact, ContactPointPreferred)):
+            self.enter(fact, by=by)
 
     def employ(self, fact: Employed, *, by: Actor) -> None:
         """The same again is a no-op. Raises EndsBeforeItStarts."""
@@ -283,6 +349,19 @@ class Person(Aggregate):
             raise EndsBeforeItStarts()
         if fact not in self.employments:
             self.enter(fact, by=by)
+
+    def end_employment(self, fact: EmploymentEnded, *, by: Actor) -> None:
+        """Raises NotEmployed, EndsBeforeItStarts."""
+        held = [
+            job
+            for job, ends_on in self.employments.items()
+            if job.company_id == fact.company_id and ends_on is None
+        ]
+        if not held:
+            raise NotEmployed(person_id=self.id, company_id=fact.company_id)
+        if any(job.starts_on and fact.ends_on < job.starts_on for job in held):
+            raise EndsBeforeItStarts()
+        self.enter(fact, by=by)
 
     def open_candidacy(
         self,
@@ -438,8 +517,22 @@ class Person(Aggregate):
         match event:
             case ContactPointAdded(point=point, value=value):
                 self.points.add((point, value))
+            case ContactPointRemoved(point=point, value=value):
+                self.points.discard((point, value))  # two that are erased look like one
+                if self.preferred.get(point) == value:
+                    del self.preferred[point]
+            case ContactPointPreferred(point=point, value=value):
+                self.preferred[point] = value
+            case PersonTagged(tag=tag):
+                self.tags.add(tag)
+            case PersonUntagged(tag=tag):
+                self.tags.discard(tag)
             case Employed():
-                self.employments.add(event)
+                self.employments[event] = event.ends_on
+            case EmploymentEnded(company_id=company_id):
+                for job, ends_on in self.employments.items():
+                    if job.company_id == company_id and ends_on is None:
+                        self.employments[job] = event.ends_on
             case ConsentGiven() | ConsentWithdrawn():
                 self.without_consent = without_consent(self.without_consent, event)
             case DoNotContactSet() | DoNotContactLifted():
@@ -458,6 +551,16 @@ class Person(Aggregate):
                 self.candidacies[id].agreement_id = agreement_id
             case c.Placed(candidacy_id=id):
                 self.candidacies[id].placed = True
+
+
+def _must_be_a_day(born_on: str) -> None:
+    """Raises NotADay."""
+    try:
+        day = date.fromisoformat(born_on) if born_on else None
+    except ValueError:
+        raise NotADay() from None
+    if day and day.isoformat() != born_on:  # it also takes 19901231 and 1990-W52-1
+        raise NotADay()
 
 
 def candidacy_id(person_id: UUID, job_order_id: UUID) -> UUID:

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger_crm.domain.company import CompanyAdded, JobOrderOpened
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.identity import ProfileChanged
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import PipelineDefined
 
-from ._projection import Cursor, Projection, Row, Table
+from ._projection import Cursor, Projection, Row, Table, stream
 
 
 class Name(Row, frozen=True, kw_only=True):
@@ -40,12 +42,17 @@ class StageName(Row, frozen=True, kw_only=True):
 
 names = Table("directory", Name, key="id")
 stages = Table("directory_stage", StageName, key="pipeline, stage")
-projection = Projection("directory", names, stages, version=2)
+projection = Projection("directory", names, stages, version=3)
 
 
 @names.starts(PersonSourced)
 def person_sourced(entry: Entry[PersonSourced]) -> Name:
     return Name(id=entry.originator_id, kind="person", name=entry.event.name)
+
+
+@names.on(ProfileChanged, key=stream)
+def person_renamed(row: Name, entry: Entry[ProfileChanged]) -> Name:
+    return replace(row, name=entry.event.name or row.name)
 
 
 @names.starts(CompanyAdded)
