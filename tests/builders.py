@@ -13,6 +13,7 @@ from msgspec import inspect
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import company as co
 from ledger_crm.domain import permission as p
+from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
@@ -219,9 +220,18 @@ def deal_lost(**changes: Any) -> co.DealLost:
     return co.DealLost(**deal_at("lost") | {"lost_at": NOON, "reason": "no_budget"} | changes)
 
 
-def fee_agreed(**changes: Any) -> co.FeeAgreed:
+def fee_agreed(**changes: Any) -> FeeAgreed:
     fields = {"agreement_id": AGREEMENT, "basis": "contingent", "currency": "EUR"}
-    return co.FeeAgreed(**fields | {"rate_bp": 2_500, "agreed_at": NOON} | changes)
+    return FeeAgreed(**fields | {"rate_bp": 2_500, "agreed_at": NOON} | changes)
+
+
+def fee_amended(**changes: Any) -> FeeAmended:
+    fields = {"agreement_id": AGREEMENT, "version": 2, "basis": "contingent", "currency": "EUR"}
+    return FeeAmended(**fields | {"rate_bp": 2_000, "amended_at": LATER} | changes)
+
+
+def fee_ended(**changes: Any) -> FeeEnded:
+    return FeeEnded(**{"agreement_id": AGREEMENT, "ended_at": LATER} | changes)
 
 
 def order_opened(**changes: Any) -> co.JobOrderOpened:
@@ -292,8 +302,9 @@ def _values(type_: inspect.Type) -> st.SearchStrategy[Any]:
             return st.uuids()
         case inspect.LiteralType(values=values):
             return st.sampled_from(values)
-        case inspect.VarTupleType(item_type=item, min_length=low):
-            return st.lists(_values(item), min_size=low or 0, max_size=4).map(tuple)
+        case inspect.VarTupleType(item_type=item, min_length=low, max_length=high):
+            most = min(high or 4, 4)
+            return st.lists(_values(item), min_size=low or 0, max_size=most).map(tuple)
         case inspect.StructType(cls=cls):
             return _struct(cls)
     raise NotImplementedError(f"say here how {type(type_).__name__} is drawn")

@@ -170,10 +170,16 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     written(
         api, f"/people/{ada}/employments/ends", company_id=acme, ends_on="2027-01-01", text=mark()
     )
-    written(
-        api, f"{company}/fees", basis="contingent", currency="EUR", rate_bp=2500, agreed_at=AT,
-        text=mark(),
-    )  # fmt: skip
+    terms = {"basis": "contingent", "currency": "EUR", "rate_bp": 2500}
+    fees = f"{company}/fees"
+    for when, path in (("amended_at", "amendments"), ("ended_at", "endings")):
+        old = written(api, fees, **terms, agreed_at=AT, text=mark())["created"]
+        again = terms if path == "amendments" else {}
+        written(
+            api, f"{fees}/{path}", agreement_id=old, **again, text=mark(),
+            **{when: "2026-03-02T13:00:00Z"},
+        )  # fmt: skip
+    written(api, fees, **terms, agreed_at=AT, text=mark())
     order = written(api, f"{company}/job-orders", title="Engineer", opened_at=AT)["created"]
     at = f"/people/{ada}/candidacies"
     opened = written(api, at, company_id=acme, job_order_id=order, text=mark())

@@ -39,11 +39,10 @@ from ledger_crm.domain.candidacy import Introduced
 from ledger_crm.domain.company import (
     Company,
     DomainTaken,
-    IdTaken,
     JobOrderCancelled,
     JobOrderIsClosed,
 )
-from ledger_crm.domain.entry import Actor, Aggregate, Entry
+from ledger_crm.domain.entry import Actor, Aggregate, Entry, IdTaken
 from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.person import ContactPointTaken, Person, PersonSourced
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, pipeline_id

@@ -134,6 +134,8 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "company.deal_won": ["text"],
         "company.deal_lost": ["text"],
         "company.fee_agreed": ["text"],
+        "company.fee_amended": ["text"],
+        "company.fee_ended": ["text"],
         "company.off_limits_agreed": ["text"],
         "company.off_limits_lifted": ["text"],
         "key.created": ["digest", "label"],

@@ -15,7 +15,7 @@ from ledger_crm.api.companies import NewDeal
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import MOST, faults_of
 from ledger_crm.api.people import MoveNow, NewPerson
-from ledger_crm.domain.company import FeeAgreed
+from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.pipeline import PipelineDefined
 

@@ -19,6 +19,7 @@ from ledger_crm.commands.demo_story import Story
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import clock
 from ledger_crm.domain import company as co
+from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.entry import Entry, Event, sealed_fields
 from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
@@ -120,12 +121,12 @@ async def test_the_agency_works_like_one(ledger: Ledger) -> None:
     assert {fact.decided_by for fact in closed} == {"us", "client", "candidate", "rule"}
     assert all(fact.reason and fact.decider for fact in closed)
     assert of(entries, c.CandidacyReopened)
-    assert {fact.basis for fact in of(entries, co.FeeAgreed)} == {"contingent", "fixed"}
+    assert {fact.basis for fact in of(entries, FeeAgreed)} == {"contingent", "fixed"}
     assert len({fact.fee_cents for fact in of(entries, c.Placed)}) > 20
     terms = Counter(
         e.originator_id
         for e in entries
-        if isinstance(e.event, co.FeeAgreed) and not e.event.job_order_id
+        if isinstance(e.event, FeeAgreed) and not e.event.job_order_id
     )
     assert max(terms.values()) > 1
     orders = {fact.job_order_id for fact in of(entries, co.JobOrderOpened)}

@@ -24,9 +24,9 @@ from builders import (
     order_opened,
     sales,
 )
+from ledger_crm.domain.agreement import AgreementTwice
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.company import (
-    AgreementTwice,
     Company,
     CompanyAdded,
     DealBeginsOpen,
@@ -38,10 +38,10 @@ from ledger_crm.domain.company import (
     NoSuchDeal,
     NoSuchJobOrder,
     NoTerms,
-    TermsIncomplete,
     WrongWayRound,
 )
 from ledger_crm.domain.contact import NotADomain
+from ledger_crm.domain.fee import TermsIncomplete
 from ledger_crm.domain.pipeline import NoSuchStage
 from scenario import ANA, COMPANY, LATER, NOON, folded, given
 

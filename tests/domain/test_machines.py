@@ -7,6 +7,7 @@ that the rules forbid, a command that is refused although they allow it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from builders import added, fee_agreed, order_opened, sales, sourced, talent
+from builders import (
+    added,
+    fee_agreed,
+    fee_amended,
+    fee_ended,
+    order_opened,
+    sales,
+    sourced,
+    talent,
+)
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Aggregate, Event
 from ledger_crm.domain.person import Move, Person, candidacy_id
@@ -163,10 +173,11 @@ class PersonMachine(Machine):
     def introduce(self, order: UUID, agreement: UUID) -> None:
         for fact in self.says(
             lambda p: p.introduce(
-                candidacy_id(PERSON, order), talent(), agreement_id=agreement, at=NOON, by=ANA
+                candidacy_id(PERSON, order), talent(), at=NOON, by=ANA,
+                terms=fee_agreed(agreement_id=agreement),
             ),
             allowed=self.is_open(order) and order in self.represented and not self.is_placed(order),
-        ):
+        ):  # fmt: skip
             self.stage[order] = "submitted"
             self.terms.setdefault(order, agreement)
             assert fact.agreement_id == self.terms[order]  # type: ignore[attr-defined]
@@ -204,6 +215,8 @@ class CompanyMachine(Machine):
         self.begin(Company.add(added(), by=ANA, id=COMPANY))
         self.deals: dict[UUID, str] = {}
         self.agreed: list[tuple[UUID, UUID | None]] = []
+        self.rates: dict[UUID, list[int]] = {}
+        self.ended: set[UUID] = set()
         self.orders: dict[UUID, bool] = {}
 
     @rule(deal=st.sampled_from(DEALS), stage=sales_stages | st.just(""))
@@ -237,6 +250,36 @@ class CompanyMachine(Machine):
             and (order is None or order in self.orders),
         ):
             self.agreed.append((agreement, order))
+            self.rates[agreement] = [fact.rate_bp]
+
+    @rule(agreement=st.sampled_from(AGREEMENTS), rate_bp=st.sampled_from([0, 1_000, 2_000]))
+    def amend(self, agreement: UUID, rate_bp: int) -> None:
+        """A minute after the version before."""
+        versions, order = self.rates.get(agreement, []), dict(self.agreed).get(agreement)
+        fact = fee_amended(
+            agreement_id=agreement, job_order_id=order, rate_bp=rate_bp,
+            amended_at=NOON + timedelta(minutes=len(versions)),
+        )  # fmt: skip
+        for written in self.says(
+            lambda c: c.amend_fee(fact, by=ANA),
+            allowed=bool(versions and rate_bp and agreement not in self.ended),
+        ):
+            versions.append(rate_bp)
+            assert written.version == len(versions)  # type: ignore[attr-defined]
+
+    @rule(agreement=st.sampled_from(AGREEMENTS))
+    def end(self, agreement: UUID) -> None:
+        if self.says(
+            lambda c: c.end_fee(fee_ended(agreement_id=agreement), by=ANA),
+            allowed=agreement in self.rates and agreement not in self.ended,
+        ):
+            self.ended.add(agreement)
+
+    @invariant()
+    def an_amendment_changes_nothing_of_before(self) -> None:
+        for id, rates in self.rates.items():
+            versions = self.aggregate.agreement(id).versions
+            assert [terms.rate_bp for terms in versions] == rates
 
     @rule(order=orders, low=st.integers(0, 2), high=st.integers(0, 2))
     def open_order(self, order: UUID, low: int, high: int) -> None:
@@ -263,12 +306,14 @@ class CompanyMachine(Machine):
         for order in ORDERS:
             own = [id for id, of in self.agreed if of == order]
             general = [id for id, of in self.agreed if of is None]
-            expected = (general + own)[-1:] if own else general[-1:]
+            expected = [i for ids in (own, general) for i in ids[-1:] if i not in self.ended][:1]
             try:
-                found = [self.aggregate.terms_for(order, LATER).agreement_id]
+                terms = self.aggregate.terms_for(order, LATER)
             except Refusal:
-                found = []
-            assert found == expected
+                assert expected == []
+            else:
+                assert [terms.agreement_id] == expected
+                assert terms.version == len(self.rates[terms.agreement_id])
 
     @invariant()
     def what_it_decides_on_is_what_we_know(self) -> None:

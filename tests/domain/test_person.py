@@ -15,6 +15,7 @@ from builders import (
     call,
     closed,
     employed,
+    fee_agreed,
     introduced,
     moved,
     note,
@@ -66,7 +67,8 @@ def move(to: str, id: UUID = CANDIDACY, **rest: Any) -> Any:
 
 
 def introduce(agreement_id: UUID = AGREEMENT, id: UUID = CANDIDACY) -> Any:
-    return lambda p: p.introduce(id, talent(), agreement_id=agreement_id, at=NOON, by=ANA)
+    terms = fee_agreed(agreement_id=agreement_id)
+    return lambda p: p.introduce(id, talent(), terms=terms, at=NOON, by=ANA)
 
 
 def place(id: UUID = CANDIDACY) -> Any:

@@ -20,6 +20,8 @@ from builders import (
     employed,
     employment_ended,
     fee_agreed,
+    fee_amended,
+    fee_ended,
     leave_alone,
     lifted,
     no_consent,
@@ -50,6 +52,7 @@ PEOPLE = [UUID(int=0xA1 + n) for n in range(3)]
 COMPANIES = [UUID(int=0xC1 + n) for n in range(2)]
 ORDERS = {company: [UUID(int=company.int * 16 + n) for n in range(2)] for company in COMPANIES}
 DEALS = [UUID(int=0xD1 + n) for n in range(2)]
+AGREEMENTS = [UUID(int=0xF1 + n) for n in range(2)]
 
 Command = Callable[[Work], Awaitable[Any]]
 
@@ -136,9 +139,20 @@ def _commands(draw: st.DrawFn) -> Command:
             opened = order_opened(job_order_id=order, opened_at=at, hiring_manager_id=manager)
             return lambda work: selling.open_job_order(work, company, opened)
         case 12:
-            id, terms = new_id(), draw(st.none() | st.just(order))
+            id, terms = draw(st.sampled_from(AGREEMENTS)), draw(st.none() | st.just(order))
             agreed = fee_agreed(agreement_id=id, job_order_id=terms, agreed_at=at, text=text)
-            return lambda work: on_company(work, lambda c: c.agree_fee(agreed, by=ANA))
+            amended = fee_amended(agreement_id=id, job_order_id=terms, amended_at=at, text=text)
+            ended = fee_ended(agreement_id=id, ended_at=at, text=text)
+            act = draw(
+                st.sampled_from(
+                    [
+                        lambda c: c.agree_fee(agreed, by=ANA),
+                        lambda c: c.amend_fee(amended, by=ANA),
+                        lambda c: c.end_fee(ended, by=ANA),
+                    ]
+                )
+            )
+            return lambda work: on_company(work, act)
         case 13:
             contact, deal = draw(st.none() | people), draw(st.sampled_from(DEALS))
             worth = draw(st.integers(0, 10**9))

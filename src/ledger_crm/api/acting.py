@@ -12,8 +12,9 @@ from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
+from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
-from ledger_crm.domain.company import DealFact, FeeAgreed, JobOrderOpened
+from ledger_crm.domain.company import DealFact, JobOrderOpened
 from ledger_crm.domain.entry import Actor, Aggregate, Event
 from ledger_crm.ledger import Intent, Ledger, Receipt, Work
 

@@ -17,6 +17,7 @@ from .caller import key_required
 from .companies import Companies, JobOrders
 from .edge import edge
 from .malformed import must_be_well_formed
+from .money import Money
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
 from .reading import Pool, view
@@ -38,7 +39,7 @@ def create_app(
     """
     keyed = Router(
         "/",
-        route_handlers=[People, Companies, JobOrders, Candidates, Deals, Pipelines],
+        route_handlers=[People, Companies, JobOrders, Candidates, Deals, Pipelines, Money],
         guards=[key_required(ledger)],
         before_request=must_be_well_formed,
         dependencies={"act": Provide(act), "begin": Provide(begin), "view": Provide(view)},

@@ -12,8 +12,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import intake, selling
+from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.clock import now
-from ledger_crm.domain.company import Company, CompanyAdded, FeeAgreed, JobOrderOpened
+from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened
 from ledger_crm.domain.contact import normalised
 from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug
 from ledger_crm.domain.permission import OffLimitsFacts
@@ -67,6 +68,8 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 AGREE_FEE = alone(Company, Company.agree_fee)
+AMEND_FEE = alone(Company, Company.amend_fee)
+END_FEE = alone(Company, Company.end_fee)
 FILL = alone(Company, Company.fill_job_order)
 CANCEL = alone(Company, Company.cancel_job_order)
 OFF_LIMITS = alone(Company, Company.set_off_limits)
@@ -174,6 +177,26 @@ class Companies(Controller):
 
         It holds for whom we introduce from now on; whoever was introduced keeps their terms."""
         return await act.within(company_id, AGREE_FEE, data)
+
+    @post("/{company_id:uuid}/fees/amendments")
+    async def amend_fee(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[FeeAmended]
+    ) -> Response[Receipt]:
+        """Amend a fee agreement
+
+        All of its terms again, as they hold from a moment on. Whoever was introduced before keeps
+        the version of then."""
+        return await act.on(company_id, AMEND_FEE, data)
+
+    @post("/{company_id:uuid}/fees/endings")
+    async def end_fee(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[FeeEnded]
+    ) -> Response[Receipt]:
+        """End a fee agreement
+
+        Nobody is introduced under it from then on. What was introduced before keeps its terms, its
+        guarantee and its tail."""
+        return await act.on(company_id, END_FEE, data)
 
     @post("/{company_id:uuid}/job-orders")
     async def open_job_order(

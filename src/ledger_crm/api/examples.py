@@ -6,6 +6,7 @@ from typing import Any
 
 COMPANY = "01939b2e-5c1a-7d0e-8f3b-2a6c4d9e1f70"
 CONTACT = "01939b30-11b2-7a44-9c05-7be1d2f3a418"
+AGREEMENT = "01939b32-2f61-7b3c-8d90-6e7f8091a2b3"
 ORDER = "01939b31-8e0d-7c1f-a2b4-5d6e7f809132"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -145,7 +146,43 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "rate_bp": 2500,
             "minimum_cents": 800_000,
             "guarantee_days": 90,
+            "ladder": [
+                {"until_day": 30, "rebate_bp": 10_000},
+                {"until_day": 60, "rebate_bp": 5_000},
+                {"until_day": 90, "rebate_bp": 2_500},
+            ],
+            "tail_months": 12,
             "agreed_at": "2026-03-01T10:00:00Z",
+        },
+        "a retained search in thirds": {
+            "basis": "retained",
+            "currency": "GBP",
+            "rate_bp": 3300,
+            "expected_pay_cents": 9_000_000,
+            "counts": ["base", "bonus"],
+            "instalments": [
+                {"on": "signing", "share_bp": 3334},
+                {"on": "shortlist", "share_bp": 3333},
+                {"on": "start", "share_bp": 3333},
+            ],
+            "job_order_id": ORDER,
+            "agreed_at": "2026-03-01T10:00:00Z",
+        },
+    },
+    "amend_fee": {
+        "a lower rate": {
+            "agreement_id": AGREEMENT,
+            "basis": "contingent",
+            "currency": "GBP",
+            "rate_bp": 2000,
+            "amended_at": "2026-06-01T10:00:00Z",
+        }
+    },
+    "end_fee": {
+        "at the end of the year": {
+            "agreement_id": AGREEMENT,
+            "ended_at": "2026-12-31T23:00:00Z",
+            "reason": "no_more_hiring",
         }
     },
     "open_job_order": {

@@ -47,6 +47,7 @@ TAGS = {
     "companies": "Prospects, clients, sources of people.",
     "candidates": "Who is on which job order, and how far.",
     "deals": "What we are selling to whom, and how far.",
+    "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
     "pipelines": "The stages that candidacies and deals go through.",
     "health": "For whoever watches over this process.",
     "front": "Where everything is, and what problems mean.",

@@ -75,7 +75,7 @@ async def introduce(
     person.introduce(
         candidacy_id,
         await _pipeline(work, person, candidacy_id),
-        agreement_id=company.terms_for(candidacy.job_order_id, at).agreement_id,
+        terms=company.terms_for(candidacy.job_order_id, at),
         at=at,
         to_person_id=to_person_id,
         text=text,
@@ -100,7 +100,8 @@ async def place(
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
     company.open_order(candidacy.job_order_id)
-    terms = company.agreements.get(candidacy.agreement_id) if candidacy.agreement_id else None
+    agreement, version = candidacy.agreement_id, candidacy.agreement_version
+    terms = company.terms_of(agreement, version) if agreement else None
     person.place(
         candidacy_id,
         await _pipeline(work, person, candidacy_id),

@@ -19,8 +19,9 @@ from uuid import UUID
 
 import msgspec
 
+from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import Deciders
-from ledger_crm.domain.company import Company, CompanyAdded, FeeAgreed, JobOrderOpened
+from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened
 from ledger_crm.domain.entry import Actor, Aggregate, id_of
 from ledger_crm.domain.interaction import (
     CallHeld,

@@ -30,7 +30,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import inspect
 
-from ledger_crm.domain.company import Company, CompanyAdded, FeeAgreed, JobOrderOpened
+from ledger_crm.domain.agreement import FeeAgreed
+from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened
 from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug
 from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.fee import DIGITS

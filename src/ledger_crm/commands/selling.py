@@ -6,7 +6,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from ledger_crm.domain.company import Company, IdTaken, JobOrderOpened
+from ledger_crm.domain.company import Company, JobOrderOpened
+from ledger_crm.domain.entry import IdTaken
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import Pipeline, Subject, pipeline_id
 from ledger_crm.domain.refusals import Invalid, Unknown

@@ -115,12 +115,16 @@ class RightToRepresentGiven(
 class Introduced(StageReached, frozen=True, kw_only=True, tag="person.introduced"):
     """We put them forward to the client. The evidence in a fee dispute.
 
-    agreement_id  the fee agreement in force at that moment; it stays theirs
-    to_person_id  the client's contact who received it
+    agreement_id       the fee agreement in force at that moment; it stays theirs
+    agreement_version  of it, in force then; it stays theirs too
+    tail_until_on      the last day on which it is owed for if they are hired past us; None: none
+    to_person_id       the client's contact who received it
     """
 
     introduced_at: Instant
     agreement_id: UUID
+    agreement_version: int = 1
+    tail_until_on: date | None = None
     to_person_id: UUID | None = None
     text: Sealed = ""
 
@@ -137,6 +141,7 @@ class Placed(StageReached, frozen=True, kw_only=True, tag="person.placed"):
     """They took the job. The fee is computed from the terms at introduction and fixed here.
 
     placed_at              the offer was accepted
+    agreement_version      whose terms they were
     starts_on              first day at work
     first_year_pay_cents   what the agreement counts as first-year pay, in ``currency``
     """
@@ -147,6 +152,7 @@ class Placed(StageReached, frozen=True, kw_only=True, tag="person.placed"):
     fee_cents: Cents
     currency: Currency
     agreement_id: UUID
+    agreement_version: int = 1
 
     @property
     def line(self) -> str:

@@ -1,6 +1,7 @@
 """A company: prospect, client, source of people, in one record.
 
-    add -> (open_deal -> move_deal* | agree_fee | open_job_order -> fill | cancel)*
+    add -> (open_deal -> move_deal* | agree_fee -> amend_fee* -> end_fee?
+            | open_job_order -> fill | cancel)*
 
 Rules: a domain belongs to one company; a deal moves within its pipeline and is lost with a
 reason; people are introduced only on open job orders and under terms in force, those of the job
@@ -10,11 +11,21 @@ order before those of the company, the latest first.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import msgspec
 
+from .agreement import (
+    Agreement,
+    AgreementFacts,
+    AgreementTwice,
+    FeeAgreed,
+    FeeAmended,
+    FeeEnded,
+    NoSuchAgreement,
+    in_force,
+)
 from .contact import normalised
 from .entry import (
     Actor,
@@ -23,6 +34,7 @@ from .entry import (
     CompanyFact,
     Currency,
     Event,
+    IdTaken,
     Instant,
     Reason,
     Reservation,
@@ -32,7 +44,7 @@ from .entry import (
     words,
 )
 from .faults import written_like
-from .fee import Basis, Terms, amount
+from .fee import Terms, must_make_sense
 from .permission import (
     Ban,
     LastsUntilBefore,
@@ -164,43 +176,6 @@ class DealLost(DealFact, frozen=True, kw_only=True, tag="company.deal_lost"):
         return f"deal lost: {words(self.reason)}"
 
 
-class FeeAgreed(CompanyFact, frozen=True, kw_only=True, tag="company.fee_agreed"):
-    """What the client pays for a placement. A later one takes its place for what is introduced
-    after it; what was introduced before keeps its terms.
-
-    rate_bp         contingent: hundredths of a percent of first-year pay
-    minimum_cents   contingent: the least fee
-    amount_cents    fixed: the fee
-    guarantee_days  after the start, within which a fall-through has a remedy
-    payment_days    from the invoice
-    job_order_id    only for this job order; None: for the company
-    """
-
-    may_lie_ahead: ClassVar[bool] = True
-
-    agreement_id: UUID = msgspec.field(default_factory=new_id)
-    basis: Basis
-    currency: Currency
-    rate_bp: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
-    minimum_cents: Cents = 0
-    amount_cents: Cents = 0
-    guarantee_days: Annotated[int, msgspec.Meta(ge=0, le=730)] = 0
-    payment_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 30
-    agreed_at: Instant
-    job_order_id: UUID | None = None
-    text: Sealed = ""
-
-    @property
-    def reserves(self) -> tuple[Reservation, ...]:
-        return (Reservation("agreement", str(self.agreement_id), IdTaken),)
-
-    @property
-    def line(self) -> str:
-        if self.basis == "fixed":
-            return f"fixed fee agreed: {amount(self.amount_cents, self.currency)}"
-        return f"fee agreed: {self.rate_bp / 100:g} % of first-year pay"
-
-
 class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_opened"):
     """The client asks for somebody.
 
@@ -263,7 +238,7 @@ CompanyEvents = (
     | DealMoved
     | DealWon
     | DealLost
-    | FeeAgreed
+    | AgreementFacts
     | JobOrderOpened
     | JobOrderFilled
     | JobOrderCancelled
@@ -273,10 +248,6 @@ CompanyEvents = (
 
 class DomainTaken(Conflict):
     """Another company has this domain: it is probably the same company."""
-
-
-class IdTaken(Conflict):
-    """This id belongs to something else: leave it out, and what you make gets one of its own."""
 
 
 class NoSuchDeal(Unknown):
@@ -319,16 +290,6 @@ class NoTerms(Forbidden):
     """Nobody is introduced to a company before a fee is agreed with it."""
 
 
-class AgreementTwice(Conflict):
-    """There is a fee agreement with this id already."""
-
-
-class TermsIncomplete(Invalid):
-    """A contingent fee needs a rate, a fixed one an amount."""
-
-    field = "rate_bp"
-
-
 class WrongWayRound(Invalid):
     """The salary ends below where it begins."""
 
@@ -351,7 +312,7 @@ class Company(Aggregate):
     def __init__(self) -> None:
         self.deals: dict[UUID, Deal] = {}
         self.job_orders: dict[UUID, JobOrder] = {}
-        self.agreements: dict[UUID, Terms] = {}  # in the order in which they were agreed
+        self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
         self.off_limits: Ban | None = None
 
     @classmethod
@@ -414,13 +375,24 @@ class Company(Aggregate):
                 self.enter(DealMoved(**where, moved_at=at, text=text), by=by)
 
     def agree_fee(self, fact: FeeAgreed, *, by: Actor) -> None:
-        """Raises TermsIncomplete, AgreementTwice, NoSuchJobOrder."""
-        if not (fact.rate_bp if fact.basis == "contingent" else fact.amount_cents):
-            raise TermsIncomplete()
+        """Raises AgreementTwice, NoSuchJobOrder, and as ``must_make_sense``."""
+        must_make_sense(fact)
         if fact.agreement_id in self.agreements:
             raise AgreementTwice(agreement_id=fact.agreement_id)
         if fact.job_order_id:
             self.job_order(fact.job_order_id)
+        self.enter(msgspec.structs.replace(fact, version=1), by=by)
+
+    def amend_fee(self, fact: FeeAmended, *, by: Actor) -> None:
+        """Raises NoSuchAgreement, as ``must_make_sense``, and as ``Agreement.must_take``."""
+        agreement = self.agreement(fact.agreement_id)
+        must_make_sense(fact)
+        agreement.must_take(fact)
+        self.enter(msgspec.structs.replace(fact, version=len(agreement.versions) + 1), by=by)
+
+    def end_fee(self, fact: FeeEnded, *, by: Actor) -> None:
+        """Raises NoSuchAgreement, and as ``Agreement.must_end``."""
+        self.agreement(fact.agreement_id).must_end(fact.ended_at)
         self.enter(fact, by=by)
 
     def open_job_order(self, fact: JobOrderOpened, *, by: Actor) -> None:
@@ -476,17 +448,26 @@ class Company(Aggregate):
             raise JobOrderIsClosed(company_id=self.id, job_order_id=id)
         return order
 
+    def agreement(self, id: UUID) -> Agreement:
+        """Raises NoSuchAgreement."""
+        if id not in self.agreements:
+            raise NoSuchAgreement(company_id=self.id, agreement_id=id)
+        return self.agreements[id]
+
     def terms_for(self, job_order_id: UUID, at: datetime) -> Terms:
         """In force at that moment: the job order's own before the company's, of each the last to
-        be agreed by then. Raises NoTerms."""
-        agreed = [t for t in self.agreements.values() if t.agreed_at and t.agreed_at <= at]
-        latest = sorted(reversed(agreed), key=lambda t: t.agreed_at or at, reverse=True)
-        own = (terms for terms in latest if terms.job_order_id == job_order_id)
-        general = (terms for terms in latest if terms.job_order_id is None)
-        found = next(own, None) or next(general, None)
+        be agreed by then, in its version of then. Raises NoTerms."""
+        reach: dict[UUID | None, list[Agreement]] = {job_order_id: [], None: []}
+        for agreement in self.agreements.values():
+            reach.get(agreement.versions[0].job_order_id, []).append(agreement)
+        found = in_force(reach[job_order_id], at) or in_force(reach[None], at)
         if found is None:
             raise NoTerms(company_id=self.id)
         return found
+
+    def terms_of(self, agreement_id: UUID, version: int) -> Terms:
+        """Raises NoSuchAgreement."""
+        return self.agreement(agreement_id).versions[version - 1]
 
     def apply(self, event: Event) -> None:
         match event:
@@ -494,17 +475,12 @@ class Company(Aggregate):
                 self.deals[id] = Deal(pipeline)
             case DealWon(deal_id=id) | DealLost(deal_id=id):
                 self.deals[id].over = True
-            case FeeAgreed():
-                self.agreements[event.agreement_id] = Terms(
-                    agreement_id=event.agreement_id,
-                    basis=event.basis,
-                    currency=event.currency,
-                    rate_bp=event.rate_bp,
-                    minimum_cents=event.minimum_cents,
-                    amount_cents=event.amount_cents,
-                    job_order_id=event.job_order_id,
-                    agreed_at=event.agreed_at,
-                )
+            case FeeAgreed(agreement_id=id):
+                self.agreements[id] = Agreement([msgspec.structs.replace(event, text="")])
+            case FeeAmended(agreement_id=id):
+                self.agreements[id].versions.append(msgspec.structs.replace(event, text=""))
+            case FeeEnded(agreement_id=id):
+                self.agreements[id].ended_at = event.ended_at
             case JobOrderOpened():
                 self.job_orders[event.job_order_id] = JobOrder(event.pipeline)
             case JobOrderFilled(job_order_id=id) | JobOrderCancelled(job_order_id=id):

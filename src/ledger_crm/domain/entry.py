@@ -22,7 +22,7 @@ from uuid_utils.compat import uuid7
 
 from . import clock
 from .faults import written_like
-from .refusals import Invalid, Refusal
+from .refusals import Conflict, Invalid, Refusal
 
 Actor = NewType("Actor", str)
 """Who wrote the entry: ``consultant:ana``, ``portal:acme``, ``system:import``."""
@@ -94,6 +94,10 @@ class OutOfTime(Invalid, ValueError):
 
 class NotYet(Invalid):
     """This lies in the future: what is written down here has happened."""
+
+
+class IdTaken(Conflict):
+    """This id belongs to something else: leave it out, and what you make gets one of its own."""
 
 
 class Reservation(msgspec.Struct, frozen=True):

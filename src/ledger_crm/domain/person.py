@@ -33,6 +33,7 @@ from .entry import (
     id_of,
     words,
 )
+from .fee import Terms, tail_until
 from .identity import (
     ContactPointPreferred,
     ContactPointRemoved,
@@ -217,6 +218,8 @@ class Candidacy(msgspec.Struct):
     closed: bool = False
     represented: bool = False
     agreement_id: UUID | None = None
+    agreement_version: int = 1
+    tail_until_on: date | None = None
     placed: bool = False
 
 
@@ -446,7 +449,7 @@ class Person(Aggregate):
         candidacy_id: UUID,
         pipeline: Pipeline,
         *,
-        agreement_id: UUID,
+        terms: Terms,
         at: datetime,
         to_person_id: UUID | None = None,
         text: str = "",
@@ -462,11 +465,14 @@ class Person(Aggregate):
         stage = pipeline.in_category("submitted")
         if found.placed:
             raise CandidacyIsPlaced(candidacy_id=candidacy_id)
+        first = found.agreement_id is None
         self.enter(
             c.Introduced(
                 **_where(candidacy_id, found, stage),
                 introduced_at=at,
-                agreement_id=found.agreement_id or agreement_id,
+                agreement_id=found.agreement_id or terms.agreement_id,
+                agreement_version=terms.version if first else found.agreement_version,
+                tail_until_on=tail_until(terms, at) if first else found.tail_until_on,
                 to_person_id=to_person_id,
                 text=text,
             ),
@@ -503,6 +509,7 @@ class Person(Aggregate):
                 fee_cents=fee_cents,
                 currency=currency,
                 agreement_id=found.agreement_id,
+                agreement_version=found.agreement_version,
             ),
             by=by,
         )
@@ -547,8 +554,11 @@ class Person(Aggregate):
                 self.candidacies[id].closed = False
             case c.RightToRepresentGiven(candidacy_id=id):
                 self.candidacies[id].represented = True
-            case c.Introduced(candidacy_id=id, agreement_id=agreement_id):
-                self.candidacies[id].agreement_id = agreement_id
+            case c.Introduced():
+                introduced = self.candidacies[event.candidacy_id]
+                introduced.agreement_id = event.agreement_id
+                introduced.agreement_version = event.agreement_version
+                introduced.tail_until_on = event.tail_until_on
             case c.Placed(candidacy_id=id):
                 self.candidacies[id].placed = True
 

@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.company import (
     CompanyAdded,
-    FeeAgreed,
     JobOrderCancelled,
     JobOrderFilled,
     JobOrderOpened,
@@ -52,6 +52,8 @@ class FeeRow(Row, frozen=True, kw_only=True):
     payment_days: int
     agreed_at: datetime
     job_order_id: UUID | None
+    agreement_version: int = 1
+    ended_at: datetime | None = None
 
 
 class JobOrderRow(Row, frozen=True, kw_only=True):
@@ -98,7 +100,7 @@ job_orders = Table(
     CREATE INDEX job_order_status ON job_order (status, position DESC);
     """,
 )
-projection = Projection("companies", companies, fees, job_orders, version=3)
+projection = Projection("companies", companies, fees, job_orders, version=4)
 
 
 @companies.starts(CompanyAdded)
@@ -154,6 +156,26 @@ def fee_agreed(entry: Entry[FeeAgreed]) -> FeeRow:
     )
 
 
+@fees.on(FeeAmended, key=lambda entry: entry.event.agreement_id)
+def fee_amended(row: FeeRow, entry: Entry[FeeAmended]) -> FeeRow:
+    fact = entry.event
+    return replace(
+        row,
+        basis=fact.basis,
+        rate_bp=fact.rate_bp,
+        minimum_cents=fact.minimum_cents,
+        amount_cents=fact.amount_cents,
+        guarantee_days=fact.guarantee_days,
+        payment_days=fact.payment_days,
+        agreement_version=fact.version,
+    )
+
+
+@fees.on(FeeEnded, key=lambda entry: entry.event.agreement_id)
+def fee_ended(row: FeeRow, entry: Entry[FeeEnded]) -> FeeRow:
+    return replace(row, ended_at=entry.event.ended_at)
+
+
 @job_orders.starts(JobOrderOpened)
 def job_order_opened(entry: Entry[JobOrderOpened]) -> JobOrderRow:
     fact = entry.event
@@ -186,6 +208,8 @@ def job_order_cancelled(row: JobOrderRow, entry: Entry[JobOrderCancelled]) -> Jo
 
 
 class FeeShown(msgspec.Struct, frozen=True):
+    """In its newest version. ``ended_at``: nobody is introduced under it from then on."""
+
     id: UUID
     basis: str
     currency: str
@@ -196,6 +220,8 @@ class FeeShown(msgspec.Struct, frozen=True):
     payment_days: int
     agreed_at: datetime
     job_order_id: UUID | None
+    version: int
+    ended_at: datetime | None
 
 
 class JobOrderShown(msgspec.Struct, frozen=True):
@@ -273,7 +299,7 @@ async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
         return None
     await cur.execute(
         "SELECT agreement_id, basis, currency, rate_bp, minimum_cents, amount_cents,"
-        " guarantee_days, payment_days, agreed_at, job_order_id"
+        " guarantee_days, payment_days, agreed_at, job_order_id, agreement_version, ended_at"
         " FROM fee_agreement WHERE company_id = %s ORDER BY position DESC LIMIT 200",
         (company_id,),
     )
