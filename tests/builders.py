@@ -14,7 +14,9 @@ from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import company as co
 from ledger_crm.domain import permission as p
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
+from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
+from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
     ContactPointRemoved,
@@ -23,12 +25,24 @@ from ledger_crm.domain.identity import (
     PersonUntagged,
     ProfileChanged,
 )
-from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
+from ledger_crm.domain.interaction import (
+    CallHeld,
+    LinkClicked,
+    MeetingHeld,
+    MessageBounced,
+    MessageOpened,
+    MessageReplied,
+    MessageSent,
+    NoteWritten,
+)
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, PipelineDefined, Stage
+from ledger_crm.domain.pool import PersonPooled, PersonUnpooled, PoolDefined
+from ledger_crm.domain.segment import Criteria, SegmentSaved
 from scenario import COMPANY, LATER, NOON, PERSON, folded
 
 ORDER = UUID(int=0x01)
+FOLLOW_UP = UUID(int=0xF0)
 DEAL = UUID(int=0xD1)
 AGREEMENT = UUID(int=0xF1)
 CANDIDACY = candidacy_id(PERSON, ORDER)
@@ -106,6 +120,64 @@ def replied(message_id: str = "<1@them>", **changes: Any) -> MessageReplied:
 
 def call(**changes: Any) -> CallHeld:
     return CallHeld(**{"started_at": NOON, "duration_s": 900} | changes)
+
+
+def meeting(**changes: Any) -> MeetingHeld:
+    return MeetingHeld(**{"started_at": NOON, "duration_s": 3600} | changes)
+
+
+def message_opened(message_id: str = "<1@us>", **changes: Any) -> MessageOpened:
+    fields = {"channel": "email", "opened_at": NOON}
+    return MessageOpened(message_id=message_id, **fields | changes)
+
+
+def clicked(message_id: str = "<1@us>", **changes: Any) -> LinkClicked:
+    fields = {"channel": "email", "clicked_at": NOON, "url": "https://us.example/jobs"}
+    return LinkClicked(message_id=message_id, **fields | changes)
+
+
+def bounced(message_id: str = "<1@us>", **changes: Any) -> MessageBounced:
+    fields = {"channel": "email", "bounced_at": NOON}
+    return MessageBounced(message_id=message_id, **fields | changes)
+
+
+def snoozed(**changes: Any) -> PersonQuietSnoozed:
+    return PersonQuietSnoozed(**{"until_on": LATER.date(), "snoozed_at": NOON} | changes)
+
+
+def company_snoozed(**changes: Any) -> CompanyQuietSnoozed:
+    return CompanyQuietSnoozed(**{"until_on": LATER.date(), "snoozed_at": NOON} | changes)
+
+
+def promised(**changes: Any) -> FollowUpPromised:
+    fields = {"follow_up_id": FOLLOW_UP, "due_on": LATER.date(), "promised_at": NOON}
+    return FollowUpPromised(**fields | changes)
+
+
+def done(**changes: Any) -> FollowUpDone:
+    return FollowUpDone(**{"follow_up_id": FOLLOW_UP, "done_at": LATER} | changes)
+
+
+def put_off(**changes: Any) -> FollowUpSnoozed:
+    fields = {"follow_up_id": FOLLOW_UP, "until_on": LATER.date(), "snoozed_at": NOON}
+    return FollowUpSnoozed(**fields | changes)
+
+
+def pool_defined(slug: str = "speakers", **changes: Any) -> PoolDefined:
+    return PoolDefined(slug=slug, **{"title": "Speakers"} | changes)
+
+
+def pooled(pool: str = "speakers", **changes: Any) -> PersonPooled:
+    return PersonPooled(pool=pool, **changes)
+
+
+def unpooled(pool: str = "speakers", **changes: Any) -> PersonUnpooled:
+    return PersonUnpooled(pool=pool, **changes)
+
+
+def segment_saved(slug: str = "londoners", **changes: Any) -> SegmentSaved:
+    fields = {"title": "Londoners", "criteria": Criteria(location="london")}
+    return SegmentSaved(slug=slug, **fields | changes)
 
 
 def note(text: str = "Likes engines", **changes: Any) -> NoteWritten:

@@ -148,7 +148,27 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         {"kind": "message_replied", "channel": "email", "replied_at": AT, "thread_id": mark()},
         {"kind": "call_held", "started_at": AT, "duration_s": 60},
         {"kind": "note_written"},
+        {"kind": "meeting_held", "started_at": AT, "place": mark()},
     ]
+    tracked: list[dict[str, Any]] = [
+        {"kind": "message_opened", "opened_at": AT},
+        {"kind": "link_clicked", "clicked_at": AT, "url": mark()},
+        {"kind": "message_bounced", "bounced_at": AT, "text": mark()},
+    ]
+    for one in tracked:
+        body = {"channel": "email", "message_id": f"<{mark()}@x>"} | one
+        body["kind"] = f"person.{one['kind']}"
+        written(api, f"/people/{ada}/interactions", **body)
+    api.put("/pools/speakers", json={"slug": "speakers", "title": "Speakers"})
+    for kind_ in ("pooled", "unpooled"):
+        fact = {"kind": f"person.{kind_}", "pool": "speakers", "text": mark()}
+        written(api, f"/people/{ada}/pools", **fact)
+    owed = written(api, f"/people/{ada}/follow-ups", due_on="2026-03-09", text=mark())["created"]
+    for kind_, when in (("snoozed", {"until_on": "2099-01-01"}), ("done", {})):
+        fact = {"kind": f"person.follow_up_{kind_}", "follow_up_id": owed, "text": mark()} | when
+        written(api, f"/people/{ada}/follow-ups/changes", **fact)
+    for path in (f"/people/{ada}", company):
+        written(api, f"{path}/quiet-snoozes", until_on="2099-01-01", text=mark())
     for one in said:
         ids = {"message_id": f"<{mark()}@x>"} if "thread_id" in one else {}
         body = one | {"kind": f"person.{one['kind']}", "text": f"Dear {mark()}"} | ids

@@ -91,7 +91,7 @@ def test_a_name_is_used_once() -> None:
 def test_an_event_sets_its_own_name(event: type[Event]) -> None:
     """One that is inherited, or made from the class's name, would change with the class."""
     stream, _, fact = kind(event).partition(".")
-    assert stream in ("person", "company", "pipeline", "key")
+    assert stream in ("person", "company", "pipeline", "pool", "segment", "key")
     msgspec.convert(fact, Slug)
     assert event.__struct_config__.tag_field == "kind"
     assert event.__struct_config__.frozen
@@ -141,7 +141,7 @@ def test_what_an_event_says_of_itself_is_well_formed(
     event: type[Event], data: st.DataObject
 ) -> None:
     fact = data.draw(facts(event))
-    assert all(isinstance(id, UUID) for id in fact.concerns)
+    assert all(isinstance(id, UUID) for id in (*fact.concerns, *fact.others))
     assert isinstance(fact.once, str)
     for reservation in fact.reserves:
         assert reservation.refusal.__doc__

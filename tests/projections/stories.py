@@ -15,8 +15,13 @@ from hypothesis import strategies as st
 
 from builders import (
     added,
+    bounced,
+    call,
+    clicked,
+    company_snoozed,
     consent,
     defined,
+    done,
     employed,
     employment_ended,
     fee_agreed,
@@ -24,27 +29,43 @@ from builders import (
     fee_ended,
     leave_alone,
     lifted,
+    meeting,
+    message_opened,
     no_consent,
     note,
     off_limits,
     on_limits,
     order_opened,
+    pool_defined,
+    pooled,
     preferred,
     profile,
+    promised,
+    put_off,
     removed,
     replied,
+    segment_saved,
     sent,
+    snoozed,
     sourced,
     tagged,
+    unpooled,
     untagged,
 )
 from ledger_crm.commands import candidacies, intake, selling
-from ledger_crm.commands.catalogue import create_key, define_pipeline, ship
+from ledger_crm.commands.catalogue import (
+    create_key,
+    define_pipeline,
+    define_pool,
+    save_segment,
+    ship,
+)
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import new_id
 from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.segment import SegmentSaved
 from ledger_crm.ledger import Intent, Ledger, Work
 from scenario import ANA, NOON
 
@@ -81,7 +102,53 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-1, 17)):
+    match draw(st.integers(-4, 17)):
+        case -4:
+            slug = draw(st.sampled_from(["speakers", "mentors"]))
+            about = draw(
+                st.sampled_from(
+                    [pooled(slug, pooled_at=at, text=text), unpooled(slug), None, segment_saved()]
+                )
+            )
+            match about:
+                case None:
+                    retired = draw(st.booleans())
+                    return lambda work: define_pool(work, pool_defined(slug, retired=retired))
+                case SegmentSaved():
+                    return lambda work: save_segment(work, about)
+            return lambda work: intake.pool(work, person, about)
+        case -3:
+            number = {"follow_up_id": UUID(int=draw(st.integers(0xF0, 0xF1)))}
+            if draw(st.booleans()):
+                fact = promised(**number, due_on=at.date(), company_id=company, text=text)
+                return lambda work: intake.promise(work, person, fact)
+            change = draw(
+                st.sampled_from([done(**number, done_at=at), put_off(**number, reason="later")])
+            )
+            return lambda work: on_person(work, lambda p: p.follow_up(change, by=ANA))
+        case -2:
+            seen = draw(
+                st.sampled_from(
+                    [
+                        message_opened(opened_at=at),
+                        clicked(clicked_at=at),
+                        bounced(draw(st.sampled_from("ab")), bounced_at=at),
+                        meeting(started_at=at, company_id=company),
+                        call(started_at=at, direction="in"),
+                        note(text=text, mentions=(draw(people), company)),
+                        None,
+                    ]
+                )
+            )
+            if seen is None:
+                quiet = draw(st.booleans())
+                if quiet:
+                    snooze = company_snoozed(until_on=at.date())
+                    return lambda work: on_company(work, lambda c: c.snooze_quiet(snooze, by=ANA))
+                return lambda work: on_person(
+                    work, lambda p: p.snooze_quiet(snoozed(until_on=at.date()), by=ANA)
+                )
+            return lambda work: intake.record(work, person, seen)
         case -1:
             address = draw(st.sampled_from(["a@example.org", "b@example.org"]))
             changed = draw(

@@ -53,8 +53,8 @@ def written(row: Noted, entry: Entry[NoteWritten]) -> Noted:
 
 NEW_INTERACTION = '''
 
-class MeetingHeld(Interaction, frozen=True, kw_only=True, tag="person.meeting_held"):
-    """We met."""
+class GiftSent(Interaction, frozen=True, kw_only=True, tag="person.gift_sent"):
+    """We sent a gift."""
 
     held_at: Instant
     place: Sealed = ""
@@ -62,7 +62,7 @@ class MeetingHeld(Interaction, frozen=True, kw_only=True, tag="person.meeting_he
 
     @property
     def line(self) -> str:
-        return "meeting"
+        return "gift"
 
 '''
 
@@ -90,7 +90,7 @@ async def main(ledger):
             transport=transport, base_url="http://crm", headers=headers
         ) as api:
             ada = (await api.post("/people", json={"name": "Ada"})).json()["id"]
-            met = {"kind": "person.meeting_held", "held_at": "2026-03-02T12:00:00Z",
+            met = {"kind": "person.gift_sent", "held_at": "2026-03-02T12:00:00Z",
                    "place": "the Analytical Society", "text": "Likes engines"}
             answer = await api.post(f"/people/{ada}/interactions", json=met)
             with connect(url) as conn:
@@ -105,7 +105,7 @@ async def main(ledger):
             print(json.dumps({
                 "status": answer.status_code,
                 "history": history["items"][-1],
-                "in the schema": "person.meeting_held" in schema and "held_at" in schema,
+                "in the schema": "person.gift_sent" in schema and "held_at" in schema,
                 "subject": message_of(rows[-1]).subject,
                 "payload": message_of(rows[-1]).payload.decode(),
             }))
@@ -142,8 +142,8 @@ def test_a_new_interaction_is_one_struct(database: str, tmp_path: Path) -> None:
     source = Path(ledger_crm.__file__).parent
     shutil.copytree(source, tmp_path / "ledger_crm", ignore=shutil.ignore_patterns("__pycache__"))
     file = tmp_path / "ledger_crm" / "domain" / "interaction.py"
-    body, registry = file.read_text().split("\nInteractions = ")
-    file.write_text(f"{body}{NEW_INTERACTION}\nInteractions = MeetingHeld | {registry}")
+    body, registry = file.read_text().split("\nInteractions = (\n")
+    file.write_text(f"{body}{NEW_INTERACTION}\nInteractions = (\n    GiftSent | {registry}")
 
     done = subprocess.run(
         [sys.executable, "-c", OVER_ALL_EDGES, database],
@@ -158,8 +158,8 @@ def test_a_new_interaction_is_one_struct(database: str, tmp_path: Path) -> None:
     assert found["in the schema"]
     line = found["history"]
     assert (line["kind"], line["line"], line["text"], line["at"]) == (
-        "person.meeting_held", "meeting", "Likes engines", "2026-03-02T12:00:00Z",
+        "person.gift_sent", "gift", "Likes engines", "2026-03-02T12:00:00Z",
     )  # fmt: skip
-    assert found["subject"].startswith("crm.person.meeting_held.")
+    assert found["subject"].startswith("crm.person.gift_sent.")
     assert "Analytical" not in found["payload"]
     assert json.loads(found["payload"])["sealed"] == "place,text"

@@ -18,6 +18,8 @@ from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.entry import Entry, Event, kind
 from ledger_crm.domain.person import Employed, Move, candidacy_id
 from ledger_crm.domain.pipeline import PipelineDefined
+from ledger_crm.domain.pool import PoolDefined
+from ledger_crm.domain.segment import Criteria, SegmentSaved
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import (
     SCHEMA,
@@ -94,11 +96,11 @@ def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
 
     def belongs(entry: Entry[Event]) -> bool:
         event = entry.event
-        if isinstance(event, PipelineDefined | KeyCreated):
+        if isinstance(event, PipelineDefined | KeyCreated | PoolDefined | SegmentSaved):
             return False
         about_nobody_else = kind(event).startswith("person.") and not event.concerns
         return (
-            subject in (entry.originator_id, *event.concerns)
+            subject in (entry.originator_id, *event.concerns, *event.others)
             or (entry.originator_id in ours and about_nobody_else)
         )  # fmt: skip
 
@@ -308,8 +310,8 @@ async def test_a_persons_card_holds_their_own_contact_points_and_employments(
         nobody = await people.card(cur, NOBODY)
         found = await people.holders(cur, "email", "ben@example.org")
         unknown = await people.holders(cur, "email", "cyd@example.org")
-        [newest, *_] = everybody = await people.listing(cur)
-        rest = await people.listing(cur, before=newest.position, limit=1)
+        [newest, *_] = everybody = await people.listing(cur, Criteria(), on=NOON)
+        rest = await people.listing(cur, Criteria(), on=NOON, before=newest.position, limit=1)
 
     assert ada is not None
     assert nobody is None

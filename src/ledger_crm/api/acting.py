@@ -16,6 +16,7 @@ from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact, JobOrderOpened
 from ledger_crm.domain.entry import Actor, Aggregate, Event
+from ledger_crm.domain.followup import FollowUpPromised
 from ledger_crm.ledger import Intent, Ledger, Receipt, Work
 
 from .problems import Fault, Malformed
@@ -48,7 +49,7 @@ IfMatch = Annotated[
 class Made(Receipt, frozen=True):
     """A receipt for what has an id of its own inside a record.
 
-    created  id of the deal, job order, fee agreement or candidacy
+    created  id of the deal, job order, fee agreement, candidacy or follow-up
     """
 
     created: UUID
@@ -156,7 +157,7 @@ def _made(event: Event) -> UUID:
             return id
         case JobOrderOpened(job_order_id=id) | DealFact(deal_id=id):
             return id
-        case CandidacyFact(candidacy_id=id):
+        case CandidacyFact(candidacy_id=id) | FollowUpPromised(follow_up_id=id):
             return id
     raise AssertionError(f"{type(event).__name__} makes nothing with an id of its own")
 

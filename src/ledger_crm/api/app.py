@@ -11,7 +11,7 @@ from litestar.di import Provide
 
 from ledger_crm.ledger import Ledger
 
-from . import front, openapi, problems
+from . import day, engagement, front, openapi, pools, problems
 from .acting import act, begin
 from .caller import key_required
 from .companies import Companies, JobOrders
@@ -39,7 +39,12 @@ def create_app(
     """
     keyed = Router(
         "/",
-        route_handlers=[People, Companies, JobOrders, Candidates, Deals, Pipelines, Money],
+        route_handlers=[
+            *(People, Companies, JobOrders, Candidates, Deals, Pipelines, Money),
+            *engagement.HANDLERS,
+            *day.HANDLERS,
+            *pools.HANDLERS,
+        ],
         guards=[key_required(ledger)],
         before_request=must_be_well_formed,
         dependencies={"act": Provide(act), "begin": Provide(begin), "view": Provide(view)},

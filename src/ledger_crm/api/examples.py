@@ -105,7 +105,52 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "text": "Open to move in summer.",
         },
         "a note": {"kind": "person.note_written", "text": "Prefers mornings."},
+        "a meeting": {
+            "kind": "person.meeting_held",
+            "started_at": "2026-03-05T10:00:00Z",
+            "duration_s": 3600,
+            "place": "Their office",
+        },
+        "a bounce": {
+            "kind": "person.message_bounced",
+            "channel": "email",
+            "message_id": "<1@agency.example>",
+            "permanent": True,
+            "bounced_at": "2026-03-02T09:01:00Z",
+        },
     },
+    "promise_follow_up": {
+        "a call in a week": {"due_on": "2026-03-09", "text": "Call about the salary"}
+    },
+    "change_follow_up": {
+        "done": {"kind": "person.follow_up_done", "follow_up_id": ORDER},
+        "put off": {
+            "kind": "person.follow_up_snoozed",
+            "follow_up_id": ORDER,
+            "until_on": "2026-03-16",
+            "reason": "on_holiday",
+        },
+    },
+    "define_pool": {
+        "speakers": {"slug": "speakers", "title": "Speakers", "purpose": "For our evenings"}
+    },
+    "pool_person": {
+        "in": {"kind": "person.pooled", "pool": "speakers", "reason": "gave_a_talk"},
+        "out": {"kind": "person.unpooled", "pool": "speakers", "reason": "moved_away"},
+    },
+    "save_segment": {
+        "seniors in London": {
+            "slug": "london_seniors",
+            "title": "Seniors in London",
+            "criteria": {"seniority": ["senior", "lead"], "location": "london"},
+            "cadence_days": 60,
+        }
+    },
+    "try_criteria": {
+        "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30}
+    },
+    "snooze_person": {"on parental leave": {"until_on": "2027-03-01", "reason": "parental_leave"}},
+    "snooze_company": {"no hiring": {"until_on": "2027-03-01", "reason": "hiring_freeze"}},
     "open_candidacy": {"in the first stage": {"company_id": COMPANY, "job_order_id": ORDER}},
     "move_candidacy": {
         "forward": {"stage": "screening"},

@@ -45,6 +45,10 @@ receipt as `after` to read what you wrote; `Ledger-Position` says how far an ans
 TAGS = {
     "people": "Candidates, client contacts, referrers: dated roles of one person.",
     "companies": "Prospects, clients, sources of people.",
+    "engagement": "Who heard last of whom, who owes an answer, who has gone quiet.",
+    "follow-ups": "What we promised, and what somebody owes today.",
+    "pools": "People whom somebody put together, since when and why.",
+    "segments": "Criteria under a name, and who fits them now.",
     "candidates": "Who is on which job order, and how far.",
     "deals": "What we are selling to whom, and how far.",
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",

@@ -166,6 +166,7 @@ class People(Controller):
         return await view.page(
             people.listing,
             criteria,
+            on=now(),
             named=Named(stage=stage),
             cursor=cursor,
             limit=limit,

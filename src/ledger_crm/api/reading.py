@@ -160,10 +160,17 @@ class View:
     def __init__(self, pool: Pool, ledger: Ledger, after: int | None) -> None:
         self.pool, self.ledger, self.after = pool, ledger, after
 
-    async def one(self, query: Callable[[Cursor, Id], Awaitable[T | None]], id: Id) -> Response[T]:
+    async def one(
+        self,
+        query: Callable[Concatenate[Cursor, Id, P], Awaitable[T | None]],
+        id: Id,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Response[T]:
         """Raises NoSuchRecord if the query finds nothing."""
         async with self._snapshot(query) as (cur, headers):
-            found = await query(cur, id)
+            found = await query(cur, id, *args, **kwargs)
         if found is None:
             raise NoSuchRecord(id=id)
         if version := getattr(found, "version", None):
@@ -183,6 +190,19 @@ class View:
             await named.must_be_there(cur)
             return Response(await query(cur, *args, **kwargs), headers=headers)
 
+    async def answer(
+        self,
+        query: Callable[Concatenate[Cursor, P], Awaitable[T]],
+        named: Named,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Response[T]:
+        """What is always there, and sometimes empty. Raises as ``Named.must_be_there``."""
+        async with self._snapshot(query) as (cur, headers):
+            await named.must_be_there(cur)
+            return Response(await query(cur, *args, **kwargs), headers=headers)
+
     async def page(
         self,
         query: Callable[..., Awaitable[list[T]]],
@@ -191,15 +211,18 @@ class View:
         limit: int,
         at: Callable[[Any], Any],
         named: Named = NOTHING,
+        there: tuple[Callable[[Cursor, str], Awaitable[object]], str] | None = None,
         **kwargs: Any,
     ) -> Response[Page[T]]:
-        """``at``: where in its order an item stands; what the query knows as ``before``. Raises as
-        ``Named.must_be_there``."""
+        """``at``: where in its order an item stands; what the query knows as ``before``. ``there``:
+        what has to find something first. Raises as ``Named.must_be_there``."""
         before = (
             _opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
         )
         async with self._snapshot(query) as (cur, headers):
             await named.must_be_there(cur)
+            if there and await there[0](cur, there[1]) is None:
+                raise NoSuchRecord(slug=there[1])
             found = await query(cur, *args, before=before, limit=limit + 1, **kwargs)
         more = len(found) > limit
         token = _sealed(at(found[limit - 1])) if more else None

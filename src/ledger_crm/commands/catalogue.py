@@ -1,4 +1,4 @@
-"""The catalogue: pipelines and API keys."""
+"""The catalogue: pipelines, pools, segments and API keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from uuid import UUID
 from ledger_crm.domain.access import ApiKey, parts
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.pipeline import SHIPPED, Pipeline, PipelineDefined, pipeline_id
+from ledger_crm.domain.pool import Pool, PoolDefined, pool_id
+from ledger_crm.domain.segment import Segment, SegmentSaved, segment_id
 from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
 
 SETUP = Actor("system:setup")
@@ -21,6 +23,26 @@ async def define_pipeline(work: Work, definition: PipelineDefined) -> Pipeline:
     pipeline = await work.get(Pipeline, id)
     pipeline.revise(definition, by=work.by)
     return pipeline
+
+
+async def define_pool(work: Work, definition: PoolDefined) -> Pool:
+    """New, or another version of the one with its slug."""
+    id = pool_id(definition.slug)
+    if not await work.has(id):
+        return work.add(Pool.define(definition, by=work.by))
+    pool = await work.get(Pool, id)
+    pool.revise(definition, by=work.by)
+    return pool
+
+
+async def save_segment(work: Work, definition: SegmentSaved) -> Segment:
+    """New, or another version of the one with its slug. Raises NoCriteria."""
+    id = segment_id(definition.slug)
+    if not await work.has(id):
+        return work.add(Segment.begin(definition, by=work.by))
+    segment = await work.get(Segment, id)
+    segment.save(definition, by=work.by)
+    return segment
 
 
 async def ship(ledger: Ledger) -> None:

@@ -10,10 +10,12 @@ import msgspec
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point
+from ledger_crm.domain.followup import FollowUpPromised
 from ledger_crm.domain.interaction import Interaction, Outbound
 from ledger_crm.domain.permission import Permissions
 from ledger_crm.domain.person import Employed, Person, PersonSourced
-from ledger_crm.ledger import Work
+from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
+from ledger_crm.ledger import NoSuchRecord, Work
 
 
 class Reachable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +78,28 @@ async def employ(work: Work, person_id: UUID, fact: Employed) -> Person:
     return person
 
 
+async def promise(work: Work, person_id: UUID, fact: FollowUpPromised) -> Person:
+    """Raises NoSuchRecord, also for a company that it names; FollowUpIdTaken."""
+    person = await work.get(Person, person_id)
+    if fact.company_id:
+        await work.get(Company, fact.company_id)
+    person.promise(fact, by=work.by)
+    return person
+
+
+async def pool(work: Work, person_id: UUID, fact: Pooling) -> Person:
+    """Raises NoSuchRecord, also for the pool; PoolIsRetired."""
+    person = await work.get(Person, person_id)
+    try:
+        found = await work.get(Pool, pool_id(fact.pool))
+    except NoSuchRecord:
+        raise NoSuchRecord(pool=fact.pool) from None
+    if isinstance(fact, PersonPooled):
+        found.must_be_in_use()
+    person.pool(fact, by=work.by)
+    return person
+
+
 async def permit(work: Work, person_id: UUID, fact: Permissions) -> Person:
     """Raises NoSuchRecord, and as ``Person.permit``."""
     person = await work.get(Person, person_id)
@@ -84,9 +108,14 @@ async def permit(work: Work, person_id: UUID, fact: Permissions) -> Person:
 
 
 async def record(work: Work, person_id: UUID, interaction: Interaction) -> Person:
-    """Raises NoSuchRecord, also for a company that the interaction names; OffLimits, and as
-    ``Person.record``."""
+    """Raises NoSuchRecord, also for a company or a person that the interaction names; OffLimits,
+    and as ``Person.record``."""
     person = await work.get(Person, person_id)
+    for id in interaction.others:
+        try:
+            await work.get(Person, id)
+        except NoSuchRecord:
+            await work.get(Company, id)
     if interaction.company_id:
         await work.get(Company, interaction.company_id)
     if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:

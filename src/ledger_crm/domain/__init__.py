@@ -6,7 +6,19 @@ from typing import Any, get_args
 
 from eventsourcing.utils import register_topic
 
-from . import access, candidacy, company, identity, interaction, person, pipeline
+from . import (
+    access,
+    candidacy,
+    company,
+    engagement,
+    followup,
+    identity,
+    interaction,
+    person,
+    pipeline,
+    pool,
+    segment,
+)
 from .entry import (
     Aggregate,
     CompanyFact,
@@ -21,6 +33,8 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     person.Person,
     company.Company,
     pipeline.Pipeline,
+    pool.Pool,
+    segment.Segment,
     access.ApiKey,
 )
 
@@ -45,9 +59,14 @@ EVENTS = vocabulary(
     person.PersonEvents,
     identity.IdentityFacts,
     interaction.Interactions,
+    engagement.QuietFacts,
+    followup.FollowUps,
+    pool.Pooling,
     candidacy.CandidacyEvents,
     company.CompanyEvents,
     pipeline.PipelineEvents,
+    pool.PoolEvents,
+    segment.SegmentEvents,
     access.KeyEvents,
 )
 

@@ -27,6 +27,7 @@ from .agreement import (
     in_force,
 )
 from .contact import normalised
+from .engagement import CompanyQuietSnoozed, must_lie_ahead
 from .entry import (
     Actor,
     Aggregate,
@@ -414,6 +415,11 @@ class Company(Aggregate):
         self.enter(
             JobOrderCancelled(job_order_id=job_order_id, cancelled_at=at, reason=reason), by=by
         )
+
+    def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
+        """Raises LastsUntilBefore."""
+        must_lie_ahead(fact)
+        self.enter(fact, by=by)
 
     def set_off_limits(self, fact: OffLimitsFacts, *, by: Actor) -> None:
         """Where there is nothing to lift it is a no-op. Raises LastsUntilBefore."""

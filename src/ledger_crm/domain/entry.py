@@ -166,6 +166,11 @@ class Event(
         return ()
 
     @property
+    def others(self) -> tuple[UUID, ...]:
+        """Those whom it concerns besides the counterpart."""
+        return self.concerns[1:]
+
+    @property
     def line(self) -> str:
         """One line for a history; nothing personal, it is copied into read models."""
         raise NotImplementedError

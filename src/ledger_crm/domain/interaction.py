@@ -118,18 +118,114 @@ class CallHeld(Outbound, frozen=True, kw_only=True, tag="person.call_held"):
         return f"call, {self.duration_s // 60} min"
 
 
+class MeetingHeld(Interaction, frozen=True, kw_only=True, tag="person.meeting_held"):
+    """We met, because both of us wanted to.
+
+    place  where; "" for nowhere in particular, or on a screen
+    text   what was said, in the consultant's words
+    """
+
+    started_at: Instant
+    duration_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+    place: Sealed = ""
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return "meeting" + (f", {self.duration_s // 60} min" if self.duration_s else "")
+
+
+class MessageOpened(Interaction, frozen=True, kw_only=True, tag="person.message_opened"):
+    """They, or a machine of theirs, opened a message of ours.
+
+    message_id  of the message that was sent
+    opened_at   from the channel
+    """
+
+    channel: Channel
+    message_id: MessageId
+    opened_at: Instant
+
+    @property
+    def once(self) -> str:
+        return f"opened:{self.channel}:{self.message_id}:{self.opened_at.isoformat()}"
+
+    @property
+    def line(self) -> str:
+        return f"message opened by {self.channel}"
+
+
+class LinkClicked(Interaction, frozen=True, kw_only=True, tag="person.link_clicked"):
+    """They followed a link in a message of ours.
+
+    message_id  of the message that was sent
+    url         where to; it may name them
+    """
+
+    channel: Channel
+    message_id: MessageId
+    url: Sealed = ""
+    clicked_at: Instant
+
+    @property
+    def once(self) -> str:
+        return f"clicked:{self.channel}:{self.message_id}:{self.clicked_at.isoformat()}:{self.url}"
+
+    @property
+    def line(self) -> str:
+        return f"link clicked by {self.channel}"
+
+
+class MessageBounced(Interaction, frozen=True, kw_only=True, tag="person.message_bounced"):
+    """A message of ours did not reach them.
+
+    message_id  of the message that was sent
+    permanent   nothing will ever reach them there
+    text        what the channel said
+    """
+
+    channel: Channel
+    message_id: MessageId
+    permanent: bool = False
+    bounced_at: Instant
+    text: Sealed = ""
+
+    @property
+    def once(self) -> str:
+        return f"bounced:{self.channel}:{self.message_id}"
+
+    @property
+    def line(self) -> str:
+        return f"message bounced by {self.channel}" + (", for good" if self.permanent else "")
+
+
 class NoteWritten(Interaction, frozen=True, kw_only=True, tag="person.note_written"):
     """A consultant wrote something down.
 
     written_at  when; None: as the entry
+    mentions    people and companies that it is about too: it is in their history
     """
 
     written_at: Instant | None = None
     text: Sealed
+    mentions: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=20)] = ()
+
+    @property
+    def others(self) -> tuple[UUID, ...]:
+        return tuple(dict.fromkeys(self.mentions))
 
     @property
     def line(self) -> str:
         return "note"
 
 
-Interactions = MessageSent | MessageReplied | CallHeld | NoteWritten
+Interactions = (
+    MessageSent
+    | MessageReplied
+    | MessageOpened
+    | LinkClicked
+    | MessageBounced
+    | CallHeld
+    | MeetingHeld
+    | NoteWritten
+)

@@ -19,6 +19,7 @@ import msgspec
 from . import candidacy as c
 from .clock import now
 from .contact import Point, normalised
+from .engagement import PersonQuietSnoozed, must_lie_ahead
 from .entry import (
     Actor,
     Aggregate,
@@ -34,6 +35,15 @@ from .entry import (
     words,
 )
 from .fee import Terms, tail_until
+from .followup import (
+    FollowUpChanges,
+    FollowUpDone,
+    FollowUpIdTaken,
+    FollowUpIsDone,
+    FollowUpPromised,
+    FollowUpSnoozed,
+    NoSuchFollowUp,
+)
 from .identity import (
     ContactPointPreferred,
     ContactPointRemoved,
@@ -63,6 +73,7 @@ from .permission import (
     without_consent,
 )
 from .pipeline import Pipeline, Stage
+from .pool import PersonPooled, PersonUnpooled, Pooling
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 
 LawfulBasis = Literal["legitimate_interest", "consent", "contract", "legal_obligation"]
@@ -242,6 +253,8 @@ class Person(Aggregate):
         self.preferred: dict[Point, str] = {}
         self.tags: set[str] = set()
         self.employments: dict[Employed, date | None] = {}  # and the last day of each
+        self.pools: set[str] = set()
+        self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.without_consent: Ban | None = None
         self.not_to_contact: Ban | None = None
         self.candidacies: dict[UUID, Candidacy] = {}
@@ -310,6 +323,33 @@ class Person(Aggregate):
                 raise LastsUntilBefore()
             case DoNotContactLifted() if self.not_to_contact is None:
                 return
+        self.enter(fact, by=by)
+
+    def snooze_quiet(self, fact: PersonQuietSnoozed, *, by: Actor) -> None:
+        """Raises LastsUntilBefore."""
+        must_lie_ahead(fact)
+        self.enter(fact, by=by)
+
+    def pool(self, fact: Pooling, *, by: Actor) -> None:
+        """What is so already is a no-op."""
+        if isinstance(fact, PersonPooled) != (fact.pool in self.pools):
+            self.enter(fact, by=by)
+
+    def promise(self, fact: FollowUpPromised, *, by: Actor) -> None:
+        """Raises FollowUpIdTaken."""
+        if fact.follow_up_id in self.follow_ups:
+            raise FollowUpIdTaken(person_id=self.id, follow_up_id=fact.follow_up_id)
+        self.enter(fact, by=by)
+
+    def follow_up(self, fact: FollowUpChanges, *, by: Actor) -> None:
+        """Raises NoSuchFollowUp, FollowUpIsDone, LastsUntilBefore."""
+        done = self.follow_ups.get(fact.follow_up_id)
+        if done is None:
+            raise NoSuchFollowUp(person_id=self.id, follow_up_id=fact.follow_up_id)
+        if done:
+            raise FollowUpIsDone(person_id=self.id, follow_up_id=fact.follow_up_id)
+        if isinstance(fact, FollowUpSnoozed):
+            must_lie_ahead(fact)
         self.enter(fact, by=by)
 
     def add_contact_point(
@@ -530,6 +570,14 @@ class Person(Aggregate):
                     del self.preferred[point]
             case ContactPointPreferred(point=point, value=value):
                 self.preferred[point] = value
+            case FollowUpPromised(follow_up_id=id):
+                self.follow_ups[id] = False
+            case FollowUpDone(follow_up_id=id):
+                self.follow_ups[id] = True
+            case PersonPooled(pool=pool):
+                self.pools.add(pool)
+            case PersonUnpooled(pool=pool):
+                self.pools.discard(pool)
             case PersonTagged(tag=tag):
                 self.tags.add(tag)
             case PersonUntagged(tag=tag):

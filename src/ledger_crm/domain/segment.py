@@ -1,18 +1,26 @@
 """What somebody looks for in people: criteria that are typed, and so can be kept, shown and asked
-again; never a query in words of a database."""
+again; never a query in words of a database.
+
+    save -> save*
+
+Who is in a segment is computed when it is asked for; a pool is where people are put by hand.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
+from uuid import UUID
 
 import msgspec
 
-from .entry import Slug
+from .entry import Actor, Aggregate, Event, Slug, id_of, words
 from .identity import Seniority
 from .person import Source
+from .refusals import Invalid
 
 Skill = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 Few = msgspec.Meta(max_length=20)
+Days = Annotated[int, msgspec.Meta(ge=1, le=3650)]
 
 
 class Criteria(
@@ -20,12 +28,17 @@ class Criteria(
 ):
     """What people have in common; every criterion that is given has to hold.
 
-    tags       all of these
-    skills     all of these, in capitals or not
-    seniority  one of these
-    location   words, or parts of words, of where they work or want to
-    channels   found by one of these
-    stages     in one of these stages of a pipeline now
+    tags             all of these
+    skills           all of these, in capitals or not
+    seniority        one of these
+    location         words, or parts of words, of where they work or want to
+    channels         found by one of these
+    stages           in one of these stages of a pipeline now
+    pools            in all of these
+    contactable      whether we may contact them: consent is not withdrawn or over, and nobody set
+                     do-not-contact
+    silent_days      nothing passed between us for so many days, or never did
+    in_touch_days    something passed between us within so many days
     """
 
     tags: Annotated[tuple[Slug, ...], Few] = ()
@@ -34,3 +47,64 @@ class Criteria(
     location: Annotated[str, msgspec.Meta(max_length=200)] = ""
     channels: Annotated[tuple[Source, ...], Few] = ()
     stages: Annotated[tuple[Slug, ...], Few] = ()
+    pools: Annotated[tuple[Slug, ...], Few] = ()
+    contactable: bool | None = None
+    silent_days: Days | None = None
+    in_touch_days: Days | None = None
+
+
+class SegmentSaved(Event, frozen=True, kw_only=True, tag="segment.saved"):
+    """Criteria under a name; each one replaces the one before.
+
+    cadence_days  who is in it has gone quiet if nothing passes between us for so long
+    retired       it is no longer listed
+    """
+
+    slug: Slug
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    criteria: Criteria
+    cadence_days: Days = 90
+    retired: bool = False
+
+    @property
+    def line(self) -> str:
+        return f"segment {words(self.slug)} " + ("retired" if self.retired else "saved")
+
+
+SegmentEvents = SegmentSaved
+
+
+class NoCriteria(Invalid):
+    """A segment needs at least one criterion: without one it is everybody."""
+
+    field = "criteria"
+
+
+def segment_id(slug: str) -> UUID:
+    return id_of("segment", slug)
+
+
+class Segment(Aggregate):
+    TOPIC = "segment"
+
+    @classmethod
+    def begin(cls, definition: SegmentSaved, *, by: Actor) -> Self:
+        """Raises NoCriteria."""
+        _must_narrow(definition.criteria)
+        return cls.open(definition, by=by, id=segment_id(definition.slug))
+
+    def save(self, definition: SegmentSaved, *, by: Actor) -> None:
+        """The same again is a no-op. Raises NoCriteria."""
+        _must_narrow(definition.criteria)
+        if definition != self.definition:
+            self.enter(definition, by=by)
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case SegmentSaved():
+                self.definition = event
+
+
+def _must_narrow(criteria: Criteria) -> None:
+    if criteria == Criteria():
+        raise NoCriteria()

@@ -96,8 +96,9 @@ def _line(entry: Entry[Event], person_id: UUID | None, company_id: UUID | None) 
 
 @mentions.starts(Event)
 def mentioned(entry: Entry[Event]) -> list[MentionRow]:
-    others = entry.event.concerns[1:]
-    return [MentionRow(subject_id=id, position=entry.position, at=entry.at) for id in others]
+    return [
+        MentionRow(subject_id=id, position=entry.position, at=entry.at) for id in entry.event.others
+    ]
 
 
 @links.starts(Employed, CandidacyOpened)

@@ -1,9 +1,13 @@
 """People: who somebody is, how to reach them, where they work, and who fits some criteria. One row
-a person, with lists in one text each: an array is made of it where people are looked for."""
+a person, with lists in one text each: an array is made of it where people are looked for.
+
+A segment is criteria under a name, and everything that criteria ask for is in these rows: who is in
+it is computed when it is asked for, on the day that the query is given.
+"""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.candidacy import CandidacyOpened, StageReached
+from ledger_crm.domain.engagement import PersonQuietSnoozed, contact, later
 from ledger_crm.domain.entry import Entry, PersonFact
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
@@ -21,6 +26,7 @@ from ledger_crm.domain.identity import (
     ProfileChanged,
     skills_of,
 )
+from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.permission import (
     Ban,
     ConsentGiven,
@@ -31,7 +37,8 @@ from ledger_crm.domain.permission import (
     without_consent,
 )
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
-from ledger_crm.domain.segment import Criteria
+from ledger_crm.domain.pool import PersonPooled, PersonUnpooled
+from ledger_crm.domain.segment import Criteria, SegmentSaved
 
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 
@@ -56,6 +63,9 @@ class PersonRow(Row, frozen=True, kw_only=True):
     skills: str = ""  # as they were written
     skilled: str = ""  # as they are looked for, a line each
     tags: str = ""  # a line each
+    pools: str = ""  # a line each
+    touched_at: datetime | None = None  # when anything passed between us
+    snoozed_until_on: date | None = None
     without_consent_since: datetime | None = None
     leave_alone_since: datetime | None = None
     leave_alone_until_on: date | None = None
@@ -87,6 +97,15 @@ class EmploymentRow(Row, frozen=True, kw_only=True):
     ends_on: date | None
 
 
+class SegmentRow(Row, frozen=True, kw_only=True):
+    slug: str
+    version: int
+    title: str
+    criteria: str  # JSON
+    cadence_days: int
+    retired: bool
+
+
 people = Table(
     "person",
     PersonRow,
@@ -94,6 +113,7 @@ people = Table(
     sql="""
     CREATE INDEX person_newest ON person (position DESC);
     CREATE INDEX person_tags ON person USING gin (string_to_array(tags, E'\\n'));
+    CREATE INDEX person_pools ON person USING gin (string_to_array(pools, E'\\n'));
     CREATE INDEX person_skills ON person USING gin (string_to_array(skilled, E'\\n'));
     """,
 )
@@ -115,7 +135,8 @@ stages = Table(
     key="candidacy_id",
     sql="CREATE INDEX person_stage_now ON person_stage (stage, person_id);",
 )
-projection = Projection("people", people, contact_points, employments, stages, version=4)
+saved = Table("segment", SegmentRow, key="slug")
+projection = Projection("people", people, contact_points, employments, stages, saved, version=5)
 
 
 @people.starts(PersonSourced)
@@ -159,10 +180,31 @@ def profile_changed(row: PersonRow, entry: Entry[ProfileChanged]) -> PersonRow:
 
 @people.on(PersonTagged, PersonUntagged, key=stream)
 def tagged(row: PersonRow, entry: Entry[PersonTagged | PersonUntagged]) -> PersonRow:
-    tags = {*row.tags.split()} - {entry.event.tag}
-    if isinstance(entry.event, PersonTagged):
-        tags.add(entry.event.tag)
-    return replace(row, tags="\n".join(sorted(tags)))
+    return replace(
+        row, tags=_with(row.tags, entry.event.tag, there=isinstance(entry.event, PersonTagged))
+    )
+
+
+@people.on(PersonPooled, PersonUnpooled, key=stream)
+def pooled(row: PersonRow, entry: Entry[PersonPooled | PersonUnpooled]) -> PersonRow:
+    return replace(
+        row, pools=_with(row.pools, entry.event.pool, there=isinstance(entry.event, PersonPooled))
+    )
+
+
+def _with(lines: str, name: str, *, there: bool) -> str:
+    names = {*lines.split()} - {name} | ({name} if there else set())
+    return "\n".join(sorted(names))
+
+
+@people.on(Interaction, key=stream)
+def touched(row: PersonRow, entry: Entry[Interaction]) -> PersonRow:
+    return replace(row, touched_at=later(row.touched_at, later(*contact(entry.event))))
+
+
+@people.on(PersonQuietSnoozed, key=stream)
+def snoozed(row: PersonRow, entry: Entry[PersonQuietSnoozed]) -> PersonRow:
+    return replace(row, snoozed_until_on=entry.event.until_on)
 
 
 @people.on(ConsentGiven, ConsentWithdrawn, key=stream)
@@ -248,6 +290,19 @@ def stage_reached(row: StageRow, entry: Entry[StageReached]) -> StageRow:
     return replace(row, stage=entry.event.stage)
 
 
+@saved.starts(SegmentSaved)
+def segment_saved(entry: Entry[SegmentSaved]) -> SegmentRow:
+    fact = entry.event
+    return SegmentRow(
+        slug=fact.slug,
+        version=entry.originator_version,
+        title=fact.title,
+        criteria=msgspec.json.encode(fact.criteria).decode(),
+        cadence_days=fact.cadence_days,
+        retired=fact.retired,
+    )
+
+
 class Reach(msgspec.Struct, frozen=True):
     """primary  of its kind the one to use first: made so last, else the oldest"""
 
@@ -296,6 +351,18 @@ class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str]
     contact_points: list[Reach]
     employments: list[Employment]
+
+
+class SegmentShown(msgspec.Struct, frozen=True):
+    """people  how many fit now"""
+
+    slug: str
+    version: int
+    title: str
+    criteria: Criteria
+    cadence_days: int
+    retired: bool
+    people: int
 
 
 class PersonListed(msgspec.Struct, frozen=True):
@@ -350,32 +417,85 @@ async def card(cur: Cursor, person_id: UUID) -> PersonShown | None:
 
 async def listing(
     cur: Cursor,
-    criteria: Criteria = Criteria(),  # noqa: B008  (frozen)
+    criteria: Criteria,
     *,
+    on: datetime,
     before: int | None = None,
     limit: int = 50,
 ) -> list[PersonListed]:
     """Who fits; newest first; page by passing the last one's position as ``before``."""
-    where, values = fitting(criteria)
+    where, values = _fitting(criteria, on)
     return await _listed(cur, where, values, before, limit)
 
 
-async def count(cur: Cursor, criteria: Criteria) -> int:
-    """How many fit."""
-    where, values = fitting(criteria)
+async def segments(cur: Cursor, *, on: datetime) -> list[SegmentShown]:
+    """Those in use, by slug."""
+    await cur.execute("SELECT slug FROM segment WHERE NOT retired ORDER BY slug")
+    slugs = [slug for (slug,) in await cur.fetchall()]
+    return [found for slug in slugs if (found := await segment(cur, slug, on=on))]
+
+
+async def segment(cur: Cursor, slug: str, *, on: datetime) -> SegmentShown | None:
+    await cur.execute(
+        "SELECT slug, version, title, criteria, cadence_days, retired FROM segment WHERE slug = %s",
+        (slug,),
+    )
+    row = await cur.fetchone()
+    if row is None:
+        return None
+    slug, version, title, kept, cadence_days, retired = row
+    criteria = msgspec.json.decode(kept, type=Criteria)
+    where, values = _fitting(criteria, on)
     await cur.execute(f"SELECT count(*) FROM person p WHERE {where}", values)
     [found] = await cur.fetchone() or [0]
-    return int(found)
+    return SegmentShown(slug, version, title, criteria, cadence_days, retired, found)
 
 
-def fitting(criteria: Criteria) -> tuple[str, dict[str, object]]:
+async def criteria_of(cur: Cursor, slug: str) -> tuple[Criteria, int] | None:
+    """Of a segment, and its cadence."""
+    await cur.execute("SELECT criteria, cadence_days FROM segment WHERE slug = %s", (slug,))
+    row = await cur.fetchone()
+    return row and (msgspec.json.decode(row[0], type=Criteria), row[1])
+
+
+async def in_segment(
+    cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
+) -> list[PersonListed]:
+    """As ``listing``; nobody if there is no such segment."""
+    found = await criteria_of(cur, slug)
+    return await listing(cur, found[0], on=on, before=before, limit=limit) if found else []
+
+
+async def quiet_in_segment(
+    cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
+) -> list[PersonListed]:
+    """Of those in it, with whom something passed once and nothing for as long as its cadence, and
+    who are not snoozed; in the order of ``listing``."""
+    found = await criteria_of(cur, slug)
+    if found is None:
+        return []
+    where, values = _fitting(found[0], on)
+    quiet = "p.touched_at < %(quiet_since)s AND coalesce(p.snoozed_until_on < %(quiet_on)s, true)"
+    values |= {"quiet_since": on - timedelta(days=found[1]), "quiet_on": on.date()}
+    return await _listed(cur, f"{where} AND {quiet}", values, before, limit)
+
+
+FREE = """
+(coalesce(p.without_consent_since > %(on)s, true) AND NOT coalesce(p.leave_alone_since <= %(on)s
+ AND coalesce(p.leave_alone_until_on >= %(on)s::date, true), false)) = %(contactable)s"""
+
+
+def _fitting(criteria: Criteria, on: datetime) -> tuple[str, dict[str, object]]:
     """Of rows ``p`` of the table: a condition of our own words, and the values in it."""
+    days = {"silent": criteria.silent_days, "in_touch": criteria.in_touch_days}
+    since = {name: on - timedelta(days=each) if each else None for name, each in days.items()}
     given: dict[str, tuple[str, object]] = {
         "tags": ("string_to_array(p.tags, E'\\n') @> %(tags)s", list(criteria.tags)),
         "skills": (
             "string_to_array(p.skilled, E'\\n') @> %(skills)s",
             skills_of(",".join(criteria.skills)),
         ),
+        "pools": ("string_to_array(p.pools, E'\\n') @> %(pools)s", list(criteria.pools)),
         "seniority": ("p.seniority = ANY(%(seniority)s)", list(criteria.seniority)),
         "location": ("p.place LIKE ALL(%(location)s)", all_words(criteria.location)),
         "channels": ("p.channel = ANY(%(channels)s)", list(criteria.channels)),
@@ -383,10 +503,13 @@ def fitting(criteria: Criteria) -> tuple[str, dict[str, object]]:
             "p.person_id IN (SELECT person_id FROM person_stage WHERE stage = ANY(%(stages)s))",
             list(criteria.stages),
         ),
+        "contactable": (FREE, criteria.contactable),
+        "silent": ("coalesce(p.touched_at < %(silent)s, true)", since["silent"]),
+        "in_touch": ("p.touched_at >= %(in_touch)s", since["in_touch"]),
     }
-    asked = {name: each for name, each in given.items() if each[1]}
+    asked = {name: each for name, each in given.items() if each[1] not in (None, [])}
     where = " AND ".join(clause for clause, _ in asked.values()) or "true"
-    return where, {name: value for name, (_, value) in asked.items()}
+    return where, {"on": on} | {name: value for name, (_, value) in asked.items()}
 
 
 async def holders(

@@ -1,0 +1,101 @@
+"""/day and /follow-ups: what we promised, and what somebody owes today."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from ledger_crm.commands import intake
+from ledger_crm.domain.clock import now
+from ledger_crm.domain.followup import FollowUpChanges, FollowUpPromised
+from ledger_crm.domain.person import Person
+from ledger_crm.ledger import Receipt
+from ledger_crm.projections import day
+
+from .acting import Act, Made, alone
+from .reading import NOTHING, Limit, Named, Page, Token, View, position
+
+Owner = Annotated[
+    str | None,
+    QueryParameter(max_length=80, description="Who of us, like consultant:ana."),
+]
+
+
+@get("/day", tags=["follow-ups"])
+async def read_day(
+    request: Request[Any, Any, Any],
+    view: NamedDependency[View],
+    owner: Owner = None,
+    on: FromQuery[date | None] = None,
+) -> Response[day.Day]:
+    """What do I owe today?
+
+    Follow-ups that are due and people who wait for an answer; of whoever asks and today, or of
+    somebody else or for another day."""
+    return await view.answer(
+        day.owed,
+        NOTHING,
+        owner=owner or request.scope["state"]["actor"],
+        on=on or now().date(),
+    )
+
+
+@get("/follow-ups", tags=["follow-ups"])
+async def list_follow_ups(
+    view: NamedDependency[View],
+    owner: Owner = None,
+    person_id: FromQuery[UUID | None] = None,
+    done: FromQuery[bool | None] = None,
+    cursor: Token = None,
+    limit: Limit = 50,
+) -> Response[Page[day.FollowUp]]:
+    """List follow-ups
+
+    Of everybody, or of one of us, or to one person; the newest promise first."""
+    return await view.page(
+        day.promises,
+        named=Named(person_id=person_id),
+        owner=owner,
+        person_id=person_id,
+        done=done,
+        cursor=cursor,
+        limit=limit,
+        at=position,
+    )
+
+
+class OfPeople(Controller):
+    path = "/people/{person_id:uuid}/follow-ups"
+    tags = ("follow-ups",)
+
+    @post()
+    async def promise_follow_up(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        data: JSONBody[FollowUpPromised],
+    ) -> Response[Made]:
+        """Promise something
+
+        Due on a day, owed by you or by whom you name."""
+        return await act.within(person_id, intake.promise, data)
+
+    @post("/changes")
+    async def change_follow_up(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        data: JSONBody[FollowUpChanges],
+    ) -> Response[Receipt]:
+        """Do it, or put it off
+
+        By its `kind`."""
+        return await act.on(person_id, alone(Person, Person.follow_up), data)
+
+
+HANDLERS: list[Any] = [read_day, list_follow_ups, OfPeople]

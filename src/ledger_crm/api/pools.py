@@ -1,0 +1,199 @@
+"""/pools and /segments: people put together by hand, and people who fit."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from litestar import Controller, Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from ledger_crm.commands import intake
+from ledger_crm.commands.catalogue import define_pool, save_segment
+from ledger_crm.domain.clock import now
+from ledger_crm.domain.pool import Pool, PoolDefined, Pooling, pool_id
+from ledger_crm.domain.segment import Criteria, Segment, SegmentSaved, segment_id
+from ledger_crm.ledger import Receipt, Work
+from ledger_crm.projections import people, pools
+
+from .acting import Act
+from .pipelines import SlugDiffers
+from .reading import NOTHING, Limit, Named, Page, Token, View, position
+
+
+class Pools(Controller):
+    path = "/pools"
+    tags = ("pools",)
+
+    @get()
+    async def list_pools(self, view: NamedDependency[View]) -> Response[list[pools.PoolShown]]:
+        """List the pools
+
+        With how many people are in each, by slug."""
+        return await view.all(pools.listing, NOTHING)
+
+    @get("/{slug:str}")
+    async def read_pool(
+        self, view: NamedDependency[View], slug: FromPath[str]
+    ) -> Response[pools.PoolShown]:
+        """Read a pool"""
+        return await view.one(pools.one, slug)
+
+    @put("/{slug:str}")
+    async def define_pool(
+        self, act: NamedDependency[Act], slug: FromPath[str], data: JSONBody[PoolDefined]
+    ) -> Response[Receipt]:
+        """Define a pool
+
+        New, or the next version of what is there. A retired one takes nobody in."""
+        return await act.on(pool_id(slug), _define, slug, data)
+
+    @get("/{slug:str}/members")
+    async def list_members(
+        self,
+        view: NamedDependency[View],
+        slug: FromPath[str],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[pools.Member]]:
+        """List who is in a pool
+
+        Since when and why; the last to come in first."""
+        return await view.page(
+            pools.members_of,
+            slug,
+            there=(pools.one, slug),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+
+class OfPeople(Controller):
+    path = "/people/{person_id:uuid}/pools"
+    tags = ("pools",)
+
+    @get()
+    async def list_person_pools(
+        self, view: NamedDependency[View], person_id: FromPath[UUID]
+    ) -> Response[list[pools.Membership]]:
+        """List the pools that a person is in
+
+        Since when and why."""
+        return await view.all(pools.of_person, Named(person_id=person_id), person_id)
+
+    @post()
+    async def pool_person(
+        self, act: NamedDependency[Act], person_id: FromPath[UUID], data: JSONBody[Pooling]
+    ) -> Response[Receipt]:
+        """Put into a pool, or take out
+
+        By its `kind`. What is so already changes nothing."""
+        return await act.on(person_id, intake.pool, data)
+
+
+class Segments(Controller):
+    path = "/segments"
+    tags = ("segments",)
+
+    @get()
+    async def list_segments(
+        self, view: NamedDependency[View]
+    ) -> Response[list[people.SegmentShown]]:
+        """List the segments
+
+        Those in use, with how many people fit now, by slug."""
+        return await view.all(people.segments, NOTHING, on=now())
+
+    @post("/lookups", status_code=200)
+    async def try_criteria(
+        self,
+        view: NamedDependency[View],
+        data: JSONBody[Criteria],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[people.PersonListed]]:
+        """Try criteria without saving them
+
+        Who fits now, the newest first. It is a POST because criteria are a body; it writes
+        nothing."""
+        return await view.page(
+            people.listing, data, on=now(), cursor=cursor, limit=limit, at=position
+        )
+
+    @get("/{slug:str}")
+    async def read_segment(
+        self, view: NamedDependency[View], slug: FromPath[str]
+    ) -> Response[people.SegmentShown]:
+        """Read a segment
+
+        Its criteria, and how many people fit now."""
+        return await view.one(people.segment, slug, on=now())
+
+    @put("/{slug:str}")
+    async def save_segment(
+        self, act: NamedDependency[Act], slug: FromPath[str], data: JSONBody[SegmentSaved]
+    ) -> Response[Receipt]:
+        """Save a segment
+
+        New, or the next version of what is there."""
+        return await act.on(segment_id(slug), _save, slug, data)
+
+    @get("/{slug:str}/people")
+    async def list_segment_people(
+        self,
+        view: NamedDependency[View],
+        slug: FromPath[str],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[people.PersonListed]]:
+        """List who fits a segment
+
+        Now; the newest first."""
+        return await view.page(
+            people.in_segment,
+            slug,
+            there=(people.criteria_of, slug),
+            on=now(),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/{slug:str}/quiet")
+    async def list_segment_quiet(
+        self,
+        view: NamedDependency[View],
+        slug: FromPath[str],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[people.PersonListed]]:
+        """List who has gone quiet in a segment
+
+        By its cadence, and who is not snoozed; the newest first."""
+        return await view.page(
+            people.quiet_in_segment,
+            slug,
+            there=(people.criteria_of, slug),
+            on=now(),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+
+async def _define(work: Work, _: UUID, slug: str, definition: PoolDefined) -> Pool:
+    """Raises SlugDiffers."""
+    if definition.slug != slug:
+        raise SlugDiffers(slug=definition.slug)
+    return await define_pool(work, definition)
+
+
+async def _save(work: Work, _: UUID, slug: str, definition: SegmentSaved) -> Segment:
+    """Raises SlugDiffers, NoCriteria."""
+    if definition.slug != slug:
+        raise SlugDiffers(slug=definition.slug)
+    return await save_segment(work, definition)
+
+
+HANDLERS = [Pools, OfPeople, Segments]

@@ -1,0 +1,89 @@
+"""What we promised somebody: due on a day, owed by one of us, done or put off.
+
+promise -> snooze* -> done
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+import msgspec
+
+from .entry import Instant, PersonFact, Reason, Reservation, Sealed, Somebody, new_id, words
+from .refusals import Conflict, Unknown
+
+
+class FollowUpPromised(PersonFact, frozen=True, kw_only=True, tag="person.follow_up_promised"):
+    """We will do something for them, or hear of them again.
+
+    due_on      the day on which it is owed
+    owner       who of us owes it; "" for who wrote it down
+    company_id  the client that it is about, if it is about one
+    text        what was promised
+    """
+
+    follow_up_id: UUID = msgspec.field(default_factory=new_id)
+    due_on: date
+    owner: Somebody = ""
+    promised_at: Instant | None = None
+    company_id: UUID | None = None
+    text: Sealed = ""
+
+    @property
+    def reserves(self) -> tuple[Reservation, ...]:
+        return (Reservation("follow_up", str(self.follow_up_id), FollowUpIdTaken),)
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.company_id,) if self.company_id else ()
+
+    @property
+    def line(self) -> str:
+        return f"follow-up promised for {self.due_on}"
+
+
+class FollowUpDone(PersonFact, frozen=True, kw_only=True, tag="person.follow_up_done"):
+    """It was done, or has become needless."""
+
+    follow_up_id: UUID
+    done_at: Instant | None = None
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return "follow-up done"
+
+
+class FollowUpSnoozed(PersonFact, frozen=True, kw_only=True, tag="person.follow_up_snoozed"):
+    """It is put off.
+
+    until_on  the day on which it is owed instead
+    """
+
+    follow_up_id: UUID
+    until_on: date
+    reason: Reason = ""
+    snoozed_at: Instant | None = None
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        why = f": {words(self.reason)}" if self.reason else ""
+        return f"follow-up put off until {self.until_on}{why}"
+
+
+FollowUpChanges = FollowUpDone | FollowUpSnoozed
+FollowUps = FollowUpPromised | FollowUpChanges
+
+
+class FollowUpIdTaken(Conflict):
+    """There is a follow-up of this id."""
+
+
+class NoSuchFollowUp(Unknown):
+    """This person was promised no such thing."""
+
+
+class FollowUpIsDone(Conflict):
+    """This follow-up is done."""

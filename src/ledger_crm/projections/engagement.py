@@ -1,0 +1,271 @@
+"""Engagement: when we last reached whom and last heard of them, who owes whom an answer, and who
+has gone quiet. One row a person and one a company; one row a thread.
+
+What passes between us and a person about a company counts for both. Being quiet depends on the day
+on which it is asked for, so that day is an argument of the query and no row knows it.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.engagement import (
+    CompanyQuietSnoozed,
+    Owing,
+    PersonQuietSnoozed,
+    contact,
+    later,
+)
+from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.interaction import (
+    Interaction,
+    LinkClicked,
+    MessageBounced,
+    MessageOpened,
+    MessageReplied,
+    MessageSent,
+)
+from ledger_crm.domain.person import PersonSourced
+
+from ._projection import Cursor, Projection, Row, Table, stream
+
+
+class EngagementRow(Row, frozen=True, kw_only=True):
+    subject_id: UUID
+    kind: str  # person, company
+    reached_at: datetime | None = None
+    heard_at: datetime | None = None
+    touched_at: datetime | None = None  # the later of the two
+    by: str = ""  # who of us had the last touch
+    opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+    bounced_at: datetime | None = None
+    snoozed_until_on: date | None = None
+    snooze_reason: str = ""
+
+
+class ThreadRow(Row, frozen=True, kw_only=True):
+    person_id: UUID
+    channel: str
+    thread_id: str  # "" for messages of no thread
+    sent: int = 0
+    replied: int = 0
+    first_at: datetime
+    last_at: datetime
+    last: str  # sent, replied
+
+
+engagements = Table(
+    "engagement",
+    EngagementRow,
+    key="subject_id",
+    sql="CREATE INDEX engagement_touched ON engagement (kind, touched_at, subject_id);",
+)
+threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread_id")
+projection = Projection("engagement", engagements, threads, version=1)
+
+
+@engagements.starts(PersonSourced)
+def person_sourced(entry: Entry[PersonSourced]) -> EngagementRow:
+    return EngagementRow(subject_id=entry.originator_id, kind="person")
+
+
+@engagements.starts(CompanyAdded)
+def company_added(entry: Entry[CompanyAdded]) -> EngagementRow:
+    return EngagementRow(subject_id=entry.originator_id, kind="company")
+
+
+@engagements.on(Interaction, key=stream)
+@engagements.on(Interaction, key=lambda entry: entry.event.company_id or entry.originator_id)
+def touched(row: EngagementRow, entry: Entry[Interaction]) -> EngagementRow:
+    """Twice the same of a person: it only ever grows."""
+    reached_at, heard_at = contact(entry.event)
+    newest = later(reached_at, heard_at)
+    mine = newest and (row.touched_at is None or newest >= row.touched_at)
+    return replace(
+        row,
+        reached_at=later(row.reached_at, reached_at),
+        heard_at=later(row.heard_at, heard_at),
+        touched_at=later(row.touched_at, newest),
+        by=entry.by if mine else row.by,
+    )
+
+
+@engagements.on(MessageOpened, key=stream)
+def opened(row: EngagementRow, entry: Entry[MessageOpened]) -> EngagementRow:
+    return replace(row, opened_at=later(row.opened_at, entry.event.opened_at))
+
+
+@engagements.on(LinkClicked, key=stream)
+def clicked(row: EngagementRow, entry: Entry[LinkClicked]) -> EngagementRow:
+    return replace(row, clicked_at=later(row.clicked_at, entry.event.clicked_at))
+
+
+@engagements.on(MessageBounced, key=stream)
+def bounced(row: EngagementRow, entry: Entry[MessageBounced]) -> EngagementRow:
+    return replace(row, bounced_at=later(row.bounced_at, entry.event.bounced_at))
+
+
+@engagements.on(PersonQuietSnoozed, CompanyQuietSnoozed, key=stream)
+def snoozed(
+    row: EngagementRow, entry: Entry[PersonQuietSnoozed | CompanyQuietSnoozed]
+) -> EngagementRow:
+    fact = entry.event
+    return replace(row, snoozed_until_on=fact.until_on, snooze_reason=fact.reason)
+
+
+def thread(entry: Entry[MessageSent | MessageReplied]) -> tuple[UUID, str, str]:
+    return entry.originator_id, entry.event.channel, entry.event.thread_id
+
+
+def begun(entry: Entry[Event]) -> ThreadRow:
+    event = entry.event
+    assert isinstance(event, MessageSent | MessageReplied)
+    return ThreadRow(
+        person_id=entry.originator_id,
+        channel=event.channel,
+        thread_id=event.thread_id,
+        first_at=entry.at,
+        last_at=entry.at,
+        last="",
+    )
+
+
+@threads.on(MessageSent, MessageReplied, key=thread, start=begun)
+def message(row: ThreadRow, entry: Entry[MessageSent | MessageReplied]) -> ThreadRow:
+    ours = isinstance(entry.event, MessageSent)
+    newest = entry.at >= row.last_at
+    return replace(
+        row,
+        sent=row.sent + ours,
+        replied=row.replied + (not ours),
+        first_at=min(row.first_at, entry.at),
+        last_at=max(row.last_at, entry.at),
+        last=("sent" if ours else "replied") if newest else row.last,
+    )
+
+
+class Engagement(msgspec.Struct, frozen=True, kw_only=True):
+    """reached_at  when we last wrote to them or spoke
+    heard_at    when they last wrote to us or spoke
+    touched_at  the later of the two
+    by          who of us wrote that down
+    owes        who owes an answer: us, them, or nobody, after a call or a meeting
+    """
+
+    id: UUID
+    kind: str
+    name: str
+    reached_at: datetime | None
+    heard_at: datetime | None
+    touched_at: datetime | None
+    by: str
+    owes: str
+    opened_at: datetime | None
+    clicked_at: datetime | None
+    bounced_at: datetime | None
+    snoozed_until_on: date | None
+    snooze_reason: str
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """thread_id  as the channel names it; "" for messages of no thread
+    last       sent or replied: what the last message was
+    """
+
+    channel: str
+    thread_id: str
+    sent: int
+    replied: int
+    first_at: datetime
+    last_at: datetime
+    last: str
+
+
+OWES = """
+CASE WHEN e.heard_at > coalesce(e.reached_at, '-infinity') THEN 'us'
+     WHEN e.reached_at > coalesce(e.heard_at, '-infinity') THEN 'them' ELSE 'nobody' END"""
+ENGAGEMENT = f"""
+SELECT e.subject_id, e.kind, coalesce(d.name, ''), e.reached_at, e.heard_at, e.touched_at, e.by,
+       {OWES}, e.opened_at, e.clicked_at, e.bounced_at, e.snoozed_until_on, e.snooze_reason
+FROM engagement e LEFT JOIN directory d ON d.id = e.subject_id"""
+
+
+async def of(cur: Cursor, subject_id: UUID) -> Engagement | None:
+    """With a person or a company. Joins the directory for the name."""
+    await cur.execute(f"{ENGAGEMENT} WHERE e.subject_id = %s", (subject_id,))
+    row = await cur.fetchone()
+    return row and _shown(row)
+
+
+async def waiting(
+    cur: Cursor,
+    *,
+    kind: str = "person",
+    owes: Owing | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[Engagement]:
+    """Whom we ever were in touch with, the longest silent first; page by passing the last one's
+    ``(touched_at, id)`` as ``before``. Joins the directory for the names."""
+    where = f"(%(owes)s::text IS NULL OR {OWES} = %(owes)s)"
+    return await _listed(cur, where, {"kind": kind, "owes": owes}, before, limit)
+
+
+async def quiet(
+    cur: Cursor,
+    *,
+    on: datetime,
+    days: int,
+    kind: str = "person",
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[Engagement]:
+    """With whom nothing passed for so many days before ``on``, and nobody said that this is in
+    order: the longest silent first. Joins the directory for the names."""
+    where = "e.touched_at < %(since)s AND coalesce(e.snoozed_until_on < %(today)s, true)"
+    values = {"kind": kind, "since": on - timedelta(days=days), "today": on.date()}
+    return await _listed(cur, where, values, before, limit)
+
+
+async def threads_of(cur: Cursor, person_id: UUID) -> list[Thread]:
+    """The last 200, the newest first."""
+    await cur.execute(
+        "SELECT channel, thread_id, sent, replied, first_at, last_at, last FROM engagement_thread"
+        " WHERE person_id = %s ORDER BY last_at DESC, channel, thread_id LIMIT 200",
+        (person_id,),
+    )
+    return [Thread(*row) for row in await cur.fetchall()]
+
+
+def silent_since(item: Engagement) -> tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID]:
+    """The place of an item in these lists."""
+    assert item.touched_at, "who was never touched is on none of them"
+    return item.touched_at, item.id
+
+
+async def _listed(
+    cur: Cursor,
+    where: str,
+    values: dict[str, object],
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[Engagement]:
+    at, id = before or (None, None)
+    await cur.execute(
+        f"{ENGAGEMENT} WHERE e.kind = %(kind)s AND e.touched_at IS NOT NULL AND {where}"
+        " AND (%(at)s::timestamptz IS NULL OR (e.touched_at, e.subject_id) > (%(at)s, %(id)s))"
+        " ORDER BY e.touched_at, e.subject_id LIMIT %(limit)s",
+        values | {"at": at, "id": id, "limit": limit},
+    )
+    return [_shown(row) for row in await cur.fetchall()]
+
+
+def _shown(row: tuple[object, ...]) -> Engagement:
+    return Engagement(**dict(zip(Engagement.__struct_fields__, row, strict=True)))  # type: ignore[arg-type]

@@ -1,0 +1,136 @@
+"""Pools and segments over the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from api.journey import ADA, ENGINES, ORDER, SENT, faults, found, problem, written
+from ledger_crm.domain.clock import now, stopped_at
+
+pytestmark = pytest.mark.anyio
+
+SPEAKERS = {"slug": "speakers", "title": "Speakers", "purpose": "For our evenings"}
+
+
+async def put(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
+    answer = await client.put(path, json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_person_in_a_pool_shows_since_when_and_why(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ada = (await written(ana, "/people", ADA))["id"]
+    eve = (await written(ana, "/people", {"name": "Eve"}))["id"]
+    assert (await put(ana, "/pools/speakers", SPEAKERS))["version"] == 1
+    assert (await put(ana, "/pools/speakers", SPEAKERS))["position"] is None
+    pooled = {
+        "kind": "person.pooled", "pool": "speakers", "reason": "gave_a_talk",
+        "pooled_at": "2026-03-02T12:00:00Z", "text": "On engines",
+    }  # fmt: skip
+    for person in (ada, eve):
+        await written(ana, f"/people/{person}/pools", pooled)
+    again = await written(ana, f"/people/{ada}/pools", pooled)
+    assert again["position"] is None
+    unpooled = {"kind": "person.unpooled", "pool": "speakers", "reason": "moved_away"}
+    await written(ana, f"/people/{eve}/pools", unpooled)
+    project()
+
+    [membership] = await found(ana, f"/people/{ada}/pools")
+    assert membership == {
+        "pool": "speakers", "title": "Speakers", "since": "2026-03-02T12:00:00Z",
+        "by": "consultant:ana", "reason": "gave_a_talk", "text": "On engines",
+    }  # fmt: skip
+    assert await found(ana, f"/people/{eve}/pools") == []
+    assert (await found(ana, "/pools"))[0]["members"] == 1
+    assert [m["person"] for m in (await found(ana, "/pools/speakers/members"))["items"]] == [
+        "Ada Byron"
+    ]
+    lines = [line["line"] for line in (await found(ana, f"/people/{eve}/history"))["items"]]
+    assert lines[0] == "out of pool speakers: moved away"
+    assert "into pool speakers: gave a talk" in lines
+
+    await put(ana, "/pools/speakers", SPEAKERS | {"retired": True})
+    problem(await ana.post(f"/people/{eve}/pools", json=pooled), 409, "pool-is-retired")
+    await written(ana, f"/people/{ada}/pools", unpooled)
+    none = pooled | {"pool": "none"}
+    problem(await ana.post(f"/people/{ada}/pools", json=none), 404, "no-such-record")
+    problem(await ana.put("/pools/other", json=SPEAKERS), 422, "slug-differs")
+    for path in ("/pools/none", "/pools/none/members", "/segments/none", "/segments/none/people"):
+        problem(await ana.get(path), 404, "no-such-record")
+
+
+async def test_a_segment_counts_who_fits_now(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ada = (await written(ana, "/people", ADA))["id"]
+    eve = (await written(ana, "/people", {"name": "Eve"}))["id"]
+    for person, seniority, place in ((ada, "senior", "Paris"), (eve, "junior", "Greater París")):
+        profile = {"seniority": seniority, "location": place, "skills": "Python, C++"}
+        await written(ana, f"/people/{person}/profile-changes", profile)
+    await written(ana, f"/people/{ada}/interactions", SENT)
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    await written(ana, f"/people/{eve}/candidacies", {"company_id": company, "job_order_id": order})
+    await put(ana, "/pools/speakers", SPEAKERS)
+    await written(ana, f"/people/{eve}/pools", {"kind": "person.pooled", "pool": "speakers"})
+    alone = {"kind": "person.do_not_contact_set", "set_at": "2026-01-01T00:00:00Z"}
+    await written(ana, f"/people/{eve}/permissions", alone)
+    project()
+
+    async def trying(**criteria: Any) -> set[str]:
+        answer = await ana.post("/segments/lookups", json=criteria)
+        assert answer.status_code == 200, answer.text
+        return {person["id"] for person in answer.json()["items"]}
+
+    assert await trying() == {ada, eve}
+    assert await trying(location="PARIS") == {ada, eve}
+    assert await trying(skills=["c++", "python"]) == {ada, eve}
+    assert await trying(skills=["c++", "cobol"]) == set()
+    assert await trying(seniority=["junior", "lead"]) == {eve}
+    assert await trying(stages=["sourced", "offer"]) == {eve}
+    assert await trying(pools=["speakers"]) == {eve}
+    assert await trying(contactable=True) == {ada}
+    assert await trying(contactable=False) == {eve}
+    assert await trying(silent_days=30) == {ada, eve}  # also whom we never spoke to
+    assert await trying(in_touch_days=3650) == {ada}
+    assert await trying(in_touch_days=30) == set()
+    assert "/silent_days" in faults(await ana.post("/segments/lookups", json={"silent_days": 0}))
+    sql = {"where": "1=1; DROP TABLE person"}
+    assert "/where" in faults(await ana.post("/segments/lookups", json=sql))
+    assert await trying(location="%") == set()
+
+    seniors = {
+        "slug": "seniors", "title": "Seniors", "cadence_days": 365,
+        "criteria": {"seniority": ["senior", "lead"]},
+    }  # fmt: skip
+    await put(ana, "/segments/seniors", seniors)
+    everybody = seniors | {"criteria": {}}
+    problem(await ana.put("/segments/seniors", json=everybody), 422, "no-criteria")
+    project()
+    [listed] = await found(ana, "/segments")
+    assert (listed["slug"], listed["people"]) == ("seniors", 1)
+    fits = await found(ana, "/segments/seniors/people")
+    assert [person["id"] for person in fits["items"]] == [ada]
+    quiet = await found(ana, "/segments/seniors/quiet")
+    assert [person["id"] for person in quiet["items"]] == [ada]
+
+    until = (now() + timedelta(days=5)).date().isoformat()
+    await written(ana, f"/people/{ada}/quiet-snoozes", {"until_on": until})
+    await written(ana, f"/people/{eve}/profile-changes", {"seniority": "lead"})
+    project()
+    assert (await found(ana, "/segments/seniors"))["people"] == 2
+    assert (await found(ana, "/segments/seniors/quiet"))["items"] == []
+    with stopped_at(now() + timedelta(days=9)):
+        quiet = await found(ana, "/segments/seniors/quiet")
+    assert [person["id"] for person in quiet["items"]] == [ada]
+
+    await put(ana, "/segments/seniors", seniors | {"retired": True})
+    project()
+    assert await found(ana, "/segments") == []
