@@ -223,7 +223,8 @@ def test_a_second_owner_is_told_who_is_the_first_and_where(tmp_path: Path) -> No
         where = url.replace("ledger_owner@", "")
         assert str(caught.value) == (
             f"{tmp_path}/pg is in use by process {process.pid} at {where}: "
-            "stop that one, or set LEDGER_HOME to another folder"
+            "let it end, as an import does by itself, or stop it if it is an up; or set"
+            " LEDGER_HOME to another folder"
         )
         with pytest.raises(EmbeddedError) as caught:
             Nats(tmp_path / "nats").start()

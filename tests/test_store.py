@@ -23,6 +23,7 @@ from ledger_crm.domain.company import Company
 from ledger_crm.domain.person import Person, PersonSourced
 from ledger_crm.store import (
     Append,
+    DoesNotFit,
     Kept,
     NulInText,
     Refused,
@@ -312,7 +313,7 @@ def test_an_undecodable_row_stops_the_reader_and_shows_nothing_of_itself(
 
 def test_what_could_not_be_read_again_is_not_written(store: Store) -> None:
     bad = msgspec.structs.replace(added(), name="")
-    with pytest.raises(Undecodable):
+    with pytest.raises(DoesNotFit, match="name"):
         store.sealed(entries(Company, bad, id=COMPANY), {})
 
 

@@ -98,8 +98,8 @@ class Claim:
             other = holder(self.folder) or Holder(0, "")
             where = f" at {_without_password(other.address)}" if other.address else ""
             raise EmbeddedError(
-                f"{self.folder} is in use by process {other.pid}{where}: "
-                f"stop that one, or set LEDGER_HOME to another folder"
+                f"{self.folder} is in use by process {other.pid}{where}: let it end, as an import"
+                f" does by itself, or stop it if it is an up; or set LEDGER_HOME to another folder"
             )
         self._file = file
         self.announce("")
@@ -464,6 +464,14 @@ class Postgres(_Server):
 
     def _initialise(self, programs: Path) -> None:
         """In a folder aside, renamed when whole: a half-made cluster never counts."""
+        account = self._account[0] if self._account else os.geteuid()
+        try:
+            pwd.getpwuid(account)
+        except KeyError:
+            raise EmbeddedError(
+                f"user {account} has no name here, and PostgreSQL needs one: add it to"
+                " /etc/passwd, run as another user, or set LEDGER_DATABASE_URL"
+            ) from None
         for half in self.folder.glob("new-*"):
             shutil.rmtree(half)
         fresh = Path(tempfile.mkdtemp(prefix="new-", dir=self.folder))

@@ -123,6 +123,7 @@ class Work:
         self._read: dict[UUID, int] = {}  # and its version, since the last ``commit``
         self._staged: list[Entry[Event]] = []
         self._receipts: list[Kept] = []
+        self.written: Sequence[int] = ()  # positions of the last ``commit``
 
     async def get(self, type_: type[A], id: UUID) -> A:
         """Raises NoSuchRecord, also when it is of another type; StaleVersion."""
@@ -141,6 +142,13 @@ class Work:
         if id not in self._known:
             await self.load([id])
         return id in self._known
+
+    async def has_written(self, id: UUID, event: Event) -> bool:
+        """Whether this is on the stream already, by what makes a repetition of it (``once``)."""
+        if not event.once:
+            return False
+        claim = self.ledger.store.repetition(id, event)
+        return bool(await self.ledger.run(self.ledger.store.holders, [claim]))
 
     async def load(self, ids: Iterable[UUID]) -> None:
         """Reads several at once, for those who know what they will need."""
@@ -222,6 +230,7 @@ class Work:
         if staged or receipts:
             positions = await self.ledger.append(staged, self._keys, append)
         self._staged, self._receipts, self._read = [], [], {}
+        self.written = positions
         return positions
 
 
@@ -349,6 +358,11 @@ class Ledger:
                 case "entries_pkey" | "stream_moved" | "data_keys_pkey":
                     raise StaleVersion(id=entries[0].originator_id if entries else None) from None
             raise
+
+    def fingerprint(self, asked: str) -> bytes:
+        """Of what is asked under a key. Receipts cannot be erased, and must not confirm a guess of
+        what was in a request: so it needs the deployment's key."""
+        return self.store.keyring.hash_of("request", asked)
 
     async def head(self) -> int:
         """Position of the newest entry, 0 when there is none. Raises Unavailable."""

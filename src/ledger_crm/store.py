@@ -68,6 +68,10 @@ class NulInText(Invalid):
     """Text must not hold the character NUL (U+0000): no read model could keep it."""
 
 
+class DoesNotFit(Invalid):
+    """A value is not what this field of the fact can hold."""
+
+
 class Claim(msgspec.Struct, frozen=True):
     """A row of the reservations table. ``reservation`` is None where a repeat is a no-op."""
 
@@ -130,7 +134,7 @@ class EntryMapper(Mapper[UUID]):
         self.fresh: dict[UUID, bytes] = {}
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """Raises Undecodable, NulInText rather than write what could not be read again."""
+        """Raises DoesNotFit, NulInText rather than write what could not be read again."""
         entry: Entry[Event] = domain_event
         topic, stream, version = kind(entry.event), entry.originator_id, entry.originator_version
         encoded = _encoder.encode(entry.event)
@@ -139,8 +143,8 @@ class EntryMapper(Mapper[UUID]):
         try:
             _decoders[topic].decode(encoded)
         except msgspec.ValidationError as fault:
-            where = str(fault).rpartition(" - at ")[2]  # not what was there
-            raise Undecodable(topic, 0, stream, version, f"a value does not fit {where}") from None
+            where = str(fault).rpartition(" - at ")[2].strip("`$.")  # not what was there
+            raise DoesNotFit(kind=topic, at=where) from None
         document = Stored(
             entry.timestamp, entry.by, msgspec.Raw(encoded), entry.cause, entry.originator_topic
         )
@@ -484,14 +488,16 @@ class Store:
         )
         return {bytes(key): id for key, id in rows}
 
+    def repetition(self, stream_id: UUID, event: Event) -> Claim:
+        return Claim(self.keyring.hash_of(f"once:{stream_id}", event.once), "once", stream_id)
+
     def claims_of(self, entries: Iterable[Entry[Event]]) -> list[Claim]:
         """What these entries reserve and do not give back, and what makes a repetition of them."""
         claims: list[Claim] = []
         for entry in entries:
             stream_id, event = entry.originator_id, entry.event
             if event.once:
-                key = self.keyring.hash_of(f"once:{stream_id}", event.once)
-                claims.append(Claim(key, "once", stream_id))
+                claims.append(self.repetition(stream_id, event))
             for reservation in event.reserves:
                 key = self.keyring.hash_of(reservation.scope, reservation.value)
                 claims.append(Claim(key, reservation.scope, stream_id, reservation))

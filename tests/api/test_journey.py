@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import httpx
 import pytest
@@ -163,14 +164,21 @@ async def test_who_asked_us_to_stop_is_left_alone_on_every_path(
     assert problem(await ana.post(said, json=may), 403, "off-limits")["company_id"] == engines
     project()
     shown = await found(ana, f"/people/{ada}")
-    assert (shown["without_consent_since"], shown["leave_alone_until_on"]) == (None, "2024-03-31")
+    assert shown["consent"]["refuses"] is False
+    assert shown["contact"] == {
+        "said_at": "2024-03-02T00:00:00Z", "refuses": True, "until_on": "2024-03-31"
+    }  # fmt: skip
     company = await found(ana, f"/companies/{engines}")
-    assert company["off_limits_since"] == "2024-05-01T00:00:00Z"
+    assert company["off_limits"]["said_at"] == "2024-05-01T00:00:00Z"
     lift = {"kind": "company.off_limits_lifted", "lifted_at": "2024-05-01T12:00:00Z"}
     await written(ana, limits, lift)
     await written(ana, said, may)
     project()
-    assert (await found(ana, f"/companies/{engines}"))["off_limits_since"] is None
+    assert (await found(ana, f"/companies/{engines}"))["off_limits"]["refuses"] is False
+    late = {"kind": "person.consent_withdrawn", "withdrawn_at": "2024-05-01T13:00:00Z"}
+    await written(ana, permits, late)
+    again = await ana.post(said, json=may)
+    assert (again.status_code, again.json()["position"]) == (201, None), "delivered again"
     lines = [line["line"] for line in (await found(ana, f"/people/{ada}/history"))["items"]]
     assert {"consent withdrawn", "consent given", "do not contact until 2024-03-31"} <= set(lines)
 
@@ -187,6 +195,18 @@ async def test_a_read_after_a_receipt_waits_for_the_read_model(
     assert answer.json()["name"] == "Ada Byron"
     assert int(answer.headers["ledger-position"]) >= receipt["position"]
     assert answer.headers["etag"] == f'"{receipt["version"]}"'
+
+
+async def test_what_was_written_a_moment_ago_is_not_denied(
+    ana: httpx.AsyncClient, project: Callable[[], None], projector: Projector
+) -> None:
+    project()
+    ada = (await written(ana, "/people", ADA))["id"]
+    assert (await ana.get(f"/people/{ada}")).status_code == 503, "nobody projects"
+    with running(projector):
+        assert (await found(ana, f"/people/{ada}"))["name"] == "Ada Byron"
+        assert (await found(ana, f"/people/{ada}/history"))["items"]
+        problem(await ana.get(f"/people/{UUID(int=7)}"), 404, "no-such-record")
 
 
 async def test_a_read_model_that_stays_behind_is_said_so(

@@ -611,7 +611,8 @@ key = "{id}"
 [[fact]]
 kind = "person.sourced"
 person_id = "{id}"
-name = "{name}"
+name = "Ada"
+headline = "{name}"
 """
 OPEN = "is not CSV: the quote that opens in line "
 DOUBT = "may be inside the quotes that open in line "
@@ -1131,7 +1132,7 @@ async def notes(ledger: Ledger, *, after: int = 0) -> set[str]:
 
 async def sourced(ledger: Ledger) -> list[str]:
     events = [entry.event for entry in await everything(ledger)]
-    return [event.name for event in events if isinstance(event, PersonSourced)]
+    return [e.headline or e.name for e in events if isinstance(e, PersonSourced)]
 
 
 async def transactions(ledger: Ledger) -> set[str]:

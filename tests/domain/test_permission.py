@@ -27,14 +27,19 @@ from builders import (
     sourced,
 )
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.entry import Actor, Event
 from ledger_crm.domain.interaction import Interaction, Outbound
 from ledger_crm.domain.permission import (
+    ConsentGiven,
+    ConsentWithdrawn,
     DoNotContact,
+    DoNotContactLifted,
+    DoNotContactSet,
     LastsUntilBefore,
     NoConsent,
     NotAConsultant,
     OffLimits,
+    Permissions,
 )
 from ledger_crm.domain.person import Person
 from scenario import ANA, COMPANY, LATER, NOON, folded, given
@@ -55,6 +60,18 @@ def test_who_withdrew_consent_is_not_written_to_or_called() -> None:
         given(Person, sourced(), no_consent()).when(record(contact)).then_refused(
             NoConsent, since=NOON
         )
+
+
+def test_consent_that_is_renewed_before_it_ends_goes_on() -> None:
+    first = consent(given_at=BEFORE, expires_on=LATER.date())
+    renewed = consent(given_at=NOON, expires_on=LATER.date() + timedelta(days=30))
+    contact = sent(sent_at=LATER + timedelta(days=20))
+    given(Person, sourced(), first, renewed).when(record(contact)).then(contact)
+
+
+def test_consent_may_be_for_ever() -> None:
+    contact = sent(sent_at=LATER)
+    given(Person, sourced(), consent(expires_on=date.max)).when(record(contact)).then(contact)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +128,25 @@ def test_it_is_lifted() -> None:
     )
 
 
-def test_where_there_is_nothing_to_lift_nothing_is_written() -> None:
-    given(Person, sourced()).when(lambda p: p.permit(lifted(), by=ANA)).then_nothing()
-    given(Company, added()).when(lambda c: c.set_off_limits(on_limits(), by=ANA)).then_nothing()
+def test_one_of_long_ago_that_comes_in_late_does_not_lift_the_one_in_force() -> None:
+    old = leave_alone(set_at=NOON - timedelta(days=900), until_on=date(2024, 1, 1))
+    given(Person, sourced(), leave_alone(), old).when(record(sent(sent_at=LATER))).then_refused(
+        DoNotContact, since=NOON, until_on=None
+    )
+
+
+def test_it_may_be_lifted_before_we_hear_that_it_was_set() -> None:
+    contact = sent(sent_at=LATER + timedelta(days=1))
+    given(Person, sourced(), lifted(), leave_alone()).when(record(contact)).then(contact)
+
+
+def test_the_same_again_is_written_once() -> None:
+    for fact in (consent(), no_consent(), leave_alone(), lifted()):
+        given(Person, sourced(), fact).when(lambda p, f=fact: p.permit(f, by=ANA)).then_nothing()  # type: ignore[misc]
+    for limits in (off_limits(), on_limits()):
+        given(Company, added(), limits).when(
+            lambda c, f=limits: c.set_off_limits(f, by=ANA)  # type: ignore[misc]
+        ).then_nothing()
 
 
 def test_nothing_lasts_until_before_it_begins() -> None:
@@ -123,6 +156,9 @@ def test_nothing_lasts_until_before_it_begins() -> None:
     )
     given(Company, added()).when(
         lambda c: c.set_off_limits(off_limits(**early), by=ANA)
+    ).then_refused(LastsUntilBefore)
+    given(Person, sourced()).when(
+        lambda p: p.permit(consent(expires_on=early["until_on"]), by=ANA)
     ).then_refused(LastsUntilBefore)
 
 
@@ -150,7 +186,7 @@ def test_the_people_of_a_company_that_is_off_limits_are_not_approached() -> None
         company.must_be_approachable(AFTER)
     company.must_be_approachable(BEFORE)
     company.must_be_approachable(datetime(2027, 1, 1, tzinfo=NOON.tzinfo))
-    folded(Company, added(), off_limits(), on_limits(), id=COMPANY).must_be_approachable(AFTER)
+    folded(Company, added(), off_limits(), on_limits(), id=COMPANY).must_be_approachable(LATER)
 
 
 def test_their_people_are_who_works_there_and_is_not_our_contact() -> None:
@@ -172,45 +208,56 @@ last_days = st.none() | st.integers(0, 4).map(lambda n: NOON.date() + timedelta(
 
 class PermissionMachine(RuleBasedStateMachine):
     """Bugs it has to find: somebody who asked us to stop is contacted, or somebody who did not is
-    refused. The model keeps the last word of each kind, and asks it on the day."""
+    refused. The model keeps what was said, and asks for each moment what was said last by then."""
 
     def __init__(self) -> None:
         super().__init__()
         self.person: Person = folded(Person, sourced())
-        self.silent_from: datetime | None = None
-        self.alone: tuple[datetime, date | None] | None = None
+        self.told: list[Permissions] = []
+
+    def permit(self, fact: Permissions) -> None:
+        try:
+            self.person.permit(fact, by=ANA)
+        except LastsUntilBefore:
+            return
+        if self.person.collect_events():
+            self.told.append(fact)
 
     @rule(at=instants, last=last_days)
     def gives(self, at: datetime, last: date | None) -> None:
-        self.person.permit(consent(given_at=at, expires_on=last), by=ANA)
-        if self.silent_from is None or at >= self.silent_from:
-            ends = last and datetime.combine(last, datetime.min.time(), NOON.tzinfo)
-            self.silent_from = ends and ends + timedelta(days=1)
+        self.permit(consent(given_at=at, expires_on=last))
 
     @rule(at=instants)
     def withdraws(self, at: datetime) -> None:
-        self.person.permit(no_consent(withdrawn_at=at), by=ANA)
-        self.silent_from = at
+        self.permit(no_consent(withdrawn_at=at))
 
     @rule(at=instants, last=last_days)
     def wants_peace(self, at: datetime, last: date | None) -> None:
-        if last is None or last >= at.date():
-            self.person.permit(leave_alone(set_at=at, until_on=last), by=ANA)
-            self.alone = at, last
+        self.permit(leave_alone(set_at=at, until_on=last))
 
     @rule(at=instants)
     def is_back(self, at: datetime) -> None:
-        self.person.permit(lifted(lifted_at=at), by=ANA)
-        if self.alone and at >= self.alone[0]:
-            self.alone = None
+        self.permit(lifted(lifted_at=at))
+
+    def last_by(self, at: datetime, *kinds: type[Event]) -> Any:
+        found: Any = None
+        for fact in self.told:
+            said_at = fact.word.said_at
+            if isinstance(fact, kinds) and said_at <= at:
+                found = found if found and found.word.said_at > said_at else fact
+        return found
 
     @invariant()
     def they_are_contacted_when_they_may_be(self) -> None:
         for hours in range(0, 96, 6):
             at = NOON + timedelta(hours=hours)
-            silent = self.silent_from is not None and at >= self.silent_from
-            alone = self.alone is not None and (
-                at >= self.alone[0] and (self.alone[1] is None or at.date() <= self.alone[1])
+            said = self.last_by(at, ConsentGiven, ConsentWithdrawn)
+            silent = isinstance(said, ConsentWithdrawn) or (
+                said is not None and said.expires_on is not None and at.date() > said.expires_on
+            )
+            wish = self.last_by(at, DoNotContactSet, DoNotContactLifted)
+            alone = isinstance(wish, DoNotContactSet) and (
+                wish.until_on is None or at.date() <= wish.until_on
             )
             try:
                 self.person.record(sent(str(hours), sent_at=at), by=ANA)

@@ -46,6 +46,7 @@ from ledger_crm.domain.person import (
     NotADay,
     NotByMoving,
     NotIntroduced,
+    NotOneLine,
     Person,
     ReasonMissing,
     candidacy_id,
@@ -93,7 +94,13 @@ def test_somebody_is_sourced() -> None:
     assert (entry.event, entry.by, entry.originator_topic) == (sourced(), BEN, "person")  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["", " ", "\n\t"])
+@pytest.mark.parametrize("name", ["Ada\nByron", "\x1b[31mEve", "A\x7f"])
+def test_a_name_steers_no_terminal(name: str) -> None:
+    with pytest.raises(NotOneLine):
+        Person.source(sourced(name=name), by=ANA)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n\t", "\u200b"])
 def test_nobody_is_nameless(name: str) -> None:
     with pytest.raises(NameMissing):
         Person.source(sourced(name=name), by=ANA)

@@ -69,7 +69,8 @@ class Act:
         **kwargs: P.kwargs,
     ) -> Response[Receipt]:
         """On a record that begins here."""
-        return self._answer(*await self._decide(lambda work: command(work, *args, **kwargs)))
+        receipt, again = await self._decide(lambda work: command(work, *args, **kwargs))
+        return self._answer(receipt, again)
 
     async def on(
         self,
@@ -80,9 +81,8 @@ class Act:
         **kwargs: P.kwargs,
     ) -> Response[Receipt]:
         """On the record with this id, which is the command's first argument."""
-        return self._answer(
-            *await self._decide(lambda work: command(work, id, *args, **kwargs), of=id)
-        )
+        receipt, again = await self._decide(lambda work: command(work, id, *args, **kwargs), of=id)
+        return self._answer(receipt, again)
 
     async def within(
         self,
@@ -94,25 +94,36 @@ class Act:
     ) -> Response[Made]:
         """As ``on``, for a command that makes something inside the record. What it made is read
         from the entry that it wrote, so that a repeated request names the same id."""
-        receipt, again = await self._decide(lambda work: command(work, id, *args, **kwargs), of=id)
-        assert receipt.position, "making something writes something"
-        [entry] = await self.ledger.entries(after=receipt.position - 1, limit=1)
-        return self._answer(
-            Made(receipt.id, receipt.version, receipt.position, _made(entry.event)), again
-        )
+        made: UUID | None = None
+
+        async def making(work: Work) -> Aggregate:
+            nonlocal made
+            aggregate = await command(work, id, *args, **kwargs)
+            made = _made(work.pending()[-1].event)
+            return aggregate
+
+        receipt, again = await self._decide(making, of=id)
+        if made is None or again:
+            assert receipt.position, "making something writes something"
+            [entry] = await self.ledger.entries(after=receipt.position - 1, limit=1)
+            made = _made(entry.event)
+        return self._answer(Made(receipt.id, receipt.version, receipt.position, made), again)
 
     async def _decide(
         self, decision: Callable[[Work], Awaitable[Aggregate]], of: UUID | None = None
     ) -> tuple[Receipt, bool]:
-        decided = False
+        """The receipt, and whether it is the answer to an earlier request: nothing was decided, or
+        a twin of this one wrote it first."""
+        last: Work | None = None
 
         async def deciding(work: Work) -> Aggregate:
-            nonlocal decided
-            decided = True
+            nonlocal last
+            last = work
             return await decision(work)
 
         receipt = await self.ledger.decide(deciding, intent=self.intent, of=of)
-        return receipt, not decided
+        ours = last is not None and (last.written or receipt.position is None)
+        return receipt, not ours
 
     def _answer(self, receipt: Any, again: bool) -> Response[Any]:
         headers = {"ETag": f'"{receipt.version}"'}
@@ -129,7 +140,7 @@ async def begin(
     """For what begins a record: there is no version yet that anybody could have seen."""
     if "if-match" in request.headers:
         raise Malformed(faults=[Fault("header:If-Match", "there is no record yet to match")])
-    return Act(ledger, await _intent(request, idempotency_key, None))
+    return Act(ledger, await _intent(request, ledger, idempotency_key, None))
 
 
 async def act(
@@ -138,15 +149,17 @@ async def act(
     idempotency_key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> Act:
-    return Act(ledger, await _intent(request, idempotency_key, if_match))
+    return Act(ledger, await _intent(request, ledger, idempotency_key, if_match))
 
 
-async def _intent(request: Request[Any, Any, Any], key: str | None, if_match: str | None) -> Intent:
+async def _intent(
+    request: Request[Any, Any, Any], ledger: Ledger, key: str | None, if_match: str | None
+) -> Intent:
     asked = [request.method.encode(), request.url.path.encode(), await request.body()]
     return Intent(
         by=Actor(request.scope["state"]["actor"]),
         key=key or "",
-        fingerprint=hashlib.sha256(b"\0".join(asked)).digest(),
+        fingerprint=ledger.fingerprint(hashlib.sha256(b"\0".join(asked)).hexdigest()),
         expected=int(if_match.strip('"')) if if_match else None,
     )
 

@@ -14,7 +14,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from ledger_crm.commands import intake, selling
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.clock import now
-from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened
+from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened, Title
 from ledger_crm.domain.contact import normalised
 from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug
 from ledger_crm.domain.permission import OffLimitsFacts
@@ -38,7 +38,7 @@ Status = Annotated[
 class NewDeal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """stage  to begin in; "" for the pipeline's first one"""
 
-    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    title: Title
     pipeline: Slug = "sales"
     stage: str = ""
     value_cents: Cents = 0

@@ -92,7 +92,7 @@ class OfPeople(Controller):
         """List conversations with a person
 
         Messages by channel and thread, the last one first."""
-        return await view.all(engagement.threads_of, Named(person_id=person_id), person_id)
+        return await view.answer(engagement.threads_of, Named(person_id=person_id), person_id)
 
     @post("/quiet-snoozes")
     async def snooze_person(

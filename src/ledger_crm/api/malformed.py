@@ -103,11 +103,18 @@ def _syntax(body: bytes, message: str) -> Fault:
     try:
         json.loads(body, parse_constant=_no_constant)
     except json.JSONDecodeError as fault:
-        what = fault.msg[:1].lower() + fault.msg[1:]
+        what = _begun_small(fault.msg)
         return Fault("", f"not JSON: {what} at line {fault.lineno} column {fault.colno}")
     except ValueError:
         pass
-    return Fault("", f"not JSON: {message[:1].lower()}{message[1:]}")
+    said = message.partition(" - at `")[0].removeprefix("JSON is malformed: ")
+    if said == "Input data was truncated":  # so it says of half a surrogate pair too
+        said = "a text ends in the middle of a character, or the body in the middle of a value"
+    return Fault("", f"not JSON: {_begun_small(said)}")
+
+
+def _begun_small(sentence: str) -> str:
+    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
 
 
 def _no_constant(_: str) -> None:

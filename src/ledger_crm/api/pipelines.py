@@ -77,7 +77,7 @@ class Candidates(Controller):
         Each stage in its order: candidacies that are in it now, and that ever were. Of a job order
         in its own pipeline; over all in every pipeline of candidates, one after the other."""
         named = Named(pipeline=pipeline, job_order_id=job_order_id)
-        return await view.all(candidates.counts, named, pipeline, job_order_id=job_order_id)
+        return await view.answer(candidates.counts, named, pipeline, job_order_id=job_order_id)
 
     @get("/{candidacy_id:uuid}")
     async def read_candidacy(
@@ -129,7 +129,7 @@ class Deals(Controller):
         Each stage in its order, by currency: how many, worth how much, and weighted by the
         probability of winning."""
         named = Named(subject="deal", pipeline=pipeline, company_id=company_id)
-        return await view.all(deals.counts, named, pipeline, company_id=company_id)
+        return await view.answer(deals.counts, named, pipeline, company_id=company_id)
 
 
 class Pipelines(Controller):
@@ -143,7 +143,7 @@ class Pipelines(Controller):
         """List the pipelines
 
         Of candidates and of deals, by slug."""
-        return await view.all(directory.pipelines, NOTHING)
+        return await view.answer(directory.pipelines, NOTHING)
 
     @get("/{slug:str}")
     async def read_pipeline(

@@ -30,7 +30,7 @@ class Pools(Controller):
         """List the pools
 
         With how many people are in each, by slug."""
-        return await view.all(pools.listing, NOTHING)
+        return await view.answer(pools.listing, NOTHING)
 
     @get("/{slug:str}")
     async def read_pool(
@@ -80,7 +80,7 @@ class OfPeople(Controller):
         """List the pools that a person is in
 
         Since when and why."""
-        return await view.all(pools.of_person, Named(person_id=person_id), person_id)
+        return await view.answer(pools.of_person, Named(person_id=person_id), person_id)
 
     @post()
     async def pool_person(
@@ -103,7 +103,7 @@ class Segments(Controller):
         """List the segments
 
         Those in use, with how many people fit now, by slug."""
-        return await view.all(people.segments, NOTHING, on=now())
+        return await view.answer(people.segments, NOTHING, on=now())
 
     @post("/lookups", status_code=200)
     async def try_criteria(

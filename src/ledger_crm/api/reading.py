@@ -169,26 +169,16 @@ class View:
         **kwargs: P.kwargs,
     ) -> Response[T]:
         """Raises NoSuchRecord if the query finds nothing."""
-        async with self._snapshot(query) as (cur, headers):
-            found = await query(cur, id, *args, **kwargs)
-        if found is None:
-            raise NoSuchRecord(id=id)
+
+        async def ask(cur: Cursor) -> T:
+            if (found := await query(cur, id, *args, **kwargs)) is None:
+                raise NoSuchRecord(id=id)
+            return found
+
+        found, headers = await self._asked(query, ask)
         if version := getattr(found, "version", None):
             headers["ETag"] = f'"{version}"'
         return Response(found, headers=headers)
-
-    async def all(
-        self,
-        query: Callable[Concatenate[Cursor, P], Awaitable[list[T]]],
-        named: Named,
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Response[list[T]]:
-        """Of what there are few. Raises as ``Named.must_be_there``."""
-        async with self._snapshot(query) as (cur, headers):
-            await named.must_be_there(cur)
-            return Response(await query(cur, *args, **kwargs), headers=headers)
 
     async def answer(
         self,
@@ -199,9 +189,13 @@ class View:
         **kwargs: P.kwargs,
     ) -> Response[T]:
         """What is always there, and sometimes empty. Raises as ``Named.must_be_there``."""
-        async with self._snapshot(query) as (cur, headers):
+
+        async def ask(cur: Cursor) -> T:
             await named.must_be_there(cur)
-            return Response(await query(cur, *args, **kwargs), headers=headers)
+            return await query(cur, *args, **kwargs)
+
+        found, headers = await self._asked(query, ask)
+        return Response(found, headers=headers)
 
     async def page(
         self,
@@ -219,14 +213,32 @@ class View:
         before = (
             _opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
         )
-        async with self._snapshot(query) as (cur, headers):
+
+        async def ask(cur: Cursor) -> list[T]:
             await named.must_be_there(cur)
             if there and await there[0](cur, there[1]) is None:
                 raise NoSuchRecord(slug=there[1])
-            found = await query(cur, *args, before=before, limit=limit + 1, **kwargs)
+            return await query(cur, *args, before=before, limit=limit + 1, **kwargs)
+
+        found, headers = await self._asked(query, ask)
         more = len(found) > limit
         token = _sealed(at(found[limit - 1])) if more else None
         return Response(Page(found[:limit], token), headers=headers)
+
+    async def _asked(
+        self, query: Callable[..., Any], ask: Callable[[Cursor], Awaitable[T]]
+    ) -> tuple[T, dict[str, str]]:
+        """What it gives, and headers. What was written a moment ago is not denied: before
+        NoSuchRecord it is asked again, of what the ledger holds now."""
+        try:
+            async with self._snapshot(query) as (cur, headers):
+                return await ask(cur), headers
+        except NoSuchRecord:
+            if self.after is not None:
+                raise
+            self.after = await self.ledger.head()
+        async with self._snapshot(query) as (cur, headers):
+            return await ask(cur), headers
 
     @asynccontextmanager
     async def _snapshot(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -190,6 +191,11 @@ def _folder(home: Path) -> Check:
     says = f"{home}, {free / 1e9:.1f} GB free on its disk"
     if free < SPACE_BYTES:
         return Check("folder", "FAIL", f"{says}: free some")
+    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        owner = f"{there} belongs to user {there.stat().st_uid}, and you are {os.geteuid()}"
+        return Check(
+            "folder", "FAIL", f"{says}; no permission: {owner}. Set LEDGER_HOME to another"
+        )
     return Check("folder", "ok", says)
 
 

@@ -111,9 +111,10 @@ def demo(
     anyway: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Play two years of an invented agency into the ledger. Again: it changes nothing.
+    """Play two years of an invented agency into the ledger. The same again changes nothing.
 
-    A ledger that holds other people or companies is left alone: what is written stays for ever.
+    A ledger that holds people or companies of no demo agency is left alone: what is written stays
+    for ever. Another seed is another agency, and may stand beside the first.
 
     Parameters
     ----------

@@ -286,15 +286,19 @@ def _rebuilt(
     progress: Callable[[int], None],
 ) -> int:
     """By ourselves if nobody leads it; else by whoever does. The position reached."""
-    if projector.try_to_lead(conn, projection.name):
-        driver = projector.Driver(
-            projection, lambda after, limit: ledger.store.entries(after=after, limit=limit), conn
-        )
-        driver.rebuild()
-        return driver.catch_up(progress=progress)
-    head = run(ledger.head)
-    projector.ask_to_rebuild(conn, projection.name)
+    head, asked = run(ledger.head), False
     while True:
+        if projector.try_to_lead(conn, projection.name):  # or whoever led it has gone meanwhile
+            driver = projector.Driver(
+                projection,
+                lambda after, limit: ledger.store.entries(after=after, limit=limit),
+                conn,
+            )
+            driver.rebuild()
+            return driver.catch_up(progress=progress)
+        if not asked:
+            projector.ask_to_rebuild(conn, projection.name)
+            asked = True
         now = run(lambda: _one(url, projection))
         progress(now.position)
         if now.fault:

@@ -30,7 +30,7 @@ ATTEMPTS = 4  # at one batch, when others write to the same records
 
 class PlayedOtherwise(Conflict):
     """This ledger holds the demo agency of this seed already, played to another day, in another
-    size or by another version: leave out the day and the size, or take another seed."""
+    size or by another version: say the same day and size again, or take another seed."""
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):

@@ -237,6 +237,8 @@ class Lines:
         try:
             header = [name.strip() for name in next(self._reader, [])]
         except csv.Error as fault:
+            if fault_of_bytes := self._fault(1):
+                raise ImportFault(f"line 1: {fault_of_bytes}: convert the file to UTF-8") from None
             said = str(fault)
             found = _unclosed(self._pulled, self.mapping.delimiter)
             if found.opened is not None and not found.ended:

@@ -15,6 +15,7 @@ from ledger_crm.domain.interaction import Interaction, Outbound
 from ledger_crm.domain.permission import Permissions
 from ledger_crm.domain.person import Employed, Person, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
+from ledger_crm.domain.refusals import Forbidden
 from ledger_crm.ledger import NoSuchRecord, Work
 
 
@@ -109,7 +110,8 @@ async def permit(work: Work, person_id: UUID, fact: Permissions) -> Person:
 
 async def record(work: Work, person_id: UUID, interaction: Interaction) -> Person:
     """Raises NoSuchRecord, also for a company or a person that the interaction names; OffLimits,
-    and as ``Person.record``."""
+    and as ``Person.record``. A message that is there already is a no-op, whatever was said
+    since."""
     person = await work.get(Person, person_id)
     for id in interaction.others:
         try:
@@ -118,9 +120,13 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
             await work.get(Company, id)
     if interaction.company_id:
         await work.get(Company, interaction.company_id)
-    if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
-        at = interaction.occurred_at or now()
-        for company_id in person.works_at(at):
-            (await work.get(Company, company_id)).must_be_approachable(at)
-    person.record(interaction, by=work.by)
+    try:
+        if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
+            at = interaction.occurred_at or now()
+            for company_id in person.works_at(at):
+                (await work.get(Company, company_id)).must_be_approachable(at)
+        person.record(interaction, by=work.by)
+    except Forbidden:
+        if not await work.has_written(person_id, interaction):  # else a channel delivers it again
+            raise
     return person

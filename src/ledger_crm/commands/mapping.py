@@ -31,7 +31,7 @@ import msgspec
 from msgspec import inspect
 
 from ledger_crm.domain.agreement import FeeAgreed
-from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened
+from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened, Title
 from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug
 from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.fee import DIGITS
@@ -41,6 +41,16 @@ from ledger_crm.domain.interaction import (
     MessageReplied,
     MessageSent,
     NoteWritten,
+)
+from ledger_crm.domain.permission import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    DoNotContactLifted,
+    DoNotContactSet,
+    OffLimitsAgreed,
+    OffLimitsFacts,
+    OffLimitsLifted,
+    Permissions,
 )
 from ledger_crm.domain.person import (
     ContactPointAdded,
@@ -94,7 +104,7 @@ class DealOpening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """stage  "": the pipeline's first"""
 
     deal_id: UUID
-    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    title: Title
     at: Instant
     pipeline: Slug = "sales"
     stage: Slug | Literal[""] = ""
@@ -132,6 +142,16 @@ async def _add_point(work: Work, id: UUID, fact: ContactPointAdded) -> Aggregate
 
 async def _record(work: Work, id: UUID, fact: Interaction) -> Aggregate:
     return await intake.record(work, id, fact)
+
+
+async def _permit(work: Work, id: UUID, fact: Permissions) -> Aggregate:
+    return await intake.permit(work, id, fact)
+
+
+async def _set_off_limits(work: Work, id: UUID, fact: OffLimitsFacts) -> Aggregate:
+    company = await work.get(Company, id)
+    company.set_off_limits(fact, by=work.by)
+    return company
 
 
 async def _employ(work: Work, id: UUID, fact: Employed) -> Aggregate:
@@ -205,11 +225,17 @@ KINDS: dict[str, Kind] = {
     "person.message_replied": Kind("person", (MessageReplied,), _record),
     "person.call_held": Kind("person", (CallHeld,), _record),
     "person.note_written": Kind("person", (NoteWritten,), _record),
+    "person.consent_given": Kind("person", (ConsentGiven,), _permit),
+    "person.consent_withdrawn": Kind("person", (ConsentWithdrawn,), _permit),
+    "person.do_not_contact_set": Kind("person", (DoNotContactSet,), _permit),
+    "person.do_not_contact_lifted": Kind("person", (DoNotContactLifted,), _permit),
     "person.candidacy_opened": Kind("person", (CandidacyOpening,), _open_candidacy),
     "person.candidacy_moved": Kind("person", (CandidacyMove,), _move),
     "company.added": Kind("company", (CompanyAdded,), _add_company),
     "company.job_order_opened": Kind("company", (JobOrderOpened,), _open_job_order),
     "company.fee_agreed": Kind("company", (FeeAgreed,), _agree_fee),
+    "company.off_limits_agreed": Kind("company", (OffLimitsAgreed,), _set_off_limits),
+    "company.off_limits_lifted": Kind("company", (OffLimitsLifted,), _set_off_limits),
     "company.deal_opened": Kind("company", (DealOpening,), _open_deal),
     "company.deal_moved": Kind("company", (DealMove,), _move_deal),
     "pipeline.defined": Kind("pipeline", (PipelineDefined,), _define_pipeline),

@@ -47,13 +47,12 @@ from .entry import (
 from .faults import written_like
 from .fee import Terms, must_make_sense
 from .permission import (
-    Ban,
-    LastsUntilBefore,
     OffLimits,
     OffLimitsAgreed,
     OffLimitsFacts,
     OffLimitsLifted,
-    banned,
+    Said,
+    must_last,
 )
 from .pipeline import Category, Pipeline, Probability, Stage
 from .refusals import Conflict, Forbidden, Invalid, Unknown
@@ -314,7 +313,7 @@ class Company(Aggregate):
         self.deals: dict[UUID, Deal] = {}
         self.job_orders: dict[UUID, JobOrder] = {}
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
-        self.off_limits: Ban | None = None
+        self.off_limits = Said()
 
     @classmethod
     def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
@@ -422,18 +421,15 @@ class Company(Aggregate):
         self.enter(fact, by=by)
 
     def set_off_limits(self, fact: OffLimitsFacts, *, by: Actor) -> None:
-        """Where there is nothing to lift it is a no-op. Raises LastsUntilBefore."""
-        match fact:
-            case OffLimitsAgreed(agreed_at=since, until_on=day) if day and day < since.date():
-                raise LastsUntilBefore()
-            case OffLimitsLifted() if self.off_limits is None:
-                return
-        self.enter(fact, by=by)
+        """The same again is a no-op. Raises LastsUntilBefore."""
+        must_last(fact.word)
+        if fact.word not in self.off_limits.words:
+            self.enter(fact, by=by)
 
     def must_be_approachable(self, at: datetime) -> None:
         """Raises OffLimits."""
-        if self.off_limits and self.off_limits.holds(at):
-            raise OffLimits(company_id=self.id, until_on=self.off_limits.until_on)
+        if word := self.off_limits.refusal(at):
+            raise OffLimits(company_id=self.id, since=word.said_at, until_on=word.until_on)
 
     def deal(self, id: UUID) -> Deal:
         """Raises NoSuchDeal."""
@@ -492,7 +488,7 @@ class Company(Aggregate):
             case JobOrderFilled(job_order_id=id) | JobOrderCancelled(job_order_id=id):
                 self.job_orders[id].open = False
             case OffLimitsAgreed() | OffLimitsLifted():
-                self.off_limits = banned(self.off_limits, event)
+                self.off_limits.add(event.word)
 
 
 def _reached(id: UUID, stage: Stage) -> dict[str, Any]:

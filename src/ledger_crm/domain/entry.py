@@ -280,8 +280,9 @@ class Entry(
 
     @property
     def at(self) -> datetime:
-        """When it happened, as far as anybody said; else when it was written."""
-        return self.event.occurred_at or self.timestamp
+        """When it happened, as far as anybody said; else when it was written, and never later: what
+        is agreed for a day to come is known from now on."""
+        return min(self.event.occurred_at or self.timestamp, self.timestamp)
 
     @classmethod
     def create_timestamp(cls) -> datetime:

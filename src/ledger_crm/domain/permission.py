@@ -1,14 +1,15 @@
 """Whom we may contact: consent and do-not-contact, on the person; off-limits, on the company.
 
 They bite at the command, on every path, when we want to contact somebody first. The day that
-counts is that of the contact, so what was sent before they asked us to stop can be written down
-after it. A named consultant may contact them all the same and says why: that is kept with the
-contact (``Outbound.override``).
+counts is that of the contact, and the word that counts the last one that was said by then: what was
+sent before they asked us to stop can be written down after it. A named consultant may contact them
+all the same and says why: that is kept with the contact (``Outbound.override``).
 """
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from bisect import insort
+from datetime import date, datetime
 
 import msgspec
 
@@ -17,7 +18,7 @@ from .refusals import Forbidden, Invalid
 
 
 class ConsentGiven(PersonFact, frozen=True, kw_only=True, tag="person.consent_given"):
-    """They let us keep in touch. Given again, the later one stands.
+    """They let us keep in touch.
 
     expires_on  the last day on which it holds; None: until it is withdrawn
     text        how they gave it
@@ -26,6 +27,10 @@ class ConsentGiven(PersonFact, frozen=True, kw_only=True, tag="person.consent_gi
     given_at: Instant
     expires_on: date | None = None
     text: Sealed = ""
+
+    @property
+    def word(self) -> Word:
+        return Word(self.given_at, False, self.expires_on)
 
     @property
     def line(self) -> str:
@@ -37,6 +42,10 @@ class ConsentWithdrawn(PersonFact, frozen=True, kw_only=True, tag="person.consen
 
     withdrawn_at: Instant
     text: Sealed = ""
+
+    @property
+    def word(self) -> Word:
+        return Word(self.withdrawn_at, True)
 
     @property
     def line(self) -> str:
@@ -55,6 +64,10 @@ class DoNotContactSet(PersonFact, frozen=True, kw_only=True, tag="person.do_not_
     text: Sealed = ""
 
     @property
+    def word(self) -> Word:
+        return Word(self.set_at, True, self.until_on)
+
+    @property
     def line(self) -> str:
         return "do not contact" + (f" until {self.until_on}" if self.until_on else "")
 
@@ -64,6 +77,10 @@ class DoNotContactLifted(PersonFact, frozen=True, kw_only=True, tag="person.do_n
 
     lifted_at: Instant
     text: Sealed = ""
+
+    @property
+    def word(self) -> Word:
+        return Word(self.lifted_at, False)
 
     @property
     def line(self) -> str:
@@ -81,6 +98,10 @@ class OffLimitsAgreed(CompanyFact, frozen=True, kw_only=True, tag="company.off_l
     text: Sealed = ""
 
     @property
+    def word(self) -> Word:
+        return Word(self.agreed_at, True, self.until_on)
+
+    @property
     def line(self) -> str:
         return "off-limits" + (f" until {self.until_on}" if self.until_on else "")
 
@@ -92,11 +113,16 @@ class OffLimitsLifted(CompanyFact, frozen=True, kw_only=True, tag="company.off_l
     text: Sealed = ""
 
     @property
+    def word(self) -> Word:
+        return Word(self.lifted_at, False)
+
+    @property
     def line(self) -> str:
         return "no longer off-limits"
 
 
-Permissions = ConsentGiven | ConsentWithdrawn | DoNotContactSet | DoNotContactLifted
+Consent = ConsentGiven | ConsentWithdrawn
+Permissions = Consent | DoNotContactSet | DoNotContactLifted
 OffLimitsFacts = OffLimitsAgreed | OffLimitsLifted
 
 
@@ -118,38 +144,46 @@ class LastsUntilBefore(Invalid):
     field = "until_on"
 
 
+def must_last(word: Word) -> None:
+    """Raises LastsUntilBefore."""
+    if word.until_on and word.until_on < word.said_at.date():
+        raise LastsUntilBefore(until_on=word.until_on)
+
+
 class NotAConsultant(Forbidden):
     """Only a named consultant may contact somebody against a rule."""
 
 
-class Ban(msgspec.Struct, frozen=True):
-    """From an instant on, until the end of a day or for good."""
+class Word(msgspec.Struct, frozen=True):
+    """What was said about contacting somebody: yes or no, from an instant on, and the other way
+    round after the end of a day.
 
-    since: datetime
+    until_on  the last day; None: for good
+    """
+
+    said_at: datetime
+    refuses: bool
     until_on: date | None = None
 
-    def holds(self, at: datetime) -> bool:
-        return at >= self.since and (self.until_on is None or at.date() <= self.until_on)
+    def holds_no(self, at: datetime) -> bool:
+        over = self.until_on is not None and at.date() > self.until_on
+        return self.refuses != over
 
 
-def without_consent(before: Ban | None, fact: ConsentGiven | ConsentWithdrawn) -> Ban | None:
-    """From when on they do not want to hear from us, as far as they said."""
-    if isinstance(fact, ConsentWithdrawn):
-        return Ban(fact.withdrawn_at)
-    if before and fact.given_at < before.since:  # it came in late, and was withdrawn since
-        return before
-    if fact.expires_on is None:
-        return None
-    return Ban(datetime.combine(fact.expires_on, time(), UTC) + timedelta(days=1))
+class Said:
+    """Words of one kind, in the order in which they were said and not of being written down: facts
+    come in any order. The last one said by a moment is the one that holds then."""
 
+    def __init__(self) -> None:
+        self.words: list[Word] = []
 
-def banned(
-    before: Ban | None,
-    fact: DoNotContactSet | DoNotContactLifted | OffLimitsAgreed | OffLimitsLifted,
-) -> Ban | None:
-    """Set again, the later one stands."""
-    match fact:
-        case DoNotContactSet(set_at=since) | OffLimitsAgreed(agreed_at=since):
-            return Ban(since, fact.until_on)
-        case DoNotContactLifted(lifted_at=at) | OffLimitsLifted(lifted_at=at):
-            return before if before and at < before.since else None
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Said) and self.words == other.words
+
+    def add(self, word: Word) -> None:
+        insort(self.words, word, key=lambda each: each.said_at)
+
+    def refusal(self, at: datetime) -> Word | None:
+        """The word that forbids it at that moment."""
+        by_then = [word for word in self.words if word.said_at <= at]
+        return by_then[-1] if by_then and by_then[-1].holds_no(at) else None

@@ -59,18 +59,17 @@ from .identity import (
 )
 from .interaction import Interaction, Outbound
 from .permission import (
-    Ban,
+    Consent,
     ConsentGiven,
     ConsentWithdrawn,
     DoNotContact,
     DoNotContactLifted,
     DoNotContactSet,
-    LastsUntilBefore,
     NoConsent,
     NotAConsultant,
     Permissions,
-    banned,
-    without_consent,
+    Said,
+    must_last,
 )
 from .pipeline import Pipeline, Stage
 from .pool import PersonPooled, PersonUnpooled, Pooling
@@ -158,6 +157,12 @@ class ContactPointTaken(Conflict):
 
 class NameMissing(Invalid):
     """A person needs a name."""
+
+    field = "name"
+
+
+class NotOneLine(Invalid):
+    """A name is plain text in one line."""
 
     field = "name"
 
@@ -255,26 +260,25 @@ class Person(Aggregate):
         self.employments: dict[Employed, date | None] = {}  # and the last day of each
         self.pools: set[str] = set()
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
-        self.without_consent: Ban | None = None
-        self.not_to_contact: Ban | None = None
+        self.consent = Said()
+        self.contact = Said()
         self.candidacies: dict[UUID, Candidacy] = {}
 
     @classmethod
     def source(cls, fact: PersonSourced, *, by: Actor, id: UUID | None = None) -> Self:
-        """Raises NameMissing, NotADay."""
-        if not fact.name.strip():
-            raise NameMissing()
+        """Raises NameMissing, NotOneLine, NotADay."""
+        must_be_a_name(fact.name)
         _must_be_a_day(fact.born_on)
         return cls.open(fact, by=by, id=id)
 
     def change_profile(self, fact: ProfileChanged, *, by: Actor) -> None:
-        """Raises NothingChanged, NameMissing, NotADay."""
+        """Raises NothingChanged, NameMissing, NotOneLine, NotADay."""
         sets = {n for n in type(fact).__struct_fields__ if n not in ("cleared", "changed_at")}
         sets = {name for name in sets if getattr(fact, name)}
         if not sets | set(fact.cleared) or sets & set(fact.cleared):
             raise NothingChanged()
-        if fact.name and not fact.name.strip():
-            raise NameMissing()
+        if fact.name:
+            must_be_a_name(fact.name)
         _must_be_a_day(fact.born_on)
         self.enter(fact, by=by)
 
@@ -294,14 +298,11 @@ class Person(Aggregate):
         self.enter(interaction, by=by)
 
     def _must_be_free(self, at: datetime) -> None:
-        if self.without_consent and self.without_consent.holds(at):
-            raise NoConsent(person_id=self.id, since=self.without_consent.since)
-        if self.not_to_contact and self.not_to_contact.holds(at):
-            raise DoNotContact(
-                person_id=self.id,
-                since=self.not_to_contact.since,
-                until_on=self.not_to_contact.until_on,
-            )
+        if word := self.consent.refusal(at):
+            ended = None if word.refuses else word.until_on
+            raise NoConsent(person_id=self.id, since=word.said_at, ended_on=ended)
+        if word := self.contact.refusal(at):
+            raise DoNotContact(person_id=self.id, since=word.said_at, until_on=word.until_on)
 
     def works_at(self, at: datetime) -> list[UUID]:
         """Companies that they work at on that day as anybody: who hires for one, or pays for it,
@@ -316,14 +317,11 @@ class Person(Aggregate):
         ]
 
     def permit(self, fact: Permissions, *, by: Actor) -> None:
-        """What they allow us, or no longer. Where there is nothing to lift it is a no-op. Raises
-        LastsUntilBefore."""
-        match fact:
-            case DoNotContactSet(set_at=since, until_on=day) if day and day < since.date():
-                raise LastsUntilBefore()
-            case DoNotContactLifted() if self.not_to_contact is None:
-                return
-        self.enter(fact, by=by)
+        """What they allow us, or no longer. The same again is a no-op. Raises LastsUntilBefore."""
+        must_last(fact.word)
+        said = self.consent if isinstance(fact, Consent) else self.contact
+        if fact.word not in said.words:
+            self.enter(fact, by=by)
 
     def snooze_quiet(self, fact: PersonQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
@@ -589,9 +587,9 @@ class Person(Aggregate):
                     if job.company_id == company_id and ends_on is None:
                         self.employments[job] = event.ends_on
             case ConsentGiven() | ConsentWithdrawn():
-                self.without_consent = without_consent(self.without_consent, event)
+                self.consent.add(event.word)
             case DoNotContactSet() | DoNotContactLifted():
-                self.not_to_contact = banned(self.not_to_contact, event)
+                self.contact.add(event.word)
             case c.CandidacyOpened():
                 self.candidacies[event.candidacy_id] = Candidacy(
                     event.company_id, event.job_order_id, event.pipeline
@@ -619,6 +617,14 @@ def _must_be_a_day(born_on: str) -> None:
         raise NotADay() from None
     if day and day.isoformat() != born_on:  # it also takes 19901231 and 1990-W52-1
         raise NotADay()
+
+
+def must_be_a_name(name: str) -> None:
+    """It stands in every list and on every terminal. Raises NameMissing, NotOneLine."""
+    if not any(sign.isprintable() and not sign.isspace() for sign in name):
+        raise NameMissing()
+    if any(sign < " " or sign == "\x7f" for sign in name):
+        raise NotOneLine()
 
 
 def candidacy_id(person_id: UUID, job_order_id: UUID) -> UUID:

@@ -179,9 +179,10 @@ def plain(text: str) -> str:
 
 
 def all_words(text: str) -> list[str]:
-    """Patterns for ``LIKE ALL``: what they fit holds every word of this."""
+    """Patterns for ``LIKE ALL``: what they fit holds every word of this. Text without a word, such
+    as a lone accent, fits nothing; no text fits everything."""
     escaped = re.sub(r"([\\%_])", r"\\\1", plain(text))
-    return [f"%{word}%" for word in escaped.split()]
+    return [f"%{word}%" for word in escaped.split()] or ([""] if text else [])
 
 
 def stream(entry: Entry[Any]) -> UUID:

@@ -17,7 +17,7 @@ from ledger_crm.domain.company import (
     JobOrderOpened,
 )
 from ledger_crm.domain.entry import CompanyFact, Entry
-from ledger_crm.domain.permission import Ban, OffLimitsAgreed, OffLimitsLifted, banned
+from ledger_crm.domain.permission import OffLimitsAgreed, OffLimitsLifted, Word
 
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 
@@ -35,7 +35,8 @@ class CompanyRow(Row, frozen=True, kw_only=True):
     founded: str
     source: str
     added_at: datetime
-    off_limits_since: datetime | None = None
+    off_limits_said_at: datetime | None = None
+    off_limits: bool = False
     off_limits_until_on: date | None = None
 
 
@@ -128,12 +129,17 @@ def anything_written(row: CompanyRow, entry: Entry[CompanyFact]) -> CompanyRow:
 
 
 @companies.on(OffLimitsAgreed, OffLimitsLifted, key=stream)
-def off_limits(row: CompanyRow, entry: Entry[OffLimitsAgreed | OffLimitsLifted]) -> CompanyRow:
-    since = row.off_limits_since
-    before = Ban(since, row.off_limits_until_on) if since else None
-    after = banned(before, entry.event)
+def off_limits_changed(
+    row: CompanyRow, entry: Entry[OffLimitsAgreed | OffLimitsLifted]
+) -> CompanyRow:
+    word = entry.event.word
+    if row.off_limits_said_at and word.said_at < row.off_limits_said_at:
+        return row
     return replace(
-        row, off_limits_since=after and after.since, off_limits_until_on=after and after.until_on
+        row,
+        off_limits_said_at=word.said_at,
+        off_limits=word.refuses,
+        off_limits_until_on=word.until_on,
     )
 
 
@@ -250,8 +256,7 @@ class JobOrderListed(JobOrderShown, frozen=True):
 
 
 class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
-    """off_limits_since  we do not approach their people from then on, until the end of
-                      ``off_limits_until_on``; None: for good
+    """off_limits        the last word on whether we approach their people
     fees, job_orders  the newest 200 of each, newest first
     """
 
@@ -265,8 +270,7 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
     founded: str
     source: str
     added_at: datetime
-    off_limits_since: datetime | None
-    off_limits_until_on: date | None
+    off_limits: Word | None
     fees: list[FeeShown]
     job_orders: list[JobOrderShown]
 
@@ -282,7 +286,9 @@ class CompanyListed(msgspec.Struct, frozen=True):
     position: int
 
 
-OWN = [f for f in CompanyShown.__struct_fields__ if f not in ("id", "fees", "job_orders")]
+OWN = [
+    f for f in CompanyShown.__struct_fields__ if f not in ("id", "off_limits", "fees", "job_orders")
+]
 JOB_ORDER = """
 o.job_order_id, o.title, o.openings, o.pipeline, o.opened_at, o.location, o.requisition,
 o.hiring_manager_id, o.salary_from_cents, o.salary_to_cents, o.currency, o.status, o.closed_at,
@@ -291,7 +297,8 @@ o.reason"""
 
 async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     await cur.execute(
-        f"SELECT {', '.join(OWN)} FROM company WHERE company_id = %s",
+        f"SELECT off_limits_said_at, off_limits, off_limits_until_on, {', '.join(OWN)}"
+        " FROM company WHERE company_id = %s",
         (company_id,),
     )
     row = await cur.fetchone()
@@ -310,8 +317,8 @@ async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
         (company_id,),
     )
     orders = [JobOrderShown(*found) for found in await cur.fetchall()]
-    fields = dict(zip(OWN, row, strict=True))
-    return CompanyShown(id=company_id, fees=terms, job_orders=orders, **fields)
+    limits, fields = Word(*row[:3]) if row[0] else None, dict(zip(OWN, row[3:], strict=True))
+    return CompanyShown(id=company_id, off_limits=limits, fees=terms, job_orders=orders, **fields)
 
 
 async def listing(

@@ -52,6 +52,8 @@ lines = Table(
     key="position",
     sql="""
     CREATE INDEX history_of_person ON history (person_id, at DESC, position DESC);
+    CREATE INDEX history_of_person_alone ON history (person_id, at DESC, position DESC)
+        WHERE company_id IS NULL;
     CREATE INDEX history_of_company ON history (company_id, at DESC, position DESC);
     """,
 )
@@ -63,7 +65,7 @@ mentions = Table(
     " (subject_id, at DESC, position DESC);",
 )
 links = Table("history_link", LinkRow, key="company_id, person_id")
-projection = Projection("history", lines, mentions, links, version=1)
+projection = Projection("history", lines, mentions, links, version=2)
 
 
 @lines.starts(PersonFact)
@@ -135,7 +137,10 @@ async def of(
     limit: int = 50,
 ) -> list[HistoryLine]:
     """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``.
-    Joins the directory for the names. Empty: nothing is known under this id."""
+    Joins the directory for the names. Empty: nothing is known under this id.
+
+    A page is of as many lines as ``limit``, so of the people of a company only those can be on it
+    whose own newest line is among the newest ``limit`` of all: only theirs are read."""
     at, position = before or (None, None)
     older = "(%(at)s::timestamptz IS NULL OR (at, position) < (%(at)s, %(position)s::bigint))"
     newest = "ORDER BY at DESC, position DESC LIMIT %(limit)s"
@@ -146,9 +151,13 @@ async def of(
         " UNION ALL (SELECT h.* FROM history_mention m JOIN history h USING (position)"
         f"   WHERE m.subject_id = %(id)s AND {older.replace('at, p', 'm.at, m.p')}"
         f"   {newest.replace('at D', 'm.at D').replace('position D', 'm.position D')})"
-        " UNION ALL (SELECT theirs.* FROM history_link k CROSS JOIN LATERAL"
-        f"   {page.format('h.person_id = k.person_id AND h.company_id IS NULL')} theirs"
-        "   WHERE k.company_id = %(id)s)),"
+        " UNION ALL (SELECT theirs.* FROM (SELECT k.person_id FROM history_link k"
+        "   CROSS JOIN LATERAL (SELECT h.at, h.position FROM history h"
+        f"     WHERE h.person_id = k.person_id AND h.company_id IS NULL AND {older}"
+        "     ORDER BY h.at DESC, h.position DESC LIMIT 1) own"
+        f"   WHERE k.company_id = %(id)s {newest.replace('at D', 'own.at D')}) busy"
+        f" CROSS JOIN LATERAL"
+        f"   {page.format('h.person_id = busy.person_id AND h.company_id IS NULL')} theirs)),"
         f" page AS (SELECT DISTINCT ON (at, position) * FROM parts {newest})"
         " SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,"
         "  h.person_id, p.name, h.company_id, c.name, h.job_order_id, j.name FROM page h"

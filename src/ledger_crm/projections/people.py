@@ -28,13 +28,11 @@ from ledger_crm.domain.identity import (
 )
 from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.permission import (
-    Ban,
     ConsentGiven,
     ConsentWithdrawn,
     DoNotContactLifted,
     DoNotContactSet,
-    banned,
-    without_consent,
+    Word,
 )
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled
@@ -66,9 +64,12 @@ class PersonRow(Row, frozen=True, kw_only=True):
     pools: str = ""  # a line each
     touched_at: datetime | None = None  # when anything passed between us
     snoozed_until_on: date | None = None
-    without_consent_since: datetime | None = None
-    leave_alone_since: datetime | None = None
-    leave_alone_until_on: date | None = None
+    consent_said_at: datetime | None = None
+    consent_refused: bool = False
+    consent_until_on: date | None = None
+    contact_said_at: datetime | None = None
+    contact_refused: bool = False
+    contact_until_on: date | None = None
 
 
 class ContactPointRow(Row, frozen=True, kw_only=True):
@@ -136,7 +137,7 @@ stages = Table(
     sql="CREATE INDEX person_stage_now ON person_stage (stage, person_id);",
 )
 saved = Table("segment", SegmentRow, key="slug")
-projection = Projection("people", people, contact_points, employments, stages, saved, version=5)
+projection = Projection("people", people, contact_points, employments, stages, saved, version=6)
 
 
 @people.starts(PersonSourced)
@@ -209,20 +210,29 @@ def snoozed(row: PersonRow, entry: Entry[PersonQuietSnoozed]) -> PersonRow:
 
 @people.on(ConsentGiven, ConsentWithdrawn, key=stream)
 def consent_changed(row: PersonRow, entry: Entry[ConsentGiven | ConsentWithdrawn]) -> PersonRow:
-    before = Ban(row.without_consent_since) if row.without_consent_since else None
-    after = without_consent(before, entry.event)
-    return replace(row, without_consent_since=after and after.since)
+    word = entry.event.word
+    if row.consent_said_at and word.said_at < row.consent_said_at:
+        return row
+    return replace(
+        row,
+        consent_said_at=word.said_at,
+        consent_refused=word.refuses,
+        consent_until_on=word.until_on,
+    )
 
 
 @people.on(DoNotContactSet, DoNotContactLifted, key=stream)
-def left_alone(row: PersonRow, entry: Entry[DoNotContactSet | DoNotContactLifted]) -> PersonRow:
-    since = row.leave_alone_since
-    before = Ban(since, row.leave_alone_until_on) if since else None
-    after = banned(before, entry.event)
+def contact_changed(
+    row: PersonRow, entry: Entry[DoNotContactSet | DoNotContactLifted]
+) -> PersonRow:
+    word = entry.event.word
+    if row.contact_said_at and word.said_at < row.contact_said_at:
+        return row
     return replace(
         row,
-        leave_alone_since=after and after.since,
-        leave_alone_until_on=after and after.until_on,
+        contact_said_at=word.said_at,
+        contact_refused=word.refuses,
+        contact_until_on=word.until_on,
     )
 
 
@@ -323,12 +333,11 @@ class Employment(msgspec.Struct, frozen=True):
 
 
 class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
-    """found_by               who of us found them
-    skills                 as written
-    without_consent_since  they withdrew it then, or it ends then
-    leave_alone_since      do not contact them from then on, until the end of
-                           ``leave_alone_until_on``; None: for good
-    contact_points         of each kind the primary one first
+    """found_by        who of us found them
+    skills          as written
+    consent         the last word on whether they want to hear from us; None: nobody asked
+    contact         the last word on do-not-contact
+    contact_points  of each kind the primary one first
     """
 
     id: UUID
@@ -345,9 +354,8 @@ class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     location: str
     seniority: str
     skills: str
-    without_consent_since: datetime | None
-    leave_alone_since: datetime | None
-    leave_alone_until_on: date | None
+    consent: Word | None
+    contact: Word | None
     tags: list[str]
     contact_points: list[Reach]
     employments: list[Employment]
@@ -382,15 +390,17 @@ class PersonListed(msgspec.Struct, frozen=True):
 OWN = [
     field
     for field in PersonShown.__struct_fields__
-    if field not in ("id", "tags", "contact_points", "employments")
+    if field not in ("id", "consent", "contact", "tags", "contact_points", "employments")
 ]
 TAGS = "array_remove(string_to_array({}tags, E'\\n'), '')"
+WORDS = "consent_said_at, consent_refused, consent_until_on,"
+WORDS += " contact_said_at, contact_refused, contact_until_on"
 
 
 async def card(cur: Cursor, person_id: UUID) -> PersonShown | None:
     """Joins the directory for the companies' names."""
     await cur.execute(
-        f"SELECT {TAGS.format('')}, {', '.join(OWN)} FROM person WHERE person_id = %s",
+        f"SELECT {WORDS}, {TAGS.format('')}, {', '.join(OWN)} FROM person WHERE person_id = %s",
         (person_id,),
     )
     row = await cur.fetchone()
@@ -411,8 +421,16 @@ async def card(cur: Cursor, person_id: UUID) -> PersonShown | None:
         (person_id,),
     )
     jobs = [Employment(*found) for found in await cur.fetchall()]
-    fields = dict(zip(("tags", *OWN), row, strict=True))
-    return PersonShown(id=person_id, contact_points=reaches, employments=jobs, **fields)
+    consent, contact = (Word(*row[n : n + 3]) if row[n] else None for n in (0, 3))
+    fields = dict(zip(("tags", *OWN), row[6:], strict=True))
+    return PersonShown(
+        id=person_id,
+        consent=consent,
+        contact=contact,
+        contact_points=reaches,
+        employments=jobs,
+        **fields,
+    )
 
 
 async def listing(
