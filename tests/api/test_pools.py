@@ -62,6 +62,7 @@ async def test_a_person_in_a_pool_shows_since_when_and_why(
     none = pooled | {"pool": "none"}
     problem(await ana.post(f"/people/{ada}/pools", json=none), 404, "no-such-record")
     problem(await ana.put("/pools/other", json=SPEAKERS), 422, "slug-differs")
+    project()
     for path in ("/pools/none", "/pools/none/members", "/segments/none", "/segments/none/people"):
         problem(await ana.get(path), 404, "no-such-record")
 

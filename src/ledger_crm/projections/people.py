@@ -498,9 +498,10 @@ async def quiet_in_segment(
     return await _listed(cur, f"{where} AND {quiet}", values, before, limit)
 
 
-FREE = """
-(coalesce(p.without_consent_since > %(on)s, true) AND NOT coalesce(p.leave_alone_since <= %(on)s
- AND coalesce(p.leave_alone_until_on >= %(on)s::date, true), false)) = %(contactable)s"""
+OVER = "coalesce(p.{}_until_on < %(on)s::date, false)"
+FREE = f"""
+(p.consent_refused = {OVER.format("consent")} AND p.contact_refused = {OVER.format("contact")})
+ = %(contactable)s"""
 
 
 def _fitting(criteria: Criteria, on: datetime) -> tuple[str, dict[str, object]]:
