@@ -11,7 +11,7 @@ from litestar.di import Provide
 
 from ledger_crm.ledger import Ledger
 
-from . import day, engagement, front, openapi, pools, problems
+from . import day, engagement, front, openapi, pools, problems, search
 from .acting import act, begin
 from .caller import key_required
 from .companies import Companies, JobOrders
@@ -44,6 +44,7 @@ def create_app(
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,
+            *search.HANDLERS,
         ],
         guards=[key_required(ledger)],
         before_request=must_be_well_formed,

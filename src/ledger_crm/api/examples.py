@@ -131,6 +131,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "reason": "on_holiday",
         },
     },
+    "look_up": {"a name, begun": {"words": "ada byr", "kind": "person"}},
     "define_pool": {
         "speakers": {"slug": "speakers", "title": "Speakers", "purpose": "For our evenings"}
     },

@@ -25,6 +25,7 @@ from ledger_crm.projections import (
     positions,
     standings,
 )
+from ledger_crm.projections.search import trigrams
 
 from . import problems
 from .reading import Pool
@@ -61,6 +62,9 @@ class ProblemKind(msgspec.Struct, frozen=True):
     status: int
 
 
+Searching = Literal["typo-tolerant", "exact words only: no pg_trgm"]
+
+
 class Live(msgspec.Struct, frozen=True):
     status: Literal["live"]
 
@@ -77,12 +81,14 @@ class Ready(msgspec.Struct, frozen=True):
             behind, or the feed is away; unavailable: the database does not answer, or a read model
             is not built yet or is being built anew, and what needs it is answered with 503
     head    position of the newest entry in the ledger
+    search  in words: whether names with a typo are found; null: the database does not answer
     """
 
     status: Literal["ready", "degraded", "unavailable"]
     head: int | None
     projections: list[Standing]
     feed: Feed
+    search: Searching | None = None
 
 
 @get("/", tags=["front"])
@@ -158,15 +164,17 @@ async def ready(
     try:
         async with pool.connection() as conn, conn.cursor() as cur:
             head, found = await standings(cur, projections)
+            typos = await trigrams(cur)
             readable = await _readable(cur, projections)
     except OUT_OF_REACH:
         return Response(Ready("unavailable", None, [], Feed(None, None)), status_code=503)
     feed = await _feed(feed_position, head)
+    word: Searching = "typo-tolerant" if typos else "exact words only: no pg_trgm"
     if readable < len(projections):
-        return Response(Ready("unavailable", head, found, feed), status_code=503)
+        return Response(Ready("unavailable", head, found, feed, word), status_code=503)
     if feed.position is None or any(one.fault or one.lag_s > BEHIND_S for one in found):
-        return Response(Ready("degraded", head, found, feed))
-    return Response(Ready("ready", head, found, feed))
+        return Response(Ready("degraded", head, found, feed, word))
+    return Response(Ready("ready", head, found, feed, word))
 
 
 async def _readable(cur: Cursor, projections: list[Projection]) -> int:

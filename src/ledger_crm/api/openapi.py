@@ -49,6 +49,7 @@ TAGS = {
     "follow-ups": "What we promised, and what somebody owes today.",
     "pools": "People whom somebody put together, since when and why.",
     "segments": "Criteria under a name, and who fits them now.",
+    "search": "People and companies by words.",
     "candidates": "Who is on which job order, and how far.",
     "deals": "What we are selling to whom, and how far.",
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",

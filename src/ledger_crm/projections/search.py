@@ -1,0 +1,190 @@
+"""Search: people and companies by words of their names, headlines, skills and notes. One row a
+subject, one row a note.
+
+PostgreSQL's full text with the dictionary ``simple``, since names are of every language; without
+capitals and accents, which the folds take off; words may be begun only. Names with a typo are found
+by trigrams, where the server has pg_trgm.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.interaction import CallHeld, MeetingHeld, NoteWritten
+from ledger_crm.domain.person import PersonSourced
+
+from ._projection import Cursor, Projection, Row, Table, plain, stream
+
+Kind = Literal["person", "company"]
+
+MOST = 4_000  # characters of a field that are searched: PostgreSQL takes 1 MB of words a row
+ALIKE = 0.45  # of the trigrams of what is asked, at least so many are in a name
+
+
+class SubjectRow(Row, frozen=True, kw_only=True):
+    subject_id: UUID
+    kind: str
+    names: str
+    headline: str
+    skills: str = ""
+    place: str = ""
+
+
+class NoteRow(Row, frozen=True, kw_only=True):
+    position: int
+    subject_id: UUID
+    words: str
+
+
+WORDS = """(setweight(to_tsvector('simple', names), 'A')
+    || setweight(to_tsvector('simple', headline), 'B')
+    || setweight(to_tsvector('simple', skills), 'B')
+    || setweight(to_tsvector('simple', place), 'C'))"""
+
+subjects = Table(
+    "search_subject",
+    SubjectRow,
+    key="subject_id",
+    sql=f"""
+    CREATE INDEX search_words ON search_subject USING gin ({WORDS});
+    DO $$ DECLARE home text; BEGIN
+        SELECT n.nspname INTO home FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+            WHERE e.extname = 'pg_trgm';
+        IF home IS NOT NULL THEN
+            EXECUTE format(
+                'CREATE INDEX ON search_subject USING gin (names %I.gin_trgm_ops)', home);
+        END IF;
+    END $$;
+    """,
+)
+notes = Table(
+    "search_note",
+    NoteRow,
+    key="position",
+    sql="CREATE INDEX search_note_words ON search_note USING gin (to_tsvector('simple', words));",
+)
+projection = Projection("search", subjects, notes, version=1)
+
+
+@subjects.starts(PersonSourced)
+def person_sourced(entry: Entry[PersonSourced]) -> SubjectRow:
+    fact = entry.event
+    return SubjectRow(
+        subject_id=entry.originator_id,
+        kind="person",
+        names=_sought(fact.name),
+        headline=_sought(fact.headline),
+    )
+
+
+@subjects.on(ProfileChanged, key=stream)
+def profile_changed(row: SubjectRow, entry: Entry[ProfileChanged]) -> SubjectRow:
+    fact = entry.event
+
+    def now(name: str, before: str) -> str:
+        return "" if name in fact.cleared else _sought(getattr(fact, name)) or before
+
+    return replace(
+        row,
+        names=now("name", row.names),
+        headline=now("headline", row.headline),
+        skills=now("skills", row.skills),
+        place=now("location", row.place),
+    )
+
+
+@subjects.starts(CompanyAdded)
+def company_added(entry: Entry[CompanyAdded]) -> SubjectRow:
+    fact = entry.event
+    return SubjectRow(
+        subject_id=entry.originator_id,
+        kind="company",
+        names=_sought(f"{fact.name} {fact.domain}"),
+        headline=_sought(f"{fact.industry} {fact.specialty}"),
+        place=_sought(fact.location),
+    )
+
+
+@notes.starts(NoteWritten, CallHeld, MeetingHeld)
+def noted(entry: Entry[NoteWritten | CallHeld | MeetingHeld]) -> list[NoteRow]:
+    text = plain(entry.event.text)
+    if not text.strip():
+        return []
+    return [NoteRow(position=entry.position, subject_id=entry.originator_id, words=text)]
+
+
+def _sought(text: str) -> str:
+    return plain(text)[:MOST].strip()
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """found_in  profile, notes; name: it only looks alike"""
+
+    id: UUID
+    kind: str
+    name: str
+    found_in: list[str]
+
+
+class Hits(msgspec.Struct, frozen=True):
+    """typos  whether names with a typo are found too"""
+
+    items: list[Hit]
+    typos: bool
+
+
+async def trigrams(cur: Cursor) -> str | None:
+    """The schema of pg_trgm, if it is installed."""
+    await cur.execute(
+        "SELECT quote_ident(n.nspname) FROM pg_extension e"
+        " JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'"
+    )
+    row = await cur.fetchone()
+    return str(row[0]) if row else None
+
+
+async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int = 20) -> Hits:
+    """Who has all of these words, or words that begin so, in their profile or in one note; or whose
+    name looks alike. The best first. Joins the directory for the names."""
+    home = await trigrams(cur)
+    asked = f"({home}.word_similarity(%(plain)s, s.names))" if home else "0"
+    alike = f"""
+    UNION ALL (SELECT s.subject_id, 'name', {asked} * 0.2 FROM search_subject s
+        WHERE %(plain)s OPERATOR({home}.<%%) s.names AND {asked} >= {ALIKE}
+        AND (%(kind)s::text IS NULL OR s.kind = %(kind)s) ORDER BY 3 DESC LIMIT 200)"""
+    if home:
+        await cur.execute(
+            "SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", (str(ALIKE),)
+        )
+    await cur.execute(
+        f"""
+    WITH found (subject_id, found_in, score) AS (
+        (SELECT s.subject_id, 'profile', ts_rank({WORDS}, to_tsquery('simple', %(query)s)) + 1
+        FROM search_subject s WHERE {WORDS} @@ to_tsquery('simple', %(query)s)
+        AND (%(kind)s::text IS NULL OR s.kind = %(kind)s) ORDER BY 3 DESC LIMIT 200)
+    UNION ALL (SELECT n.subject_id, 'notes',
+        max(ts_rank(to_tsvector('simple', n.words), to_tsquery('simple', %(query)s))) * 0.5
+        FROM search_note n JOIN search_subject s USING (subject_id)
+        WHERE to_tsvector('simple', n.words) @@ to_tsquery('simple', %(query)s)
+        AND (%(kind)s::text IS NULL OR s.kind = %(kind)s)
+        GROUP BY 1 ORDER BY 3 DESC LIMIT 200){alike if home else ""})
+    SELECT f.subject_id, s.kind, coalesce(d.name, ''), array_agg(f.found_in ORDER BY f.score DESC)
+    FROM found f JOIN search_subject s USING (subject_id)
+    LEFT JOIN directory d ON d.id = f.subject_id
+    GROUP BY 1, 2, 3 ORDER BY sum(f.score) DESC, f.subject_id LIMIT %(limit)s""",
+        {"query": _query(words), "plain": plain(words), "kind": kind, "limit": limit},
+    )
+    return Hits([Hit(*row) for row in await cur.fetchall()], home is not None)
+
+
+def _query(words: str) -> str:
+    """Each word as it is, and what begins with it; nothing in it is an operator."""
+    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in plain(words).split())
+    return " & ".join(f"'{word}':*" for word in quoted)
