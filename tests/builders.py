@@ -12,7 +12,10 @@ from msgspec import inspect
 
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import company as co
+from ledger_crm.domain import fee
+from ledger_crm.domain import invoice as inv
 from ledger_crm.domain import permission as p
+from ledger_crm.domain import placement as pl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
@@ -45,6 +48,7 @@ ORDER = UUID(int=0x01)
 FOLLOW_UP = UUID(int=0xF0)
 DEAL = UUID(int=0xD1)
 AGREEMENT = UUID(int=0xF1)
+INVOICE = UUID(int=0xE1)
 CANDIDACY = candidacy_id(PERSON, ORDER)
 
 WHERE: dict[str, Any] = {
@@ -256,6 +260,106 @@ def placed(**changes: Any) -> c.Placed:
         "agreement_id": AGREEMENT,
     }
     return c.Placed(**at_stage("placed") | fields | changes)
+
+
+def started(**changes: Any) -> pl.PlacementStarted:
+    return pl.PlacementStarted(**WHERE | {"starts_on": LATER.date()} | changes)
+
+
+def fell_through(**changes: Any) -> pl.FellThrough:
+    fields = {
+        "left_on": LATER.date() + timedelta(days=44),
+        "day": 45,
+        "reason": "counter_offer",
+        "decided_by": "candidate",
+        "remedy": "none",
+        "currency": "EUR",
+    }
+    return pl.FellThrough(**WHERE | fields | changes)
+
+
+def guarantee_ended(**changes: Any) -> pl.GuaranteeEnded:
+    return pl.GuaranteeEnded(**WHERE | {"ended_on": LATER.date()} | changes)
+
+
+def split(*shares: tuple[str, int], **changes: Any) -> pl.CommissionSplit:
+    parts = tuple(fee.Share(consultant=who, share_bp=bp) for who, bp in shares)
+    return pl.CommissionSplit(**WHERE | {"shares": parts, "split_at": NOON} | changes)
+
+
+def backdoor(**changes: Any) -> pl.BackdoorSuspected:
+    fields = {"starts_on": LATER.date(), "agreement_id": AGREEMENT}
+    return pl.BackdoorSuspected(**WHERE | fields | changes)
+
+
+# money
+
+
+def due(**changes: Any) -> inv.InstalmentDue:
+    fields = {
+        "instalment_id": inv.instalment_id(ORDER, changes.get("on", "start"), CANDIDACY),
+        "agreement_id": AGREEMENT,
+        "job_order_id": ORDER,
+        "on": "start",
+        "amount_cents": 2_000_000,
+        "currency": "EUR",
+        "due_at": NOON,
+        "candidacy_id": CANDIDACY,
+        "person_id": PERSON,
+    }
+    return inv.InstalmentDue(**fields | changes)
+
+
+def raised(number: str = "2026/1", **changes: Any) -> inv.InvoiceRaised:
+    fields = {
+        "invoice_id": INVOICE,
+        "instalment_id": due().instalment_id,
+        "amount_cents": 2_000_000,
+        "currency": "EUR",
+        "raised_at": NOON,
+        "due_on": NOON.date() + timedelta(days=30),
+    }
+    return inv.InvoiceRaised(number=number, **fields | changes)
+
+
+def paid(cents: int = 2_000_000, **changes: Any) -> inv.InvoicePaid:
+    fields = {"invoice_id": INVOICE, "currency": "EUR", "paid_at": NOON}
+    return inv.InvoicePaid(amount_cents=cents, **fields | changes)
+
+
+def credited(cents: int = 1_000_000, **changes: Any) -> inv.InvoiceCredited:
+    fields = {"invoice_id": INVOICE, "currency": "EUR", "credited_at": NOON}
+    return inv.InvoiceCredited(
+        amount_cents=cents, **fields | {"number": "2026/C1", "reason": "rebate"} | changes
+    )
+
+
+def refunded(cents: int = 1_000_000, **changes: Any) -> inv.InvoiceRefunded:
+    fields = {"invoice_id": INVOICE, "currency": "EUR", "refunded_at": NOON}
+    return inv.InvoiceRefunded(amount_cents=cents, **fields | changes)
+
+
+def owed(**changes: Any) -> inv.RemedyOwed:
+    fields = {
+        "candidacy_id": CANDIDACY,
+        "person_id": PERSON,
+        "job_order_id": ORDER,
+        "remedy": "replacement",
+        "currency": "EUR",
+        "left_on": LATER.date(),
+    }
+    return inv.RemedyOwed(**fields | changes)
+
+
+def replaced(**changes: Any) -> inv.ReplacementGiven:
+    fields = {
+        "candidacy_id": UUID(int=0xAD),
+        "person_id": UUID(int=0xA2),
+        "replaces_id": CANDIDACY,
+        "job_order_id": ORDER,
+        "given_at": NOON,
+    }
+    return inv.ReplacementGiven(**fields | changes)
 
 
 # a company

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from ledger_crm import embedded, settings
 from ledger_crm.cli.house import app_url
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import kind, sealed_fields
+from ledger_crm.domain.invoice import instalment_id
 from ledger_crm.ledger import Ledger
 from ledger_crm.sealing import Keyring
 from running import Running, printed, running, until
@@ -211,10 +213,38 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         )  # fmt: skip
     written(api, f"{at}/rights-to-represent", text=mark())
     written(api, f"{at}/introductions", text=mark())
+    _money(api, mark, acme, order, ada, at)
     for stage, reason in (("contacted", ""), ("won", ""), ("lost", "price")):
         deal = written(api, f"{company}/deals", title="Two engineers")["created"]
         written(api, f"{company}/deals/{deal}/moves", stage=stage, reason=reason, text=mark())
     return email, ada
+
+
+def _money(
+    api: httpx.Client, mark: Marks, company: str, order: str, person: str, candidacy: str
+) -> None:
+    """From the placement to the refund."""
+    fields = {"starts_on": "2026-03-03", "first_year_pay_cents": 8_000_000}
+    written(api, f"{candidacy}/placements", **fields, override=mark())
+    written(api, f"{candidacy}/starts", starts_on="2026-03-03", text=mark())
+    shares = [{"consultant": "consultant:ana", "share_bp": 10_000}]
+    written(api, f"{candidacy}/commissions", shares=shares, text=mark())
+    due = instalment_id(UUID(order), "start", UUID(candidacy.rpartition("/")[2]))
+    books = f"/companies/{company}/invoices"
+    money = {"amount_cents": 100, "currency": "EUR"}
+    made = written(
+        api, books, instalment_id=str(due), number="1", raised_at=AT, text=mark(), **money
+    )["created"]
+    written(api, f"{books}/payments", invoice_id=made, paid_at=AT, text=mark(), **money)
+    written(
+        api, f"{books}/credits", invoice_id=made, number="2", credited_at=AT, reason="x",
+        text=mark(), **money,
+    )  # fmt: skip
+    written(api, f"{books}/refunds", invoice_id=made, refunded_at=AT, text=mark(), **money)
+    written(
+        api, f"{candidacy}/fall-throughs", left_on="2026-03-09", reason="x", decided_by="client",
+        text=mark(),
+    )  # fmt: skip
 
 
 def refusals(api: httpx.Client, mark: Marks, email: str, ada: str) -> Iterator[httpx.Response]:

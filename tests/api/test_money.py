@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
 from api.journey import ENGINES, FEE, ORDER, faults, found, problem, written
+from ledger_crm.domain.invoice import instalment_id
 
 pytestmark = pytest.mark.anyio
 
@@ -96,3 +99,202 @@ async def test_terms_that_make_no_sense_are_told_by_kind(ana: httpx.AsyncClient)
         "/ladder/0/until_day", "/ladder/0/rebate_bp", "/counts/0",
     }  # fmt: skip
     await written(ana, fees, retained)
+
+
+MARCH = "2024-03-06T09:00:00Z"
+
+
+async def client_with(ana: httpx.AsyncClient, **terms: Any) -> tuple[str, str, str]:
+    """A company, an open order of it, and what it pays."""
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    of_order = {"job_order_id": order} if terms.get("basis") == "retained" else {}
+    body = FEE | of_order | terms
+    agreed = (await written(ana, f"/companies/{company}/fees", body))["created"]
+    return company, order, agreed
+
+
+async def introduced(
+    ana: httpx.AsyncClient, company: str, order: str, name: str = "Ada Byron", at: str = MARCH
+) -> tuple[str, str]:
+    """Somebody, and the path of their candidacy."""
+    person = (await written(ana, "/people", {"name": name}))["id"]
+    where = {"company_id": company, "job_order_id": order, "opened_at": "2024-03-01T09:00:00Z"}
+    candidacy = (await written(ana, f"/people/{person}/candidacies", where))["created"]
+    way = f"/people/{person}/candidacies/{candidacy}"
+    await written(ana, f"{way}/rights-to-represent", {"given_at": "2024-03-05T09:00:00Z"})
+    await written(ana, f"{way}/introductions", {"introduced_at": at})
+    return person, way
+
+
+PLACED = {"starts_on": "2024-05-01", "first_year_pay_cents": 8_000_000, "placed_at": MARCH}
+
+
+async def lines(ana: httpx.AsyncClient, path: str) -> list[str]:
+    return [line["line"] for line in (await found(ana, f"{path}/history"))["items"]]
+
+
+async def test_renegotiated_between_introduction_and_start_the_terms_at_introduction_hold(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, agreed = await client_with(ana, guarantee_days=90, ladder=LADDER)
+    early, way = await introduced(ana, company, order)
+    lower = {k: v for k, v in FEE.items() if k != "agreed_at"} | {
+        "agreement_id": agreed, "rate_bp": 1800, "amended_at": "2024-03-20T00:00:00Z",
+    }  # fmt: skip
+    await written(ana, f"/companies/{company}/fees/amendments", lower)
+    late, other_way = await introduced(ana, company, order, "Ben", at="2024-03-21T00:00:00Z")
+    for path in (way, other_way):
+        placed_at = {"placed_at": "2024-04-01T09:00:00Z"}
+        await written(ana, f"{path}/placements", PLACED | placed_at)
+        await written(ana, f"{path}/starts", {"starts_on": "2024-05-01"})
+    project()
+
+    cards = (await found(ana, "/candidates", job_order_id=order))["items"]
+    fees = {card["person_id"]: card["fee_cents"] for card in cards}
+    assert fees == {early: 2_000_000, late: 1_440_000}, "25 % and 18 % of 80,000.00"
+    theirs = await lines(ana, f"/companies/{company}")
+    assert "instalment due at the start: 20000.00 EUR" in theirs
+    assert "instalment due at the start: 14400.00 EUR" in theirs
+    # the guarantee too is of the version at the introduction: the amended one has none
+    assert "started, guarantee until 2024-07-29" in await lines(ana, f"/people/{early}")
+    assert "started" in await lines(ana, f"/people/{late}")
+
+
+async def test_a_placement_from_the_start_to_the_rebate_that_goes_back(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, guarantee_days=90, ladder=LADDER, payment_days=14)
+    person, way = await introduced(ana, company, order)
+    problem(await ana.post(f"{way}/starts", json={"starts_on": "2024-05-01"}), 409, "not-placed")
+    unclear = {k: v for k, v in PLACED.items() if k != "first_year_pay_cents"}
+    problem(await ana.post(f"{way}/placements", json=unclear), 422, "pay-unclear")
+    in_pounds = unclear | {"pay": {"currency": "GBP", "base_cents": 6_400_000}}
+    problem(await ana.post(f"{way}/placements", json=in_pounds), 422, "no-exchange-rate")
+    in_pounds["pay"]["exchange_rate_e9"] = 1_250_000_000
+    await written(ana, f"{way}/placements", in_pounds)  # 64,000.00 GBP are 80,000.00 EUR
+    halves = [{"consultant": f"consultant:{who}", "share_bp": 5000} for who in ("ana", "ben")]
+    await written(ana, f"{way}/commissions", {"shares": halves})
+    odd = await ana.post(f"{way}/commissions", json={"shares": halves[:1]})
+    problem(odd, 422, "shares-incomplete")
+    await written(ana, f"{way}/starts", {"starts_on": "2024-05-01"})
+    problem(await ana.post(f"{way}/starts", json={"starts_on": "2024-05-02"}), 409, "has-started")
+
+    candidacy = way.rpartition("/")[2]
+    instalment = str(instalment_id(UUID(order), "start", UUID(candidacy)))
+    books = f"/companies/{company}/invoices"
+    bill = {
+        "instalment_id": instalment, "number": "2024/17", "amount_cents": 2_000_000,
+        "currency": "EUR", "raised_at": "2024-05-02T09:00:00Z",
+    }  # fmt: skip
+    invoice = (await written(ana, books, bill))["created"]
+    problem(await ana.post(books, json=bill | {"number": "2024/18"}), 409, "more-than-open")
+    money = {"invoice_id": invoice, "amount_cents": 2_000_000, "currency": "EUR"}
+    pay = money | {"paid_at": "2024-05-20T09:00:00Z", "reference": "NTRF-77"}
+    await written(ana, f"{books}/payments", pay)
+    again = await written(ana, f"{books}/payments", pay)
+    assert again["position"] is None, "the bank's same reference"
+    left = {"left_on": "2024-06-14", "reason": "counter_offer", "decided_by": "candidate"}
+    await written(ana, f"{way}/fall-throughs", left)  # day 45 of 90: half of it
+    problem(await ana.post(f"{way}/fall-throughs", json=left), 409, "has-fallen-through")
+    half = money | {"amount_cents": 1_000_000}
+    back = half | {"refunded_at": "2024-06-20T09:00:00Z"}
+    problem(await ana.post(f"{books}/refunds", json=back), 409, "more-than-open")
+    note = half | {"number": "2024/17", "credited_at": "2024-06-15T09:00:00Z", "reason": "rebate"}
+    problem(await ana.post(f"{books}/credits", json=note), 409, "number-taken")
+    await written(ana, f"{books}/credits", note | {"number": "2024/C1"})
+    await written(ana, f"{books}/refunds", back)
+    project()
+
+    told = await lines(ana, f"/companies/{company}")
+    assert [line for line in told if line in {
+        "instalment due at the start: 20000.00 EUR", "invoice 2024/17 raised: 20000.00 EUR",
+        "invoice paid: 20000.00 EUR", "rebate owed: 10000.00 EUR",
+        "fell through on day 45: counter offer, rebate 10000.00 EUR",
+        "credit note 2024/C1: 10000.00 EUR, rebate", "invoice refunded: 10000.00 EUR",
+    }] == [
+        "invoice refunded: 10000.00 EUR", "credit note 2024/C1: 10000.00 EUR, rebate",
+        "rebate owed: 10000.00 EUR", "fell through on day 45: counter offer, rebate 10000.00 EUR",
+        "invoice paid: 20000.00 EUR", "invoice 2024/17 raised: 20000.00 EUR",
+        "instalment due at the start: 20000.00 EUR",
+    ]  # fmt: skip
+    hers = await lines(ana, f"/people/{person}")
+    assert "commission split: consultant:ana 50 %, consultant:ben 50 %" in hers
+    assert "started, guarantee until 2024-07-29" in hers
+
+
+async def test_a_replacement_is_owed_and_given_for_no_further_fee(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, guarantee_days=90)
+    _, way = await introduced(ana, company, order)
+    ben, other_way = await introduced(ana, company, order, "Ben")
+    left = way.rpartition("/")[2]
+    await written(ana, f"{way}/placements", PLACED)
+    await written(ana, f"{way}/starts", {"starts_on": "2024-05-01"})
+    replacing = PLACED | {"starts_on": "2024-07-01", "replaces_id": left}
+    early = await ana.post(f"{other_way}/placements", json=replacing)
+    problem(early, 409, "no-replacement-owed")
+    fell = {"left_on": "2024-06-14", "reason": "moved_away", "decided_by": "candidate"}
+    await written(ana, f"{way}/fall-throughs", fell)
+    await written(ana, f"{other_way}/placements", replacing)
+    await written(ana, f"{other_way}/starts", {"starts_on": "2024-07-01"})
+    project()
+
+    told = await lines(ana, f"/companies/{company}")
+    assert {"replacement owed", "replacement given"} <= set(told)
+    assert sum(line.startswith("instalment due") for line in told) == 1
+    cards = (await found(ana, "/candidates", job_order_id=order))["items"]
+    fees = {card["person_id"]: card["fee_cents"] for card in cards}
+    assert fees[ben] == 0
+
+
+async def test_retained_thirds_cancelled_after_the_second_and_filled_elsewhere(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, **RETAINED)
+    steps = f"/companies/{company}/job-orders/{order}/milestones"
+    first = await written(ana, steps, {"on": "shortlist"})
+    again = await written(ana, steps, {"on": "shortlist"})
+    assert (again["version"], again["position"]) == (first["version"], None)
+    cancelled = f"/companies/{company}/job-orders/{order}/cancellations"
+    await written(ana, cancelled, {"reason": "budget"})
+    project()
+    due = [line for line in await lines(ana, f"/companies/{company}") if "due" in line]
+    assert sorted(due) == [
+        "instalment due at the shortlist: 9999.00 EUR",
+        "instalment due at the signing: 10002.00 EUR",
+    ]
+    await written(ana, steps, {"on": "elsewhere"})
+    project()
+    told = await lines(ana, f"/companies/{company}")
+    assert "instalment due filled elsewhere: 9999.00 EUR" in told
+
+
+async def test_nobody_is_placed_twice_at_once_and_who_is_hired_past_us_is_flagged(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, tail_months=12)
+    second = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    ada, way = await introduced(ana, company, order)
+    where = {"company_id": company, "job_order_id": second}
+    other = (await written(ana, f"/people/{ada}/candidacies", where))["created"]
+    other_way = f"/people/{ada}/candidacies/{other}"
+    await written(ana, f"{other_way}/rights-to-represent", {})
+    await written(ana, f"{other_way}/introductions", {"introduced_at": MARCH})
+    await written(ana, f"{way}/placements", PLACED)
+    later = PLACED | {"starts_on": "2025-04-30"}
+    at_once = problem(await ana.post(f"{other_way}/placements", json=later), 403, "placed-at-once")
+    assert at_once["starts_on"] == "2024-05-01"
+    await written(ana, f"{other_way}/placements", later | {"override": "She left in January"})
+
+    ben, _ = await introduced(ana, company, order, "Ben")
+    job = {"company_id": company, "starts_on": "2025-03-06"}
+    await written(ana, f"/people/{ben}/employments", job)
+    cyd, _ = await introduced(ana, company, order, "Cyd")
+    await written(ana, f"/people/{cyd}/employments", job | {"starts_on": "2025-03-07"})
+    project()
+    flag = "hired past us, within the tail until 2025-03-06"
+    assert flag in await lines(ana, f"/people/{ben}")
+    assert flag in await lines(ana, f"/companies/{company}")
+    assert flag not in await lines(ana, f"/people/{cyd}")

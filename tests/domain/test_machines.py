@@ -27,6 +27,7 @@ from builders import (
 )
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Aggregate, Event
+from ledger_crm.domain.fee import Rung
 from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import EXITS, SALES, TALENT
 from ledger_crm.domain.refusals import Refusal
@@ -114,6 +115,9 @@ class PersonMachine(Machine):
         self.represented: set[UUID] = set()
         self.terms: dict[UUID, UUID] = {}
         self.points: set[str] = set()
+        self.full_time: dict[UUID, bool] = {}
+        self.started: set[UUID] = set()
+        self.fallen: set[UUID] = set()
 
     def is_open(self, order: UUID) -> bool:
         return order in self.stage and CATEGORY[self.stage[order]] not in EXITS
@@ -182,17 +186,53 @@ class PersonMachine(Machine):
             self.terms.setdefault(order, agreement)
             assert fact.agreement_id == self.terms[order]  # type: ignore[attr-defined]
 
-    @rule(order=orders)
-    def place(self, order: UUID) -> None:
+    @rule(order=orders, override=st.sampled_from(["", "Two halves"]), full_time=st.booleans())
+    def place(self, order: UUID, override: str, full_time: bool) -> None:
+        busy = any(o != order and self.holds(o) for o in self.stage)
         for fact in self.says(
             lambda p: p.place(
                 candidacy_id(PERSON, order), talent(), at=NOON, starts_on=NOON.date(),
                 first_year_pay_cents=1, fee_cents=1, currency="EUR", by=ANA,
+                override=override, full_time=full_time,
             ),
-            allowed=self.is_open(order) and order in self.terms and not self.is_placed(order),
+            allowed=bool(
+                self.is_open(order) and order in self.terms and not self.is_placed(order)
+                and (override or not full_time or not busy)
+            ),
         ):  # fmt: skip
             self.stage[order] = "placed"
+            self.full_time[order] = full_time
             assert fact.agreement_id == self.terms[order]  # type: ignore[attr-defined]
+
+    def holds(self, order: UUID) -> bool:
+        return self.full_time.get(order, False) and order not in self.fallen
+
+    @rule(order=orders)
+    def start(self, order: UUID) -> None:
+        if self.says(
+            lambda p: p.start(
+                candidacy_id(PERSON, order), terms=fee_agreed(), starts_on=NOON.date(), by=ANA
+            ),
+            allowed=self.is_placed(order) and order not in self.started | self.fallen,
+        ):
+            self.started.add(order)
+
+    @rule(order=orders, days=st.integers(-1, 200))
+    def fall_through(self, order: UUID, days: int) -> None:
+        """Of a fee of one cent, by a ladder of 90 days."""
+        terms = fee_agreed(guarantee_days=90, ladder=(Rung(until_day=90, rebate_bp=10_000),))
+        came = order in self.started
+        for fact in self.says(
+            lambda p: p.fall_through(
+                candidacy_id(PERSON, order), terms=terms, by=ANA, reason="x", decided_by="us",
+                left_on=NOON.date() + timedelta(days=days),
+            ),
+            allowed=self.is_placed(order) and order not in self.fallen and (days >= 0 or not came),
+        ):  # fmt: skip
+            self.fallen.add(order)
+            back = days < 90 or not came
+            assert fact.rebate_cents == back  # type: ignore[attr-defined]
+            assert fact.day == (days + 1 if came else 0)  # type: ignore[attr-defined]
 
     @invariant()
     def what_it_decides_on_is_what_we_know(self) -> None:

@@ -20,6 +20,7 @@ from builders import (
     clicked,
     company_snoozed,
     consent,
+    credited,
     defined,
     done,
     employed,
@@ -36,12 +37,15 @@ from builders import (
     off_limits,
     on_limits,
     order_opened,
+    paid,
     pool_defined,
     pooled,
     preferred,
     profile,
     promised,
     put_off,
+    raised,
+    refunded,
     removed,
     replied,
     segment_saved,
@@ -52,7 +56,7 @@ from builders import (
     unpooled,
     untagged,
 )
-from ledger_crm.commands import candidacies, intake, selling
+from ledger_crm.commands import candidacies, intake, placements, selling
 from ledger_crm.commands.catalogue import (
     create_key,
     define_pipeline,
@@ -62,6 +66,8 @@ from ledger_crm.commands.catalogue import (
 )
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import new_id
+from ledger_crm.domain.fee import Share
+from ledger_crm.domain.invoice import instalment_id
 from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.refusals import Refusal
@@ -73,6 +79,8 @@ PEOPLE = [UUID(int=0xA1 + n) for n in range(3)]
 COMPANIES = [UUID(int=0xC1 + n) for n in range(2)]
 ORDERS = {company: [UUID(int=company.int * 16 + n) for n in range(2)] for company in COMPANIES}
 DEALS = [UUID(int=0xD1 + n) for n in range(2)]
+INVOICES = [UUID(int=0xE1 + n) for n in range(2)]
+BOTH = tuple(Share(consultant=f"consultant:{who}", share_bp=5_000) for who in ("ana", "ben"))
 AGREEMENTS = [UUID(int=0xF1 + n) for n in range(2)]
 
 Command = Callable[[Work], Awaitable[Any]]
@@ -102,7 +110,7 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-4, 17)):
+    match draw(st.integers(-4, 20)):
         case -4:
             slug = draw(st.sampled_from(["speakers", "mentors"]))
             about = draw(
@@ -181,8 +189,9 @@ def _commands(draw: st.DrawFn) -> Command:
             )
         case 7:
             return lambda work: candidacies.place(
-                work, person, candidacy, at=at, starts_on=at.date(), first_year_pay_cents=99_999
-            )
+                work, person, candidacy, at=at, starts_on=at.date(), first_year_pay_cents=99_999,
+                override=draw(st.sampled_from(["", "x"])),
+            )  # fmt: skip
         case 8:
             fact = employed(company_id=company, starts_on=draw(st.none() | st.just(at.date())))
             return lambda work: intake.employ(work, person, fact)
@@ -247,6 +256,38 @@ def _commands(draw: st.DrawFn) -> Command:
         case 16:
             limits = draw(st.sampled_from([off_limits(agreed_at=at), on_limits(lifted_at=at)]))
             return lambda work: on_company(work, lambda c: c.set_off_limits(limits, by=ANA))
+        case 18:
+            act = draw(
+                st.sampled_from(
+                    [
+                        lambda w: placements.start(w, person, candidacy, starts_on=at.date()),
+                        lambda w: placements.fall_through(
+                            w, person, candidacy, left_on=at.date(), reason="x", decided_by="client"
+                        ),
+                        lambda w: placements.split_commission(
+                            w, person, candidacy, shares=BOTH, at=at
+                        ),
+                    ]
+                )
+            )
+            return act
+        case 19:
+            invoice, cents = draw(st.sampled_from(INVOICES)), draw(st.integers(1, 30_000))
+            number, start = draw(st.sampled_from("123")), instalment_id(order, "start", candidacy)
+            money: dict[str, Any] = {"invoice_id": invoice, "amount_cents": cents}
+            fact = draw(
+                st.sampled_from(
+                    [
+                        ("raise", raised(number, instalment_id=start, raised_at=at, **money)),
+                        ("pay", paid(cents, invoice_id=invoice, paid_at=at)),
+                        ("credit", credited(cents, invoice_id=invoice, number=number)),
+                        ("refund", refunded(cents, invoice_id=invoice, refunded_at=at)),
+                    ]
+                )
+            )
+            return lambda work: on_company(
+                work, lambda c: getattr(c, f"{fact[0]}_invoice")(fact[1], by=ANA)
+            )
         case _:
             label = draw(st.sampled_from(["Found", "Sourced"]))
             renamed = defined(Stage("sourced", label, "sourced"), *TALENT.stages[1:])
@@ -262,6 +303,13 @@ def _commands(draw: st.DrawFn) -> Command:
             if end is None:
                 return lambda work: define_pipeline(work, renamed)
             return lambda work: on_company(work, end)
+
+
+async def _raise(work: Work, company_id: UUID, due: UUID) -> Company:
+    company = await work.get(Company, company_id)
+    fact = raised(due.hex[:8], invoice_id=due, instalment_id=due, amount_cents=2_500_000)
+    company.raise_invoice(fact, by=ANA)
+    return company
 
 
 stories = st.lists(_commands(), max_size=40)
@@ -313,8 +361,16 @@ async def a_full_story(ledger: Ledger) -> None:
                 w, ada, c, at=NOON, to_person_id=ben
             ),
             lambda w, c=candidacy: candidacies.place(  # type: ignore[misc]
-                w, ada, c, at=NOON, starts_on=date(2026, 4, 1), first_year_pay_cents=10**7
+                w,
+                ada,
+                c,
+                at=NOON,
+                starts_on=date(2026, 4, 1),
+                first_year_pay_cents=10**7,
+                override="Two halves",
             ),
+            lambda w, c=candidacy: placements.start(w, ada, c, starts_on=date(2026, 4, 1)),  # type: ignore[misc]
+            lambda w, c=company, o=order, d=candidacy: _raise(w, c, instalment_id(o, "start", d)),  # type: ignore[misc]
             lambda w, c=company: intake.employ(w, cyd, employed(company_id=c)),  # type: ignore[misc]
             lambda w, c=company: intake.record(w, ada, note("of them", company_id=c)),  # type: ignore[misc]
             lambda w, c=company: selling.open_deal(w, c, title="d", at=NOON, contact_id=cyd),  # type: ignore[misc]

@@ -17,6 +17,7 @@ from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact, JobOrderOpened
 from ledger_crm.domain.entry import Actor, Aggregate, Event
 from ledger_crm.domain.followup import FollowUpPromised
+from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
 from ledger_crm.ledger import Intent, Ledger, Receipt, Work
 
 from .problems import Fault, Malformed
@@ -49,7 +50,7 @@ IfMatch = Annotated[
 class Made(Receipt, frozen=True):
     """A receipt for what has an id of its own inside a record.
 
-    created  id of the deal, job order, fee agreement, candidacy or follow-up
+    created  id of the deal, job order, fee agreement, candidacy, follow-up or invoice
     """
 
     created: UUID
@@ -166,7 +167,9 @@ async def _intent(
 
 def _made(event: Event) -> UUID:
     match event:
-        case FeeAgreed(agreement_id=id):
+        case FeeAgreed(agreement_id=id) | InstalmentDue(agreement_id=id):  # due at the signing
+            return id
+        case InvoiceRaised(invoice_id=id):
             return id
         case JobOrderOpened(job_order_id=id) | DealFact(deal_id=id):
             return id

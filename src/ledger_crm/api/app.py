@@ -17,7 +17,7 @@ from .caller import key_required
 from .companies import Companies, JobOrders
 from .edge import edge
 from .malformed import must_be_well_formed
-from .money import Money
+from .money import Money, Placements
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
 from .reading import Pool, view
@@ -40,7 +40,7 @@ def create_app(
     keyed = Router(
         "/",
         route_handlers=[
-            *(People, Companies, JobOrders, Candidates, Deals, Pipelines, Money),
+            *(People, Companies, JobOrders, Candidates, Deals, Pipelines, Money, Placements),
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,

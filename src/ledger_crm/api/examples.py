@@ -6,6 +6,8 @@ from typing import Any
 
 COMPANY = "01939b2e-5c1a-7d0e-8f3b-2a6c4d9e1f70"
 CONTACT = "01939b30-11b2-7a44-9c05-7be1d2f3a418"
+INSTALMENT = "01939b33-4a72-7e4d-9ea1-7f8091a2b3c4"
+INVOICE = "01939b34-5b83-7f5e-8fb2-8091a2b3c4d5"
 AGREEMENT = "01939b32-2f61-7b3c-8d90-6e7f8091a2b3"
 ORDER = "01939b31-8e0d-7c1f-a2b4-5d6e7f809132"
 
@@ -164,7 +166,76 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "give_right_to_represent": {"by telephone": {"text": "Agreed on the call of today."}},
     "introduce": {"to the hiring manager": {"to_person_id": CONTACT}},
-    "place": {"a placement": {"starts_on": "2026-06-01", "first_year_pay_cents": 8_500_000}},
+    "place": {
+        "a placement": {"starts_on": "2026-06-01", "first_year_pay_cents": 8_500_000},
+        "by the parts of the pay, of two consultants": {
+            "starts_on": "2026-06-01",
+            "pay": {
+                "currency": "EUR",
+                "base_cents": 9_000_000,
+                "bonus_cents": 1_000_000,
+                "exchange_rate_e9": 850_000_000,
+            },
+            "shares": [
+                {"consultant": "consultant:ana", "share_bp": 7_000},
+                {"consultant": "consultant:ben", "share_bp": 3_000},
+            ],
+        },
+    },
+    "start": {"as planned": {"starts_on": "2026-06-01"}},
+    "fall_through": {
+        "after seven weeks": {
+            "left_on": "2026-07-15",
+            "reason": "counter_offer",
+            "decided_by": "candidate",
+        }
+    },
+    "end_guarantee": {"they stayed": {}},
+    "split_commission": {
+        "in halves": {
+            "shares": [
+                {"consultant": "consultant:ana", "share_bp": 5_000},
+                {"consultant": "consultant:ben", "share_bp": 5_000},
+            ]
+        }
+    },
+    "reach_milestone": {"the shortlist": {"on": "shortlist"}},
+    "raise_invoice": {
+        "a third": {
+            "instalment_id": INSTALMENT,
+            "number": "2026/017",
+            "amount_cents": 990_198,
+            "currency": "GBP",
+            "raised_at": "2026-03-02T10:00:00Z",
+        }
+    },
+    "pay_invoice": {
+        "in full": {
+            "invoice_id": INVOICE,
+            "amount_cents": 990_198,
+            "currency": "GBP",
+            "paid_at": "2026-03-30T10:00:00Z",
+            "reference": "NTRF-77",
+        }
+    },
+    "credit_invoice": {
+        "a rebate": {
+            "invoice_id": INVOICE,
+            "number": "2026/C3",
+            "amount_cents": 495_099,
+            "currency": "GBP",
+            "credited_at": "2026-07-16T10:00:00Z",
+            "reason": "fell_through",
+        }
+    },
+    "refund_invoice": {
+        "the rebate": {
+            "invoice_id": INVOICE,
+            "amount_cents": 495_099,
+            "currency": "GBP",
+            "refunded_at": "2026-07-20T10:00:00Z",
+        }
+    },
     "add_company": {
         "a client": {
             "name": "Analytical Engines",

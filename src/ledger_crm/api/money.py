@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from litestar import Controller, Response, get
+import msgspec
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from ledger_crm.commands import placements as acts
+from ledger_crm.domain.candidacy import Deciders
+from ledger_crm.domain.clock import now
+from ledger_crm.domain.company import Company
+from ledger_crm.domain.entry import Instant, Reason, Sealed
+from ledger_crm.domain.fee import Share
+from ledger_crm.domain.invoice import InvoiceCredited, InvoicePaid, InvoiceRaised, InvoiceRefunded
+from ledger_crm.ledger import Receipt
 from ledger_crm.projections import agreements
 
+from .acting import Act, Made, alone, fields
 from .reading import Limit, Named, Page, Token, View, position
 
 EndsBefore = Annotated[
@@ -20,9 +30,162 @@ EndsBefore = Annotated[
 ]
 
 
+class Start(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """starts_on  the first day at work, as it was"""
+
+    starts_on: date
+    text: Sealed = ""
+
+
+class FallThrough(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """left_on     the last day at work; the day on which they said so, if they never came
+    decided_by  whose decision it was
+    covered     false: the guarantee does not hold for why they left
+    """
+
+    left_on: date
+    reason: Reason
+    decided_by: Deciders
+    covered: bool = True
+    text: Sealed = ""
+
+
+class GuaranteeEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """There is nothing to say: the day is by the terms."""
+
+
+class Commission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Shares sum to 10,000 basis points."""
+
+    shares: Annotated[tuple[Share, ...], msgspec.Meta(min_length=1, max_length=20)]
+    at: Instant = msgspec.field(default_factory=now, name="split_at")
+    text: Sealed = ""
+
+
+class MilestoneReached(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """on  elsewhere: the order was filled without us"""
+
+    on: Literal["shortlist", "elsewhere"]
+    at: Instant = msgspec.field(default_factory=now, name="reached_at")
+
+
+REACH = alone(Company, Company.reach)
+RAISE = alone(Company, Company.raise_invoice)
+PAY = alone(Company, Company.pay_invoice)
+CREDIT = alone(Company, Company.credit_invoice)
+REFUND = alone(Company, Company.refund_invoice)
+
+
+class Placements(Controller):
+    path = "/people/{person_id:uuid}/candidacies/{candidacy_id:uuid}"
+    tags = ("money",)
+
+    @post("/starts")
+    async def start(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        candidacy_id: FromPath[UUID],
+        data: JSONBody[Start],
+    ) -> Response[Receipt]:
+        """Record a start
+
+        They came to work. What is left of the fee falls due, and the guarantee runs."""
+        return await act.on(person_id, acts.start, candidacy_id, **fields(data))
+
+    @post("/fall-throughs")
+    async def fall_through(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        candidacy_id: FromPath[UUID],
+        data: JSONBody[FallThrough],
+    ) -> Response[Receipt]:
+        """Record a fall-through
+
+        They left, or never came. Rebate or replacement is by the terms at the introduction."""
+        return await act.on(person_id, acts.fall_through, candidacy_id, **fields(data))
+
+    @post("/guarantee-ends")
+    async def end_guarantee(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        candidacy_id: FromPath[UUID],
+        data: JSONBody[GuaranteeEnd],
+    ) -> Response[Receipt]:
+        """End a guarantee
+
+        They stayed for as long as it ran: the fee is no longer at risk."""
+        return await act.on(person_id, acts.end_guarantee, candidacy_id)
+
+    @post("/commissions")
+    async def split_commission(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        candidacy_id: FromPath[UUID],
+        data: JSONBody[Commission],
+    ) -> Response[Receipt]:
+        """Split the commission
+
+        Whose placement it was, in place of what was said before."""
+        return await act.on(person_id, acts.split_commission, candidacy_id, **fields(data))
+
+
 class Money(Controller):
     path = ""
     tags = ("money",)
+
+    @post("/companies/{company_id:uuid}/job-orders/{job_order_id:uuid}/milestones")
+    async def reach_milestone(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        job_order_id: FromPath[UUID],
+        data: JSONBody[MilestoneReached],
+    ) -> Response[Receipt]:
+        """Reach a milestone of a retained search
+
+        The shortlist is delivered, or the order was filled without us: what the terms say falls
+        due. Reached again, it changes nothing."""
+        return await act.on(company_id, REACH, job_order_id, **fields(data))
+
+    @post("/companies/{company_id:uuid}/invoices")
+    async def raise_invoice(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[InvoiceRaised]
+    ) -> Response[Made]:
+        """Raise an invoice
+
+        For an instalment that is due, or part of it."""
+        return await act.within(company_id, RAISE, data)
+
+    @post("/companies/{company_id:uuid}/invoices/payments")
+    async def pay_invoice(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[InvoicePaid]
+    ) -> Response[Receipt]:
+        """Record a payment
+
+        All of what is open, or part. The bank's same reference again changes nothing."""
+        return await act.on(company_id, PAY, data)
+
+    @post("/companies/{company_id:uuid}/invoices/credits")
+    async def credit_invoice(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[InvoiceCredited]
+    ) -> Response[Receipt]:
+        """Credit an invoice
+
+        A rebate, or because it was wrong and is raised `anew`."""
+        return await act.on(company_id, CREDIT, data)
+
+    @post("/companies/{company_id:uuid}/invoices/refunds")
+    async def refund_invoice(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[InvoiceRefunded]
+    ) -> Response[Receipt]:
+        """Record a refund
+
+        What was paid and then credited goes back."""
+        return await act.on(company_id, REFUND, data)
 
     @get("/companies/{company_id:uuid}/fees")
     async def list_fees_of_company(

@@ -15,6 +15,7 @@ from ledger_crm.commands import candidacies, intake
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.contact import Point, normalised
 from ledger_crm.domain.entry import Cents, Instant, Sealed
+from ledger_crm.domain.fee import Pay, Shares
 from ledger_crm.domain.identity import (
     EmploymentEnded,
     PointChanges,
@@ -120,11 +121,21 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """placed_at             the offer was accepted
     starts_on             first day at work
     first_year_pay_cents  what the agreement counts as first-year pay, in its currency
+    pay                   or the pay by its parts, of which the agreement says what counts
+    full_time             a job beside which nobody has another
+    override              why, though they are placed full-time elsewhere
+    shares                whose placement it is; empty: yours
+    replaces_id           the candidacy that fell through, in whose place they come for no fee
     """
 
     at: Instant = msgspec.field(default_factory=now, name="placed_at")
     starts_on: date
-    first_year_pay_cents: Cents
+    first_year_pay_cents: Cents | None = None
+    pay: Pay | None = None
+    full_time: bool = True
+    override: Sealed = ""
+    shares: Shares = ()
+    replaces_id: UUID | None = None
 
 
 class People(Controller):
@@ -378,5 +389,7 @@ class People(Controller):
     ) -> Response[Receipt]:
         """Place
 
-        They took the job. The fee is computed from the terms at the introduction, and fixed."""
+        They took the job. The fee is computed from the terms at the introduction, and fixed.
+        Nobody is placed full-time in two jobs at once, unless a consultant says why
+        (`override`)."""
         return await act.on(person_id, candidacies.place, candidacy_id, **fields(data))

@@ -3,13 +3,16 @@ and the pipeline are what the decision rests on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.fee import fee
-from ledger_crm.domain.person import Move, Person
+from ledger_crm.domain.fee import Pay, Share, fee, first_year_pay, with_partner
+from ledger_crm.domain.invoice import ReplacementGiven
+from ledger_crm.domain.person import Move, NotIntroduced, Person
 from ledger_crm.domain.pipeline import Pipeline, pipeline_id
+from ledger_crm.domain.placement import PayUnclear
 from ledger_crm.ledger import Work
 
 
@@ -91,27 +94,54 @@ async def place(
     *,
     at: datetime,
     starts_on: date,
-    first_year_pay_cents: int,
+    first_year_pay_cents: int | None = None,
+    pay: Pay | None = None,
+    full_time: bool = True,
+    override: str = "",
+    shares: Sequence[Share] = (),
+    replaces_id: UUID | None = None,
 ) -> Person:
-    """The fee is computed from the terms in force at the introduction, in their currency.
+    """The fee is computed from the terms in force at the introduction, in their currency; there is
+    none for who replaces somebody.
 
-    Raises NoSuchRecord, NoSuchCandidacy, JobOrderIsClosed, and as ``Person.place``."""
+    Raises NoSuchRecord, NoSuchCandidacy, JobOrderIsClosed, PayUnclear, NoExchangeRate,
+    NoReplacementOwed, and as ``Person.place``."""
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
     company.open_order(candidacy.job_order_id)
-    agreement, version = candidacy.agreement_id, candidacy.agreement_version
-    terms = company.terms_of(agreement, version) if agreement else None
+    if candidacy.agreement_id is None:
+        raise NotIntroduced(candidacy_id=candidacy_id)
+    terms = company.terms_of(candidacy.agreement_id, candidacy.agreement_version)
+    if (first_year_pay_cents is None) == (pay is None):
+        raise PayUnclear()
+    counted = first_year_pay(terms, pay) if pay else first_year_pay_cents or 0
+    fee_cents = 0 if replaces_id else fee(terms, first_year_pay_cents=counted)
     person.place(
         candidacy_id,
         await _pipeline(work, person, candidacy_id),
         at=at,
         starts_on=starts_on,
-        first_year_pay_cents=first_year_pay_cents,
-        fee_cents=fee(terms, first_year_pay_cents=first_year_pay_cents) if terms else 0,
-        currency=terms.currency if terms else "",
+        first_year_pay_cents=counted,
+        fee_cents=fee_cents,
+        currency=terms.currency,
+        full_time=full_time,
+        override=override,
+        shares=shares,
+        pay=pay,
+        partner_cents=with_partner(terms, fee_cents)[1],
+        replaces_id=replaces_id,
         by=work.by,
     )
+    if replaces_id:
+        given = ReplacementGiven(
+            candidacy_id=candidacy_id,
+            person_id=person_id,
+            replaces_id=replaces_id,
+            job_order_id=candidacy.job_order_id,
+            given_at=at,
+        )
+        company.give_replacement(given, by=work.by)
     return person
 
 

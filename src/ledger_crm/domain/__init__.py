@@ -16,6 +16,7 @@ from . import (
     interaction,
     person,
     pipeline,
+    placement,
     pool,
     segment,
 )
@@ -63,6 +64,7 @@ EVENTS = vocabulary(
     followup.FollowUps,
     pool.Pooling,
     candidacy.CandidacyEvents,
+    placement.PlacementFacts,
     company.CompanyEvents,
     pipeline.PipelineEvents,
     pool.PoolEvents,

@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from .entry import Cents, Currency, Instant, PersonFact, Reason, Sealed, Slug, words
+from .fee import Pay, Shares
 from .pipeline import Category
 
 Deciders = Literal["us", "client", "candidate", "rule"]
@@ -142,6 +143,13 @@ class Placed(StageReached, frozen=True, kw_only=True, tag="person.placed"):
 
     placed_at              the offer was accepted
     agreement_version      whose terms they were
+    pay                    the parts of it, if they were said
+    partner_cents          of the fee, another agency's
+    full_time              a job beside which nobody has another
+    override               why, though they are placed full-time elsewhere, in the words of the
+                           named consultant who did it
+    shares                 whose placement it is; empty: of who wrote it down
+    replaces_id            the candidacy that fell through, in whose place they come for no fee
     starts_on              first day at work
     first_year_pay_cents   what the agreement counts as first-year pay, in ``currency``
     """
@@ -153,6 +161,12 @@ class Placed(StageReached, frozen=True, kw_only=True, tag="person.placed"):
     currency: Currency
     agreement_id: UUID
     agreement_version: int = 1
+    pay: Pay | None = None
+    partner_cents: Cents = 0
+    full_time: bool = True
+    override: Sealed = ""
+    shares: Shares = ()
+    replaces_id: UUID | None = None
 
     @property
     def line(self) -> str:

@@ -10,8 +10,8 @@ order before those of the company, the latest first.
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Any, Self
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import msgspec
@@ -45,7 +45,23 @@ from .entry import (
     words,
 )
 from .faults import written_like
-from .fee import Terms, must_make_sense
+from .fee import Terms, at_start, before_start, fee, must_make_sense
+from .invoice import (
+    Books,
+    InstalmentDue,
+    InvoiceCredited,
+    InvoicePaid,
+    InvoiceRaised,
+    InvoiceRefunded,
+    MoneyFact,
+    MoneyFacts,
+    NoMandate,
+    NotDueThen,
+    Occasion,
+    RemedyOwed,
+    ReplacementGiven,
+    instalment_id,
+)
 from .permission import (
     OffLimits,
     OffLimitsAgreed,
@@ -242,6 +258,7 @@ CompanyEvents = (
     | JobOrderOpened
     | JobOrderFilled
     | JobOrderCancelled
+    | MoneyFacts
     | OffLimitsFacts
 )
 
@@ -299,6 +316,7 @@ class WrongWayRound(Invalid):
 class JobOrder(msgspec.Struct):
     pipeline: str
     open: bool = True
+    openings: int = 1
 
 
 class Deal(msgspec.Struct):
@@ -314,6 +332,7 @@ class Company(Aggregate):
         self.job_orders: dict[UUID, JobOrder] = {}
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
         self.off_limits = Said()
+        self.books = Books()
 
     @classmethod
     def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
@@ -375,13 +394,18 @@ class Company(Aggregate):
                 self.enter(DealMoved(**where, moved_at=at, text=text), by=by)
 
     def agree_fee(self, fact: FeeAgreed, *, by: Actor) -> None:
-        """Raises AgreementTwice, NoSuchJobOrder, and as ``must_make_sense``."""
+        """What is due at the signing falls due. Raises AgreementTwice, NoSuchJobOrder, and as
+        ``must_make_sense``."""
         must_make_sense(fact)
         if fact.agreement_id in self.agreements:
             raise AgreementTwice(agreement_id=fact.agreement_id)
         if fact.job_order_id:
             self.job_order(fact.job_order_id)
         self.enter(msgspec.structs.replace(fact, version=1), by=by)
+        if fact.job_order_id:
+            openings = self.job_order(fact.job_order_id).openings
+            cents = before_start(fact, openings=openings).get("signing", 0)
+            self._fall_due(fact, fact.job_order_id, "signing", cents, at=fact.agreed_at, by=by)
 
     def amend_fee(self, fact: FeeAmended, *, by: Actor) -> None:
         """Raises NoSuchAgreement, as ``must_make_sense``, and as ``Agreement.must_take``."""
@@ -394,6 +418,128 @@ class Company(Aggregate):
         """Raises NoSuchAgreement, and as ``Agreement.must_end``."""
         self.agreement(fact.agreement_id).must_end(fact.ended_at)
         self.enter(fact, by=by)
+
+    def reach(
+        self, job_order_id: UUID, on: Literal["shortlist", "elsewhere"], *, at: datetime, by: Actor
+    ) -> None:
+        """A milestone of a retained search; ``elsewhere``: the order was filled without us. What
+        is due already is a no-op. Raises NoSuchJobOrder, NoMandate, NotDueThen."""
+        openings = self.job_order(job_order_id).openings
+        terms = self._mandate(job_order_id)
+        if on == "shortlist":
+            cents = before_start(terms, openings=openings).get("shortlist", 0)
+        elif terms.basis == "retained" and terms.due_elsewhere:
+            expected = fee(terms, first_year_pay_cents=terms.expected_pay_cents)
+            due = self.books.due_before_start(job_order_id)
+            starts = range(self._starts(job_order_id), openings)
+            cents = sum(
+                at_start(expected, due_cents=due, openings=openings, earlier_starts=n)
+                for n in starts
+            )
+        else:
+            cents = 0
+        if not cents:
+            raise NotDueThen(job_order_id=job_order_id, on=on)
+        self._fall_due(terms, job_order_id, on, cents, at=at, by=by)
+
+    def take_start(
+        self,
+        terms: Terms,
+        *,
+        person_id: UUID,
+        candidacy_id: UUID,
+        job_order_id: UUID,
+        fee_cents: int,
+        at: datetime,
+        by: Actor,
+    ) -> None:
+        """Somebody started, and what is left of the fee falls due; nothing for who replaces
+        another."""
+        if fee_cents:
+            cents = at_start(
+                fee_cents,
+                due_cents=self.books.due_before_start(job_order_id),
+                openings=self.job_order(job_order_id).openings,
+                earlier_starts=self._starts(job_order_id),
+            )
+            whose = (person_id, candidacy_id)
+            self._fall_due(terms, job_order_id, "start", cents, at=at, by=by, whose=whose)
+
+    def owe(self, fact: RemedyOwed, *, by: Actor) -> None:
+        self.enter(fact, by=by)
+
+    def give_replacement(self, fact: ReplacementGiven, *, by: Actor) -> None:
+        """Raises NoReplacementOwed."""
+        self.books.must_replace(fact.replaces_id, fact.job_order_id)
+        self.enter(fact, by=by)
+
+    def raise_invoice(self, fact: InvoiceRaised, *, by: Actor) -> None:
+        """Raises as ``Books.must_raise``."""
+        due = self.books.must_raise(fact)
+        last = fact.due_on or fact.raised_at.date() + timedelta(days=due.payment_days)
+        self.enter(msgspec.structs.replace(fact, due_on=last), by=by)
+
+    def pay_invoice(self, fact: InvoicePaid, *, by: Actor) -> None:
+        """The same reference again is a no-op. Raises as ``Books.must_pay``."""
+        if self.books.must_pay(fact):
+            self.enter(fact, by=by)
+
+    def credit_invoice(self, fact: InvoiceCredited, *, by: Actor) -> None:
+        """Raises as ``Books.must_credit``."""
+        self.books.must_credit(fact)
+        self.enter(fact, by=by)
+
+    def refund_invoice(self, fact: InvoiceRefunded, *, by: Actor) -> None:
+        """The same reference again is a no-op. Raises as ``Books.must_refund``."""
+        if self.books.must_refund(fact):
+            self.enter(fact, by=by)
+
+    def _fall_due(
+        self,
+        terms: Terms,
+        job_order_id: UUID,
+        on: Occasion,
+        cents: int,
+        *,
+        at: datetime,
+        by: Actor,
+        whose: tuple[UUID | None, UUID | None] = (None, None),
+    ) -> None:
+        person_id, candidacy_id = whose
+        id = instalment_id(job_order_id, on, candidacy_id)
+        if id in self.books.instalments or not (cents or on == "start"):
+            return
+        self.enter(
+            InstalmentDue(
+                instalment_id=id,
+                agreement_id=terms.agreement_id,
+                agreement_version=terms.version,
+                job_order_id=job_order_id,
+                on=on,
+                amount_cents=cents,
+                currency=terms.currency,
+                payment_days=terms.payment_days,
+                due_at=at,
+                candidacy_id=candidacy_id,
+                person_id=person_id,
+            ),
+            by=by,
+        )
+
+    def _mandate(self, job_order_id: UUID) -> Terms:
+        """The retained fee or container of a job order, also once it is ended. Raises
+        NoMandate."""
+        for agreement in reversed(self.agreements.values()):
+            terms = agreement.versions[-1]
+            if terms.job_order_id == job_order_id and terms.basis in ("retained", "container"):
+                return terms
+        raise NoMandate(job_order_id=job_order_id)
+
+    def _starts(self, job_order_id: UUID) -> int:
+        return sum(
+            due.job_order_id == job_order_id and due.on == "start"
+            for due in self.books.instalments.values()
+        )
 
     def open_job_order(self, fact: JobOrderOpened, *, by: Actor) -> None:
         """Raises JobOrderIsOpen, WrongWayRound."""
@@ -484,9 +630,13 @@ class Company(Aggregate):
             case FeeEnded(agreement_id=id):
                 self.agreements[id].ended_at = event.ended_at
             case JobOrderOpened():
-                self.job_orders[event.job_order_id] = JobOrder(event.pipeline)
+                self.job_orders[event.job_order_id] = JobOrder(
+                    event.pipeline, openings=event.openings
+                )
             case JobOrderFilled(job_order_id=id) | JobOrderCancelled(job_order_id=id):
                 self.job_orders[id].open = False
+            case MoneyFact():
+                self.books.apply(event)
             case OffLimitsAgreed() | OffLimitsLifted():
                 self.off_limits.add(event.word)
 

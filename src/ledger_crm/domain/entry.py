@@ -211,10 +211,13 @@ def _instants(event: type[Event]) -> tuple[str, ...]:
     return tuple(n for n, t in _fields(event).items() if _is(t, msgspec.inspect.DateTimeType))
 
 
+DAYS = ("starts_on", "left_on", "ended_on")
+
+
 @cache
 def _times(event: type[Event]) -> tuple[str, ...]:
-    """Fields that say when, in order of declaration: ``_at``, else ``starts_on``."""
-    return (*_instants(event), *(n for n in _fields(event) if n == "starts_on"))
+    """Fields that say when, in order of declaration: ``_at``, else a day of ``DAYS``."""
+    return (*_instants(event), *(n for n in _fields(event) if n in DAYS))
 
 
 def kind(event: Event | type[Event]) -> str:

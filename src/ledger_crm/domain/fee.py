@@ -21,6 +21,7 @@ from uuid import UUID
 import msgspec
 
 from .entry import Cents, CompanyFact, Currency, Sealed, new_id
+from .faults import written_like
 from .refusals import Invalid
 
 Basis = Literal["contingent", "fixed", "retained", "container"]
@@ -29,25 +30,36 @@ Part = Literal["base", "bonus", "commission", "allowances", "sign_on", "equity",
 Points = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 """Basis points: hundredths of a percent."""
 
+Consultant = Annotated[
+    str,
+    written_like(
+        r"^consultant:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)", "a consultant like consultant:ana"
+    ),
+]
+
 WHOLE = 10_000
 RATE_ONE = 10**9
 
 
-class Tier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Piece(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Part of a fact: what it has by default is not stored, so that fields may be added."""
+
+
+class Tier(Piece, frozen=True, kw_only=True):
     """From this first-year pay on, this rate."""
 
     from_cents: Cents
     rate_bp: Points
 
 
-class Instalment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Instalment(Piece, frozen=True, kw_only=True):
     """This share of the fee is due on this milestone."""
 
     on: Milestone
     share_bp: Points
 
 
-class Rung(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Rung(Piece, frozen=True, kw_only=True):
     """Of whoever leaves by this day, this share of the fee is paid back. Day 1 is the first one at
     work."""
 
@@ -55,7 +67,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     rebate_bp: Points
 
 
-class Split(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Split(Piece, frozen=True, kw_only=True):
     """Another agency, itself a company on record, gets this share of the fee."""
 
     partner_id: UUID
@@ -132,7 +144,7 @@ class Terms(CompanyFact, frozen=True, kw_only=True):
         return charged
 
 
-class Pay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Pay(Piece, frozen=True, kw_only=True):
     """What somebody earns in the first year, by part.
 
     exchange_rate_e9  of the terms' currency for one of ``currency``, in thousand millionths:
@@ -148,6 +160,16 @@ class Pay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     equity_cents: Cents = 0
     car_cents: Cents = 0
     exchange_rate_e9: Annotated[int, msgspec.Meta(ge=0, le=10**15)] = 0
+
+
+class Share(Piece, frozen=True, kw_only=True):
+    """This consultant's share of what a placement brings us."""
+
+    consultant: Consultant
+    share_bp: Points
+
+
+Shares = Annotated[tuple[Share, ...], msgspec.Meta(max_length=20)]
 
 
 class TermsIncomplete(Invalid):
@@ -189,6 +211,12 @@ class NotForOneOrder(Invalid):
     field = "job_order_id"
 
 
+class SharesIncomplete(Invalid):
+    """Shares sum to 100 %, and each consultant has one."""
+
+    field = "shares"
+
+
 class NoExchangeRate(Invalid):
     """Pay in another currency than the fee needs the rate of exchange that was agreed."""
 
@@ -223,6 +251,13 @@ def must_make_sense(terms: Terms) -> None:
         raise PartTwice()
     if terms.basis in ("retained", "container") and terms.job_order_id is None:
         raise NotForOneOrder()
+
+
+def must_sum_up(shares: Sequence[Share]) -> None:
+    """Raises SharesIncomplete."""
+    consultants = {each.consultant for each in shares}
+    if sum(each.share_bp for each in shares) != WHOLE or len(consultants) < len(shares):
+        raise SharesIncomplete()
 
 
 def fee(terms: Terms, *, first_year_pay_cents: int) -> int:

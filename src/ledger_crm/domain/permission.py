@@ -151,7 +151,7 @@ def must_last(word: Word) -> None:
 
 
 class NotAConsultant(Forbidden):
-    """Only a named consultant may contact somebody against a rule."""
+    """Only a named consultant may act against a rule."""
 
 
 class Word(msgspec.Struct, frozen=True):

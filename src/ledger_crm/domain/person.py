@@ -5,19 +5,21 @@
 Rules: who asked us to stop is not contacted, but by a named consultant who says why; a contact
 point belongs to one person; a candidacy moves within its job order's pipeline;
 nobody is introduced without an open job order, a right to represent and terms in force; a
-rejection says who decided and why; nobody is placed twice on one candidacy.
+rejection says who decided and why; nobody is placed twice on one candidacy, nor full-time in two
+jobs at once but by a named consultant who says why.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
 import msgspec
 
 from . import candidacy as c
-from .clock import now
+from .clock import now, today
 from .contact import Point, normalised
 from .engagement import PersonQuietSnoozed, must_lie_ahead
 from .entry import (
@@ -34,7 +36,7 @@ from .entry import (
     id_of,
     words,
 )
-from .fee import Terms, tail_until
+from .fee import Share, Terms, guarantee_until, must_sum_up, tail_until
 from .followup import (
     FollowUpChanges,
     FollowUpDone,
@@ -72,6 +74,18 @@ from .permission import (
     must_last,
 )
 from .pipeline import Pipeline, Stage
+from .placement import (
+    BackdoorSuspected,
+    CommissionSplit,
+    FellThrough,
+    GuaranteeEnded,
+    NotPlaced,
+    PlacedAtOnce,
+    Placement,
+    PlacementFact,
+    PlacementStarted,
+    Remedy,
+)
 from .pool import PersonPooled, PersonUnpooled, Pooling
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 
@@ -235,8 +249,14 @@ class Candidacy(msgspec.Struct):
     represented: bool = False
     agreement_id: UUID | None = None
     agreement_version: int = 1
+    introduced_on: date | None = None
     tail_until_on: date | None = None
-    placed: bool = False
+    placement: Placement | None = None
+    backdoor: bool = False
+
+    @property
+    def placed(self) -> bool:
+        return self.placement is not None
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -390,6 +410,7 @@ class Person(Aggregate):
             raise EndsBeforeItStarts()
         if fact not in self.employments:
             self.enter(fact, by=by)
+            self._flag_backdoors(fact, by)
 
     def end_employment(self, fact: EmploymentEnded, *, by: Actor) -> None:
         """Raises NotEmployed, EndsBeforeItStarts."""
@@ -527,9 +548,15 @@ class Person(Aggregate):
         first_year_pay_cents: int,
         fee_cents: int,
         currency: str,
+        full_time: bool = True,
+        override: str = "",
+        shares: Sequence[Share] = (),
         by: Actor,
+        **rest: Any,
     ) -> None:
-        """Raises NoSuchCandidacy, CandidacyIsClosed, NotIntroduced, CandidacyIsPlaced."""
+        """``rest``: further fields of the fact. Raises NoSuchCandidacy, CandidacyIsClosed,
+        NotIntroduced, CandidacyIsPlaced, SharesIncomplete; PlacedAtOnce without an override,
+        NotAConsultant for one by anybody else."""
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
@@ -538,6 +565,12 @@ class Person(Aggregate):
         stage = pipeline.in_category("placed")
         if found.placed:
             raise CandidacyIsPlaced(candidacy_id=candidacy_id)
+        if shares:
+            must_sum_up(shares)
+        if override and not by.startswith("consultant:"):
+            raise NotAConsultant(actor=by)
+        if full_time and not override:
+            self._must_be_free_to_start(starts_on)
         self.enter(
             c.Placed(
                 **_where(candidacy_id, found, stage),
@@ -548,9 +581,140 @@ class Person(Aggregate):
                 currency=currency,
                 agreement_id=found.agreement_id,
                 agreement_version=found.agreement_version,
+                full_time=full_time,
+                override=override,
+                shares=tuple(shares),
+                **rest,
             ),
             by=by,
         )
+
+    def _must_be_free_to_start(self, on: date) -> None:
+        for id, other in self.candidacies.items():
+            job = other.placement
+            if job and job.holds(self._left_on(other.company_id), on):
+                raise PlacedAtOnce(candidacy_id=id, starts_on=job.starts_on)
+
+    def _left_on(self, company_id: UUID) -> date | None:
+        """The last day of the last of their jobs there; None: they never left, as far as we
+        know."""
+        jobs = [ends for job, ends in self.employments.items() if job.company_id == company_id]
+        return max((day for day in jobs if day), default=None) if None not in jobs else None
+
+    def start(
+        self, candidacy_id: UUID, *, terms: Terms, starts_on: date, text: str = "", by: Actor
+    ) -> None:
+        """Raises NoSuchCandidacy, NotPlaced, HasStarted, HasFallenThrough, NotYet."""
+        found, placement = self.placed(candidacy_id)
+        placement.must_start(starts_on)
+        self.enter(
+            PlacementStarted(
+                **_of(candidacy_id, found),
+                starts_on=starts_on,
+                guarantee_until_on=guarantee_until(terms, starts_on),
+                text=text,
+            ),
+            by=by,
+        )
+
+    def fall_through(
+        self,
+        candidacy_id: UUID,
+        *,
+        terms: Terms,
+        left_on: date,
+        reason: str,
+        decided_by: c.Deciders,
+        covered: bool = True,
+        text: str = "",
+        by: Actor,
+    ) -> tuple[Remedy, int]:
+        """What we owe for it now. ``covered`` False: the guarantee does not hold for why they
+        left. Raises NoSuchCandidacy, NotPlaced, HasFallenThrough, LeftBeforeStart, NotYet."""
+        found, placement = self.placed(candidacy_id)
+        placement.must_fall(left_on)
+        remedy, rebate_cents = placement.remedy(terms, left_on, covered=covered)
+        started = placement.started
+        self.enter(
+            FellThrough(
+                **_of(candidacy_id, found),
+                left_on=left_on,
+                day=placement.day(left_on),
+                reason=reason,
+                decided_by=decided_by,
+                remedy=remedy,
+                rebate_cents=rebate_cents,
+                currency=terms.currency,
+                text=text,
+            ),
+            by=by,
+        )
+        return (remedy, rebate_cents) if started else ("none", 0)
+
+    def end_guarantee(self, candidacy_id: UUID, *, by: Actor) -> None:
+        """Raises NoSuchCandidacy, NotPlaced, NotStarted, HasFallenThrough, GuaranteeIsOver,
+        GuaranteeRuns."""
+        found, placement = self.placed(candidacy_id)
+        placement.must_end_guarantee()
+        assert placement.guarantee_until_on
+        self.enter(
+            GuaranteeEnded(
+                **_of(candidacy_id, found),
+                ended_on=placement.guarantee_until_on + timedelta(days=1),
+            ),
+            by=by,
+        )
+
+    def split_commission(
+        self,
+        candidacy_id: UUID,
+        *,
+        shares: Sequence[Share],
+        at: datetime,
+        text: str = "",
+        by: Actor,
+    ) -> None:
+        """Raises NoSuchCandidacy, NotPlaced, SharesIncomplete."""
+        found, _ = self.placed(candidacy_id)
+        must_sum_up(shares)
+        self.enter(
+            CommissionSplit(
+                **_of(candidacy_id, found), shares=tuple(shares), split_at=at, text=text
+            ),
+            by=by,
+        )
+
+    def _flag_backdoors(self, fact: Employed, by: Actor) -> None:
+        """Once for each introduction there whose tail still runs, unless we placed them."""
+        day = fact.starts_on or today()
+        theirs = {
+            id: found
+            for id, found in self.candidacies.items()
+            if found.company_id == fact.company_id
+        }
+        if any(f.placement and not f.placement.fallen for f in theirs.values()):
+            return
+        for id, found in theirs.items():
+            first, last = found.introduced_on, found.tail_until_on
+            if first and last and first <= day <= last and not found.backdoor:
+                assert found.agreement_id, "introduced under terms"
+                self.enter(
+                    BackdoorSuspected(
+                        **_of(id, found),
+                        starts_on=day,
+                        tail_until_on=last,
+                        agreement_id=found.agreement_id,
+                        agreement_version=found.agreement_version,
+                    ),
+                    by=by,
+                )
+
+    def placed(self, candidacy_id: UUID) -> tuple[Candidacy, Placement]:
+        """Raises NoSuchCandidacy, NotPlaced."""
+        found = self.candidacy(candidacy_id)
+        if found.placement is None:
+            raise NotPlaced(candidacy_id=candidacy_id)
+        return found, found.placement
 
     def candidacy(self, id: UUID) -> Candidacy:
         """Raises NoSuchCandidacy."""
@@ -605,8 +769,27 @@ class Person(Aggregate):
                 introduced.agreement_id = event.agreement_id
                 introduced.agreement_version = event.agreement_version
                 introduced.tail_until_on = event.tail_until_on
+                introduced.introduced_on = introduced.introduced_on or event.introduced_at.date()
             case c.Placed(candidacy_id=id):
-                self.candidacies[id].placed = True
+                self.candidacies[id].placement = Placement(
+                    event.starts_on, event.fee_cents, event.full_time
+                )
+            case PlacementFact():
+                self._of_a_placement(event)
+
+    def _of_a_placement(self, event: PlacementFact) -> None:
+        found = self.candidacies[event.candidacy_id]
+        placement = found.placement
+        match event:
+            case PlacementStarted(starts_on=day, guarantee_until_on=until) if placement:
+                placement.started, placement.starts_on = True, day
+                placement.guarantee_until_on = until
+            case FellThrough() if placement:
+                placement.fallen = True
+            case GuaranteeEnded() if placement:
+                placement.guarantee_over = True
+            case BackdoorSuspected():
+                found.backdoor = True
 
 
 def _must_be_a_day(born_on: str) -> None:
@@ -633,10 +816,12 @@ def candidacy_id(person_id: UUID, job_order_id: UUID) -> UUID:
 
 
 def _where(id: UUID, found: Candidacy, stage: Stage) -> dict[str, Any]:
+    return _of(id, found) | {"stage": stage.id, "category": stage.category}
+
+
+def _of(id: UUID, found: Candidacy) -> dict[str, Any]:
     return {
         "candidacy_id": id,
         "company_id": found.company_id,
         "job_order_id": found.job_order_id,
-        "stage": stage.id,
-        "category": stage.category,
     }
