@@ -156,6 +156,14 @@ async def test_renegotiated_between_introduction_and_start_the_terms_at_introduc
     theirs = await lines(ana, f"/companies/{company}")
     assert "instalment due at the start: 20000.00 EUR" in theirs
     assert "instalment due at the start: 14400.00 EUR" in theirs
+    evidence = (await found(ana, "/introductions", company_id=company))["items"]
+    assert [(each["person_id"], each["agreement_version"]) for each in evidence] == [
+        (late, 2), (early, 1)
+    ]  # fmt: skip
+    running = (await found(ana, "/placements", in_guarantee_on="2024-07-29"))["items"]
+    assert [each["person_id"] for each in running] == [early]
+    [at_risk] = await found(ana, "/revenue", by="client", on="2024-07-29")
+    assert (at_risk["at_risk_cents"], at_risk["agreed_cents"]) == (2_000_000, 3_440_000)
     # the guarantee too is of the version at the introduction: the amended one has none
     assert "started, guarantee until 2024-07-29" in await lines(ana, f"/people/{early}")
     assert "started" in await lines(ana, f"/people/{late}")
@@ -218,6 +226,38 @@ async def test_a_placement_from_the_start_to_the_rebate_that_goes_back(
         "invoice paid: 20000.00 EUR", "invoice 2024/17 raised: 20000.00 EUR",
         "instalment due at the start: 20000.00 EUR",
     ]  # fmt: skip
+    [line] = await found(ana, "/revenue", by="client", on="2024-06-01")
+    assert (line["key"], line["label"], line["currency"]) == (company, ENGINES["name"], "EUR")
+    sums = {name: cents for name, cents in line.items() if name.endswith("_cents")}
+    assert sums == {
+        "agreed_cents": 2_000_000, "rebated_cents": 1_000_000, "due_cents": 2_000_000,
+        "invoiced_cents": 2_000_000, "paid_cents": 2_000_000, "credited_cents": 1_000_000,
+        "refunded_cents": 1_000_000, "at_risk_cents": 0,
+    }  # fmt: skip
+    by_consultant = await found(ana, "/revenue", by="consultant")
+    assert [(each["key"], each["paid_cents"]) for each in by_consultant] == [
+        ("consultant:ana", 1_000_000), ("consultant:ben", 1_000_000)
+    ]  # fmt: skip
+    months = await found(ana, "/revenue", by="month", since="2024-05-01T00:00:00Z")
+    assert {each["key"]: each["invoiced_cents"] for each in months} == {
+        "2024-05": 2_000_000, "2024-06": 0
+    }  # fmt: skip
+    assert await found(ana, "/revenue", by="industry", until="2024-01-01T00:00:00Z") == []
+    [bill] = (await found(ana, "/invoices", company_id=company, settled=True))["items"]
+    assert (bill["open_cents"], bill["due_on"]) == (0, "2024-05-16")
+    assert (await found(ana, "/invoices", overdue_on="2025-01-01"))["items"] == []
+    [part] = (await found(ana, "/instalments", to_invoice=False))["items"]
+    assert (part["id"], part["on"], part["person"]) == (instalment, "start", "Ada Byron")
+    assert (await found(ana, "/instalments", to_invoice=True))["items"] == []
+    [placement] = (await found(ana, "/placements", status="fell_through"))["items"]
+    assert (placement["fee_cents"], placement["rebate_cents"]) == (2_000_000, 1_000_000)
+    assert placement["first_year_pay_cents"] == 8_000_000
+    assert (await found(ana, "/placements", in_guarantee_on="2024-06-01"))["items"] == []
+    [shared] = (await found(ana, "/commissions", consultant="consultant:ben"))["items"]
+    assert [(each["consultant"], each["cents"]) for each in shared["parts"]] == [
+        ("consultant:ana", 500_000), ("consultant:ben", 500_000)
+    ]  # fmt: skip
+    assert (await found(ana, "/commissions", consultant="consultant:eve"))["items"] == []
     hers = await lines(ana, f"/people/{person}")
     assert "commission split: consultant:ana 50 %, consultant:ben 50 %" in hers
     assert "started, guarantee until 2024-07-29" in hers
@@ -294,6 +334,12 @@ async def test_nobody_is_placed_twice_at_once_and_who_is_hired_past_us_is_flagge
     cyd, _ = await introduced(ana, company, order, "Cyd")
     await written(ana, f"/people/{cyd}/employments", job | {"starts_on": "2025-03-07"})
     project()
+    past_us = (await found(ana, "/introductions", hired_past_us=True))["items"]
+    assert [(each["person_id"], each["hired_on"]) for each in past_us] == [(ben, "2025-03-06")]
+    tail = await found(ana, "/introductions", in_tail_on="2025-03-06", person_id=cyd)
+    assert [each["tail_until_on"] for each in tail["items"]] == ["2025-03-06"]
+    over = await found(ana, "/introductions", in_tail_on="2025-03-07", person_id=cyd)
+    assert over["items"] == []
     flag = "hired past us, within the tail until 2025-03-06"
     assert flag in await lines(ana, f"/people/{ben}")
     assert flag in await lines(ana, f"/companies/{company}")

@@ -13,20 +13,58 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import placements as acts
 from ledger_crm.domain.candidacy import Deciders
-from ledger_crm.domain.clock import now
+from ledger_crm.domain.clock import now, today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Instant, Reason, Sealed
 from ledger_crm.domain.fee import Share
 from ledger_crm.domain.invoice import InvoiceCredited, InvoicePaid, InvoiceRaised, InvoiceRefunded
 from ledger_crm.ledger import Receipt
-from ledger_crm.projections import agreements
+from ledger_crm.projections import (
+    agreements,
+    commissions,
+    fees,
+    introductions,
+    invoices,
+    placements,
+)
 
 from .acting import Act, Made, alone, fields
-from .reading import Limit, Named, Page, Token, View, position
+from .reading import NOTHING, Limit, Named, Page, Token, View, position
 
 EndsBefore = Annotated[
     date | None,
     QueryParameter(description="Only newest versions of what runs out before this day."),
+]
+
+TailOn = Annotated[
+    date | None,
+    QueryParameter(description="Only those not placed whose tail runs on this day."),
+]
+Hired = Annotated[
+    bool | None,
+    QueryParameter(description="Only those who were hired past us within the tail, or not."),
+]
+Status = Annotated[
+    placements.Status | None, QueryParameter(description="Only those that are this now.")
+]
+GuaranteeOn = Annotated[
+    date | None, QueryParameter(description="Only those whose guarantee runs on this day.")
+]
+ToInvoice = Annotated[
+    bool | None, QueryParameter(description="Only those that are not wholly invoiced, or are.")
+]
+OverdueOn = Annotated[date | None, QueryParameter(description="Only those overdue on this day.")]
+Settled = Annotated[
+    bool | None, QueryParameter(description="Only those with nothing open, or with something.")
+]
+Of = Annotated[
+    str | None, QueryParameter(max_length=80, description="Only those this consultant has part of.")
+]
+By = Annotated[fees.By, QueryParameter(description="What a line is of.")]
+Since = Annotated[Instant | None, QueryParameter(description="From this moment on.")]
+Until = Annotated[Instant | None, QueryParameter(description="Before this moment.")]
+On = Annotated[
+    date | None, QueryParameter(description="When a guarantee has to run; today if left out.")
 ]
 
 
@@ -229,3 +267,132 @@ class Money(Controller):
             limit=limit,
             at=position,
         )
+
+    @get("/introductions")
+    async def list_introductions(
+        self,
+        view: NamedDependency[View],
+        person_id: FromQuery[UUID | None] = None,
+        company_id: FromQuery[UUID | None] = None,
+        in_tail_on: TailOn = None,
+        hired_past_us: Hired = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[introductions.IntroductionShown]]:
+        """List introductions
+
+        Who was introduced to whom, when, and under which version of which agreement: the evidence
+        in a fee dispute. The last written down first."""
+        return await view.page(
+            introductions.listing,
+            person_id=person_id,
+            company_id=company_id,
+            in_tail_on=in_tail_on,
+            hired_past_us=hired_past_us,
+            named=Named(person_id=person_id, company_id=company_id),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/placements")
+    async def list_placements(
+        self,
+        view: NamedDependency[View],
+        person_id: FromQuery[UUID | None] = None,
+        company_id: FromQuery[UUID | None] = None,
+        status: Status = None,
+        in_guarantee_on: GuaranteeOn = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[placements.PlacementShown]]:
+        """List placements
+
+        With the fee that was fixed, and what became of them. The newest first."""
+        return await view.page(
+            placements.listing,
+            person_id=person_id,
+            company_id=company_id,
+            status=status,
+            in_guarantee_on=in_guarantee_on,
+            named=Named(person_id=person_id, company_id=company_id),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/instalments")
+    async def list_instalments(
+        self,
+        view: NamedDependency[View],
+        company_id: FromQuery[UUID | None] = None,
+        to_invoice: ToInvoice = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[invoices.InstalmentShown]]:
+        """List instalments
+
+        What fell due, and how much of it is invoiced. The last to fall due first."""
+        return await view.page(
+            invoices.due,
+            company_id=company_id,
+            to_invoice=to_invoice,
+            named=Named(company_id=company_id),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/invoices")
+    async def list_invoices(
+        self,
+        view: NamedDependency[View],
+        company_id: FromQuery[UUID | None] = None,
+        overdue_on: OverdueOn = None,
+        settled: Settled = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[invoices.InvoiceShown]]:
+        """List invoices
+
+        With what was paid, credited and refunded, and what is open. The newest first."""
+        return await view.page(
+            invoices.listing,
+            company_id=company_id,
+            overdue_on=overdue_on,
+            settled=settled,
+            named=Named(company_id=company_id),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/commissions")
+    async def list_commissions(
+        self,
+        view: NamedDependency[View],
+        consultant: Of = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[commissions.CommissionShown]]:
+        """List commissions
+
+        Placement by placement, what each consultant's share comes to. The newest first."""
+        return await view.page(
+            commissions.listing, consultant=consultant, cursor=cursor, limit=limit, at=position
+        )
+
+    @get("/revenue")
+    async def read_revenue(
+        self,
+        view: NamedDependency[View],
+        by: By,
+        since: Since = None,
+        until: Until = None,
+        on: On = None,
+    ) -> Response[list[fees.RevenueLine]]:
+        """Read fees and revenue
+
+        Agreed, rebated, due, invoiced, paid, credited, refunded and at risk in guarantee: by
+        client, consultant, month or industry, and by currency."""
+        return await view.all(fees.revenue, NOTHING, by, on=on or today(), since=since, until=until)

@@ -1,0 +1,295 @@
+"""Fees and revenue: what was agreed, fell due, was invoiced and paid, and what is at risk; by
+client, consultant, month or industry.
+
+One row per movement of money, and what tells whose it is. Amounts are as the client knows them:
+net of tax, with another agency's part in them. They are summed by currency: nothing here converts
+one into another.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger_crm.domain.candidacy import CandidacyFact, Placed
+from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.fee import WHOLE, Share, divided
+from ledger_crm.domain.invoice import (
+    InstalmentDue,
+    InvoiceCredited,
+    InvoicePaid,
+    InvoiceRaised,
+    InvoiceRefunded,
+)
+from ledger_crm.domain.placement import (
+    CommissionSplit,
+    FellThrough,
+    GuaranteeEnded,
+    PlacementStarted,
+)
+
+from ._projection import Cursor, Projection, Row, Table
+
+By = Literal["client", "consultant", "month", "industry"]
+Measure = Literal["agreed", "rebated", "due", "invoiced", "paid", "credited", "refunded"]
+
+
+class MovementRow(Row, frozen=True, kw_only=True):
+    position: int
+    measure: str
+    at: datetime
+    by: str
+    company_id: UUID
+    cents: int
+    currency: str
+    candidacy_id: UUID | None = None
+    instalment_id: UUID | None = None
+    invoice_id: UUID | None = None
+
+
+class GuaranteedRow(Row, frozen=True, kw_only=True):
+    candidacy_id: UUID
+    company_id: UUID
+    placed_at: datetime
+    fee_cents: int
+    currency: str
+    by: str
+    shares: str  # JSON, a list of ``Share``
+    guarantee_until_on: date | None = None
+    over: bool = False  # fell through, or the guarantee has ended
+
+
+class DueRow(Row, frozen=True, kw_only=True):
+    instalment_id: UUID
+    candidacy_id: UUID | None
+
+
+class BillRow(Row, frozen=True, kw_only=True):
+    invoice_id: UUID
+    instalment_id: UUID
+
+
+class ClientRow(Row, frozen=True, kw_only=True):
+    company_id: UUID
+    industry: str
+
+
+movements = Table(
+    "fee_movement",
+    MovementRow,
+    key="position",
+    sql="CREATE INDEX fee_movement_at ON fee_movement (at);",
+)
+guaranteed = Table("fee_placement", GuaranteedRow, key="candidacy_id")
+dues = Table("fee_instalment", DueRow, key="instalment_id")
+bills = Table("fee_invoice", BillRow, key="invoice_id")
+clients = Table("fee_client", ClientRow, key="company_id")
+projection = Projection("fees", movements, guaranteed, dues, bills, clients, version=1)
+
+SHARES = msgspec.json.Decoder(list[Share])
+
+
+def candidacy(entry: Entry[CandidacyFact]) -> UUID:
+    return entry.event.candidacy_id
+
+
+def _moved(entry: Entry[Any], measure: Measure, cents: int, **of: UUID | None) -> MovementRow:
+    fact = entry.event
+    return MovementRow(
+        position=entry.position,
+        measure=measure,
+        at=entry.at,
+        by=entry.by,
+        company_id=getattr(fact, "company_id", entry.originator_id),
+        cents=cents,
+        currency=fact.currency,
+        **of,
+    )
+
+
+@movements.starts(Placed)
+def agreed(entry: Entry[Placed]) -> MovementRow:
+    fact = entry.event
+    return _moved(entry, "agreed", fact.fee_cents, candidacy_id=fact.candidacy_id)
+
+
+@movements.starts(FellThrough)
+def rebated(entry: Entry[FellThrough]) -> MovementRow:
+    fact = entry.event
+    return _moved(entry, "rebated", fact.rebate_cents, candidacy_id=fact.candidacy_id)
+
+
+@movements.starts(InstalmentDue)
+def fell_due(entry: Entry[InstalmentDue]) -> MovementRow:
+    fact = entry.event
+    return _moved(entry, "due", fact.amount_cents, instalment_id=fact.instalment_id)
+
+
+@movements.starts(InvoiceRaised)
+def invoiced(entry: Entry[InvoiceRaised]) -> MovementRow:
+    fact = entry.event
+    return _moved(entry, "invoiced", fact.amount_cents, invoice_id=fact.invoice_id)
+
+
+@movements.starts(InvoicePaid)
+def paid(entry: Entry[InvoicePaid]) -> MovementRow:
+    fact = entry.event
+    return _moved(entry, "paid", fact.amount_cents, invoice_id=fact.invoice_id)
+
+
+@movements.starts(InvoiceCredited)
+def credited(entry: Entry[InvoiceCredited]) -> MovementRow:
+    fact = entry.event
+    return _moved(entry, "credited", fact.amount_cents, invoice_id=fact.invoice_id)
+
+
+@movements.starts(InvoiceRefunded)
+def refunded(entry: Entry[InvoiceRefunded]) -> MovementRow:
+    fact = entry.event
+    return _moved(entry, "refunded", fact.amount_cents, invoice_id=fact.invoice_id)
+
+
+@guaranteed.starts(Placed)
+def placed(entry: Entry[Placed]) -> GuaranteedRow:
+    fact = entry.event
+    return GuaranteedRow(
+        candidacy_id=fact.candidacy_id,
+        company_id=fact.company_id,
+        placed_at=fact.placed_at,
+        fee_cents=fact.fee_cents,
+        currency=fact.currency,
+        by=entry.by,
+        shares=_written(fact.shares),
+    )
+
+
+@guaranteed.on(CommissionSplit, key=candidacy)
+def split(row: GuaranteedRow, entry: Entry[CommissionSplit]) -> GuaranteedRow:
+    return replace(row, shares=_written(entry.event.shares))
+
+
+@guaranteed.on(PlacementStarted, key=candidacy)
+def started(row: GuaranteedRow, entry: Entry[PlacementStarted]) -> GuaranteedRow:
+    return replace(row, guarantee_until_on=entry.event.guarantee_until_on)
+
+
+@guaranteed.on(FellThrough, GuaranteeEnded, key=candidacy)
+def over(row: GuaranteedRow, entry: Entry[FellThrough | GuaranteeEnded]) -> GuaranteedRow:
+    return replace(row, over=True)
+
+
+@dues.starts(InstalmentDue)
+def due(entry: Entry[InstalmentDue]) -> DueRow:
+    fact = entry.event
+    return DueRow(instalment_id=fact.instalment_id, candidacy_id=fact.candidacy_id)
+
+
+@bills.starts(InvoiceRaised)
+def billed(entry: Entry[InvoiceRaised]) -> BillRow:
+    return BillRow(invoice_id=entry.event.invoice_id, instalment_id=entry.event.instalment_id)
+
+
+@clients.starts(CompanyAdded)
+def known(entry: Entry[CompanyAdded]) -> ClientRow:
+    return ClientRow(company_id=entry.originator_id, industry=entry.event.industry)
+
+
+def _written(shares: Sequence[Share]) -> str:
+    return msgspec.json.encode(shares).decode()
+
+
+class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one client, consultant, month or industry, in one currency.
+
+    key             id of the client; ``consultant:ana``; ``2026-03``; the industry's name
+    label           what it is called
+    agreed_cents    fees fixed by placements
+    rebated_cents   of these, what is not owed any more because somebody left or never came
+    due_cents       instalments that fell due, retained ones without a placement too
+    at_risk_cents   fees whose guarantee runs on the day asked for
+    """
+
+    key: str
+    label: str
+    currency: str
+    agreed_cents: int = 0
+    rebated_cents: int = 0
+    due_cents: int = 0
+    invoiced_cents: int = 0
+    paid_cents: int = 0
+    credited_cents: int = 0
+    refunded_cents: int = 0
+    at_risk_cents: int = 0
+
+
+KEYS = {
+    "client": ("m.company_id::text", "coalesce(o.name, '')"),
+    "month": ("to_char(m.at, 'YYYY-MM')", "to_char(m.at, 'YYYY-MM')"),
+    "industry": ("coalesce(c.industry, '')", "coalesce(c.industry, '')"),
+    # whoever wrote it down, where there is no placement
+    "consultant": ("coalesce(m.shares, '[]')", "m.by"),
+}
+
+
+async def revenue(
+    cur: Cursor,
+    by: By,
+    *,
+    on: date,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[RevenueLine]:
+    """What moved at ``since <= at < until``, by the time of the fact, in order of the labels. Joins
+    the directory for the clients' names.
+
+    on  the day on which a guarantee has to run for its fee to be at risk
+    """
+    key, label = KEYS[by]
+    await cur.execute(
+        "WITH m AS ("
+        "  SELECT m.measure, m.at, m.company_id, m.cents, m.currency, f.shares,"
+        "    coalesce(f.by, m.by) AS by"
+        "  FROM fee_movement m LEFT JOIN fee_invoice i USING (invoice_id)"
+        "  LEFT JOIN fee_instalment d"
+        "    ON d.instalment_id = coalesce(m.instalment_id, i.instalment_id)"
+        "  LEFT JOIN fee_placement f ON f.candidacy_id = coalesce(m.candidacy_id, d.candidacy_id)"
+        "  UNION ALL"
+        "  SELECT 'at_risk', placed_at, company_id, fee_cents, currency, shares, by"
+        "  FROM fee_placement WHERE NOT over AND guarantee_until_on >= %(day)s)"
+        f" SELECT {key}, {label}, m.currency, m.measure, sum(m.cents)::bigint FROM m"
+        " LEFT JOIN fee_client c USING (company_id)"
+        " LEFT JOIN directory o ON o.id = m.company_id"
+        " WHERE (%(since)s::timestamptz IS NULL OR m.at >= %(since)s)"
+        " AND (%(until)s::timestamptz IS NULL OR m.at < %(until)s)"
+        " GROUP BY 1, 2, 3, 4".encode(),
+        {"day": on, "since": since, "until": until},
+    )
+    rows = await cur.fetchall()
+    if by == "consultant":
+        rows = [
+            (one, one, currency, measure, cents)
+            for shares, writer, currency, measure, whole in rows
+            for one, cents in _of_each(SHARES.decode(shares), writer, whole)
+        ]
+    sums: defaultdict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
+    for found, name, currency, measure, cents in rows:
+        of = sums[name, found, currency]
+        of[f"{measure}_cents"] = of.get(f"{measure}_cents", 0) + cents
+    return [
+        RevenueLine(key=found, label=name, currency=currency, **of)
+        for (name, found, currency), of in sorted(sums.items())
+    ]
+
+
+def _of_each(shares: list[Share], writer: str, cents: int) -> list[tuple[str, int]]:
+    """Parts sum to the whole, to the minor unit."""
+    shares = shares or [Share(consultant=writer, share_bp=WHOLE)]
+    parts = divided(cents, [share.share_bp for share in shares])
+    return [(share.consultant, part) for share, part in zip(shares, parts, strict=True)]
