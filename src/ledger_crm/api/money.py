@@ -395,4 +395,6 @@ class Money(Controller):
 
         Agreed, rebated, due, invoiced, paid, credited, refunded and at risk in guarantee: by
         client, consultant, month or industry, and by currency."""
-        return await view.all(fees.revenue, NOTHING, by, on=on or today(), since=since, until=until)
+        return await view.answer(
+            fees.revenue, NOTHING, by, on=on or today(), since=since, until=until
+        )
