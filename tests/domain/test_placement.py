@@ -186,6 +186,13 @@ def test_who_never_came_costs_nothing_and_we_owe_nothing() -> None:
     )
 
 
+def test_who_was_to_replace_somebody_and_never_came_leaves_us_owing_that() -> None:
+    instead = placed(fee_cents=0, replaces_id=OTHER)
+    given(Person, *AT_CLIENT, instead).when(fall(on_day(1))).then(
+        fell_through(left_on=on_day(1), day=0, remedy="replacement")
+    )
+
+
 def test_nobody_falls_through_twice_or_before_the_start() -> None:
     given(Person, *PLACED, started(), fell_through()).when(fall(on_day(60))).then_refused(
         HasFallenThrough
@@ -234,9 +241,9 @@ def test_commissions_sum_to_the_whole(shares: list[tuple[str, int]]) -> None:
         lambda p: p.split_commission(CANDIDACY, shares=parts, at=NOON, by=ANA)
     ).then_refused(SharesIncomplete)
     if parts:
-        given(Person, *ELSEWHERE_TOO[:0], *AT_CLIENT, *ELSEWHERE_TOO).when(
-            place(shares=parts)
-        ).then_refused(SharesIncomplete)
+        given(Person, *AT_CLIENT, *ELSEWHERE_TOO).when(place(shares=parts)).then_refused(
+            SharesIncomplete
+        )
 
 
 # hired past us

@@ -629,12 +629,12 @@ class Person(Aggregate):
         text: str = "",
         by: Actor,
     ) -> tuple[Remedy, int]:
-        """What we owe for it now. ``covered`` False: the guarantee does not hold for why they
-        left. Raises NoSuchCandidacy, NotPlaced, HasFallenThrough, LeftBeforeStart, NotYet."""
+        """What we owe for it now, and of a rebate how much. ``covered`` False: the guarantee does
+        not hold for why they left. Raises NoSuchCandidacy, NotPlaced, HasFallenThrough,
+        LeftBeforeStart, NotYet."""
         found, placement = self.placed(candidacy_id)
         placement.must_fall(left_on)
         remedy, rebate_cents = placement.remedy(terms, left_on, covered=covered)
-        started = placement.started
         self.enter(
             FellThrough(
                 **_of(candidacy_id, found),
@@ -649,7 +649,7 @@ class Person(Aggregate):
             ),
             by=by,
         )
-        return (remedy, rebate_cents) if started else ("none", 0)
+        return remedy, rebate_cents if remedy == "rebate" else 0
 
     def end_guarantee(self, candidacy_id: UUID, *, by: Actor) -> None:
         """Raises NoSuchCandidacy, NotPlaced, NotStarted, HasFallenThrough, GuaranteeIsOver,
@@ -772,7 +772,10 @@ class Person(Aggregate):
                 introduced.introduced_on = introduced.introduced_on or event.introduced_at.date()
             case c.Placed(candidacy_id=id):
                 self.candidacies[id].placement = Placement(
-                    event.starts_on, event.fee_cents, event.full_time
+                    event.starts_on,
+                    event.fee_cents,
+                    event.full_time,
+                    replaces=event.replaces_id is not None,
                 )
             case PlacementFact():
                 self._of_a_placement(event)

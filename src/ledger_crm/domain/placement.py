@@ -168,6 +168,7 @@ class Placement(msgspec.Struct):
     starts_on: date
     fee_cents: int
     full_time: bool = True
+    replaces: bool = False
     started: bool = False
     fallen: bool = False
     guarantee_until_on: date | None = None
@@ -211,10 +212,11 @@ class Placement(msgspec.Struct):
         return (left_on - self.starts_on).days + 1 if self.started else 0
 
     def remedy(self, terms: Terms, left_on: date, *, covered: bool) -> tuple[Remedy, int]:
-        """And what of the fee is not owed any more. Who never came costs nothing; ``covered``
-        False: the guarantee does not hold for why they left."""
+        """And what of the fee is not owed any more. Who never came costs nothing, and who was to
+        replace somebody leaves us owing that; ``covered`` False: the guarantee does not hold for
+        why they left."""
         if not self.started:
-            return "none", self.fee_cents
+            return ("replacement" if self.replaces else "none"), self.fee_cents
         day = self.day(left_on)
         if not covered or day > terms.guarantee_days:
             return "none", 0
