@@ -12,8 +12,12 @@ from msgspec import inspect
 
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import company as co
+from ledger_crm.domain import deal as d
 from ledger_crm.domain import fee
+from ledger_crm.domain import firm as f
+from ledger_crm.domain import interview as i
 from ledger_crm.domain import invoice as inv
+from ledger_crm.domain import joborder as jo
 from ledger_crm.domain import permission as p
 from ledger_crm.domain import placement as pl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
@@ -49,6 +53,8 @@ FOLLOW_UP = UUID(int=0xF0)
 DEAL = UUID(int=0xD1)
 AGREEMENT = UUID(int=0xF1)
 INVOICE = UUID(int=0xE1)
+INTERVIEW = UUID(int=0xE01)
+OFFER = UUID(int=0xF01)
 CANDIDACY = candidacy_id(PERSON, ORDER)
 
 WHERE: dict[str, Any] = {
@@ -362,11 +368,97 @@ def replaced(**changes: Any) -> inv.ReplacementGiven:
     return inv.ReplacementGiven(**fields | changes)
 
 
+# interviews and offers
+
+
+def arranged(**changes: Any) -> i.InterviewArranged:
+    fields = {"interview_id": INTERVIEW, "arranged_at": NOON, "starts_at": LATER}
+    return i.InterviewArranged(**WHERE | fields | {"interviewer_ids": (UUID(int=0xA2),)} | changes)
+
+
+def beside(**fields: Any) -> dict[str, Any]:
+    return WHERE | fields
+
+
+def interview_moved(**changes: Any) -> i.InterviewMoved:
+    fields = beside(interview_id=INTERVIEW, moved_at=NOON, starts_at=LATER)
+    return i.InterviewMoved(**fields | changes)
+
+
+def called_off(**changes: Any) -> i.InterviewCalledOff:
+    fields = beside(interview_id=INTERVIEW, called_off_at=NOON, reason="ill")
+    return i.InterviewCalledOff(**fields | changes)
+
+
+def held(**changes: Any) -> i.InterviewHeld:
+    return i.InterviewHeld(**beside(interview_id=INTERVIEW, held_at=LATER) | changes)
+
+
+def feedback(**changes: Any) -> i.FeedbackGiven:
+    fields = beside(interview_id=INTERVIEW, given_at=LATER, verdict="yes")
+    scores = (i.Score("problem_solving", 4),)
+    return i.FeedbackGiven(
+        **fields | {"interviewer_id": UUID(int=0xA2), "scores": scores} | changes
+    )
+
+
+def offer_made(**changes: Any) -> i.OfferMade:
+    fields = beside(offer_id=OFFER, made_at=NOON, first_year_pay_cents=8_000_000)
+    return i.OfferMade(**fields | changes)
+
+
+def offer_changed(**changes: Any) -> i.OfferChanged:
+    fields = beside(offer_id=OFFER, changed_at=NOON, first_year_pay_cents=8_500_000)
+    return i.OfferChanged(**fields | changes)
+
+
+def offer_accepted(**changes: Any) -> i.OfferAccepted:
+    return i.OfferAccepted(**beside(offer_id=OFFER, accepted_at=LATER) | changes)
+
+
+def offer_declined(**changes: Any) -> i.OfferDeclined:
+    fields = beside(offer_id=OFFER, declined_at=LATER, reason="counter_offer")
+    return i.OfferDeclined(**fields | changes)
+
+
+def offer_withdrawn(**changes: Any) -> i.OfferWithdrawn:
+    fields = beside(offer_id=OFFER, withdrawn_at=LATER, reason="budget")
+    return i.OfferWithdrawn(**fields | changes)
+
+
 # a company
 
 
 def added(**changes: Any) -> co.CompanyAdded:
     return co.CompanyAdded(**{"name": "Analytical Engines", "domain": "engines.example"} | changes)
+
+
+def firm_profile(**changes: Any) -> f.FirmProfileChanged:
+    return f.FirmProfileChanged(**{"name": "Engines & Co"} | changes)
+
+
+def domain_added(**changes: Any) -> f.DomainAdded:
+    return f.DomainAdded(**{"domain": "looms.example"} | changes)
+
+
+def domain_removed(**changes: Any) -> f.DomainRemoved:
+    return f.DomainRemoved(**{"domain": "looms.example"} | changes)
+
+
+def parent(**changes: Any) -> f.ParentNamed:
+    return f.ParentNamed(**{"parent_id": UUID(int=0xC9)} | changes)
+
+
+def owned(**changes: Any) -> f.OwnerAssigned:
+    return f.OwnerAssigned(**{"owner": "consultant:ana"} | changes)
+
+
+def firm_tagged(**changes: Any) -> f.FirmTagged:
+    return f.FirmTagged(**{"tag": "key_account"} | changes)
+
+
+def firm_untagged(**changes: Any) -> f.FirmUntagged:
+    return f.FirmUntagged(**{"tag": "key_account"} | changes)
 
 
 def deal_at(id: str) -> dict[str, Any]:
@@ -396,6 +488,26 @@ def deal_lost(**changes: Any) -> co.DealLost:
     return co.DealLost(**deal_at("lost") | {"lost_at": NOON, "reason": "no_budget"} | changes)
 
 
+def deal_changed(**changes: Any) -> d.DealChanged:
+    fields = {"deal_id": DEAL, "changed_at": NOON, "value_cents": 5_000}
+    return d.DealChanged(**fields | changes)
+
+
+def paper_sent(**changes: Any) -> d.PaperSent:
+    fields = {"deal_id": DEAL, "sent_at": NOON, "paper": "proposal", "version": 1}
+    return d.PaperSent(**fields | changes)
+
+
+def paper_signed(**changes: Any) -> d.PaperSigned:
+    fields = {"deal_id": DEAL, "signed_at": LATER, "paper": "proposal", "version": 1}
+    return d.PaperSigned(**fields | {"signed_by_id": PERSON} | changes)
+
+
+def deal_linked(**changes: Any) -> d.DealLinked:
+    fields = {"deal_id": DEAL, "job_order_id": ORDER, "linked_at": NOON}
+    return d.DealLinked(**fields | changes)
+
+
 def fee_agreed(**changes: Any) -> FeeAgreed:
     fields = {"agreement_id": AGREEMENT, "basis": "contingent", "currency": "EUR"}
     return FeeAgreed(**fields | {"rate_bp": 2_500, "agreed_at": NOON} | changes)
@@ -410,19 +522,53 @@ def fee_ended(**changes: Any) -> FeeEnded:
     return FeeEnded(**{"agreement_id": AGREEMENT, "ended_at": LATER} | changes)
 
 
-def order_opened(**changes: Any) -> co.JobOrderOpened:
-    return co.JobOrderOpened(
+def order_opened(**changes: Any) -> jo.JobOrderOpened:
+    return jo.JobOrderOpened(
         **{"job_order_id": ORDER, "title": "Engineer", "opened_at": NOON} | changes
     )
 
 
-def order_filled(**changes: Any) -> co.JobOrderFilled:
-    return co.JobOrderFilled(**{"job_order_id": ORDER, "filled_at": NOON} | changes)
+def order_filled(**changes: Any) -> jo.JobOrderFilled:
+    return jo.JobOrderFilled(**{"job_order_id": ORDER, "filled_at": NOON} | changes)
 
 
-def order_cancelled(**changes: Any) -> co.JobOrderCancelled:
+def order_cancelled(**changes: Any) -> jo.JobOrderCancelled:
     fields = {"job_order_id": ORDER, "cancelled_at": NOON, "reason": "frozen"}
-    return co.JobOrderCancelled(**fields | changes)
+    return jo.JobOrderCancelled(**fields | changes)
+
+
+def order_changed(**changes: Any) -> jo.JobOrderChanged:
+    fields = {"job_order_id": ORDER, "changed_at": NOON, "title": "Senior engineer"}
+    return jo.JobOrderChanged(**fields | changes)
+
+
+def order_staffed(**changes: Any) -> jo.JobOrderStaffed:
+    shares = (jo.Share("consultant:ana", 6_000), jo.Share("consultant:ben", 4_000))
+    fields = {"job_order_id": ORDER, "staffed_at": NOON, "owner": "consultant:ana"}
+    return jo.JobOrderStaffed(**fields | {"shares": shares} | changes)
+
+
+def order_held(**changes: Any) -> jo.JobOrderHeld:
+    fields = {"job_order_id": ORDER, "held_at": NOON, "reason": "budget"}
+    return jo.JobOrderHeld(**fields | changes)
+
+
+def order_covered(**changes: Any) -> jo.JobOrderCovered:
+    return jo.JobOrderCovered(**{"job_order_id": ORDER, "covered_at": NOON} | changes)
+
+
+def some_filled(**changes: Any) -> jo.OpeningsFilled:
+    return jo.OpeningsFilled(**{"job_order_id": ORDER, "filled_at": NOON} | changes)
+
+
+def order_lost(**changes: Any) -> jo.JobOrderLost:
+    fields = {"job_order_id": ORDER, "lost_at": NOON, "reason": "other_agency"}
+    return jo.JobOrderLost(**fields | changes)
+
+
+def order_reopened(**changes: Any) -> jo.JobOrderReopened:
+    fields = {"job_order_id": ORDER, "reopened_at": LATER, "openings": 1}
+    return jo.JobOrderReopened(**fields | changes)
 
 
 # any fact

@@ -203,6 +203,10 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         )  # fmt: skip
     written(api, fees, **terms, agreed_at=AT, text=mark())
     order = written(api, f"{company}/job-orders", title="Engineer", opened_at=AT)["created"]
+    elsewhere = written(api, f"{company}/job-orders", title="Pilot", opened_at=AT)["created"]
+    for kind_, when in (("held", "held_at"), ("lost", "lost_at")):
+        step = {"kind": f"company.job_order_{kind_}", "job_order_id": elsewhere, when: AT}
+        written(api, f"{company}/job-orders/steps", **step, reason="budget", text=mark())
     at = f"/people/{ada}/candidacies"
     opened = written(api, at, company_id=acme, job_order_id=order, text=mark())
     at = f"{at}/{opened['created']}"
@@ -213,10 +217,13 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         )  # fmt: skip
     written(api, f"{at}/rights-to-represent", text=mark())
     written(api, f"{at}/introductions", text=mark())
+    interviews_and_offers(api, mark, f"/people/{ada}", opened["created"])
     _money(api, mark, acme, order, ada, at)
     for stage, reason in (("contacted", ""), ("won", ""), ("lost", "price")):
         deal = written(api, f"{company}/deals", title="Two engineers")["created"]
         written(api, f"{company}/deals/{deal}/moves", stage=stage, reason=reason, text=mark())
+    paper = {"kind": "company.paper_sent", "deal_id": deal, "sent_at": AT, "paper": "proposal"}
+    written(api, f"{company}/deals/steps", **paper, document=mark(), text=mark())
     return email, ada
 
 
@@ -245,6 +252,24 @@ def _money(
         api, f"{candidacy}/fall-throughs", left_on="2026-03-09", reason="x", decided_by="client",
         text=mark(),
     )  # fmt: skip
+
+
+def interviews_and_offers(api: httpx.Client, mark: Marks, person: str, candidacy: str) -> None:
+    def told(path: str, kind_: str, when: str, **fields: Any) -> Any:
+        fact = {"kind": f"person.{kind_}", "candidacy_id": candidacy, when: AT}
+        said = {} if kind_ == "interview_held" else {"text": mark()}
+        return written(api, f"{person}/{path}", **fact | said | fields)["created"]
+
+    for end, when in (("called_off", "called_off_at"), ("held", "held_at")):
+        one = told("interviews", "interview_arranged", "arranged_at", starts_at=AT)
+        told("interviews", "interview_moved", "moved_at", interview_id=one, starts_at=AT)
+        rest = {"reason": "ill"} if end == "called_off" else {}
+        told("interviews", f"interview_{end}", when, interview_id=one, **rest)
+    told("interviews", "interview_feedback", "given_at", interview_id=one, verdict="yes")
+    for end in ("declined", "withdrawn"):
+        one = told("offers", "offer_made", "made_at", first_year_pay_cents=1)
+        told("offers", "offer_changed", "changed_at", offer_id=one)
+        told("offers", f"offer_{end}", f"{end}_at", offer_id=one, reason="pay")
 
 
 def refusals(api: httpx.Client, mark: Marks, email: str, ada: str) -> Iterator[httpx.Response]:

@@ -36,14 +36,11 @@ from conftest import copy, prepare, url_of
 from ledger_crm.commands import candidacies, catalogue, intake, selling
 from ledger_crm.commands.intake import Reachable
 from ledger_crm.domain.candidacy import Introduced
-from ledger_crm.domain.company import (
-    Company,
-    DomainTaken,
-    JobOrderCancelled,
-    JobOrderIsClosed,
-)
+from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Actor, Aggregate, Entry, IdTaken
+from ledger_crm.domain.firm import DomainTaken
 from ledger_crm.domain.interaction import Interaction
+from ledger_crm.domain.joborder import JobOrderCancelled, JobOrderIsClosed
 from ledger_crm.domain.person import ContactPointTaken, Person, PersonSourced
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, pipeline_id
 from ledger_crm.embedded import Postgres

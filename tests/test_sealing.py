@@ -145,16 +145,30 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "person.placement_started": ["text"],
         "person.fell_through": ["text"],
         "person.commission_split": ["text"],
+        **{
+            f"person.{kind}": ["text"]
+            for kind in (
+                "interview_arranged", "interview_moved", "interview_called_off",
+                "interview_feedback", "offer_made", "offer_changed", "offer_declined",
+                "offer_withdrawn",
+            )
+        },
         "company.deal_moved": ["text"],
         "company.deal_won": ["text"],
         "company.deal_lost": ["text"],
+        "company.paper_sent": ["document", "text"],
         "company.fee_agreed": ["text"],
+
         "company.fee_amended": ["text"],
         "company.fee_ended": ["text"],
         "company.invoice_raised": ["text"],
         "company.invoice_paid": ["text"],
         "company.invoice_credited": ["text"],
         "company.invoice_refunded": ["text"],
+
+        "company.job_order_held": ["text"],
+        "company.job_order_lost": ["text"],
+
         "company.off_limits_agreed": ["text"],
         "company.off_limits_lifted": ["text"],
         "key.created": ["digest", "label"],

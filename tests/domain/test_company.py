@@ -32,16 +32,18 @@ from ledger_crm.domain.company import (
     DealBeginsOpen,
     DealIsOpen,
     DealIsOver,
-    JobOrderIsClosed,
-    JobOrderIsOpen,
     LossNeedsReason,
     NoSuchDeal,
-    NoSuchJobOrder,
     NoTerms,
-    WrongWayRound,
 )
 from ledger_crm.domain.contact import NotADomain
 from ledger_crm.domain.fee import TermsIncomplete
+from ledger_crm.domain.joborder import (
+    JobOrderIsClosed,
+    JobOrderIsOpen,
+    NoSuchJobOrder,
+    WrongWayRound,
+)
 from ledger_crm.domain.pipeline import NoSuchStage
 from scenario import ANA, COMPANY, LATER, NOON, folded, given
 

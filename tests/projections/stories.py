@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,19 +16,31 @@ from hypothesis import strategies as st
 
 from builders import (
     added,
+    arranged,
     bounced,
     call,
+    called_off,
     clicked,
     company_snoozed,
     consent,
     credited,
+    deal_changed,
+    deal_linked,
     defined,
+    domain_added,
+    domain_removed,
     done,
     employed,
     employment_ended,
     fee_agreed,
     fee_amended,
     fee_ended,
+    feedback,
+    firm_profile,
+    firm_tagged,
+    firm_untagged,
+    held,
+    interview_moved,
     leave_alone,
     lifted,
     meeting,
@@ -35,9 +48,24 @@ from builders import (
     no_consent,
     note,
     off_limits,
+    offer_accepted,
+    offer_changed,
+    offer_declined,
+    offer_made,
+    offer_withdrawn,
     on_limits,
+    order_changed,
+    order_covered,
+    order_held,
+    order_lost,
     order_opened,
+    order_reopened,
+    order_staffed,
+    owned,
     paid,
+    paper_sent,
+    paper_signed,
+    parent,
     pool_defined,
     pooled,
     preferred,
@@ -51,6 +79,7 @@ from builders import (
     segment_saved,
     sent,
     snoozed,
+    some_filled,
     sourced,
     tagged,
     unpooled,
@@ -65,9 +94,13 @@ from ledger_crm.commands.catalogue import (
     ship,
 )
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.entry import new_id
+from ledger_crm.domain.deal import DealSteps
+from ledger_crm.domain.entry import id_of, new_id
 from ledger_crm.domain.fee import Share
+from ledger_crm.domain.firm import FirmChanges
+from ledger_crm.domain.interview import InterviewFacts, OfferFacts
 from ledger_crm.domain.invoice import instalment_id
+from ledger_crm.domain.joborder import JobOrderSteps
 from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.refusals import Refusal
@@ -95,6 +128,65 @@ sales_stages = st.sampled_from([stage.id for stage in SALES.stages])
 texts = st.sampled_from(["", "Grüße", "a\tb\nc\\", "x" * 3000])
 
 
+def deal_steps_of(deal: UUID, person: UUID, order: UUID) -> list[DealSteps]:
+    """Everything that may become of a deal beside its stages."""
+    return [
+        deal_changed(deal_id=deal, probability_bp=1, currency="JPY", contact_id=person),
+        *(paper_sent(deal_id=deal, paper=paper) for paper in ("proposal", "terms")),
+        *(paper_signed(deal_id=deal, version=n, signed_by_id=person) for n in (1, 2)),
+        deal_linked(deal_id=deal, job_order_id=order),
+    ]
+
+
+def progress_of(
+    person: UUID, candidacy: UUID, at: datetime, text: str
+) -> list[InterviewFacts | OfferFacts]:
+    """Everything that may happen between a client and a candidate, on one interview and offer."""
+    one: dict[str, Any] = {"candidacy_id": candidacy, "interview_id": id_of("i", str(candidacy))}
+    other: dict[str, Any] = {"candidacy_id": candidacy, "offer_id": id_of("o", str(candidacy))}
+    return [
+        arranged(**one, arranged_at=at, starts_at=at, interviewer_ids=(person,), text=text),
+        interview_moved(**one, moved_at=at, text=text),
+        called_off(**one, called_off_at=at),
+        held(**one, held_at=at),
+        feedback(**one, given_at=at, interviewer_id=person, text=text),
+        feedback(**one, given_at=at, interviewer_id=None, scores=()),
+        offer_made(**other, made_at=at, text=text),
+        offer_changed(**other, changed_at=at),
+        offer_accepted(**other, accepted_at=at),
+        offer_declined(**other, declined_at=at),
+        offer_withdrawn(**other, withdrawn_at=at),
+    ]
+
+
+def changes_of(above: UUID | None) -> list[FirmChanges]:
+    """Everything that we may learn of a company."""
+    return [
+        firm_profile(),
+        firm_profile(name=None, location="Zürich", employees=0),
+        *(domain_added(domain=f"c{n}.example") for n in range(3)),
+        *(domain_removed(domain=f"c{n}.example") for n in range(3)),
+        parent(parent_id=above),
+        owned(),
+        firm_tagged(),
+        firm_untagged(),
+    ]
+
+
+def steps_of(order: UUID, at: datetime) -> list[JobOrderSteps]:
+    """Everything that may happen to a job order besides its end."""
+    where: dict[str, Any] = {"job_order_id": order}
+    return [
+        order_changed(**where, changed_at=at, must_haves=("English", "é")),
+        order_staffed(**where, staffed_at=at),
+        order_held(**where, held_at=at),
+        order_covered(**where, covered_at=at),
+        some_filled(**where, filled_at=at),
+        order_lost(**where, lost_at=at),
+        order_reopened(**where, reopened_at=at, openings=None),
+    ]
+
+
 @st.composite
 def _commands(draw: st.DrawFn) -> Command:
     person, (company, order), at = draw(people), draw(places), draw(instants)
@@ -110,7 +202,18 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-4, 20)):
+    match draw(st.integers(-7, 20)):
+        case -5:
+            became = draw(
+                st.sampled_from(deal_steps_of(draw(st.sampled_from(DEALS)), person, order))
+            )
+            return lambda work: selling.work_on_deal(work, company, became)
+        case -6:
+            told = draw(st.sampled_from(progress_of(person, candidacy, at, text)))
+            return lambda work: candidacies.progress(work, person, told)
+        case -7:
+            learned = draw(st.sampled_from(changes_of(draw(st.none() | companies))))
+            return lambda work: intake.change_company(work, company, learned)
         case -4:
             slug = draw(st.sampled_from(["speakers", "mentors"]))
             about = draw(
@@ -296,6 +399,7 @@ def _commands(draw: st.DrawFn) -> Command:
                     [
                         lambda c: c.cancel_job_order(order, at=at, reason="frozen", by=ANA),
                         lambda c: c.fill_job_order(order, at=at, by=ANA),
+                        *(partial(Company.step, fact=fact, by=ANA) for fact in steps_of(order, at)),
                         None,
                     ]
                 )
@@ -352,6 +456,7 @@ async def a_full_story(ledger: Ledger) -> None:
     ada, ben, cyd = PEOPLE
     for company, [order, _] in ORDERS.items():
         candidacy = candidacy_id(ada, order)
+        told = progress_of(ben, candidacy, NOON, "in full")
         commands: list[Command] = [
             lambda w, c=company, o=order: candidacies.open_candidacy(  # type: ignore[misc]
                 w, ada, company_id=c, job_order_id=o, at=NOON
@@ -359,6 +464,10 @@ async def a_full_story(ledger: Ledger) -> None:
             lambda w, c=candidacy: candidacies.give_right_to_represent(w, ada, c, at=NOON),  # type: ignore[misc]
             lambda w, c=candidacy: candidacies.introduce(  # type: ignore[misc]
                 w, ada, c, at=NOON, to_person_id=ben
+            ),
+            *(
+                lambda w, f=f: candidacies.progress(w, ada, f)  # type: ignore[misc]
+                for f in (*told[:2], *told[3:9])
             ),
             lambda w, c=candidacy: candidacies.place(  # type: ignore[misc]
                 w,

@@ -5,17 +5,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from builders import employed, note, order_opened, replied, sent
+from builders import (
+    added,
+    domain_added,
+    domain_removed,
+    employed,
+    firm_profile,
+    firm_tagged,
+    note,
+    order_changed,
+    order_filled,
+    order_held,
+    order_opened,
+    order_staffed,
+    owned,
+    parent,
+    replied,
+    sent,
+    some_filled,
+)
 from ledger_crm.commands import candidacies, intake, selling
 from ledger_crm.domain.access import KeyCreated
 from ledger_crm.domain.candidacy import CandidacyOpened
-from ledger_crm.domain.entry import Entry, Event, kind
+from ledger_crm.domain.clock import stopped_at
+from ledger_crm.domain.entry import Entry, Event, kind, new_id
 from ledger_crm.domain.person import Employed, Move, candidacy_id
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
@@ -24,11 +44,14 @@ from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import (
     SCHEMA,
     Cursor,
+    accounts,
     candidates,
     companies,
     deals,
     every,
+    funnel,
     history,
+    interviews,
     people,
     standings,
 )
@@ -40,6 +63,7 @@ from projections.stories import (
     PEOPLE,
     Command,
     a_full_story,
+    progress_of,
     prologue,
     stories,
     tell,
@@ -348,6 +372,285 @@ async def test_a_companys_card_holds_its_own_fees_and_job_orders(
     assert acme.fees[0].id != bolt.fees[0].id
     assert [company.id for company in found] == [BOLT]
     assert rest == everything[1:]
+
+
+async def test_job_orders_are_of_the_status_company_and_consultant_asked_for(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    [order, other] = ORDERS[ACME][0], ORDERS[BOLT][0]
+    steps = [
+        order_changed(job_order_id=order, openings=3, must_haves=("Engines", "English")),
+        order_staffed(job_order_id=order),
+        some_filled(job_order_id=order),
+        order_held(job_order_id=order, held_at=LATER),
+    ]
+    await do(ledger, *(lambda w, s=s: selling.step_job_order(w, ACME, s) for s in steps))  # type: ignore[misc]
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        [held] = await companies.orders(cur, status="on_hold")
+        opened = await companies.orders(cur, status="open")
+        ben = await companies.orders(cur, consultant="consultant:ben")
+        nobody = await companies.orders(cur, consultant="consultant:be")
+        vacancies = [await companies.vacancy(cur, id) for id in (order, other)]
+
+    assert (held.id, held.title, held.must_haves) == (
+        order,
+        "Senior engineer",
+        ["Engines", "English"],
+    )
+    assert (held.found, held.openings, held.owner) == (1, 3, "consultant:ana")
+    assert (held.reason, held.status_since, held.closed_at) == ("budget", LATER, None)
+    assert [one.id for one in opened] == [other]
+    assert [one.id for one in ben] == [order]
+    assert nobody == []
+    assert [one and one.id for one in vacancies] == [None, other]
+
+
+async def test_companies_are_of_the_owner_tag_industry_parent_and_domain_asked_for(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    facts = [
+        firm_profile(name="Looms", industry="Textiles", employees=7),
+        domain_added(),
+        domain_removed(domain="c0.example"),
+        parent(parent_id=BOLT),
+        owned(),
+        firm_tagged(),
+    ]
+    await do(ledger, *(lambda w, f=f: intake.change_company(w, ACME, f) for f in facts))  # type: ignore[misc]
+    await do(ledger, lambda w: intake.change_company(w, BOLT, domain_added(domain="c0.example")))
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        asked = [{"owner": "consultant:ana"}, {"tag": "key_account"}, {"industry": "textiles"},
+                 {"parent_id": BOLT}, {"domain": "looms.example"}, {"name": "loom"}]  # fmt: skip
+        found = [[c.name for c in await companies.listing(cur, **one)] for one in asked]  # type: ignore[arg-type]
+        moved = await companies.listing(cur, domain="c0.example")
+        nobody = await companies.listing(cur, tag="key")
+        acme, bolt = await companies.card(cur, ACME), await companies.card(cur, BOLT)
+
+    assert found == [["Looms"]] * len(asked)
+    assert [company.id for company in moved] == [BOLT]
+    assert nobody == []
+    assert acme is not None
+    assert bolt is not None
+    assert (acme.domains, acme.tags, acme.employees) == (["looms.example"], ["key_account"], 7)
+    assert acme.parent is not None
+    assert (acme.parent.id, acme.children) == (BOLT, [])
+    assert [child.name for child in bolt.children] == ["Looms"]
+    assert bolt.domains == ["c1.example", "c0.example"]
+
+
+async def test_contacts_are_those_of_the_company_role_and_day_asked_for(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    left = {"starts_on": date(2024, 1, 1), "ends_on": date(2025, 1, 1)}
+    await do(
+        ledger,
+        lambda w: intake.employ(w, ADA, employed(company_id=ACME, role="hr", **left)),
+        lambda w: intake.employ(w, BEN, employed(company_id=ACME)),
+        lambda w: intake.employ(w, CYD, employed(company_id=BOLT)),
+    )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        everybody = await people.at_company(cur, ACME)
+        hr = await people.at_company(cur, ACME, role="hr")
+        now = await people.at_company(cur, ACME, on=NOON.date())
+        then = await people.at_company(cur, ACME, on=date(2024, 6, 1))
+        rest = await people.at_company(cur, ACME, before=everybody[0].position)
+
+    assert [one.name for one in everybody] == ["P1", "P0"]
+    assert [one.name for one in hr] == ["P0"]
+    assert [one.name for one in now] == ["P1"]
+    assert [one.name for one in then] == ["P1", "P0"]
+    assert rest == everybody[1:]
+
+
+async def test_interviews_and_offers_are_of_the_person_company_order_and_status_asked_for(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    [order, other] = ORDERS[ACME][0], ORDERS[BOLT][0]
+    for company, job in ((ACME, order), (BOLT, other)):
+        candidacy = candidacy_id(ADA, job)
+        await do(
+            ledger,
+            lambda w, c=company, j=job: candidacies.open_candidacy(  # type: ignore[misc]
+                w, ADA, company_id=c, job_order_id=j, at=NOON
+            ),
+            lambda w, c=candidacy: candidacies.give_right_to_represent(w, ADA, c, at=NOON),  # type: ignore[misc]
+            lambda w, c=candidacy: candidacies.introduce(w, ADA, c, at=NOON),  # type: ignore[misc]
+        )
+    here = progress_of(BEN, candidacy_id(ADA, order), NOON, "")
+    [first, move, _, hold, said, say, offer, raised, taken, *_] = here
+    there = progress_of(BEN, candidacy_id(ADA, other), NOON, "")[0]
+    for fact in (first, move, hold, said, said, say, there, offer, raised, taken):
+        await do(ledger, lambda w, f=fact: candidacies.progress(w, ADA, f))  # type: ignore[misc]
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        [held] = await interviews.of(cur, status="held")
+        [ahead] = await interviews.of(cur, job_order_id=other)
+        both = await interviews.of(cur, person_id=ADA)
+        rest = await interviews.of(cur, before=both[0].position)
+        nobody = await interviews.of(cur, person_id=BEN)
+        [accepted] = await interviews.offers_of(cur, company_id=ACME)
+        none = await interviews.offers_of(cur, status="open")
+
+    assert (held.job_order_id, held.moves, held.person, held.company) == (order, 1, "P0", "C0")
+    assert held.interviewer_ids == [BEN]
+    assert [(s.interviewer, s.verdict, len(s.scores)) for s in held.feedback] == [
+        (None, "yes", 0),
+        ("P1", "yes", 1),
+    ]
+    assert (ahead.status, ahead.feedback) == ("arranged", [])
+    assert [one.id for one in both] == [ahead.id, held.id]
+    assert rest == both[1:]
+    assert nobody == []
+    assert (accepted.status, accepted.first_year_pay_cents) == ("accepted", 8_500_000)
+    assert accepted.changes == 1
+    assert none == []
+
+
+async def ordered(ledger: Ledger, company: UUID, *days: int) -> None:
+    """Job orders of that company, opened so many days after noon and filled a day later."""
+    for day in days:
+        id, at = new_id(), NOON + timedelta(days=day)
+        await do(
+            ledger,
+            lambda w, i=id, t=at: selling.open_job_order(  # type: ignore[misc]
+                w, company, order_opened(job_order_id=i, opened_at=t)
+            ),
+            lambda w, i=id, t=at: selling.step_job_order(  # type: ignore[misc]
+                w, company, order_filled(job_order_id=i, filled_at=t + timedelta(days=1))
+            ),
+        )
+
+
+async def test_an_account_is_what_its_orders_and_the_day_make_of_it(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)  # both have terms and an open order
+    start = NOON - timedelta(days=400)
+    cyd, dan = UUID(int=0xC8), UUID(int=0xC9)
+    for id in (cyd, dan):
+        fact = added(name=f"N{id.int}", domain="", added_at=start)
+        await do(ledger, lambda w, f=fact, i=id: intake.add_company(w, f, id=i))  # type: ignore[misc]
+    await do(ledger, lambda w: selling.open_deal(w, dan, title="d", at=NOON, stage="qualified"))
+    filled = order_filled(job_order_id=ORDERS[BOLT][0], filled_at=NOON)
+    await do(ledger, lambda w: selling.step_job_order(w, BOLT, filled))
+    with stopped_at(NOON + timedelta(days=100)):
+        await ordered(ledger, BOLT, 30, 60, 90)
+    project(database, ledger)
+
+    async def told(day: int) -> dict[UUID, tuple[str, datetime]]:
+        found = await accounts.listing(cur, asked_at=NOON + timedelta(days=day))
+        return {each.company_id: (each.status, each.since) for each in found}
+
+    async with cursor(database) as cur:
+        today, late, very_late = await told(100), await told(151), await told(3000)
+        quiet = await accounts.listing(cur, asked_at=NOON + timedelta(days=151), status="quiet")
+        bolt = await accounts.of(cur, BOLT, asked_at=NOON + timedelta(days=151))
+        nobody = await accounts.of(cur, NOBODY, asked_at=NOON)
+
+    assert today[ACME] == ("active", NOON)
+    assert today[cyd] == ("prospect", start)
+    assert today[dan] == ("qualified", NOON)
+    assert today[BOLT][0] == "qualified", "they asked, and nobody was placed"
+    assert late[BOLT] == ("quiet", NOON + timedelta(days=150))  # two gaps of 30 after day 90
+    assert very_late[BOLT][0] == "former"
+    assert very_late[ACME][0] == "active", "its order is still open"
+    assert [each.company_id for each in quiet] == [BOLT]
+    assert bolt is not None
+    assert (bolt.rhythm_days, bolt.orders, bolt.open_orders) == (30, 4, 0)
+    assert bolt.why == "an order every 30 days, and the last order was opened on 2026-05-31"
+    assert nobody is None
+
+
+async def test_who_is_placed_on_two_orders_makes_a_repeat_account(
+    cur: Cursor, ledger: Ledger, database: str
+) -> None:
+    one = await accounts.of(cur, ACME, asked_at=LATER)
+    person, order = BEN, ORDERS[ACME][1]
+    opened = order_opened(job_order_id=order, opened_at=NOON)
+    candidacy = candidacy_id(person, order)
+    await do(
+        ledger,
+        lambda w: selling.open_job_order(w, ACME, opened),
+        lambda w: candidacies.open_candidacy(
+            w, person, company_id=ACME, job_order_id=order, at=NOON
+        ),
+        lambda w: candidacies.give_right_to_represent(w, person, candidacy, at=NOON),
+        lambda w: candidacies.introduce(w, person, candidacy, at=NOON),
+        lambda w: candidacies.place(
+            w, person, candidacy, at=LATER, starts_on=LATER.date(), first_year_pay_cents=1
+        ),
+    )
+    project(database, ledger)
+    async with cursor(database) as fresh:
+        two = await accounts.of(fresh, ACME, asked_at=LATER)
+
+    assert one is not None
+    assert two is not None
+    assert (one.status, one.placed_orders) == ("active", 1)
+    assert (two.status, two.since, two.placed_orders) == ("repeat", LATER, 2)
+
+
+async def test_a_funnel_counts_what_happened_in_its_days_by_pipeline_client_and_source(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    for person in (ADA, BEN):
+        for company in COMPANIES:
+            order = ORDERS[company][0]
+            await do(
+                ledger,
+                lambda w, p=person, c=company, o=order: candidacies.open_candidacy(  # type: ignore[misc]
+                    w, p, company_id=c, job_order_id=o, at=NOON
+                ),
+            )
+    there, away = (candidacy_id(ADA, ORDERS[c][0]) for c in (ACME, BOLT))
+    out = Move(stage="withdrawn", at=LATER, reason="pay", decided_by="candidate")
+    later = NOON + timedelta(days=40)
+    with stopped_at(later):
+        await do(
+            ledger,
+            lambda w: candidacies.move(w, ADA, there, Move(stage="screening", at=LATER)),
+            lambda w: candidacies.move(w, ADA, away, out),
+            lambda w: candidacies.move(w, ADA, there, Move(stage="offer", at=later)),
+        )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        days = {"since": NOON.date(), "until": date(2026, 4, 1)}
+        lines = await funnel.report(cur, **days)
+        clients = await funnel.report(cur, **days, by="client")
+        sources = await funnel.report(cur, **days, by="source", company_id=ACME)
+        none = await funnel.report(cur, **days, source="website")
+        sooner = await funnel.report(cur, since=date(2020, 1, 1), until=NOON.date())
+        whole = await funnel.report(cur, since=NOON.date(), until=date(2027, 1, 1))
+
+    sourced, screening, withdrawn = lines
+    assert (sourced.category, sourced.entered, sourced.went_on, sourced.fell_out) == (
+        "sourced", 4, 1, 1,
+    )  # fmt: skip
+    assert (sourced.conversion_bp, sourced.median_days) == (2_500, 1.0)
+    assert (screening.category, screening.went_on, screening.median_days) == ("screening", 0, None)
+    assert (withdrawn.category, withdrawn.conversion_bp) == ("withdrawn", None)
+    assert [(line.name, line.category, line.entered) for line in clients] == [
+        ("C0", "sourced", 2), ("C0", "screening", 1), ("C1", "sourced", 2), ("C1", "withdrawn", 1),
+    ]  # fmt: skip
+    assert {(line.group, line.category) for line in sources} == {
+        ("linkedin", "sourced"), ("linkedin", "screening"),
+    }  # fmt: skip
+    assert none == sooner == []
+    assert [line.category for line in whole] == ["sourced", "screening", "offer", "withdrawn"]
+    assert whole[1].conversion_bp == 10_000
 
 
 async def test_standings_tell_head_and_lag_before_during_and_after_building(

@@ -14,10 +14,12 @@ from litestar.params import HeaderParameter
 
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
-from ledger_crm.domain.company import DealFact, JobOrderOpened
+from ledger_crm.domain.company import DealFact
 from ledger_crm.domain.entry import Actor, Aggregate, Event
 from ledger_crm.domain.followup import FollowUpPromised
+from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferFact, OfferMade
 from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
+from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.ledger import Intent, Ledger, Receipt, Work
 
 from .problems import Fault, Malformed
@@ -50,7 +52,8 @@ IfMatch = Annotated[
 class Made(Receipt, frozen=True):
     """A receipt for what has an id of its own inside a record.
 
-    created  id of the deal, job order, fee agreement, candidacy, follow-up or invoice
+    created  id of the deal, job order, fee agreement, candidacy, interview, offer, follow-up or
+             invoice
     """
 
     created: UUID
@@ -174,6 +177,10 @@ def _made(event: Event) -> UUID:
         case JobOrderOpened(job_order_id=id) | DealFact(deal_id=id):
             return id
         case CandidacyFact(candidacy_id=id) | FollowUpPromised(follow_up_id=id):
+            return id
+        case InterviewArranged(interview_id=id) | InterviewFact(interview_id=id):
+            return id
+        case OfferMade(offer_id=id) | OfferFact(offer_id=id):
             return id
     raise AssertionError(f"{type(event).__name__} makes nothing with an id of its own")
 

@@ -16,11 +16,13 @@ from .acting import act, begin
 from .caller import key_required
 from .companies import Companies, JobOrders
 from .edge import edge
+from .interviews import Interviews
 from .malformed import must_be_well_formed
 from .money import Money, Placements
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
 from .reading import Pool, view
+from .reports import Reports
 
 BODY_LIMIT_BYTES = 1024 * 1024
 
@@ -41,6 +43,7 @@ def create_app(
         "/",
         route_handlers=[
             *(People, Companies, JobOrders, Candidates, Deals, Pipelines, Money, Placements),
+            *(Interviews, Reports),
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -14,14 +14,20 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from ledger_crm.commands import intake, selling
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.clock import now
-from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened, Title
+from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import normalised
-from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug
+from ledger_crm.domain.deal import DealSteps
+from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug, Title
+from ledger_crm.domain.firm import FirmChanges
+from ledger_crm.domain.joborder import JobOrderOpened, JobOrderSteps, Openings
+from ledger_crm.domain.joborder import Status as JobOrderStatus
 from ledger_crm.domain.permission import OffLimitsFacts
+from ledger_crm.domain.person import Role
 from ledger_crm.ledger import Receipt
-from ledger_crm.projections import companies, history
+from ledger_crm.projections import companies, history, people
 
 from .acting import Act, Made, alone, fields
+from .posting import JobPosting, posting_of
 from .reading import Limit, Named, Page, Token, View, moment, position
 
 Domain = Annotated[str | None, QueryParameter(max_length=2000, description="Of the company.")]
@@ -29,9 +35,21 @@ Words = Annotated[
     str | None,
     QueryParameter(max_length=200, pattern=r"\S", description="Words of the company's name."),
 ]
+Owned = Annotated[
+    str | None,
+    QueryParameter(max_length=80, description="Only those that this one of us answers for."),
+]
+Tagged = Annotated[str | None, QueryParameter(max_length=40, description="Only with this tag.")]
+Trade = Annotated[
+    str | None, QueryParameter(max_length=200, description="Only of this industry, as written.")
+]
 Status = Annotated[
-    Literal["open", "filled", "cancelled"] | None,
+    JobOrderStatus | None,
     QueryParameter(description="Only those that are this now."),
+]
+Works = Annotated[
+    str | None,
+    QueryParameter(max_length=80, description="Only those that this one of us owns or shares in."),
 ]
 
 
@@ -59,7 +77,10 @@ class DealMove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Filling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """openings  how many are found; None: all of them"""
+
     at: Instant = msgspec.field(default_factory=now, name="filled_at")
+    openings: Openings | None = None
 
 
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +115,10 @@ class Companies(Controller):
         view: NamedDependency[View],
         domain: Domain = None,
         q: Words = None,
+        owner: Owned = None,
+        tag: Tagged = None,
+        industry: Trade = None,
+        parent_id: FromQuery[UUID | None] = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[companies.CompanyListed]]:
@@ -104,7 +129,17 @@ class Companies(Controller):
         not."""
         wanted = None if domain is None else normalised("domain", domain)
         return await view.page(
-            companies.listing, domain=wanted, name=q, cursor=cursor, limit=limit, at=position
+            companies.listing,
+            named=Named(company_id=parent_id),
+            domain=wanted,
+            name=q,
+            owner=owner,
+            tag=tag,
+            industry=industry,
+            parent_id=parent_id,
+            cursor=cursor,
+            limit=limit,
+            at=position,
         )
 
     @get("/{company_id:uuid}")
@@ -135,6 +170,45 @@ class Companies(Controller):
             cursor=cursor,
             limit=limit,
             at=moment,
+        )
+
+    @post("/{company_id:uuid}/changes")
+    async def change_company(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        data: JSONBody[FirmChanges],
+    ) -> Response[Receipt]:
+        """Change a company
+
+        What we learn of it, by its `kind`: profile changed, domain added or removed, parent named,
+        owner assigned, tagged or untagged. What is so already changes nothing. 409 names the holder
+        if another company has the domain."""
+        return await act.on(company_id, intake.change_company, data)
+
+    @get("/{company_id:uuid}/contacts")
+    async def list_contacts(
+        self,
+        view: NamedDependency[View],
+        company_id: FromPath[UUID],
+        role: FromQuery[Role | None] = None,
+        on: FromQuery[date | None] = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[people.Contact]]:
+        """List the people there
+
+        Who works there or did, and as what: the hiring manager, HR, finance. `on`: only who is
+        there on that day."""
+        return await view.page(
+            people.at_company,
+            company_id,
+            named=Named(company_id=company_id),
+            role=role,
+            on=on,
+            cursor=cursor,
+            limit=limit,
+            at=position,
         )
 
     @post("/{company_id:uuid}/off-limits")
@@ -168,6 +242,17 @@ class Companies(Controller):
 
         Forward, back, to won, or to lost with a reason."""
         return await act.on(company_id, selling.move_deal, deal_id, **fields(data))
+
+    @post("/{company_id:uuid}/deals/steps", tags=["deals"])
+    async def work_on_deal(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[DealSteps]
+    ) -> Response[Receipt]:
+        """Work on a deal
+
+        By its `kind`: what we expect of it changed, a proposal or terms sent, revised or signed, a
+        job order came of it. Versions of papers are ours to count: each one sent is the next, and
+        the last one can be signed."""
+        return await act.on(company_id, selling.work_on_deal, data)
 
     @post("/{company_id:uuid}/fees")
     async def agree_fee(
@@ -218,7 +303,9 @@ class Companies(Controller):
         job_order_id: FromPath[UUID],
         data: JSONBody[Filling],
     ) -> Response[Receipt]:
-        """Fill a job order"""
+        """Fill a job order
+
+        Wholly, or some of its openings; the last one fills it."""
         return await act.on(company_id, FILL, job_order_id, **fields(data))
 
     @post("/{company_id:uuid}/job-orders/{job_order_id:uuid}/cancellations")
@@ -234,6 +321,20 @@ class Companies(Controller):
         With a reason."""
         return await act.on(company_id, CANCEL, job_order_id, **fields(data))
 
+    @post("/{company_id:uuid}/job-orders/steps")
+    async def step_job_order(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        data: JSONBody[JobOrderSteps],
+    ) -> Response[Receipt]:
+        """Change a job order
+
+        What happens to it, by its `kind`: changed, staffed with its owner and the consultants'
+        shares in the commission, held, covered, filled, lost, cancelled, reopened. On one that is
+        not open nobody is taken up or introduced."""
+        return await act.on(company_id, selling.step_job_order, data)
+
 
 class JobOrders(Controller):
     path = "/job-orders"
@@ -245,6 +346,7 @@ class JobOrders(Controller):
         view: NamedDependency[View],
         status: Status = None,
         company_id: FromQuery[UUID | None] = None,
+        consultant: Works = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[companies.JobOrderListed]]:
@@ -256,6 +358,7 @@ class JobOrders(Controller):
             named=Named(company_id=company_id),
             status=status,
             company_id=company_id,
+            consultant=consultant,
             cursor=cursor,
             limit=limit,
             at=position,
@@ -267,3 +370,14 @@ class JobOrders(Controller):
     ) -> Response[companies.JobOrderListed]:
         """Read a job order"""
         return await view.one(companies.order, job_order_id)
+
+    @get("/{job_order_id:uuid}/posting")
+    async def read_posting(
+        self, view: NamedDependency[View], job_order_id: FromPath[UUID]
+    ) -> Response[JobPosting]:
+        """Export a job posting
+
+        As schema.org's `JobPosting`, for job boards and search engines. Of an order that is not
+        open there is none; a confidential one does not name the client."""
+        answer = await view.one(companies.vacancy, job_order_id)
+        return Response(posting_of(answer.content), headers=answer.headers)

@@ -10,6 +10,10 @@ INSTALMENT = "01939b33-4a72-7e4d-9ea1-7f8091a2b3c4"
 INVOICE = "01939b34-5b83-7f5e-8fb2-8091a2b3c4d5"
 AGREEMENT = "01939b32-2f61-7b3c-8d90-6e7f8091a2b3"
 ORDER = "01939b31-8e0d-7c1f-a2b4-5d6e7f809132"
+CANDIDACY = "01939b32-0d1f-5b7e-9c3a-4e5f60718293"
+INTERVIEW = "01939b33-2a4b-7c6d-8e9f-0a1b2c3d4e5f"
+OFFER = "01939b34-6f5e-7d4c-8b3a-291807f6e5d4"
+DEAL = "01939b35-7e8d-7b6c-9a5f-403122110f0e"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "add_person": {
@@ -166,6 +170,44 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "give_right_to_represent": {"by telephone": {"text": "Agreed on the call of today."}},
     "introduce": {"to the hiring manager": {"to_person_id": CONTACT}},
+    "record_interview": {
+        "arranged": {
+            "kind": "person.interview_arranged",
+            "candidacy_id": CANDIDACY,
+            "arranged_at": "2026-03-10T09:00:00Z",
+            "starts_at": "2026-03-12T14:00:00Z",
+            "form": "video",
+            "interviewer_ids": [CONTACT],
+        },
+        "feedback": {
+            "kind": "person.interview_feedback",
+            "candidacy_id": CANDIDACY,
+            "interview_id": INTERVIEW,
+            "given_at": "2026-03-12T16:00:00Z",
+            "interviewer_id": CONTACT,
+            "verdict": "yes",
+            "scores": [{"attribute": "problem_solving", "rating": 4}],
+            "text": "Knew our engines better than we do.",
+        },
+    },
+    "record_offer": {
+        "made": {
+            "kind": "person.offer_made",
+            "candidacy_id": CANDIDACY,
+            "made_at": "2026-03-20T09:00:00Z",
+            "first_year_pay_cents": 8_500_000,
+            "currency": "GBP",
+            "begins_on": "2026-06-01",
+            "expires_on": "2026-03-27",
+        },
+        "declined": {
+            "kind": "person.offer_declined",
+            "candidacy_id": CANDIDACY,
+            "offer_id": OFFER,
+            "declined_at": "2026-03-22T09:00:00Z",
+            "reason": "counter_offer",
+        },
+    },
     "place": {
         "a placement": {"starts_on": "2026-06-01", "first_year_pay_cents": 8_500_000},
         "by the parts of the pay, of two consultants": {
@@ -244,6 +286,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "location": "London",
         }
     },
+    "change_company": {
+        "a profile": {
+            "kind": "company.profile_changed",
+            "industry": "Machinery",
+            "location": "London",
+            "website": "https://engines.example",
+            "employees": 120,
+        },
+        "a second domain": {"kind": "company.domain_added", "domain": "engines.example.net"},
+        "a parent": {"kind": "company.parent_named", "parent_id": COMPANY},
+        "an owner": {"kind": "company.owner_assigned", "owner": "consultant:ana"},
+        "a tag": {"kind": "company.tagged", "tag": "key_account"},
+    },
     "open_deal": {
         "a retained search": {
             "title": "Retained search, two engineers",
@@ -255,6 +310,32 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "move_deal": {
         "won": {"stage": "won"},
         "lost": {"stage": "lost", "reason": "price"},
+    },
+    "work_on_deal": {
+        "changed": {
+            "kind": "company.deal_changed",
+            "deal_id": DEAL,
+            "changed_at": "2026-03-10T09:00:00Z",
+            "value_cents": 3_500_000,
+            "probability_bp": 7000,
+            "expected_close_on": "2026-04-30",
+        },
+        "terms sent": {
+            "kind": "company.paper_sent",
+            "deal_id": DEAL,
+            "sent_at": "2026-03-10T09:00:00Z",
+            "paper": "terms",
+            "to_person_id": CONTACT,
+            "document": "terms-2026-03.pdf",
+        },
+        "terms signed": {
+            "kind": "company.paper_signed",
+            "deal_id": DEAL,
+            "signed_at": "2026-03-15T09:00:00Z",
+            "paper": "terms",
+            "version": 1,
+            "signed_by_id": CONTACT,
+        },
     },
     "agree_fee": {
         "a quarter of first-year pay": {
@@ -313,7 +394,38 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "currency": "GBP",
         }
     },
-    "fill_job_order": {"today": {}},
+    "fill_job_order": {"today": {}, "one of several": {"openings": 1}},
+    "step_job_order": {
+        "changed": {
+            "kind": "company.job_order_changed",
+            "job_order_id": ORDER,
+            "changed_at": "2026-03-09T10:00:00Z",
+            "salary_to_cents": 9_500_000,
+            "must_haves": ["Difference engines", "English"],
+        },
+        "staffed": {
+            "kind": "company.job_order_staffed",
+            "job_order_id": ORDER,
+            "staffed_at": "2026-03-09T10:00:00Z",
+            "owner": "consultant:ana",
+            "shares": [
+                {"consultant": "consultant:ana", "share_bp": 6000},
+                {"consultant": "consultant:ben", "share_bp": 4000},
+            ],
+        },
+        "on hold": {
+            "kind": "company.job_order_held",
+            "job_order_id": ORDER,
+            "held_at": "2026-03-10T10:00:00Z",
+            "reason": "budget",
+            "text": "Board meets in April.",
+        },
+        "reopened": {
+            "kind": "company.job_order_reopened",
+            "job_order_id": ORDER,
+            "reopened_at": "2026-04-10T10:00:00Z",
+        },
+    },
     "cancel_job_order": {"for a reason": {"reason": "budget"}},
     "define_pipeline": {
         "a short one": {

@@ -44,7 +44,10 @@ LINKS = {
     "companies": "/companies",
     "job_orders": "/job-orders",
     "candidates": "/candidates",
+    "interviews": "/interviews",
+    "offers": "/offers",
     "deals": "/deals",
+    "accounts": "/accounts",
     "pipelines": "/pipelines",
 }
 

@@ -131,6 +131,20 @@ class Deals(Controller):
         named = Named(subject="deal", pipeline=pipeline, company_id=company_id)
         return await view.answer(deals.counts, named, pipeline, company_id=company_id)
 
+    @get("/forecast")
+    async def forecast_deals(
+        self,
+        view: NamedDependency[View],
+        pipeline: Slugged = "sales",
+        company_id: FromQuery[UUID | None] = None,
+    ) -> Response[list[deals.Month]]:
+        """The forecast
+
+        Of deals that are neither won nor lost, by month of expected close and currency: how many,
+        worth how much, and weighted by the probability of winning."""
+        named = Named(subject="deal", pipeline=pipeline, company_id=company_id)
+        return await view.answer(deals.forecast, named, pipeline, company_id=company_id)
+
 
 class Pipelines(Controller):
     path = "/pipelines"

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.fee import Pay, Share, fee, first_year_pay, with_partner
+from ledger_crm.domain.interview import InterviewArranged, InterviewFacts, OfferFacts
 from ledger_crm.domain.invoice import ReplacementGiven
 from ledger_crm.domain.person import Move, NotIntroduced, Person
 from ledger_crm.domain.pipeline import Pipeline, pipeline_id
@@ -87,6 +88,17 @@ async def introduce(
     return person
 
 
+async def progress(work: Work, person_id: UUID, fact: InterviewFacts | OfferFacts) -> Person:
+    """Raises NoSuchRecord (an interviewer), and as ``Person.progress``."""
+    person = await work.get(Person, person_id)
+    match fact:
+        case InterviewArranged(interviewer_ids=ids):
+            for id in ids:
+                await work.get(Person, id)
+    person.progress(fact, by=work.by)
+    return person
+
+
 async def place(
     work: Work,
     person_id: UUID,
@@ -109,7 +121,7 @@ async def place(
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
-    company.open_order(candidacy.job_order_id)
+    company.order_in_work(candidacy.job_order_id)
     if candidacy.agreement_id is None:
         raise NotIntroduced(candidacy_id=candidacy_id)
     terms = company.terms_of(candidacy.agreement_id, candidacy.agreement_version)

@@ -21,7 +21,7 @@ import msgspec
 
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import Deciders
-from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened
+from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.entry import Actor, Aggregate, id_of
 from ledger_crm.domain.interaction import (
     CallHeld,
@@ -31,6 +31,18 @@ from ledger_crm.domain.interaction import (
     MessageSent,
     NoteWritten,
 )
+from ledger_crm.domain.interview import (
+    FeedbackGiven,
+    InterviewArranged,
+    InterviewFacts,
+    InterviewHeld,
+    OfferAccepted,
+    OfferDeclined,
+    OfferFacts,
+    OfferMade,
+    Verdict,
+)
+from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.domain.person import Employed, Move, PersonSourced, Role, Source, candidacy_id
 from ledger_crm.domain.pipeline import EXITS
 from ledger_crm.ledger import Work
@@ -612,7 +624,11 @@ class Story:
             ("final_interview", "rejected in the end"),
         ):
             move(stage)
+            interview = self._arranged(at, order, who)
             at = later(40, 150)
+            verdict: Verdict = "no" if depth == end else "yes"
+            self._held(at, order, who, interview, verdict)
+            at += timedelta(minutes=rng.randrange(20, 90))
             self._call(at, by, who, self._say(words.DEBRIEF, who, order), client)
             at = later(3, 70)
             if depth == end and rng.random() < 0.75:
@@ -626,14 +642,59 @@ class Story:
                 )
 
         move("offer")
+        offer = self._offered(at, order, who)
         at += timedelta(minutes=rng.randrange(3, 50))
         self._note(at, by, who, self._say(words.OFFER, who, order), client)
         at = self._awake(at, 15, 100 * order.pace)
         if depth == "offer declined":
+            declined = OfferDeclined(**offer, declined_at=at, reason="counter_offer")
+            self._progress(at, order, who, declined)
             why = rng.choice(words.WITHDRAWN[:2])
             return out("withdrawn", "counter_offer", "candidate", who.name, why)
+        self._progress(at, order, who, OfferAccepted(**offer, accepted_at=at))
         self._placed(at, order, who)
         return [*reached, (at, "placed")]
+
+    def _arranged(self, at: datetime, order: Order, who: Someone) -> dict[str, Any]:
+        ids: dict[str, Any] = {
+            "candidacy_id": candidacy_id(who.id, order.id),
+            "interview_id": self._id("interview"),
+        }
+        fact = InterviewArranged(
+            **ids,
+            arranged_at=at,
+            starts_at=at + timedelta(hours=self.rng.randrange(20, 40)),
+            form=self.rng.choice(("video", "video", "onsite")),
+            interviewer_ids=(order.manager.id,),
+        )
+        self._progress(at, order, who, fact, order.manager)
+        return ids
+
+    def _held(
+        self, at: datetime, order: Order, who: Someone, ids: dict[str, Any], verdict: Verdict
+    ) -> None:
+        self._progress(at, order, who, InterviewHeld(**ids, held_at=at))
+        said = FeedbackGiven(**ids, given_at=at, interviewer_id=order.manager.id, verdict=verdict)
+        self._progress(at, order, who, said)
+
+    def _offered(self, at: datetime, order: Order, who: Someone) -> dict[str, Any]:
+        candidacy = candidacy_id(who.id, order.id)
+        ids: dict[str, Any] = {"candidacy_id": candidacy, "offer_id": self._id("offer")}
+        pay = round(order.pay * self.rng.uniform(0.92, 1.1)) * 100_000
+        made = OfferMade(**ids, made_at=at, first_year_pay_cents=pay)
+        self._progress(at, order, who, made)
+        return ids
+
+    def _progress(
+        self,
+        at: datetime,
+        order: Order,
+        who: Someone,
+        fact: InterviewFacts | OfferFacts,
+        *others: Someone,
+    ) -> None:
+        act = partial(candidacies.progress, person_id=who.id, fact=fact)
+        self._step(at, self._actor(order.consultant), act, who, *others)
 
     def _placed(self, at: datetime, order: Order, who: Someone) -> None:
         starts_on = (at + timedelta(days=self.rng.randrange(25, 95))).date().replace(day=1)

@@ -10,6 +10,7 @@ import msgspec
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point
+from ledger_crm.domain.firm import FirmChanges, OwnAncestor, ParentNamed
 from ledger_crm.domain.followup import FollowUpPromised
 from ledger_crm.domain.interaction import Interaction, Outbound
 from ledger_crm.domain.permission import Permissions
@@ -69,6 +70,20 @@ async def add_contact_point(
 async def add_company(work: Work, fact: CompanyAdded, *, id: UUID | None = None) -> Company:
     """Raises NotADomain; when written, DomainTaken."""
     return work.add(Company.add(fact, by=work.by, id=id))
+
+
+async def change_company(work: Work, company_id: UUID, fact: FirmChanges) -> Company:
+    """Raises NoSuchRecord (the parent), OwnAncestor, and as ``Company.change``; when written,
+    DomainTaken."""
+    company = await work.get(Company, company_id)
+    if isinstance(fact, ParentNamed):
+        above = fact.parent_id
+        while above:  # it ends: none of them belongs to itself
+            if above == company_id:
+                raise OwnAncestor(parent_id=fact.parent_id)
+            above = (await work.get(Company, above)).parent_id
+    company.change(fact, by=work.by)
+    return company
 
 
 async def employ(work: Work, person_id: UUID, fact: Employed) -> Person:

@@ -31,8 +31,8 @@ import msgspec
 from msgspec import inspect
 
 from ledger_crm.domain.agreement import FeeAgreed
-from ledger_crm.domain.company import Company, CompanyAdded, JobOrderOpened, Title
-from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug
+from ledger_crm.domain.company import Company, CompanyAdded
+from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug, Title
 from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.fee import DIGITS
 from ledger_crm.domain.interaction import (
@@ -42,6 +42,7 @@ from ledger_crm.domain.interaction import (
     MessageSent,
     NoteWritten,
 )
+from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.domain.permission import (
     ConsentGiven,
     ConsentWithdrawn,

@@ -6,8 +6,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from ledger_crm.domain.company import Company, JobOrderOpened
+from ledger_crm.domain.company import Company
+from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.entry import IdTaken
+from ledger_crm.domain.joborder import JobOrderOpened, JobOrderSteps
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import Pipeline, Subject, pipeline_id
 from ledger_crm.domain.refusals import Invalid, Unknown
@@ -75,6 +77,15 @@ async def move_deal(
     return company
 
 
+async def work_on_deal(work: Work, company_id: UUID, fact: DealSteps) -> Company:
+    """Raises NoSuchRecord (company, contact), and as ``Company.work_on_deal``."""
+    company = await work.get(Company, company_id)
+    for person_id in fact.concerns:
+        await work.get(Person, person_id)
+    company.work_on_deal(fact, by=work.by)
+    return company
+
+
 async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> Company:
     """Raises NoSuchRecord (company, hiring manager), NoSuchPipeline, WrongPipeline, IdTaken, and
     as ``Company.open_job_order``."""
@@ -85,6 +96,15 @@ async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> 
     if fact.hiring_manager_id:
         await work.get(Person, fact.hiring_manager_id)
     company.open_job_order(fact, by=work.by)
+    return company
+
+
+async def step_job_order(work: Work, company_id: UUID, fact: JobOrderSteps) -> Company:
+    """Raises NoSuchRecord (company, hiring manager), NoSuchJobOrder, and as ``JobOrder.decide``."""
+    company = await work.get(Company, company_id)
+    for person_id in fact.concerns:
+        await work.get(Person, person_id)
+    company.step(fact, by=work.by)
     return company
 
 

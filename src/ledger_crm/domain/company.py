@@ -1,17 +1,17 @@
 """A company: prospect, client, source of people, in one record.
 
-    add -> (open_deal -> move_deal* | agree_fee -> amend_fee* -> end_fee?
-            | open_job_order -> fill | cancel)*
+    add -> (change | open_deal -> move_deal* | agree_fee -> amend_fee* -> end_fee?
+            | open_job_order -> step*)*
 
-Rules: a domain belongs to one company; a deal moves within its pipeline and is lost with a
-reason; people are introduced only on open job orders and under terms in force, those of the job
-order before those of the company, the latest first.
+Rules: a domain belongs to one company, and no company to itself; a deal moves within its pipeline
+and is lost with a reason; people are introduced only on open job orders and under terms in force,
+those of the job order before those of the company, the latest first.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,7 @@ from .agreement import (
     in_force,
 )
 from .contact import normalised
+from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
 from .engagement import CompanyQuietSnoozed, must_lie_ahead
 from .entry import (
     Actor,
@@ -41,11 +42,25 @@ from .entry import (
     Reservation,
     Sealed,
     Slug,
+    Title,
+    Words,
     new_id,
     words,
 )
-from .faults import written_like
 from .fee import Terms, at_start, before_start, fee, must_make_sense
+from .firm import (
+    DomainAdded,
+    DomainRemoved,
+    DomainTaken,
+    FirmChanges,
+    FirmProfileChanged,
+    FirmTagged,
+    FirmUntagged,
+    NoSuchDomain,
+    OwnAncestor,
+    OwnerAssigned,
+    ParentNamed,
+)
 from .invoice import (
     Books,
     InstalmentDue,
@@ -62,6 +77,21 @@ from .invoice import (
     ReplacementGiven,
     instalment_id,
 )
+from .joborder import (
+    IN_WORK,
+    JobOrder,
+    JobOrderCancelled,
+    JobOrderEvents,
+    JobOrderFilled,
+    JobOrderIsClosed,
+    JobOrderIsOpen,
+    JobOrderOpened,
+    JobOrderStep,
+    JobOrderSteps,
+    NoSuchJobOrder,
+    OpeningsFilled,
+    must_be_the_right_way_round,
+)
 from .permission import (
     OffLimits,
     OffLimitsAgreed,
@@ -72,17 +102,6 @@ from .permission import (
 )
 from .pipeline import Category, Pipeline, Probability, Stage
 from .refusals import Conflict, Forbidden, Invalid, Unknown
-
-PLAIN = r"^[^\x00-\x1f\x7f]*$"
-Words = Annotated[str, written_like(PLAIN, "plain text in one line", max_length=200)]
-Title = Annotated[
-    str,
-    written_like(
-        r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
-        "plain text in one line, of at least one letter",
-        max_length=200,
-    ),
-]
 
 
 class CompanyAdded(CompanyFact, frozen=True, kw_only=True, tag="company.added"):
@@ -192,79 +211,19 @@ class DealLost(DealFact, frozen=True, kw_only=True, tag="company.deal_lost"):
         return f"deal lost: {words(self.reason)}"
 
 
-class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_opened"):
-    """The client asks for somebody.
-
-    pipeline           the candidates' way through it
-    hiring_manager_id  the person at the client who wants them
-    requisition        the client's own number for it
-    """
-
-    job_order_id: UUID = msgspec.field(default_factory=new_id)
-    title: Title
-    openings: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
-    pipeline: Slug = "talent"
-    opened_at: Instant
-    location: Words = ""
-    requisition: Words = ""
-    hiring_manager_id: UUID | None = None
-    salary_from_cents: Cents = 0
-    salary_to_cents: Cents = 0
-    currency: Currency = "EUR"
-
-    @property
-    def reserves(self) -> tuple[Reservation, ...]:
-        return (Reservation("job_order", str(self.job_order_id), IdTaken),)
-
-    @property
-    def concerns(self) -> tuple[UUID, ...]:
-        return (self.hiring_manager_id,) if self.hiring_manager_id else ()
-
-    @property
-    def line(self) -> str:
-        return f"job order opened, {self.openings} to fill"
-
-
-class JobOrderFilled(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_filled"):
-    """Everybody they asked for is found."""
-
-    job_order_id: UUID
-    filled_at: Instant
-
-    @property
-    def line(self) -> str:
-        return "job order filled"
-
-
-class JobOrderCancelled(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_cancelled"):
-    """They no longer look, or no longer through us."""
-
-    job_order_id: UUID
-    cancelled_at: Instant
-    reason: Reason
-
-    @property
-    def line(self) -> str:
-        return f"job order cancelled: {words(self.reason)}"
-
-
 CompanyEvents = (
     CompanyAdded
+    | FirmChanges
     | DealOpened
     | DealMoved
     | DealWon
     | DealLost
+    | DealSteps
     | AgreementFacts
-    | JobOrderOpened
-    | JobOrderFilled
-    | JobOrderCancelled
+    | JobOrderEvents
     | MoneyFacts
     | OffLimitsFacts
 )
-
-
-class DomainTaken(Conflict):
-    """Another company has this domain: it is probably the same company."""
 
 
 class NoSuchDeal(Unknown):
@@ -291,43 +250,24 @@ class LossNeedsReason(Invalid):
     field = "reason"
 
 
-class NoSuchJobOrder(Unknown):
-    """This company has no such job order."""
-
-
-class JobOrderIsOpen(Conflict):
-    """There is a job order with this id already."""
-
-
-class JobOrderIsClosed(Conflict):
-    """This job order is not open."""
-
-
 class NoTerms(Forbidden):
     """Nobody is introduced to a company before a fee is agreed with it."""
-
-
-class WrongWayRound(Invalid):
-    """The salary ends below where it begins."""
-
-    field = "salary_to_cents"
-
-
-class JobOrder(msgspec.Struct):
-    pipeline: str
-    open: bool = True
-    openings: int = 1
 
 
 class Deal(msgspec.Struct):
     pipeline: str
     over: bool = False
+    papers: Papers = msgspec.field(default_factory=Papers)
 
 
 class Company(Aggregate):
     TOPIC = "company"
 
     def __init__(self) -> None:
+        self.domains: set[str] = set()
+        self.tags: set[str] = set()
+        self.parent_id: UUID | None = None
+        self.owner = ""
         self.deals: dict[UUID, Deal] = {}
         self.job_orders: dict[UUID, JobOrder] = {}
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
@@ -339,6 +279,29 @@ class Company(Aggregate):
         """Raises NotADomain."""
         domain = normalised("domain", fact.domain) if fact.domain.strip() else ""
         return cls.open(msgspec.structs.replace(fact, domain=domain), by=by, id=id)
+
+    def change(self, fact: FirmChanges, *, by: Actor) -> None:
+        """What is so already is a no-op. Whoever names a parent looks for circles first. Raises
+        NotADomain, NoSuchDomain, OwnAncestor."""
+        match fact:
+            case DomainAdded() | DomainRemoved():
+                fact = msgspec.structs.replace(fact, domain=normalised("domain", fact.domain))
+                there = fact.domain in self.domains
+                if isinstance(fact, DomainRemoved) and not there:
+                    raise NoSuchDomain(company_id=self.id, domain=fact.domain)
+                changes = there == isinstance(fact, DomainRemoved)
+            case FirmTagged(tag=tag) | FirmUntagged(tag=tag):
+                changes = (tag in self.tags) == isinstance(fact, FirmUntagged)
+            case ParentNamed(parent_id=parent_id):
+                if parent_id == self.id:
+                    raise OwnAncestor(parent_id=parent_id)
+                changes = parent_id != self.parent_id
+            case OwnerAssigned(owner=owner):
+                changes = owner != self.owner
+            case FirmProfileChanged():
+                changes = bool(fact.changes)
+        if changes:
+            self.enter(fact, by=by)
 
     def open_deal(
         self,
@@ -392,6 +355,20 @@ class Company(Aggregate):
                 self.enter(DealLost(**where, lost_at=at, reason=reason, text=text), by=by)
             case _:
                 self.enter(DealMoved(**where, moved_at=at, text=text), by=by)
+
+    def work_on_deal(self, fact: DealSteps, *, by: Actor) -> None:
+        """When it is over, papers may be signed and orders linked, and it is not changed. Raises
+        NoSuchDeal, DealIsOver, NoSuchJobOrder, NoSuchAgreement, and as ``Papers.decide``."""
+        deal = self.deal(fact.deal_id)
+        match fact:
+            case DealChanged() if deal.over:
+                raise DealIsOver(deal_id=fact.deal_id)
+            case DealLinked(job_order_id=job_order_id):
+                self.job_order(job_order_id)
+            case PaperSigned(agreement_id=agreement_id) if agreement_id:
+                self.agreement(agreement_id)
+        if decided := deal.papers.decide(fact):
+            self.enter(decided, by=by)
 
     def agree_fee(self, fact: FeeAgreed, *, by: Actor) -> None:
         """What is due at the signing falls due. Raises AgreementTwice, NoSuchJobOrder, and as
@@ -545,21 +522,28 @@ class Company(Aggregate):
         """Raises JobOrderIsOpen, WrongWayRound."""
         if fact.job_order_id in self.job_orders:
             raise JobOrderIsOpen(job_order_id=fact.job_order_id)
-        if fact.salary_to_cents and fact.salary_to_cents < fact.salary_from_cents:
-            raise WrongWayRound()
+        must_be_the_right_way_round(fact.salary_from_cents, fact.salary_to_cents)
         self.enter(fact, by=by)
 
-    def fill_job_order(self, job_order_id: UUID, *, at: datetime, by: Actor) -> None:
-        """Raises NoSuchJobOrder, JobOrderIsClosed."""
-        self.open_order(job_order_id)
-        self.enter(JobOrderFilled(job_order_id=job_order_id, filled_at=at), by=by)
+    def step(self, fact: JobOrderSteps, *, by: Actor) -> None:
+        """What happens to a job order. Raises NoSuchJobOrder, and as ``JobOrder.decide``."""
+        if decided := self.job_order(fact.job_order_id).decide(fact):
+            self.enter(decided, by=by)
+
+    def fill_job_order(
+        self, job_order_id: UUID, *, at: datetime, openings: int | None = None, by: Actor
+    ) -> None:
+        """All of it, or some openings. Raises as ``step``."""
+        if openings is None:
+            self.step(JobOrderFilled(job_order_id=job_order_id, filled_at=at), by=by)
+        else:
+            some = OpeningsFilled(job_order_id=job_order_id, filled_at=at, openings=openings)
+            self.step(some, by=by)
 
     def cancel_job_order(self, job_order_id: UUID, *, at: datetime, reason: str, by: Actor) -> None:
-        """Raises NoSuchJobOrder, JobOrderIsClosed."""
-        self.open_order(job_order_id)
-        self.enter(
-            JobOrderCancelled(job_order_id=job_order_id, cancelled_at=at, reason=reason), by=by
-        )
+        """Raises as ``step``."""
+        fact = JobOrderCancelled(job_order_id=job_order_id, cancelled_at=at, reason=reason)
+        self.step(fact, by=by)
 
     def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
@@ -593,7 +577,14 @@ class Company(Aggregate):
         """Raises NoSuchJobOrder, JobOrderIsClosed."""
         order = self.job_order(id)
         if not order.open:
-            raise JobOrderIsClosed(company_id=self.id, job_order_id=id)
+            raise JobOrderIsClosed(company_id=self.id, job_order_id=id, standing=order.status)
+        return order
+
+    def order_in_work(self, id: UUID) -> JobOrder:
+        """Open, or covered by those who are on it. Raises NoSuchJobOrder, JobOrderIsClosed."""
+        order = self.job_order(id)
+        if order.status not in IN_WORK:
+            raise JobOrderIsClosed(company_id=self.id, job_order_id=id, standing=order.status)
         return order
 
     def agreement(self, id: UUID) -> Agreement:
@@ -619,8 +610,22 @@ class Company(Aggregate):
 
     def apply(self, event: Event) -> None:
         match event:
+            case CompanyAdded(domain=domain) | DomainAdded(domain=domain):
+                self.domains |= {domain} - {""}
+            case DomainRemoved(domain=domain):
+                self.domains.discard(domain)
+            case FirmTagged(tag=tag):
+                self.tags.add(tag)
+            case FirmUntagged(tag=tag):
+                self.tags.discard(tag)
+            case ParentNamed(parent_id=parent_id):
+                self.parent_id = parent_id
+            case OwnerAssigned(owner=owner):
+                self.owner = owner
             case DealOpened(deal_id=id, pipeline=pipeline):
                 self.deals[id] = Deal(pipeline)
+            case DealStep(deal_id=id):
+                self.deals[id].papers.apply(event)  # type: ignore[arg-type]
             case DealWon(deal_id=id) | DealLost(deal_id=id):
                 self.deals[id].over = True
             case FeeAgreed(agreement_id=id):
@@ -631,10 +636,13 @@ class Company(Aggregate):
                 self.agreements[id].ended_at = event.ended_at
             case JobOrderOpened():
                 self.job_orders[event.job_order_id] = JobOrder(
-                    event.pipeline, openings=event.openings
+                    event.pipeline,
+                    event.openings,
+                    salary_from_cents=event.salary_from_cents,
+                    salary_to_cents=event.salary_to_cents,
                 )
-            case JobOrderFilled(job_order_id=id) | JobOrderCancelled(job_order_id=id):
-                self.job_orders[id].open = False
+            case JobOrderStep(job_order_id=id):
+                self.job_orders[id].apply(event)  # type: ignore[arg-type]  # each is one of them
             case MoneyFact():
                 self.books.apply(event)
             case OffLimitsAgreed() | OffLimitsLifted():

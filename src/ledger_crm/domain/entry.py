@@ -54,6 +54,17 @@ Reason = Annotated[
 """A reason from the agency's own list, as a code like ``salary_too_low``: it is counted in reports
 and goes out on the feed. What a person said about it is the fact's sealed ``text``."""
 
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
+Words = Annotated[str, written_like(PLAIN, "plain text in one line", max_length=200)]
+Title = Annotated[
+    str,
+    written_like(
+        r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        "plain text in one line, of at least one letter",
+        max_length=200,
+    ),
+]
+
 Cents = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 """Minor units of a currency: 12 345 is 123.45 EUR, or 12,345 JPY."""
 

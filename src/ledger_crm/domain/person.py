@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from . import candidacy as c
+from . import interview as i
 from .clock import now, today
 from .contact import Point, normalised
 from .engagement import PersonQuietSnoozed, must_lie_ahead
@@ -26,6 +27,7 @@ from .entry import (
     Actor,
     Aggregate,
     Event,
+    IdTaken,
     Instant,
     PersonFact,
     Reason,
@@ -253,6 +255,7 @@ class Candidacy(msgspec.Struct):
     tail_until_on: date | None = None
     placement: Placement | None = None
     backdoor: bool = False
+    progress: i.Progress = msgspec.field(default_factory=i.Progress)
 
     @property
     def placed(self) -> bool:
@@ -589,6 +592,27 @@ class Person(Aggregate):
             by=by,
         )
 
+    def progress(self, fact: i.InterviewFacts | i.OfferFacts, *, by: Actor) -> None:
+        """Interviews and offers. What comes late to a candidacy that is closed is written down all
+        the same. Raises NoSuchCandidacy, CandidacyIsClosed, NotPutForward, IdTaken, and as
+        ``Progress.must_take``."""
+        found = self.candidacy(fact.candidacy_id)
+        match fact:
+            case i.InterviewArranged() | i.OfferMade() | i.OfferChanged() | i.OfferAccepted():
+                if found.closed:
+                    raise CandidacyIsClosed(candidacy_id=fact.candidacy_id)
+                if found.agreement_id is None:
+                    raise i.NotPutForward(candidacy_id=fact.candidacy_id)
+        every = [each.progress for each in self.candidacies.values()]
+        match fact:
+            case i.InterviewArranged(interview_id=id) if any(id in p.interviews for p in every):
+                raise IdTaken(holder=self.id)
+            case i.OfferMade(offer_id=id) if any(id in p.offers for p in every):
+                raise IdTaken(holder=self.id)
+        found.progress.must_take(fact)
+        where = {"company_id": found.company_id, "job_order_id": found.job_order_id}
+        self.enter(msgspec.structs.replace(fact, **where), by=by)
+
     def _must_be_free_to_start(self, on: date) -> None:
         for id, other in self.candidacies.items():
             job = other.placement
@@ -777,6 +801,8 @@ class Person(Aggregate):
                     event.full_time,
                     replaces=event.replaces_id is not None,
                 )
+            case i.BesideCandidacy(candidacy_id=id):
+                self.candidacies[id].progress.apply(event)  # type: ignore[arg-type]
             case PlacementFact():
                 self._of_a_placement(event)
 

@@ -4,19 +4,37 @@ agreement, one a job order."""
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
-from ledger_crm.domain.company import (
-    CompanyAdded,
-    JobOrderCancelled,
+from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.entry import CompanyFact, Entry
+from ledger_crm.domain.firm import (
+    DomainAdded,
+    DomainRemoved,
+    FirmProfileChanged,
+    FirmTagged,
+    FirmUntagged,
+    OwnerAssigned,
+    ParentNamed,
+)
+from ledger_crm.domain.joborder import (
+    OVER,
+    JobOrderChanged,
     JobOrderFilled,
     JobOrderOpened,
+    JobOrderReopened,
+    JobOrderStaffed,
+    JobOrderStep,
+    JobOrderSteps,
+    OpeningsFilled,
+    Share,
+    status_after,
 )
-from ledger_crm.domain.entry import CompanyFact, Entry
 from ledger_crm.domain.permission import OffLimitsAgreed, OffLimitsLifted, Word
 
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
@@ -35,9 +53,20 @@ class CompanyRow(Row, frozen=True, kw_only=True):
     founded: str
     source: str
     added_at: datetime
+    website: str = ""
+    employees: int | None = None
+    parent_id: UUID | None = None
+    owner: str = ""
+    tags: str = ""  # a line each
     off_limits_said_at: datetime | None = None
     off_limits: bool = False
     off_limits_until_on: date | None = None
+
+
+class DomainRow(Row, frozen=True, kw_only=True):
+    domain: str
+    company_id: UUID
+    position: int
 
 
 class FeeRow(Row, frozen=True, kw_only=True):
@@ -71,9 +100,15 @@ class JobOrderRow(Row, frozen=True, kw_only=True):
     salary_from_cents: int
     salary_to_cents: int
     currency: str
-    status: str = "open"  # open, filled, cancelled
+    must_haves: str  # a line each
+    confidential: bool
+    owner: str = ""
+    shares: str = "[]"  # of the consultants, JSON
+    found: int = 0
+    status: str = "open"
+    status_since: datetime
     closed_at: datetime | None = None
-    reason: str = ""
+    reason: str = ""  # for which it is held, lost or cancelled
 
 
 companies = Table(
@@ -82,8 +117,15 @@ companies = Table(
     key="company_id",
     sql="""
     CREATE INDEX company_newest ON company (position DESC);
-    CREATE INDEX company_domain ON company USING hash (domain);
+    CREATE INDEX company_parent ON company (parent_id) WHERE parent_id IS NOT NULL;
+    CREATE INDEX company_owner ON company (owner, position DESC) WHERE owner <> '';
     """,
+)
+domains = Table(
+    "company_domain",
+    DomainRow,
+    key="domain",
+    sql="CREATE INDEX company_domain_of ON company_domain (company_id, position);",
 )
 fees = Table(
     "fee_agreement",
@@ -101,7 +143,7 @@ job_orders = Table(
     CREATE INDEX job_order_status ON job_order (status, position DESC);
     """,
 )
-projection = Projection("companies", companies, fees, job_orders, version=4)
+projection = Projection("companies", companies, domains, fees, job_orders, version=7)
 
 
 @companies.starts(CompanyAdded)
@@ -126,6 +168,47 @@ def company_added(entry: Entry[CompanyAdded]) -> CompanyRow:
 @companies.on(CompanyFact, key=stream)
 def anything_written(row: CompanyRow, entry: Entry[CompanyFact]) -> CompanyRow:
     return replace(row, version=entry.originator_version)
+
+
+@companies.on(FirmProfileChanged, key=stream)
+def profile_changed(row: CompanyRow, entry: Entry[FirmProfileChanged]) -> CompanyRow:
+    fact = entry.event
+    row = replace(row, **{name: getattr(fact, name) for name in fact.changes})
+    return replace(row, sought=plain(row.name))
+
+
+@companies.on(ParentNamed, key=stream)
+def parent_named(row: CompanyRow, entry: Entry[ParentNamed]) -> CompanyRow:
+    return replace(row, parent_id=entry.event.parent_id)
+
+
+@companies.on(OwnerAssigned, key=stream)
+def owner_assigned(row: CompanyRow, entry: Entry[OwnerAssigned]) -> CompanyRow:
+    return replace(row, owner=entry.event.owner)
+
+
+@companies.on(FirmTagged, FirmUntagged, key=stream)
+def tagged(row: CompanyRow, entry: Entry[FirmTagged | FirmUntagged]) -> CompanyRow:
+    tags = {*row.tags.split()} - {entry.event.tag}
+    if isinstance(entry.event, FirmTagged):
+        tags.add(entry.event.tag)
+    return replace(row, tags="\n".join(sorted(tags)))
+
+
+@domains.starts(CompanyAdded, DomainAdded)
+def domain_added(entry: Entry[CompanyAdded | DomainAdded]) -> list[DomainRow]:
+    if not entry.event.domain:
+        return []
+    return [
+        DomainRow(
+            domain=entry.event.domain, company_id=entry.originator_id, position=entry.position
+        )
+    ]
+
+
+@domains.on(DomainRemoved, key=lambda entry: entry.event.domain)
+def domain_removed(row: DomainRow, entry: Entry[DomainRemoved]) -> None:
+    return None
 
 
 @companies.on(OffLimitsAgreed, OffLimitsLifted, key=stream)
@@ -199,18 +282,55 @@ def job_order_opened(entry: Entry[JobOrderOpened]) -> JobOrderRow:
         salary_from_cents=fact.salary_from_cents,
         salary_to_cents=fact.salary_to_cents,
         currency=fact.currency,
+        must_haves="\n".join(fact.must_haves),
+        confidential=fact.confidential,
+        status_since=entry.at,
     )
+
+
+@job_orders.on(JobOrderStep, key=lambda entry: entry.event.job_order_id)
+def job_order_stepped(row: JobOrderRow, entry: Entry[JobOrderSteps]) -> JobOrderRow:
+    fact = entry.event
+    status = status_after(row.status, fact)  # type: ignore[arg-type]  # the column is text
+    if status == row.status:
+        return row
+    return replace(
+        row,
+        status=status,
+        status_since=entry.at,
+        closed_at=entry.at if status in OVER else None,
+        reason=getattr(fact, "reason", ""),
+    )
+
+
+@job_orders.on(JobOrderChanged, key=lambda entry: entry.event.job_order_id)
+def job_order_changed(row: JobOrderRow, entry: Entry[JobOrderChanged]) -> JobOrderRow:
+    fact = entry.event
+    changes = {name: getattr(fact, name) for name in fact.changes}
+    if fact.must_haves is not None:
+        changes["must_haves"] = "\n".join(fact.must_haves)
+    return replace(row, **changes)
+
+
+@job_orders.on(JobOrderStaffed, key=lambda entry: entry.event.job_order_id)
+def job_order_staffed(row: JobOrderRow, entry: Entry[JobOrderStaffed]) -> JobOrderRow:
+    shares = msgspec.json.encode(entry.event.shares).decode()
+    return replace(row, owner=entry.event.owner, shares=shares)
+
+
+@job_orders.on(OpeningsFilled, key=lambda entry: entry.event.job_order_id)
+def openings_filled(row: JobOrderRow, entry: Entry[OpeningsFilled]) -> JobOrderRow:
+    return replace(row, found=row.found + entry.event.openings)
 
 
 @job_orders.on(JobOrderFilled, key=lambda entry: entry.event.job_order_id)
 def job_order_filled(row: JobOrderRow, entry: Entry[JobOrderFilled]) -> JobOrderRow:
-    return replace(row, status="filled", closed_at=entry.event.filled_at)
+    return replace(row, found=row.openings)
 
 
-@job_orders.on(JobOrderCancelled, key=lambda entry: entry.event.job_order_id)
-def job_order_cancelled(row: JobOrderRow, entry: Entry[JobOrderCancelled]) -> JobOrderRow:
-    fact = entry.event
-    return replace(row, status="cancelled", closed_at=fact.cancelled_at, reason=fact.reason)
+@job_orders.on(JobOrderReopened, key=lambda entry: entry.event.job_order_id)
+def job_order_reopened(row: JobOrderRow, entry: Entry[JobOrderReopened]) -> JobOrderRow:
+    return replace(row, openings=row.found + (entry.event.openings or 1))
 
 
 class FeeShown(msgspec.Struct, frozen=True):
@@ -231,6 +351,12 @@ class FeeShown(msgspec.Struct, frozen=True):
 
 
 class JobOrderShown(msgspec.Struct, frozen=True):
+    """owner   of us, who answers to the client
+    shares  of the consultants in the commission
+    found   openings that are filled
+    reason  for which it is held, lost or cancelled
+    """
+
     id: UUID
     title: str
     openings: int
@@ -242,7 +368,13 @@ class JobOrderShown(msgspec.Struct, frozen=True):
     salary_from_cents: int
     salary_to_cents: int
     currency: str
+    must_haves: list[str]
+    confidential: bool
+    owner: str
+    shares: list[Share]
+    found: int
     status: str
+    status_since: datetime
     closed_at: datetime | None
     reason: str
 
@@ -255,8 +387,18 @@ class JobOrderListed(JobOrderShown, frozen=True):
     position: int
 
 
+class Related(msgspec.Struct, frozen=True):
+    id: UUID
+    name: str
+
+
 class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
-    """off_limits        the last word on whether we approach their people
+    """domain            the first one
+    employees         how many, about; None: not known
+    parent            the company that it belongs to, by name
+    children          those that belong to it, at most 200
+    owner             who of us answers for it
+    off_limits        the last word on whether we approach their people
     fees, job_orders  the newest 200 of each, newest first
     """
 
@@ -270,6 +412,13 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
     founded: str
     source: str
     added_at: datetime
+    website: str
+    employees: int | None
+    owner: str
+    tags: list[str]
+    domains: list[str]
+    parent: Related | None
+    children: list[Related]
     off_limits: Word | None
     fees: list[FeeShown]
     job_orders: list[JobOrderShown]
@@ -283,27 +432,52 @@ class CompanyListed(msgspec.Struct, frozen=True):
     industry: str
     location: str
     added_at: datetime
+    employees: int | None
+    owner: str
+    tags: list[str]
     position: int
 
 
+S = TypeVar("S", bound=JobOrderShown)
 OWN = [
-    f for f in CompanyShown.__struct_fields__ if f not in ("id", "off_limits", "fees", "job_orders")
+    field
+    for field in CompanyShown.__struct_fields__
+    if field
+    not in ("id", "off_limits", "tags", "domains", "parent", "children", "fees", "job_orders")
 ]
+TAGS = "array_remove(string_to_array(tags, E'\n'), '')"
 JOB_ORDER = """
 o.job_order_id, o.title, o.openings, o.pipeline, o.opened_at, o.location, o.requisition,
-o.hiring_manager_id, o.salary_from_cents, o.salary_to_cents, o.currency, o.status, o.closed_at,
-o.reason"""
+o.hiring_manager_id, o.salary_from_cents, o.salary_to_cents, o.currency, o.must_haves,
+o.confidential, o.owner, o.shares, o.found, o.status, o.status_since, o.closed_at, o.reason"""
+SHARES = msgspec.json.Decoder(list[Share])
 
 
 async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     await cur.execute(
-        f"SELECT off_limits_said_at, off_limits, off_limits_until_on, {', '.join(OWN)}"
+        f"SELECT off_limits_said_at, off_limits, off_limits_until_on, {TAGS}, {', '.join(OWN)}"
         " FROM company WHERE company_id = %s",
         (company_id,),
     )
     row = await cur.fetchone()
     if row is None:
         return None
+    limits, (tags, *own) = row[:3], row[3:]
+    await cur.execute(
+        "SELECT domain FROM company_domain WHERE company_id = %s ORDER BY position", (company_id,)
+    )
+    names = [name for (name,) in await cur.fetchall()]
+    await cur.execute(
+        "SELECT p.company_id, p.name FROM company c JOIN company p ON p.company_id = c.parent_id"
+        " WHERE c.company_id = %s",
+        (company_id,),
+    )
+    above = await cur.fetchone()
+    await cur.execute(
+        "SELECT company_id, name FROM company WHERE parent_id = %s ORDER BY position LIMIT 200",
+        (company_id,),
+    )
+    below = [Related(*found) for found in await cur.fetchall()]
     await cur.execute(
         "SELECT agreement_id, basis, currency, rate_bp, minimum_cents, amount_cents,"
         " guarantee_days, payment_days, agreed_at, job_order_id, agreement_version, ended_at"
@@ -316,9 +490,18 @@ async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
         " ORDER BY o.position DESC LIMIT 200",
         (company_id,),
     )
-    orders = [JobOrderShown(*found) for found in await cur.fetchall()]
-    limits, fields = Word(*row[:3]) if row[0] else None, dict(zip(OWN, row[3:], strict=True))
-    return CompanyShown(id=company_id, off_limits=limits, fees=terms, job_orders=orders, **fields)
+    orders = [_order(JobOrderShown, found) for found in await cur.fetchall()]
+    return CompanyShown(
+        id=company_id,
+        off_limits=Word(*limits) if limits[0] else None,
+        tags=tags,
+        domains=names,
+        parent=above and Related(*above),
+        children=below,
+        fees=terms,
+        job_orders=orders,
+        **dict(zip(OWN, own, strict=True)),
+    )
 
 
 async def listing(
@@ -328,6 +511,10 @@ async def listing(
     limit: int = 50,
     domain: str | None = None,
     name: str | None = None,
+    owner: str | None = None,
+    tag: str | None = None,
+    industry: str | None = None,
+    parent_id: UUID | None = None,
 ) -> list[CompanyListed]:
     """Newest first; page by passing the last one's position as ``before``.
 
@@ -336,12 +523,26 @@ async def listing(
             accents; it reads names until it has found enough, see ``people.called``
     """
     await cur.execute(
-        "SELECT company_id, name, industry, location, added_at, position FROM company"
-        " WHERE (%(before)s::bigint IS NULL OR position < %(before)s)"
-        " AND (%(domain)s::text IS NULL OR domain = %(domain)s)"
+        f"SELECT company_id, name, industry, location, added_at, employees, owner, {TAGS}, position"
+        " FROM company WHERE (%(before)s::bigint IS NULL OR position < %(before)s)"
+        " AND (%(domain)s::text IS NULL OR company_id ="
+        "   (SELECT d.company_id FROM company_domain d WHERE d.domain = %(domain)s))"
+        " AND (%(owner)s::text IS NULL OR owner = %(owner)s)"
+        " AND (%(tag)s::text IS NULL OR %(tag)s = ANY(string_to_array(tags, E'\\n')))"
+        " AND (%(industry)s::text IS NULL OR lower(industry) = lower(%(industry)s))"
+        " AND (%(parent)s::uuid IS NULL OR parent_id = %(parent)s)"
         " AND sought LIKE ALL(%(words)s)"
         " ORDER BY position DESC LIMIT %(limit)s",
-        {"before": before, "domain": domain, "words": all_words(name or ""), "limit": limit},
+        {
+            "before": before,
+            "domain": domain,
+            "owner": owner,
+            "tag": tag,
+            "industry": industry,
+            "parent": parent_id,
+            "words": all_words(name or ""),
+            "limit": limit,
+        },
     )
     return [CompanyListed(*row) for row in await cur.fetchall()]
 
@@ -357,21 +558,44 @@ async def orders(
     *,
     status: str | None = None,
     company_id: UUID | None = None,
+    consultant: str | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[JobOrderListed]:
-    """Newest first; page by passing the last one's position as ``before``."""
+    """Newest first; page by passing the last one's position as ``before``. ``consultant``: who
+    owns it, or has a share."""
     await cur.execute(
         f"{ORDERS} WHERE (%(before)s::bigint IS NULL OR o.position < %(before)s)"
         " AND (%(status)s::text IS NULL OR o.status = %(status)s)"
         " AND (%(company)s::uuid IS NULL OR o.company_id = %(company)s)"
+        " AND (%(consultant)s::text IS NULL OR o.owner = %(consultant)s OR o.shares::jsonb"
+        "   @> jsonb_build_array(jsonb_build_object('consultant', %(consultant)s::text)))"
         " ORDER BY o.position DESC LIMIT %(limit)s",
-        {"before": before, "status": status, "company": company_id, "limit": limit},
+        {
+            "before": before,
+            "status": status,
+            "company": company_id,
+            "consultant": consultant,
+            "limit": limit,
+        },
     )
-    return [JobOrderListed(*row) for row in await cur.fetchall()]
+    return [_order(JobOrderListed, row) for row in await cur.fetchall()]
 
 
 async def order(cur: Cursor, job_order_id: UUID) -> JobOrderListed | None:
     await cur.execute(f"{ORDERS} WHERE o.job_order_id = %s", (job_order_id,))
     row = await cur.fetchone()
-    return row and JobOrderListed(*row)
+    return row and _order(JobOrderListed, row)
+
+
+async def vacancy(cur: Cursor, job_order_id: UUID) -> JobOrderListed | None:
+    """None also for one that is not open."""
+    found = await order(cur, job_order_id)
+    return found if found and found.status == "open" else None
+
+
+def _order(type_: type[S], row: tuple[Any, ...]) -> S:
+    fields = dict(zip(type_.__struct_fields__, row, strict=True))
+    fields["must_haves"] = fields["must_haves"].splitlines()
+    fields["shares"] = SHARES.decode(fields["shares"])
+    return type_(**fields)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.company import DealFact, DealLost, DealOpened, DealWon
+from ledger_crm.domain.deal import DealChanged, DealLinked, DealStep, PaperSent, PaperSigned
 from ledger_crm.domain.entry import Entry
 
 from ._projection import Cursor, Projection, Row, Table
@@ -34,6 +35,12 @@ class DealRow(Row, frozen=True, kw_only=True):
     contact_id: UUID | None
     over: bool = False
     reason: str = ""
+    proposal_version: int = 0  # the last one sent
+    proposal_signed: int = 0  # the last one signed
+    terms_version: int = 0
+    terms_signed: int = 0
+    signed_by_id: UUID | None = None  # of whatever was signed last
+    job_orders: str = ""  # ids, a line each
 
 
 deals = Table(
@@ -45,10 +52,10 @@ deals = Table(
     CREATE INDEX deal_company ON deal (company_id, position DESC);
     """,
 )
-projection = Projection("deals", deals, version=1)
+projection = Projection("deals", deals, version=2)
 
 
-def deal(entry: Entry[DealFact]) -> UUID:
+def deal(entry: Entry[DealFact | DealStep]) -> UUID:
     return entry.event.deal_id
 
 
@@ -96,6 +103,30 @@ def deal_lost(row: DealRow, entry: Entry[DealLost]) -> DealRow:
     return replace(row, over=True, reason=entry.event.reason)
 
 
+@deals.on(DealChanged, key=deal)
+def deal_changed(row: DealRow, entry: Entry[DealChanged]) -> DealRow:
+    fact = entry.event
+    return replace(row, **{name: getattr(fact, name) for name in fact.changes})
+
+
+@deals.on(PaperSent, key=deal)
+def paper_sent(row: DealRow, entry: Entry[PaperSent]) -> DealRow:
+    fact = entry.event
+    return replace(row, **{f"{fact.paper}_version": fact.version})
+
+
+@deals.on(PaperSigned, key=deal)
+def paper_signed(row: DealRow, entry: Entry[PaperSigned]) -> DealRow:
+    fact = entry.event
+    signed = {f"{fact.paper}_signed": fact.version}
+    return replace(row, **signed, signed_by_id=fact.signed_by_id)
+
+
+@deals.on(DealLinked, key=deal)
+def deal_linked(row: DealRow, entry: Entry[DealLinked]) -> DealRow:
+    return replace(row, job_orders=f"{row.job_orders}\n{entry.event.job_order_id}".strip())
+
+
 class DealCount(msgspec.Struct, frozen=True):
     """One stage and currency. ``weighted_cents``: the sum of value times probability of winning,
     rounded down deal by deal. A stage without deals has currency "" and zeros."""
@@ -110,6 +141,11 @@ class DealCount(msgspec.Struct, frozen=True):
 
 
 class DealCard(msgspec.Struct, frozen=True, kw_only=True):
+    """proposal_version, terms_version  the last one sent; 0: none
+    proposal_signed, terms_signed    the last one signed; 0: none
+    signed_by_id                     who signed what was signed last
+    """
+
     id: UUID
     company_id: UUID
     company: str
@@ -126,6 +162,12 @@ class DealCard(msgspec.Struct, frozen=True, kw_only=True):
     contact_id: UUID | None
     over: bool
     reason: str
+    proposal_version: int
+    proposal_signed: int
+    terms_version: int
+    terms_signed: int
+    signed_by_id: UUID | None
+    job_orders: list[UUID]
     position: int
 
 
@@ -162,7 +204,9 @@ async def cards(
     await cur.execute(
         "SELECT d.deal_id, d.company_id, coalesce(o.name, ''), d.title, d.pipeline, d.stage,"
         " d.category, d.probability_bp, d.value_cents, d.currency, d.opened_at, d.stage_since,"
-        " d.expected_close_on, d.contact_id, d.over, d.reason, d.position"
+        " d.expected_close_on, d.contact_id, d.over, d.reason, d.proposal_version,"
+        " d.proposal_signed, d.terms_version, d.terms_signed, d.signed_by_id,"
+        " array_remove(string_to_array(d.job_orders, E'\\n'), '')::uuid[], d.position"
         " FROM deal d LEFT JOIN directory o ON o.id = d.company_id"
         " WHERE d.pipeline = %(pipeline)s"
         " AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s)"
@@ -179,3 +223,32 @@ async def cards(
     )
     names = DealCard.__struct_fields__
     return [DealCard(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
+
+
+class Month(msgspec.Struct, frozen=True):
+    """month     the first day of it; None: nobody said when
+    weighted  value times probability of winning, rounded down deal by deal
+    """
+
+    month: date | None
+    currency: str
+    deals: int
+    value_cents: int
+    weighted_cents: int
+
+
+async def forecast(cur: Cursor, pipeline: str, *, company_id: UUID | None = None) -> list[Month]:
+    """Of deals that are neither won nor lost, by month of expected close and currency; those
+    without one come last."""
+    await cur.execute(
+        "SELECT date_trunc('month', expected_close_on)::date, currency, count(*),"
+        " sum(value_cents), sum(floor(value_cents::numeric * probability_bp / 10000))"
+        " FROM deal WHERE NOT over AND pipeline = %(pipeline)s"
+        " AND (%(company)s::uuid IS NULL OR company_id = %(company)s)"
+        " GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2",
+        {"pipeline": pipeline, "company": company_id},
+    )
+    return [
+        Month(month, currency, n, int(value), int(weighted))
+        for month, currency, n, value, weighted in await cur.fetchall()
+    ]

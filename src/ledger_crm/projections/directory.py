@@ -11,9 +11,11 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from ledger_crm.domain.company import CompanyAdded, JobOrderOpened
+from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.firm import FirmProfileChanged
 from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import PipelineDefined
 
@@ -42,7 +44,7 @@ class StageName(Row, frozen=True, kw_only=True):
 
 names = Table("directory", Name, key="id")
 stages = Table("directory_stage", StageName, key="pipeline, stage")
-projection = Projection("directory", names, stages, version=3)
+projection = Projection("directory", names, stages, version=4)
 
 
 @names.starts(PersonSourced)
@@ -60,10 +62,20 @@ def company_added(entry: Entry[CompanyAdded]) -> Name:
     return Name(id=entry.originator_id, kind="company", name=entry.event.name)
 
 
+@names.on(FirmProfileChanged, key=stream)
+def company_renamed(row: Name, entry: Entry[FirmProfileChanged]) -> Name:
+    return replace(row, name=entry.event.name or row.name)
+
+
 @names.starts(JobOrderOpened)
 def job_order_opened(entry: Entry[JobOrderOpened]) -> Name:
     fact = entry.event
     return Name(id=fact.job_order_id, kind="job_order", name=fact.title, pipeline=fact.pipeline)
+
+
+@names.on(JobOrderChanged, key=lambda entry: entry.event.job_order_id)
+def job_order_changed(row: Name, entry: Entry[JobOrderChanged]) -> Name:
+    return replace(row, name=entry.event.title or row.name)
 
 
 @stages.starts(PipelineDefined)

@@ -128,7 +128,10 @@ employments = Table(
     "employment",
     EmploymentRow,
     key="position",
-    sql="CREATE INDEX employment_of ON employment (person_id);",
+    sql="""
+    CREATE INDEX employment_of ON employment (person_id);
+    CREATE INDEX employment_at ON employment (company_id, position DESC);
+    """,
 )
 stages = Table(
     "person_stage",
@@ -137,7 +140,7 @@ stages = Table(
     sql="CREATE INDEX person_stage_now ON person_stage (stage, person_id);",
 )
 saved = Table("segment", SegmentRow, key="slug")
-projection = Projection("people", people, contact_points, employments, stages, saved, version=6)
+projection = Projection("people", people, contact_points, employments, stages, saved, version=7)
 
 
 @people.starts(PersonSourced)
@@ -562,3 +565,41 @@ async def _listed(
         values | {"before": before, "limit": limit},
     )
     return [PersonListed(*row) for row in await cur.fetchall()]
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """ends_on  the last day there; None: they are there still
+    position  of the employment's entry, to page by
+    """
+
+    person_id: UUID
+    name: str
+    title: str
+    role: str
+    starts_on: date | None
+    ends_on: date | None
+    position: int
+
+
+async def at_company(
+    cur: Cursor,
+    company_id: UUID,
+    *,
+    role: str | None = None,
+    on: date | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Contact]:
+    """Who works or worked there, the last that we heard of first. ``on``: only those who are there
+    on that day, as far as is known."""
+    await cur.execute(
+        "SELECT e.person_id, p.name, e.title, e.role, e.starts_on, e.ends_on, e.position"
+        " FROM employment e JOIN person p USING (person_id) WHERE e.company_id = %(company)s"
+        " AND (%(role)s::text IS NULL OR e.role = %(role)s)"
+        " AND (%(on)s::date IS NULL OR coalesce(e.starts_on, %(on)s) <= %(on)s"
+        "   AND coalesce(e.ends_on, %(on)s) >= %(on)s)"
+        " AND (%(before)s::bigint IS NULL OR e.position < %(before)s)"
+        " ORDER BY e.position DESC LIMIT %(limit)s",
+        {"company": company_id, "role": role, "on": on, "before": before, "limit": limit},
+    )
+    return [Contact(*row) for row in await cur.fetchall()]

@@ -1,0 +1,86 @@
+"""/accounts, /funnel: what a company is to us by now, and how far candidacies come."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+from uuid import UUID
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from ledger_crm.domain.clock import now
+from ledger_crm.domain.person import Source
+from ledger_crm.projections import accounts, funnel
+
+from .reading import Limit, Named, Page, Token, View, position
+
+Account = Annotated[
+    Literal["prospect", "qualified", "active", "repeat", "quiet", "former"] | None,
+    QueryParameter(description="Only those that are this now."),
+]
+First = Annotated[date, QueryParameter(description="The first day, in UTC.")]
+Until = Annotated[date, QueryParameter(description="The day after the last one.")]
+Grouped = Annotated[
+    funnel.By | None, QueryParameter(description="A funnel for each of these; else one for all.")
+]
+InPipeline = Annotated[
+    str | None, QueryParameter(max_length=40, description="Only in the pipeline with this slug.")
+]
+
+
+class Reports(Controller):
+    path = "/"
+
+    @get("/accounts", tags=["companies"])
+    async def list_accounts(
+        self,
+        view: NamedDependency[View],
+        status: Account = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[accounts.Account]]:
+        """List accounts
+
+        What each company is to us today, since when and why: prospect, qualified, active, repeat,
+        quiet when its own rhythm of orders is broken, former. Derived, and never typed in."""
+        return await view.page(
+            accounts.listing, asked_at=now(), status=status, cursor=cursor, limit=limit, at=position
+        )
+
+    @get("/companies/{company_id:uuid}/account", tags=["companies"])
+    async def read_account(
+        self, view: NamedDependency[View], company_id: FromPath[UUID]
+    ) -> Response[accounts.Account]:
+        """Read an account
+
+        What this company is to us today, since when and why."""
+        return await view.one(accounts.of, company_id, asked_at=now())
+
+    @get("/funnel", tags=["candidates"])
+    async def report_funnel(
+        self,
+        view: NamedDependency[View],
+        since: First,
+        until: Until,
+        by: Grouped = None,
+        pipeline: InPipeline = None,
+        company_id: FromQuery[UUID | None] = None,
+        source: FromQuery[Source | None] = None,
+    ) -> Response[list[funnel.FunnelLine]]:
+        """The funnel
+
+        Of a period: how many candidacies came into each category, how many went on, and how long
+        they stayed; for all, or for each pipeline, client or source. By category: renaming,
+        reordering and retiring stages changes nothing in it."""
+        return await view.answer(
+            funnel.report,
+            Named(pipeline=pipeline, company_id=company_id),
+            since=since,
+            until=until,
+            by=by,
+            pipeline=pipeline,
+            company_id=company_id,
+            source=source,
+        )

@@ -1,0 +1,394 @@
+"""A job order: the client asks for somebody. Its facts are on the company's stream.
+
+    open -> (change | staff)* -> hold | cover | fill* | lose | cancel -> reopen -> ...
+
+Rules: on an order that is not open nobody is taken up and nobody is introduced; one that is covered
+goes on with whom it has; of several openings each is filled by itself, and the last one closes the
+order; the shares of the consultants in the commission sum to the whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from .entry import (
+    Cents,
+    CompanyFact,
+    Currency,
+    IdTaken,
+    Instant,
+    Reason,
+    Reservation,
+    Sealed,
+    Slug,
+    Title,
+    Words,
+    new_id,
+    words,
+)
+from .faults import written_like
+from .refusals import Conflict, Invalid, Unknown
+
+Status = Literal["open", "on_hold", "covered", "filled", "lost", "cancelled"]
+IN_WORK: frozenset[Status] = frozenset(("open", "covered"))
+OVER: frozenset[Status] = frozenset(("filled", "lost", "cancelled"))
+
+Openings = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+MustHaves = Annotated[tuple[Words, ...], msgspec.Meta(max_length=40)]
+Consultant = Annotated[
+    str,
+    written_like(
+        r"^consultant:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)", "a consultant like consultant:ana"
+    ),
+]
+
+
+class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_opened"):
+    """The client asks for somebody.
+
+    pipeline           the candidates' way through it
+    hiring_manager_id  the person at the client who wants them
+    requisition        the client's own number for it
+    must_haves         without which nobody is introduced
+    confidential       the client is not to be named outside
+    """
+
+    job_order_id: UUID = msgspec.field(default_factory=new_id)
+    title: Title
+    openings: Openings = 1
+    pipeline: Slug = "talent"
+    opened_at: Instant
+    location: Words = ""
+    requisition: Words = ""
+    hiring_manager_id: UUID | None = None
+    salary_from_cents: Cents = 0
+    salary_to_cents: Cents = 0
+    currency: Currency = "EUR"
+    must_haves: MustHaves = ()
+    confidential: bool = False
+
+    @property
+    def reserves(self) -> tuple[Reservation, ...]:
+        return (Reservation("job_order", str(self.job_order_id), IdTaken),)
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.hiring_manager_id,) if self.hiring_manager_id else ()
+
+    @property
+    def line(self) -> str:
+        return f"job order opened, {self.openings} to fill"
+
+
+class JobOrderStep(CompanyFact, frozen=True, kw_only=True):
+    """Common to all that happens to a job order once it is there."""
+
+    job_order_id: UUID
+
+
+class JobOrderChanged(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_changed"):
+    """The client asks for something else. What is left out stays as it is.
+
+    must_haves  all of them, in place of those before
+    """
+
+    changed_at: Instant
+    title: Title | None = None
+    openings: Openings | None = None
+    location: Words | None = None
+    requisition: Words | None = None
+    hiring_manager_id: UUID | None = None
+    salary_from_cents: Cents | None = None
+    salary_to_cents: Cents | None = None
+    currency: Currency | None = None
+    must_haves: MustHaves | None = None
+    confidential: bool | None = None
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """Names of what it changes."""
+        kept = ("job_order_id", "changed_at")
+        names = (n for n in self.__struct_fields__ if n not in kept)
+        return tuple(name for name in names if getattr(self, name) is not None)
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.hiring_manager_id,) if self.hiring_manager_id else ()
+
+    @property
+    def line(self) -> str:
+        return f"job order changed: {', '.join(map(words, self.changes)) or 'nothing'}"
+
+
+class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """share_bp  of the commission, in hundredths of a percent"""
+
+    consultant: Consultant
+    share_bp: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
+class JobOrderStaffed(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_staffed"):
+    """Who of us works on it, in place of those before.
+
+    owner   answers to the client
+    shares  of the commission; they sum to 10 000
+    """
+
+    staffed_at: Instant
+    owner: Consultant
+    shares: Annotated[tuple[Share, ...], msgspec.Meta(min_length=1, max_length=20)]
+
+    @property
+    def line(self) -> str:
+        shares = ", ".join(f"{s.consultant} {s.share_bp / 100:g} %" for s in self.shares)
+        return f"job order owned by {self.owner}, shared by {shares}"
+
+
+class JobOrderHeld(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_held"):
+    """The client wants to wait."""
+
+    held_at: Instant
+    reason: Reason
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"job order on hold: {words(self.reason)}"
+
+
+class JobOrderCovered(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_covered"):
+    """Enough people are put forward: we look for nobody else."""
+
+    covered_at: Instant
+
+    @property
+    def line(self) -> str:
+        return "job order covered"
+
+
+class OpeningsFilled(JobOrderStep, frozen=True, kw_only=True, tag="company.openings_filled"):
+    """Some of those they asked for are found, and not yet all.
+
+    openings  how many, this time
+    """
+
+    filled_at: Instant
+    openings: Openings = 1
+
+    @property
+    def line(self) -> str:
+        return f"{self.openings} of the job order filled"
+
+
+class JobOrderFilled(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_filled"):
+    """Everybody they asked for is found."""
+
+    filled_at: Instant
+
+    @property
+    def line(self) -> str:
+        return "job order filled"
+
+
+class JobOrderLost(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_lost"):
+    """Somebody else found them: another agency, or the client."""
+
+    lost_at: Instant
+    reason: Reason
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"job order lost: {words(self.reason)}"
+
+
+class JobOrderCancelled(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_cancelled"):
+    """They no longer look, or no longer through us."""
+
+    cancelled_at: Instant
+    reason: Reason
+
+    @property
+    def line(self) -> str:
+        return f"job order cancelled: {words(self.reason)}"
+
+
+class JobOrderReopened(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_reopened"):
+    """They look again.
+
+    openings  for how many from now on; None: for those that were not found, or for one
+    """
+
+    reopened_at: Instant
+    openings: Openings | None = None
+
+    @property
+    def line(self) -> str:
+        return "job order reopened" + (f", {self.openings} to fill" if self.openings else "")
+
+
+JobOrderSteps = (
+    JobOrderChanged
+    | JobOrderStaffed
+    | JobOrderHeld
+    | JobOrderCovered
+    | OpeningsFilled
+    | JobOrderFilled
+    | JobOrderLost
+    | JobOrderCancelled
+    | JobOrderReopened
+)
+JobOrderEvents = JobOrderOpened | JobOrderSteps
+
+
+class NoSuchJobOrder(Unknown):
+    """This company has no such job order."""
+
+
+class JobOrderIsOpen(Conflict):
+    """There is a job order with this id already."""
+
+
+class JobOrderIsClosed(Conflict):
+    """This job order is not open."""
+
+
+class NothingToReopen(Conflict):
+    """This job order is open."""
+
+
+class ReasonNeeded(Invalid):
+    """A job order that is held, lost or cancelled needs a reason."""
+
+    field = "reason"
+
+
+class MoreThanAskedFor(Invalid):
+    """This job order has fewer openings than that."""
+
+    field = "openings"
+
+
+class FewerThanFound(Invalid):
+    """More than that are found already."""
+
+    field = "openings"
+
+
+class SharesDoNotSum(Invalid):
+    """The shares in the commission sum to 10 000, and each consultant has one."""
+
+    field = "shares"
+
+
+class WrongWayRound(Invalid):
+    """The salary ends below where it begins."""
+
+    field = "salary_to_cents"
+
+
+class JobOrder(msgspec.Struct):
+    """What the next decision on it needs."""
+
+    pipeline: str
+    openings: int = 1
+    found: int = 0
+    status: Status = "open"
+    salary_from_cents: int = 0
+    salary_to_cents: int = 0
+
+    @property
+    def open(self) -> bool:
+        return self.status == "open"
+
+    def decide(self, fact: JobOrderSteps) -> JobOrderSteps | None:
+        """What is to be written down; None for nothing. The last opening fills the order. Raises
+        JobOrderIsClosed, NothingToReopen, ReasonNeeded, MoreThanAskedFor, FewerThanFound,
+        SharesDoNotSum, WrongWayRound."""
+        self._must_be_ready_for(fact)
+        match fact:
+            case JobOrderHeld(reason="") | JobOrderLost(reason="") | JobOrderCancelled(reason=""):
+                raise ReasonNeeded()
+            case JobOrderStaffed(shares=shares):
+                whole = sum(share.share_bp for share in shares) == 10_000
+                if not whole or len({share.consultant for share in shares}) < len(shares):
+                    raise SharesDoNotSum()
+            case JobOrderChanged():
+                if not fact.changes:
+                    return None
+                if fact.openings and fact.openings <= self.found:
+                    raise FewerThanFound(found=self.found)
+                low = _or(fact.salary_from_cents, self.salary_from_cents)
+                high = _or(fact.salary_to_cents, self.salary_to_cents)
+                must_be_the_right_way_round(low, high)
+            case OpeningsFilled(openings=some):
+                left = self.openings - self.found
+                if some > left:
+                    raise MoreThanAskedFor(left=left)
+                if some == left:
+                    return JobOrderFilled(job_order_id=fact.job_order_id, filled_at=fact.filled_at)
+            case JobOrderReopened(openings=None):
+                left = max(self.openings - self.found, 1)
+                return msgspec.structs.replace(fact, openings=left)
+        return fact
+
+    def _must_be_ready_for(self, fact: JobOrderSteps) -> None:
+        match fact:
+            case JobOrderStaffed():
+                ready = True
+            case JobOrderReopened():
+                if self.open:
+                    raise NothingToReopen(job_order_id=fact.job_order_id)
+                ready = True
+            case JobOrderChanged() | JobOrderLost() | JobOrderCancelled():
+                ready = self.status not in OVER
+            case JobOrderCovered():
+                ready = self.open
+            case JobOrderHeld() | OpeningsFilled() | JobOrderFilled():
+                ready = self.status in IN_WORK
+        if not ready:
+            raise JobOrderIsClosed(job_order_id=fact.job_order_id, standing=self.status)
+
+    def apply(self, fact: JobOrderSteps) -> None:
+        match fact:
+            case JobOrderChanged():
+                self.openings = fact.openings or self.openings
+                self.salary_from_cents = _or(fact.salary_from_cents, self.salary_from_cents)
+                self.salary_to_cents = _or(fact.salary_to_cents, self.salary_to_cents)
+            case OpeningsFilled(openings=some):
+                self.found += some
+            case JobOrderReopened():
+                self.openings = self.found + (fact.openings or 1)
+            case JobOrderFilled():
+                self.found = self.openings
+        self.status = status_after(self.status, fact)
+
+
+def status_after(before: Status, fact: JobOrderSteps) -> Status:
+    match fact:
+        case JobOrderHeld():
+            return "on_hold"
+        case JobOrderCovered():
+            return "covered"
+        case JobOrderFilled():
+            return "filled"
+        case JobOrderLost():
+            return "lost"
+        case JobOrderCancelled():
+            return "cancelled"
+        case JobOrderReopened():
+            return "open"
+    return before
+
+
+def must_be_the_right_way_round(low: int, high: int) -> None:
+    """Raises WrongWayRound. A salary without an end is 0 there."""
+    if high and high < low:
+        raise WrongWayRound()
+
+
+def _or(new: int | None, old: int) -> int:
+    return old if new is None else new

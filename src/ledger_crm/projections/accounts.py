@@ -1,0 +1,259 @@
+"""Accounts: what a company is to us by now. Derived, and never typed in.
+
+    prospect    we know of them, and nothing more
+    qualified   a deal got as far as that, a fee is agreed, or they asked and nobody was placed
+    active      an order is open, or the last one is not long ago
+    repeat      as active, and we placed people on two orders of theirs or more
+    quiet       no order is open, and the next one is overdue: they let twice their own rhythm pass
+    former      and so long ago that it is no rhythm any more
+
+The rhythm is the median time between two orders, once there are three of them; before that nobody
+knows it, and a year counts. The day on which that is asked comes from whoever asks.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger_crm.domain.agreement import FeeAgreed
+from ledger_crm.domain.candidacy import Placed
+from ledger_crm.domain.company import CompanyAdded, DealFact
+from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.joborder import (
+    OVER,
+    JobOrderOpened,
+    JobOrderStep,
+    JobOrderSteps,
+    status_after,
+)
+
+from ._projection import Cursor, Projection, Row, Table, stream
+
+NOT_YET_QUALIFIED = ("prospect", "contacted", "lost")
+
+
+class AccountRow(Row, frozen=True, kw_only=True):
+    company_id: UUID
+    position: int  # of its first entry: the order of the list
+    added_at: datetime
+    qualified_at: datetime | None = None
+
+
+class OrderRow(Row, frozen=True, kw_only=True):
+    job_order_id: UUID
+    company_id: UUID
+    opened_at: datetime
+    status: str = "open"
+    over: bool = False
+    placed: int = 0
+    first_placed_at: datetime | None = None
+    last_placed_at: datetime | None = None
+
+
+accounts = Table(
+    "account",
+    AccountRow,
+    key="company_id",
+    sql="CREATE INDEX account_newest ON account (position DESC);",
+)
+orders = Table(
+    "account_order",
+    OrderRow,
+    key="job_order_id",
+    sql="CREATE INDEX account_order_of ON account_order (company_id, opened_at);",
+)
+projection = Projection("accounts", accounts, orders, version=1)
+
+
+@accounts.starts(CompanyAdded)
+def company_added(entry: Entry[CompanyAdded]) -> AccountRow:
+    return AccountRow(company_id=entry.originator_id, position=entry.position, added_at=entry.at)
+
+
+@accounts.on(DealFact, key=stream)
+def deal_got_on(row: AccountRow, entry: Entry[DealFact]) -> AccountRow:
+    return row if entry.event.category in NOT_YET_QUALIFIED else _qualified(row, entry.at)
+
+
+@accounts.on(FeeAgreed, key=stream)
+def fee_agreed(row: AccountRow, entry: Entry[FeeAgreed]) -> AccountRow:
+    return _qualified(row, entry.at)
+
+
+def _qualified(row: AccountRow, at: datetime) -> AccountRow:
+    return replace(row, qualified_at=min(row.qualified_at or at, at))
+
+
+@orders.starts(JobOrderOpened)
+def order_opened(entry: Entry[JobOrderOpened]) -> OrderRow:
+    fact = entry.event
+    return OrderRow(
+        job_order_id=fact.job_order_id, company_id=entry.originator_id, opened_at=fact.opened_at
+    )
+
+
+@orders.on(JobOrderStep, key=lambda entry: entry.event.job_order_id)
+def order_stepped(row: OrderRow, entry: Entry[JobOrderSteps]) -> OrderRow:
+    status = status_after(row.status, entry.event)  # type: ignore[arg-type]  # the column is text
+    return replace(row, status=status, over=status in OVER)
+
+
+@orders.on(Placed, key=lambda entry: entry.event.job_order_id)
+def placed(row: OrderRow, entry: Entry[Placed]) -> OrderRow:
+    at = entry.event.placed_at
+    return replace(
+        row,
+        placed=row.placed + 1,
+        first_placed_at=min(row.first_placed_at or at, at),
+        last_placed_at=max(row.last_placed_at or at, at),
+    )
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """status       prospect, qualified, active, repeat, quiet or former
+    since        when it became that
+    why          in words
+    orders       they ever gave us; ``placed_orders`` of them with a placement
+    open_orders  that are not over
+    rhythm_days  the median between two orders; None: not enough of them
+    overdue_at   when twice the rhythm has passed; None: an order is open, or there was none
+    position     of the company's first entry, to page by
+    """
+
+    company_id: UUID
+    company: str | None
+    status: str
+    since: datetime
+    why: str
+    orders: int
+    open_orders: int
+    placed_orders: int
+    last_order_at: datetime | None
+    last_placed_at: datetime | None
+    rhythm_days: int | None
+    overdue_at: datetime | None
+    position: int
+
+
+ACCOUNTS = """
+WITH gaps AS (
+    SELECT company_id,
+           opened_at - lag(opened_at) OVER (PARTITION BY company_id ORDER BY opened_at) AS gap
+    FROM account_order),
+rhythms AS (
+    SELECT company_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS rhythm
+    FROM gaps WHERE gap IS NOT NULL GROUP BY company_id HAVING count(*) >= 2),
+sums AS (
+    SELECT company_id, count(*) AS orders, max(opened_at) AS last_at,
+           count(*) FILTER (WHERE NOT over) AS open,
+           min(opened_at) FILTER (WHERE NOT over) AS open_since,
+           count(*) FILTER (WHERE placed > 0) AS placed,
+           max(last_placed_at) AS last_placed_at,
+           (array_agg(first_placed_at ORDER BY first_placed_at)
+               FILTER (WHERE placed > 0))[2] AS repeat_since,
+           min(opened_at) AS first_at
+    FROM account_order GROUP BY company_id),
+known AS (
+    SELECT a.*, s.*, r.rhythm, greatest(s.last_at, s.last_placed_at) AS touched_at,
+           CASE WHEN s.open = 0 THEN coalesce(
+               s.last_at + 2 * greatest(r.rhythm, interval '15 days'),
+               greatest(s.last_at, s.last_placed_at) + interval '365 days') END AS overdue_at
+    FROM (SELECT company_id AS id, position, added_at, qualified_at FROM account) a
+    LEFT JOIN sums s ON s.company_id = a.id LEFT JOIN rhythms r ON r.company_id = a.id),
+dated AS (
+    SELECT *, greatest(touched_at + interval '730 days',
+                       overdue_at + interval '365 days') AS former_at FROM known),
+told AS (
+    SELECT *, CASE
+        WHEN orders IS NULL AND qualified_at IS NULL THEN 'prospect'
+        WHEN orders IS NULL THEN 'qualified'
+        WHEN open = 0 AND %(at)s > former_at THEN 'former'
+        WHEN open = 0 AND %(at)s > overdue_at THEN 'quiet'
+        WHEN placed >= 2 THEN 'repeat'
+        WHEN open > 0 OR placed > 0 THEN 'active'
+        ELSE 'qualified' END AS status FROM dated)
+SELECT t.id, d.name, t.status,
+       CASE t.status
+           WHEN 'prospect' THEN t.added_at
+           WHEN 'qualified' THEN least(t.qualified_at, t.first_at)
+           WHEN 'former' THEN t.former_at
+           WHEN 'quiet' THEN t.overdue_at
+           WHEN 'repeat' THEN t.repeat_since
+           ELSE coalesce(t.open_since, t.last_placed_at) END,
+       coalesce(t.orders, 0), coalesce(t.open, 0), coalesce(t.placed, 0), t.last_at,
+       t.last_placed_at, round(extract(epoch FROM t.rhythm) / 86400)::int, t.overdue_at, t.position
+FROM told t LEFT JOIN directory d ON d.id = t.id
+"""
+
+
+async def listing(
+    cur: Cursor,
+    *,
+    asked_at: datetime,
+    status: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Account]:
+    """What they are at that moment, by what is known now; the newest company first. Page by passing
+    the last one's position as ``before``. Joins the directory for the names."""
+    await cur.execute(
+        f"{ACCOUNTS} WHERE (%(status)s::text IS NULL OR t.status = %(status)s)"
+        " AND (%(before)s::bigint IS NULL OR t.position < %(before)s)"
+        " ORDER BY t.position DESC LIMIT %(limit)s",
+        {"at": asked_at, "status": status, "before": before, "limit": limit},
+    )
+    return [_account(*row) for row in await cur.fetchall()]
+
+
+async def of(cur: Cursor, company_id: UUID, *, asked_at: datetime) -> Account | None:
+    """One of ``listing``."""
+    await cur.execute(f"{ACCOUNTS} WHERE t.id = %(id)s", {"at": asked_at, "id": company_id})
+    row = await cur.fetchone()
+    return row and _account(*row)
+
+
+def _account(
+    id: UUID,
+    name: str | None,
+    status: str,
+    since: datetime,
+    orders: int,
+    open: int,
+    placed: int,
+    last_at: datetime | None,
+    last_placed_at: datetime | None,
+    rhythm_days: int | None,
+    overdue_at: datetime | None,
+    position: int,
+) -> Account:
+    last = f"the last order was opened on {last_at:%Y-%m-%d}" if last_at else ""
+    rhythm = f"an order every {rhythm_days} days, and {last}" if rhythm_days is not None else last
+    why = {
+        "prospect": "no deal has been qualified, and no fee agreed",
+        "qualified": f"{last}, and nobody was placed"
+        if orders
+        else "a deal is qualified or a fee agreed",
+        "active": f"{open} open" if open else last,
+        "repeat": f"placed on {placed} orders" + (f", {open} open" if open else ""),
+        "quiet": rhythm,
+        "former": last,
+    }[status]
+    return Account(
+        company_id=id,
+        company=name,
+        status=status,
+        since=since,
+        why=why,
+        orders=orders,
+        open_orders=open,
+        placed_orders=placed,
+        last_order_at=last_at,
+        last_placed_at=last_placed_at,
+        rhythm_days=rhythm_days,
+        overdue_at=overdue_at,
+        position=position,
+    )

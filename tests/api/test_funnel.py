@@ -1,0 +1,98 @@
+"""Last year's report does not move, whatever becomes of the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.journey import ENGINES, found, written
+
+pytestmark = pytest.mark.anyio
+
+LAST_YEAR = {"since": "2025-01-01", "until": "2026-01-01"}
+
+
+def stage(id: str, category: str, **rest: Any) -> dict[str, Any]:
+    return {"id": id, "label": id.title(), "category": category} | rest
+
+
+async def test_renamed_reordered_and_retired_stages_do_not_move_last_years_report(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    first = [
+        stage("found", "sourced"), stage("called", "screening"), stage("liked", "qualified"),
+        stage("gone", "withdrawn"),
+    ]  # fmt: skip
+    definition = {"slug": "interim", "title": "Interim", "subject": "candidate"}
+
+    async def define(*stages: dict[str, Any]) -> int:
+        answer = await ana.put("/pipelines/interim", json=definition | {"stages": stages})
+        assert answer.status_code == 200, answer.text
+        version: int = answer.json()["version"]
+        return version
+
+    async def put_on(name: str, day: str) -> str:
+        person = (await written(ana, "/people", {"name": name, "channel": "referral"}))["id"]
+        body = {"company_id": company, "job_order_id": order, "opened_at": day}
+        candidacy = (await written(ana, f"/people/{person}/candidacies", body))["created"]
+        return f"/people/{person}/candidacies/{candidacy}/moves"
+
+    await define(*first)
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    wanted = {"title": "Engineer", "pipeline": "interim", "opened_at": "2025-01-01T00:00:00Z"}
+    order = (await written(ana, f"/companies/{company}/job-orders", wanted))["created"]
+    ada = await put_on("Ada", "2025-02-01T00:00:00Z")
+    ben = await put_on("Ben", "2025-02-01T00:00:00Z")
+    await written(ana, ada, {"stage": "called", "at": "2025-02-05T00:00:00Z"})
+    await written(ana, ada, {"stage": "liked", "at": "2025-02-06T00:00:00Z"})
+    out = {"reason": "pay", "decided_by": "candidate"}
+    await written(ana, ben, {"stage": "gone", "at": "2025-03-01T00:00:00Z"} | out)
+    project()
+    groups: list[dict[str, str]] = [{}, {"by": "pipeline"}, {"by": "client"}, {"by": "source"}]
+    before = [await found(ana, "/funnel", **LAST_YEAR, **by) for by in groups]
+    assert [(line["category"], line["entered"], line["went_on"]) for line in before[0]] == [
+        ("sourced", 2, 1), ("screening", 1, 1), ("qualified", 1, 0), ("withdrawn", 1, 0),
+    ]  # fmt: skip
+    assert before[0][0]["conversion_bp"] == 5_000
+    assert before[0][0]["median_days"] == 16.0  # four days and twenty-eight
+    assert {line["name"] for line in before[2]} == {"Analytical Engines"}
+
+    called = stage("called", "screening", retired=True)
+    version = await define(
+        stage("tested", "screening"), first[2] | {"label": "Loved"}, first[0], called, first[3]
+    )
+    assert version == 2
+    cyd = await put_on("Cyd", "2026-01-05T00:00:00Z")
+    refused = await ana.post(cyd, json={"stage": "called", "at": "2026-01-06T00:00:00Z"})
+    assert refused.status_code == 409
+    await written(ana, cyd, {"stage": "tested", "at": "2026-01-06T00:00:00Z"})
+    await written(ana, ada, {"stage": "gone", "at": "2026-01-07T00:00:00Z"} | out)
+    project()
+
+    assert [await found(ana, "/funnel", **LAST_YEAR, **by) for by in groups] == before
+    this_year = await found(ana, "/funnel", since="2026-01-01", until="2027-01-01")
+    assert [(line["category"], line["entered"]) for line in this_year] == [
+        ("screening", 1), ("withdrawn", 1),
+    ]  # fmt: skip
+    everything = await found(ana, "/funnel", since="2025-01-01", until="2027-01-01")
+    screening = next(line for line in everything if line["category"] == "screening")
+    assert screening["entered"] == 2, "the new stage counts with the old one"
+
+
+async def test_an_account_is_read_and_listed(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    other = (await written(ana, "/companies", {"name": "Looms"}))["id"]
+    wanted = {"title": "Engineer", "opened_at": "2026-01-01T00:00:00Z"}
+    await written(ana, f"/companies/{company}/job-orders", wanted)
+    project()
+    shown = await found(ana, f"/companies/{company}/account")
+    assert (shown["status"], shown["since"], shown["why"]) == (
+        "active", "2026-01-01T00:00:00Z", "1 open",
+    )  # fmt: skip
+    [prospect] = (await found(ana, "/accounts", status="prospect"))["items"]
+    assert (prospect["company_id"], prospect["company"]) == (other, "Looms")
