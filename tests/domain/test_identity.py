@@ -67,6 +67,10 @@ def test_skills_are_counted_without_capitals_and_once() -> None:
     ]  # fmt: skip
 
 
+def test_a_skill_without_end_is_cut() -> None:
+    assert skills_of("x" * 5_000) == ["x" * 80]
+
+
 # tags
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
@@ -36,7 +37,8 @@ from ledger_crm.domain.access import KeyCreated
 from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.entry import Entry, Event, kind, new_id
-from ledger_crm.domain.person import Employed, Move, candidacy_id
+from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.person import Employed, Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
 from ledger_crm.domain.segment import Criteria, SegmentSaved
@@ -48,6 +50,7 @@ from ledger_crm.projections import (
     candidates,
     companies,
     deals,
+    engagement,
     every,
     funnel,
     history,
@@ -673,3 +676,28 @@ async def _standings(url: str) -> tuple[int, set[tuple[int, int, float, str | No
     async with cursor(url) as cur:
         head, found = await standings(cur, every())
     return head, {(one.position, one.lag_events, one.lag_s, one.fault) for one in found}
+
+
+async def test_no_text_is_too_long_for_an_index(ledger: Ledger, database: str) -> None:
+    """A projection that halts on what somebody wrote halts for ever."""
+    await prologue(ledger)
+    noise = "".join(hashlib.sha256(bytes([n])).hexdigest() for n in range(256))
+    url = f"https://example.org/{noise[:1900]}"
+    await do(
+        ledger,
+        lambda w: intake.add_contact_point(w, ADA, "url", url),
+        lambda w: intake.record(w, ADA, sent(thread_id=noise, text=noise)),
+        lambda w: intake.record(w, ADA, replied(thread_id=noise)),
+        lambda w: intake.record(w, ADA, note(noise)),
+    )
+    fact = ProfileChanged(name=noise, headline=noise, location=noise, skills=noise)
+    await ledger.change(
+        Person, ADA, lambda p: p.change_profile(fact, by=ANA), intent=Intent(by=ANA)
+    )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        [thread] = await engagement.threads_of(cur, ADA)
+        found = await people.listing(cur, Criteria(skills=(noise[:80],)), on=NOON)
+    assert (thread.thread_id, thread.sent, thread.replied) == (noise, 1, 1)
+    assert [person.id for person in found] == [ADA]

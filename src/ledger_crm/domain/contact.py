@@ -110,7 +110,7 @@ def _parts(value: str, refusal: type[Invalid]) -> tuple[SplitResult, str]:
         or parts.scheme not in ("http", "https")
         or parts.username is not None
         or any(sign.isspace() or not sign.isprintable() for sign in text)  # urlsplit drops some
-        or len(text) > 2_000
+        or len(text.encode()) > 2_000  # an index takes no longer ones
     ):
         raise refusal()
     return parts, host

@@ -21,6 +21,9 @@ Seniority = Literal["intern", "junior", "mid", "senior", "lead", "head", "execut
 Clearable = Literal["headline", "address", "location", "skills", "born_on", "seniority"]
 
 
+SKILL_LETTERS = 80
+
+
 class ProfileChanged(PersonFact, frozen=True, kw_only=True, tag="person.profile_changed"):
     """We learned something new of them. What is left out stays as it is.
 
@@ -142,6 +145,7 @@ class NotEmployed(Unknown):
 
 
 def skills_of(text: str) -> list[str]:
-    """One by one, as they are counted and looked for: without capitals, each once."""
-    found = (skill.strip() for skill in text.replace("\n", ",").split(","))
-    return list(dict.fromkeys(" ".join(skill.split()).casefold() for skill in found if skill))
+    """One by one, as they are counted and looked for: without capitals, each once, and cut where
+    no skill has more letters; an index takes no longer ones."""
+    found = (" ".join(skill.split()).casefold() for skill in text.replace("\n", ",").split(","))
+    return list(dict.fromkeys(skill[:SKILL_LETTERS].rstrip() for skill in found if skill))

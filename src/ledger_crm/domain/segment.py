@@ -14,11 +14,11 @@ from uuid import UUID
 import msgspec
 
 from .entry import Actor, Aggregate, Event, Slug, id_of, words
-from .identity import Seniority
+from .identity import SKILL_LETTERS, Seniority
 from .person import Source
 from .refusals import Invalid
 
-Skill = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+Skill = Annotated[str, msgspec.Meta(min_length=1, max_length=SKILL_LETTERS)]
 Few = msgspec.Meta(max_length=20)
 Days = Annotated[int, msgspec.Meta(ge=1, le=3650)]
 

@@ -7,6 +7,7 @@ on which it is asked for, so that day is an argument of the query and no row kno
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -22,7 +23,7 @@ from ledger_crm.domain.engagement import (
     contact,
     later,
 )
-from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.interaction import (
     Interaction,
     LinkClicked,
@@ -34,6 +35,8 @@ from ledger_crm.domain.interaction import (
 from ledger_crm.domain.person import PersonSourced
 
 from ._projection import Cursor, Projection, Row, Table, stream
+
+SHORT_BYTES = 200
 
 
 class EngagementRow(Row, frozen=True, kw_only=True):
@@ -53,6 +56,7 @@ class EngagementRow(Row, frozen=True, kw_only=True):
 class ThreadRow(Row, frozen=True, kw_only=True):
     person_id: UUID
     channel: str
+    thread: str  # its id, or what stands for one too long for an index
     thread_id: str  # "" for messages of no thread
     sent: int = 0
     replied: int = 0
@@ -67,8 +71,8 @@ engagements = Table(
     key="subject_id",
     sql="CREATE INDEX engagement_touched ON engagement (kind, touched_at, subject_id);",
 )
-threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread_id")
-projection = Projection("engagement", engagements, threads, version=1)
+threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
+projection = Projection("engagement", engagements, threads, version=2)
 
 
 @engagements.starts(PersonSourced)
@@ -121,15 +125,17 @@ def snoozed(
 
 
 def thread(entry: Entry[MessageSent | MessageReplied]) -> tuple[UUID, str, str]:
-    return entry.originator_id, entry.event.channel, entry.event.thread_id
+    id = entry.event.thread_id.encode()
+    short = id.decode() if len(id) <= SHORT_BYTES else hashlib.sha256(id).hexdigest()
+    return entry.originator_id, entry.event.channel, short
 
 
-def begun(entry: Entry[Event]) -> ThreadRow:
+def begun(entry: Entry[MessageSent | MessageReplied]) -> ThreadRow:
     event = entry.event
-    assert isinstance(event, MessageSent | MessageReplied)
     return ThreadRow(
         person_id=entry.originator_id,
         channel=event.channel,
+        thread=thread(entry)[2],
         thread_id=event.thread_id,
         first_at=entry.at,
         last_at=entry.at,

@@ -140,7 +140,7 @@ stages = Table(
     sql="CREATE INDEX person_stage_now ON person_stage (stage, person_id);",
 )
 saved = Table("segment", SegmentRow, key="slug")
-projection = Projection("people", people, contact_points, employments, stages, saved, version=7)
+projection = Projection("people", people, contact_points, employments, stages, saved, version=8)
 
 
 @people.starts(PersonSourced)
