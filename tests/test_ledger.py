@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -33,6 +35,7 @@ from builders import (
     sourced,
 )
 from conftest import copy, prepare, url_of
+from ledger_crm import ledger as module
 from ledger_crm.commands import candidacies, catalogue, intake, selling
 from ledger_crm.commands.intake import Reachable
 from ledger_crm.domain.candidacy import Introduced
@@ -840,3 +843,78 @@ async def test_what_was_acknowledged_outlives_the_database() -> None:
     } == acknowledged
     assert len(messages) == len(acknowledged)
     assert max(waited_s) < 8
+
+
+# a database that is away, or hangs
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    """One of our own, to be stopped."""
+    with (
+        TemporaryDirectory(prefix="ledger-tests-", dir="/tmp") as home,
+        Postgres(Path(home) / "postgres", durable=False) as server,
+    ):
+        prepare(server)
+        copy(server, "alone")
+        yield server
+
+
+async def test_of_a_database_that_is_away_all_who_ask_hear_soon(server: Postgres) -> None:
+    """Writers of one record take turns, and a hundred readers share a dozen threads: the last of
+    them must not wait for the patience of all before."""
+    with Ledger(url_of(server, "alone"), KEYRING) as ledger:
+        person = await ledger.decide(
+            lambda work: intake.source_person(work, sourced(), Reachable()), intent=BY_ANA
+        )
+        server.stop()
+        began_s = monotonic()
+        answers = await asyncio.gather(
+            *(
+                ledger.change(Person, person.id, lambda p: p.record(note(), by=ANA), intent=BY_ANA)
+                for _ in range(20)
+            ),
+            *(ledger.head() for _ in range(100)),
+            return_exceptions=True,
+        )
+        assert {type(answer) for answer in answers} == {Unavailable}
+        assert monotonic() - began_s < 20, "twenty in turn would be eighty seconds"
+
+        server.start()
+        assert await head_at_last(ledger) == 1
+
+
+async def test_a_database_that_hangs_is_waited_for_and_not_for_ever(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ANSWER_S", 1.0)
+    with Ledger(url_of(server, "alone"), KEYRING) as ledger:
+        assert await ledger.head() == 0
+        with stopped(server):
+            began_s = monotonic()
+            with pytest.raises(Unavailable):
+                await ledger.head()
+            assert monotonic() - began_s < 10
+        assert await head_at_last(ledger) == 0
+
+
+async def head_at_last(ledger: Ledger) -> int:
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(Unavailable):
+                return await ledger.head()
+            await asyncio.sleep(0.05)
+
+
+@contextmanager
+def stopped(server: Postgres) -> Iterator[None]:
+    """It and its sessions do nothing, and hang up on nobody."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    pids = [server.pid, *map(int, children)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)

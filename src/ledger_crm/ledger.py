@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar
@@ -51,6 +51,8 @@ RACE_S = 0.02  # at most, before deciding again
 ATTEMPTS = 25  # at one decision, before its caller hears that the record is too busy
 PATIENCE = (0.05, 0.2, 0.6)  # seconds between attempts at a database that does not answer
 PATIENCE_S = 3.0  # after which none begins: one waits up to 2 s for a connection
+QUEUE_S = 10.0  # for a thread, or for one's turn at a record
+ANSWER_S = 35.0  # of a server that hangs; one that works ends a statement after 30 s
 
 
 class NoSuchRecord(Unknown):
@@ -245,6 +247,7 @@ class Ledger:
         self.store = Store(url, keyring, connections=threads)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._given_up_s = 0.0  # when one last waited in vain
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -282,14 +285,32 @@ class Ledger:
         version ``of`` the record they decided on. Writers of one record in this process take
         turns, so that only other processes can race them. Raises as ``change``.
         """
-        turn = self._turns.setdefault(of, asyncio.Lock()) if of else nullcontext()
         try:
-            async with turn:
+            async with self._turn(of):
                 return await self._decide(decision, intent, of)
         except Refusal:  # perhaps because a twin of this wish was quicker
             if intent.key and (found := await self.receipts([intent])):
                 return found[intent.key]
             raise
+
+    @asynccontextmanager
+    async def _turn(self, of: UUID | None) -> AsyncIterator[None]:
+        """At this record. Raises Unavailable, also for those who waited behind one in vain."""
+        if of is None:
+            yield
+            return
+        turn, begun_s = self._turns.setdefault(of, asyncio.Lock()), monotonic()
+        try:
+            async with asyncio.timeout(QUEUE_S):
+                await turn.acquire()
+        except TimeoutError:
+            raise Unavailable() from None
+        try:
+            if begun_s < self._given_up_s:
+                raise Unavailable()
+            yield
+        finally:
+            turn.release()
 
     async def _decide(
         self, decision: Callable[[Work], Awaitable[A]], intent: Intent, of: UUID | None
@@ -387,16 +408,25 @@ class Ledger:
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """``call`` in a thread, again if the connection was lost: the pool may hold some that
-        died with the server. Raises Unavailable."""
+        died with the server. Raises Unavailable; when one has waited in vain, those who queue
+        behind it are told at once, and the next to come asks again. A call that is given up may
+        still be answered, and have written."""
         loop, context = asyncio.get_running_loop(), copy_context()
-        deadline = monotonic() + PATIENCE_S
+        begun_s = monotonic()
+
+        def in_turn() -> T:
+            if begun_s < self._given_up_s or monotonic() > begun_s + QUEUE_S:
+                raise Unavailable()
+            return context.run(call, *args, **kwargs)
+
         for wait_s in (*PATIENCE, None):
             try:
-                return await loop.run_in_executor(
-                    self._threads, lambda: context.run(call, *args, **kwargs)
-                )
-            except Lost:
-                if wait_s is None or monotonic() + wait_s > deadline:
+                async with asyncio.timeout(ANSWER_S):
+                    return await loop.run_in_executor(self._threads, in_turn)
+            except (*Lost, TimeoutError) as fault:
+                hangs = isinstance(fault, TimeoutError)
+                if hangs or wait_s is None or monotonic() + wait_s > begun_s + PATIENCE_S:
+                    self._given_up_s = monotonic()
                     raise Unavailable() from None
                 await asyncio.sleep(wait_s)
         raise AssertionError("not reached: the last attempt returns or raises")

@@ -593,7 +593,8 @@ def datastore(url: str, *, connections: int) -> PostgresDatastore:
         schema="ledger",
     )
     assert isinstance(store.pool.kwargs, dict)
-    # a server that hangs is as good as one that is away: nobody waits for it for ever
+    # a server that hangs is as good as one that is away; on a socket of this machine nothing but
+    # the door's own patience ends the wait
     parts.setdefault("tcp_user_timeout", "15000")
     parts.setdefault("options", "-c statement_timeout=30s")
     # Nothing is prepared by itself: a refusal aborts a pipeline, and psycopg would count as
