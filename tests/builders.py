@@ -543,7 +543,8 @@ def order_changed(**changes: Any) -> jo.JobOrderChanged:
 
 
 def order_staffed(**changes: Any) -> jo.JobOrderStaffed:
-    shares = (jo.Share("consultant:ana", 6_000), jo.Share("consultant:ben", 4_000))
+    halves = {"consultant:ana": 6_000, "consultant:ben": 4_000}
+    shares = tuple(fee.Share(consultant=who, share_bp=bp) for who, bp in halves.items())
     fields = {"job_order_id": ORDER, "staffed_at": NOON, "owner": "consultant:ana"}
     return jo.JobOrderStaffed(**fields | {"shares": shares} | changes)
 

@@ -169,6 +169,35 @@ async def test_renegotiated_between_introduction_and_start_the_terms_at_introduc
     assert "started" in await lines(ana, f"/people/{late}")
 
 
+async def test_a_placement_is_shared_as_its_job_order_is_unless_it_says_otherwise(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana)
+    shares = [
+        {"consultant": "consultant:ana", "share_bp": 7_000},
+        {"consultant": "consultant:ben", "share_bp": 3_000},
+    ]
+    staffed = {
+        "kind": "company.job_order_staffed", "job_order_id": order, "staffed_at": MARCH,
+        "owner": "consultant:ana", "shares": shares,
+    }  # fmt: skip
+    await written(ana, f"/companies/{company}/job-orders/steps", staffed)
+    _, way = await introduced(ana, company, order)
+    _, other_way = await introduced(ana, company, order, "Cyd")
+    await written(ana, f"{way}/placements", PLACED)
+    alone = {"shares": [{"consultant": "consultant:cleo", "share_bp": 10_000}]}
+    await written(ana, f"{other_way}/placements", PLACED | alone)
+    project()
+
+    found_of = {
+        who: (await found(ana, "/commissions", consultant=f"consultant:{who}"))["items"]
+        for who in ("ana", "ben", "cleo")
+    }
+    assert {who: len(items) for who, items in found_of.items()} == {"ana": 1, "ben": 1, "cleo": 1}
+    cents = {p["consultant"]: p["cents"] for p in found_of["ben"][0]["parts"]}
+    assert cents == {"consultant:ana": 1_400_000, "consultant:ben": 600_000}, "of 20,000.00"
+
+
 async def test_a_placement_from_the_start_to_the_rebate_that_goes_back(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:

@@ -27,6 +27,7 @@ from builders import (
 )
 from domain.test_machines import Machine
 from ledger_crm.domain.company import Company
+from ledger_crm.domain.fee import Share, SharesIncomplete
 from ledger_crm.domain.joborder import (
     FewerThanFound,
     JobOrderIsClosed,
@@ -34,8 +35,6 @@ from ledger_crm.domain.joborder import (
     NoSuchJobOrder,
     NothingToReopen,
     ReasonNeeded,
-    Share,
-    SharesDoNotSum,
     WrongWayRound,
 )
 from scenario import ANA, COMPANY, folded, given
@@ -145,13 +144,15 @@ def test_it_is_not_held_lost_or_cancelled_without_a_reason(fact: Any) -> None:
 
 @pytest.mark.parametrize("shares", [[10_000, 1], [9_999], [5_000, 5_000, 5_000]])
 def test_shares_in_the_commission_sum_to_the_whole(shares: list[int]) -> None:
-    split = tuple(Share(f"consultant:c{n}", share) for n, share in enumerate(shares))
-    after().when(step(order_staffed(shares=split))).then_refused(SharesDoNotSum)
+    split = tuple(
+        Share(consultant=f"consultant:c{n}", share_bp=share) for n, share in enumerate(shares)
+    )
+    after().when(step(order_staffed(shares=split))).then_refused(SharesIncomplete)
 
 
 def test_nobody_has_two_shares() -> None:
-    split = (Share("consultant:ana", 5_000), Share("consultant:ana", 5_000))
-    after().when(step(order_staffed(shares=split))).then_refused(SharesDoNotSum)
+    split = (Share(consultant="consultant:ana", share_bp=5_000),) * 2
+    after().when(step(order_staffed(shares=split))).then_refused(SharesIncomplete)
 
 
 def test_a_line_says_what_changed() -> None:

@@ -155,23 +155,6 @@ def test_a_second_ctrl_c_is_at_once() -> None:
     assert not any(map(alive, said.pids()))
 
 
-def test_it_is_ready_when_every_child_says_so() -> None:
-    asked: list[bool] = []
-
-    async def third_time() -> bool:
-        asked.append(True)
-        return len(asked) >= 3
-
-    api = Child("api", [sys.executable, "-c", WORKS], ENV, third_time)
-    supervisor = Supervisor([api, python("relay", WORKS)], say=Said().append)
-
-    async def story() -> None:
-        await supervisor.ready()
-        assert len(asked) == 3
-
-    supervised(supervisor, story)
-
-
 def test_a_line_of_any_length_stops_nothing() -> None:
     heard: list[tuple[str, str]] = []
     supervisor = Supervisor(

@@ -124,7 +124,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     pay                   or the pay by its parts, of which the agreement says what counts
     full_time             a job beside which nobody has another
     override              why, though they are placed full-time elsewhere
-    shares                whose placement it is; empty: yours
+    shares                whose placement it is; empty: as the job order is shared, else yours
     replaces_id           the candidacy that fell through, in whose place they come for no fee
     """
 

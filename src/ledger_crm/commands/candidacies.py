@@ -114,14 +114,14 @@ async def place(
     replaces_id: UUID | None = None,
 ) -> Person:
     """The fee is computed from the terms in force at the introduction, in their currency; there is
-    none for who replaces somebody.
+    none for who replaces somebody. Without ``shares`` those of the job order are taken.
 
     Raises NoSuchRecord, NoSuchCandidacy, JobOrderIsClosed, PayUnclear, NoExchangeRate,
     NoReplacementOwed, and as ``Person.place``."""
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
-    company.order_in_work(candidacy.job_order_id)
+    order = company.order_in_work(candidacy.job_order_id)
     if candidacy.agreement_id is None:
         raise NotIntroduced(candidacy_id=candidacy_id)
     terms = company.terms_of(candidacy.agreement_id, candidacy.agreement_version)
@@ -139,7 +139,7 @@ async def place(
         currency=terms.currency,
         full_time=full_time,
         override=override,
-        shares=shares,
+        shares=shares or order.shares,
         pay=pay,
         partner_cents=with_partner(terms, fee_cents)[1],
         replaces_id=replaces_id,

@@ -29,7 +29,7 @@ from .entry import (
     new_id,
     words,
 )
-from .faults import written_like
+from .fee import Consultant, Share, must_sum_up
 from .refusals import Conflict, Invalid, Unknown
 
 Status = Literal["open", "on_hold", "covered", "filled", "lost", "cancelled"]
@@ -38,12 +38,6 @@ OVER: frozenset[Status] = frozenset(("filled", "lost", "cancelled"))
 
 Openings = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 MustHaves = Annotated[tuple[Words, ...], msgspec.Meta(max_length=40)]
-Consultant = Annotated[
-    str,
-    written_like(
-        r"^consultant:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)", "a consultant like consultant:ana"
-    ),
-]
 
 
 class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_order_opened"):
@@ -123,18 +117,12 @@ class JobOrderChanged(JobOrderStep, frozen=True, kw_only=True, tag="company.job_
         return f"job order changed: {', '.join(map(words, self.changes)) or 'nothing'}"
 
 
-class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """share_bp  of the commission, in hundredths of a percent"""
-
-    consultant: Consultant
-    share_bp: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-
-
 class JobOrderStaffed(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_staffed"):
     """Who of us works on it, in place of those before.
 
     owner   answers to the client
-    shares  of the commission; they sum to 10 000
+    shares  of the commission of who is placed on it, unless the placement says others; they sum
+            to 10 000
     """
 
     staffed_at: Instant
@@ -278,12 +266,6 @@ class FewerThanFound(Invalid):
     field = "openings"
 
 
-class SharesDoNotSum(Invalid):
-    """The shares in the commission sum to 10 000, and each consultant has one."""
-
-    field = "shares"
-
-
 class WrongWayRound(Invalid):
     """The salary ends below where it begins."""
 
@@ -299,6 +281,7 @@ class JobOrder(msgspec.Struct):
     status: Status = "open"
     salary_from_cents: int = 0
     salary_to_cents: int = 0
+    shares: tuple[Share, ...] = ()  # in the commission of who is placed on it
 
     @property
     def open(self) -> bool:
@@ -307,15 +290,13 @@ class JobOrder(msgspec.Struct):
     def decide(self, fact: JobOrderSteps) -> JobOrderSteps | None:
         """What is to be written down; None for nothing. The last opening fills the order. Raises
         JobOrderIsClosed, NothingToReopen, ReasonNeeded, MoreThanAskedFor, FewerThanFound,
-        SharesDoNotSum, WrongWayRound."""
+        SharesIncomplete, WrongWayRound."""
         self._must_be_ready_for(fact)
         match fact:
             case JobOrderHeld(reason="") | JobOrderLost(reason="") | JobOrderCancelled(reason=""):
                 raise ReasonNeeded()
             case JobOrderStaffed(shares=shares):
-                whole = sum(share.share_bp for share in shares) == 10_000
-                if not whole or len({share.consultant for share in shares}) < len(shares):
-                    raise SharesDoNotSum()
+                must_sum_up(shares)
             case JobOrderChanged():
                 if not fact.changes:
                     return None
@@ -358,6 +339,8 @@ class JobOrder(msgspec.Struct):
                 self.openings = fact.openings or self.openings
                 self.salary_from_cents = _or(fact.salary_from_cents, self.salary_from_cents)
                 self.salary_to_cents = _or(fact.salary_to_cents, self.salary_to_cents)
+            case JobOrderStaffed(shares=shares):
+                self.shares = shares
             case OpeningsFilled(openings=some):
                 self.found += some
             case JobOrderReopened():

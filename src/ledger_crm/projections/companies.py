@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import CompanyFact, Entry
+from ledger_crm.domain.fee import Share
 from ledger_crm.domain.firm import (
     DomainAdded,
     DomainRemoved,
@@ -32,7 +33,6 @@ from ledger_crm.domain.joborder import (
     JobOrderStep,
     JobOrderSteps,
     OpeningsFilled,
-    Share,
     status_after,
 )
 from ledger_crm.domain.permission import OffLimitsAgreed, OffLimitsLifted, Word

@@ -24,16 +24,11 @@ CHUNK_BYTES = 64 << 10
 
 @dataclass(frozen=True)
 class Child:
-    """One worker process.
-
-    env    its whole environment
-    ready  whether it does its work yet; asked until it says so, after each start
-    """
+    """One worker process. ``env``: its whole environment."""
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
-    ready: Callable[[], Awaitable[bool]] | None = None
 
 
 class Server(Protocol):
@@ -74,7 +69,6 @@ class Supervisor:
         self._first_s, self._longest_s, self._healthy_s = first_s, longest_s, healthy_s
         self._sound_s = sound_s  # between two questions to a server whether it can do its work
         self._running: dict[str, Process] = {}
-        self._ready = {child.name: asyncio.Event() for child in children}
         self._stopping = asyncio.Event()
         self._at_once = asyncio.Event()
 
@@ -100,11 +94,6 @@ class Supervisor:
         if self._stopping.is_set():
             self._at_once.set()
         self._stopping.set()
-
-    async def ready(self) -> None:
-        """Returns when every child has been ready once; bound it with ``asyncio.timeout``."""
-        for event in self._ready.values():
-            await event.wait()
 
     @property
     def pids(self) -> dict[str, int]:
@@ -141,7 +130,6 @@ class Supervisor:
             )
         finally:
             os.close(theirs)
-        probing = asyncio.create_task(self._probe(child))
         ended = asyncio.create_task(process.wait())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -156,7 +144,6 @@ class Supervisor:
         finally:
             # Also when it ended by itself: what it had started may hold its port.
             _signal_group(process, signal.SIGKILL)
-            probing.cancel()
             stopping.cancel()
         code = await ended
         await asyncio.wait(
@@ -184,16 +171,6 @@ class Supervisor:
                 self._heard(name, rest.decode(errors="replace"))
         finally:
             transport.close()
-
-    async def _probe(self, child: Child) -> None:
-        try:
-            # What we wait for is another process: no event will tell us.
-            while child.ready is not None and not await child.ready():  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
-        except Exception as error:
-            self._say(f"{child.name}: cannot tell whether it is ready: {error!r}")
-        else:
-            self._ready[child.name].set()
 
     async def _bring_back(self, server: Server) -> None:
         pause_s, asked = self._first_s, time.monotonic()
