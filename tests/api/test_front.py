@@ -50,6 +50,21 @@ def references(thing: Any) -> Iterator[str]:
                 yield from references(value)
 
 
+async def test_the_first_page_leads_to_every_list(
+    anybody: httpx.AsyncClient, spec: dict[str, Any]
+) -> None:
+    links = set((await anybody.get("/")).json()["links"].values())
+    lists = {
+        path
+        for path, method, operation in operations(spec)
+        if method == "get"
+        and re.fullmatch(r"/[a-z-]+", path)
+        and not any(p.get("required") for p in operation.get("parameters", ()))
+    }
+    assert lists <= links
+    assert "/people" in lists
+
+
 async def test_the_document_is_sound(spec: dict[str, Any]) -> None:
     assert spec["openapi"].startswith("3.1")
     for ref in set(references(spec)):

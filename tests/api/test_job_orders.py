@@ -34,7 +34,7 @@ async def test_a_job_order_is_staffed_held_reopened_and_filled_one_by_one(
         json={"kind": "company.job_order_staffed", "job_order_id": order} | staffed
         | {"shares": shares[:1]},
     )  # fmt: skip
-    assert problem(wrong, 422, "shares-do-not-sum")["field"] == "shares"
+    assert problem(wrong, 422, "shares-incomplete")["field"] == "shares"
     await step("job_order_changed", changed_at="2024-02-03T10:00:00Z", must_haves=["English"])
 
     person = (await written(ana, "/people", {"name": "Ada Byron"}))["id"]

@@ -48,6 +48,17 @@ LINKS = {
     "offers": "/offers",
     "deals": "/deals",
     "accounts": "/accounts",
+    "fees": "/fees",
+    "introductions": "/introductions",
+    "placements": "/placements",
+    "instalments": "/instalments",
+    "invoices": "/invoices",
+    "commissions": "/commissions",
+    "engagement": "/engagement",
+    "day": "/day",
+    "follow_ups": "/follow-ups",
+    "pools": "/pools",
+    "segments": "/segments",
     "pipelines": "/pipelines",
 }
 
