@@ -590,6 +590,26 @@ async def test_a_work_goes_on_after_its_commit(ledger: Ledger) -> None:
     assert await facts(ledger, person.id) == [sourced(), note("0"), note("1"), note("2")]
 
 
+async def test_what_is_being_written_is_the_ground_of_what_is_decided_meanwhile(
+    ledger: Ledger, database: str
+) -> None:
+    work = Work(ledger, ANA)
+    person = await intake.source_person(work, sourced(), Reachable())
+    work.stage()
+    async with await psycopg.AsyncConnection.connect(database) as rival:
+        await rival.execute("SELECT FROM ledger.head FOR UPDATE")  # so it is not written yet
+        writing = asyncio.create_task(work.commit())
+        await asyncio.sleep(0)
+        (await work.get(Person, person.id)).record(note("forget me"), by=ANA)
+        work.undo()
+        (await work.get(Person, person.id)).record(note("keep me"), by=ANA)
+        work.stage()
+        assert not writing.done()
+    assert list(await writing) == [1]
+    assert list(await work.commit()) == [2]
+    assert await facts(ledger, person.id) == [sourced(), note("keep me")]
+
+
 async def test_shipping_twice_and_at_once_writes_each_pipeline_once(
     ledger: Ledger, other: Ledger
 ) -> None:

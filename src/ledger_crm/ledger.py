@@ -125,6 +125,7 @@ class Work:
         self._read: dict[UUID, int] = {}  # and its version, since the last ``commit``
         self._staged: list[Entry[Event]] = []
         self._receipts: list[Kept] = []
+        self._writing: Sequence[Entry[Event]] = ()  # by a ``commit`` that is under way
         self.written: Sequence[int] = ()  # positions of the last ``commit``
 
     async def get(self, type_: type[A], id: UUID) -> A:
@@ -158,10 +159,11 @@ class Work:
             entries, keys = await self.ledger.run(self.ledger.store.load, missing)
             self._keys |= keys
             wanted = set(missing)
-            for entry in [*entries, *(e for e in self._staged if e.originator_id in wanted)]:
-                self._known[entry.originator_id] = entry.mutate(
-                    self._known.get(entry.originator_id)
-                )
+            ours = (e for e in (*self._writing, *self._staged) if e.originator_id in wanted)
+            for entry in (*entries, *ours):
+                known = self._known.get(entry.originator_id)
+                if known is None or entry.originator_version > known.version:
+                    self._known[entry.originator_id] = entry.mutate(known)
 
     def add(self, aggregate: A) -> A:
         """A stream that begins here. Raises AlreadyThere if this work has one of that id."""
@@ -218,9 +220,11 @@ class Work:
 
         Raises AlreadyThere if a stream was being opened, StaleVersion if anything that was read
         has moved, the refusal of a reservation that somebody else holds, Unavailable. After a
-        refusal the aggregates in hand are worthless: ``forget``.
+        refusal the aggregates in hand are worthless: ``forget``. Meanwhile the next may be decided
+        and staged, on what is being written.
         """
         staged, receipts, read = self._staged, self._receipts, self._read
+        self._staged, self._receipts, self._read = [], [], {}
         written = {entry.originator_id for entry in staged}
         append = Append(
             claims=self.ledger.store.claims_of(staged),
@@ -230,8 +234,11 @@ class Work:
         )
         positions: Sequence[int] = ()
         if staged or receipts:
-            positions = await self.ledger.append(staged, self._keys, append)
-        self._staged, self._receipts, self._read = [], [], {}
+            self._writing = staged
+            try:
+                positions = await self.ledger.append(staged, self._keys, append)
+            finally:
+                self._writing = ()
         self.written = positions
         return positions
 

@@ -47,7 +47,9 @@ class Keyring:
         if len(deployment_key) != KEY_BYTES:
             raise ValueError(f"the deployment key has {len(deployment_key)} bytes, not {KEY_BYTES}")
         self._wrapping = _derived(deployment_key, b"ledger-crm data key wrapping 1")
-        self._hashing = _derived(deployment_key, b"ledger-crm reservation hashes 1")
+        # begun once and copied: hmac.digest gives other threads the turn, at every small value
+        hashing = _derived(deployment_key, b"ledger-crm reservation hashes 1")
+        self._hashing = hmac.new(hashing, digestmod=hashlib.sha256)
 
     def fresh(self) -> tuple[bytes, DataKey]:
         """A new data key: wrapped, and ready to use."""
@@ -63,7 +65,9 @@ class Keyring:
 
     def hash_of(self, scope: str, value: str) -> bytes:
         """Keyed, so that the table of reservations cannot be searched by guessing addresses."""
-        return hmac.digest(self._hashing, f"{scope}\x1f{value}".encode(), hashlib.sha256)
+        hashing = self._hashing.copy()
+        hashing.update(f"{scope}\x1f{value}".encode())
+        return hashing.digest()
 
 
 def seal(key: DataKey, text: str, *, topic: str, stream: UUID, version: int, field: str) -> str:

@@ -501,7 +501,7 @@ class Store:
             for reservation in event.reserves:
                 key = self.keyring.hash_of(reservation.scope, reservation.value)
                 claims.append(Claim(key, reservation.scope, stream_id, reservation))
-            for given in self.releases_of([entry]):
+            for given in self.releases_of([entry]) if event.releases else ():
                 claims = [c for c in claims if (c.key, c.stream_id) != (given.key, stream_id)]
         return claims
 

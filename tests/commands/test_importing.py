@@ -163,6 +163,13 @@ async def test_killed_in_the_middle_and_run_again_it_ends_in_the_same_state(
         assert found == list(range(1, len(found) + 1))
 
 
+@pytest.fixture(params=[1000, 7])
+def rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few, the next rows are decided on some that then are not written."""
+    monkeypatch.setattr(importing, "CHUNK_ROWS", request.param)
+
+
+@pytest.mark.usefixtures("rows_at_once")
 async def test_two_imports_of_one_file_at_once_write_each_row_once(ledger: Ledger) -> None:
     text = "id,name,email\n" + "".join(f"{n},N{n},n{n}@example.org\n" for n in range(1_500))
 
@@ -173,6 +180,7 @@ async def test_two_imports_of_one_file_at_once_write_each_row_once(ledger: Ledge
     assert await ledger.head() == one.facts + two.facts == 3_000
 
 
+@pytest.mark.usefixtures("rows_at_once")
 async def test_who_loses_a_race_for_an_address_loses_that_row_only(ledger: Ledger) -> None:
     def text(of: str) -> str:
         rows = (f"{of}{n},N,{n if n % 2 else of}{n}@example.org\n" for n in range(1, 201))

@@ -128,14 +128,20 @@ async def import_csv(
         rows = lines.rows(mapping.bind(lines.header(), ledger.store.keyring.hash_of))
         await writer.set_up()
         chunk = list(islice(rows, CHUNK_ROWS))
+        await writer.decide(chunk)
         while chunk:
-            await writer.decide(chunk)
-            writing = asyncio.create_task(writer.commit(chunk))
-            await asyncio.sleep(0)  # it starts, and the database works while we read on
+            writing = asyncio.create_task(writer.write(chunk))
+            await asyncio.sleep(0)  # it starts, and the database works while we go on
+            following: list[Row] = []
             try:
                 following = list(islice(rows, CHUNK_ROWS))
+                if writer.is_full:
+                    await asyncio.wait([writing])
+                await writer.decide(following)
             finally:
-                await writing
+                if not await writing:
+                    await writer.write_again(chunk)
+                    await writer.decide(following)
             _note(report, chunk, on_row)
             if on_progress:
                 on_progress(Progress(report.read, report.facts, lines.consumed))
@@ -539,24 +545,30 @@ class Writer:
     def __init__(self, ledger: Ledger, mapping: Mapping, report: Report) -> None:
         self.ledger, self.mapping, self.report = ledger, mapping, report
         self.work = Batch(ledger, IMPORT)
-        # of a dry run, in place of what it would have written:
+        # of the chunk that is being written, or of all that a dry run would have written:
         self._kept: dict[bytes, bytes] = {}
         self._claimed: dict[bytes, UUID] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Has to forget what it holds, for which nothing may be under way."""
+        return len(self.work) > HELD_RECORDS and not self.report.dry_run
 
     async def set_up(self) -> None:
         """What the mapping opens before the rows. Raises ImportFault."""
         hash_of = self.ledger.store.keyring.hash_of
         rows = [Row(n, planned) for n, planned in enumerate(self.mapping.before(hash_of), 1)]
         await self.decide(rows)
-        if not _fault_of_setup(rows):
-            await self.commit(rows)
+        if not _fault_of_setup(rows) and not await self.write(rows):
+            await self.write_again(rows)
         if fault := _fault_of_setup(rows):
             raise ImportFault(fault)
 
     async def decide(self, rows: Sequence[Row]) -> None:
-        """Every row for itself: what it would write is staged, or its report says why not."""
+        """Every row for itself: what it would write is staged, or its report says why not. What
+        is being written counts as written."""
         work = self.work
-        if len(work) > HELD_RECORDS and not self.report.dry_run:
+        if self.is_full:
             work.forget()
         work.mark()
         new = await self._new(rows)
@@ -567,17 +579,29 @@ class Writer:
             work.rewind()
             await work.load(wanted)
             await self._decide(new, taken)
+        # another run of this file may have written between our two looks what refuses a row now
+        await self._new([row for row in new if row.report.outcome == "refused"])
 
-    async def commit(self, rows: Sequence[Row]) -> None:
-        """Writes what is staged for these rows; if somebody else was quicker, row by row, so
-        that only the row that cannot go in stays out."""
+    async def write(self, rows: Sequence[Row]) -> bool:
+        """What is staged for these rows; False if somebody else was quicker: then nothing of it
+        is written, and what was decided meanwhile is worthless."""
+        if not self.report.dry_run:
+            self._kept, self._claimed = {}, {}
+        self._remember(rows)
         if self.report.dry_run:
-            return self._pretend(rows)
+            self.report.facts += len(self.work.since)
+            return True
         try:
             self._count(await self.work.commit())
         except (Refusal, Repeated):
-            self.work.forget()
-            await self._again([row for row in rows if row.planned])
+            return False
+        return True
+
+    async def write_again(self, rows: Sequence[Row]) -> None:
+        """Row by row, so that only the row that cannot go in stays out."""
+        self._kept, self._claimed = {}, {}
+        self.work.forget()
+        await self._again([row for row in rows if row.planned])
 
     async def _again(self, rows: Sequence[Row]) -> None:
         refused: Refusal | Repeated | None = None
@@ -596,8 +620,7 @@ class Writer:
             said = _said(refused, steps) if isinstance(refused, Refusal) else ""
             rows[0].is_("refused", reason=said or "somebody else is writing the same")
 
-    def _pretend(self, rows: Sequence[Row]) -> None:
-        self.report.facts += len(self.work.since)
+    def _remember(self, rows: Sequence[Row]) -> None:
         for row in rows:
             if row.intent and row.report.outcome == "imported":
                 self._kept[row.intent.stored_key] = row.intent.fingerprint

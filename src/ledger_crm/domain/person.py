@@ -742,9 +742,10 @@ class Person(Aggregate):
 
     def candidacy(self, id: UUID) -> Candidacy:
         """Raises NoSuchCandidacy."""
-        if id not in self.candidacies:
+        found = self.candidacies.get(id)
+        if found is None:
             raise NoSuchCandidacy(person_id=self.id, candidacy_id=id)
-        return self.candidacies[id]
+        return found
 
     def apply(self, event: Event) -> None:
         match event:
