@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
+from functools import cached_property
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -89,7 +90,7 @@ class Receipt(msgspec.Struct, frozen=True):
     position: int | None
 
 
-class Intent(msgspec.Struct, frozen=True, kw_only=True):
+class Intent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Who wants something, and how to know the same wish again.
 
     key          of the caller's own choosing; "" for none. Scoped to the actor
@@ -102,7 +103,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: bytes = b""
     expected: int | None = None
 
-    @property
+    @cached_property
     def stored_key(self) -> bytes:
         return hashlib.sha256(f"{self.by}\x1f{self.key}".encode()).digest()
 

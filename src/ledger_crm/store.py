@@ -118,9 +118,11 @@ class Stored(msgspec.Struct, omit_defaults=True):
     sealed: dict[str, str] = {}
 
 
+_NO_CLAIM = (Event.once, Event.reserves, Event.releases)
 _decode_stored = msgspec.json.Decoder(Stored).decode
 _decoders = {topic: msgspec.json.Decoder(event) for topic, event in EVENTS.items()}
 _upcast = {t for t, e in EVENTS.items() if e.upcast.__func__ is not Event.upcast.__func__}  # type: ignore[attr-defined]
+_claiming = {e for e in EVENTS.values() if (e.once, e.reserves, e.releases) != _NO_CLAIM}
 _encoder = msgspec.json.Encoder()
 
 
@@ -496,12 +498,14 @@ class Store:
         claims: list[Claim] = []
         for entry in entries:
             stream_id, event = entry.originator_id, entry.event
+            if type(event) not in _claiming:
+                continue
             if event.once:
                 claims.append(self.repetition(stream_id, event))
             for reservation in event.reserves:
                 key = self.keyring.hash_of(reservation.scope, reservation.value)
                 claims.append(Claim(key, reservation.scope, stream_id, reservation))
-            for given in self.releases_of([entry]) if event.releases else ():
+            for given in self.releases_of([entry]):
                 claims = [c for c in claims if (c.key, c.stream_id) != (given.key, stream_id)]
         return claims
 

@@ -174,12 +174,6 @@ def _note(report: Report, rows: Sequence[Row], on_row: Callable[[RowReport], Non
         setattr(report, outcome, getattr(report, outcome) + count)
 
 
-class Wish(Intent, frozen=True, kw_only=True):
-    """Its stored key is needed three times, and is a hash."""
-
-    stored_key: bytes
-
-
 class Row:
     """``planned`` is None for a row that says nothing, or nothing we can read."""
 
@@ -188,7 +182,7 @@ class Row:
     def __init__(self, line: int, planned: Planned | None, report: RowReport | None = None) -> None:
         self.planned = planned
         self.report = report or RowReport(line, "imported")
-        self.intent: Wish | None = None
+        self.intent: Intent | None = None
 
     def is_(self, outcome: Outcome, column: str = "", reason: str = "") -> None:
         self.report = RowReport(self.report.line, outcome, column, reason)
@@ -650,17 +644,11 @@ class Writer:
                 _is_in(row, kept[key])
         return [row for row, key in zip(asked, keys, strict=True) if key not in kept]
 
-    def _intent(self, row: Row) -> Wish:
+    def _intent(self, row: Row) -> Intent:
         assert row.planned
         if row.intent is None:
             key = f"import:{self.mapping.name}:{row.planned.key}"
-            plain = Intent(by=IMPORT, key=key, fingerprint=row.planned.fingerprint)
-            row.intent = Wish(
-                by=IMPORT,
-                key=key,
-                fingerprint=plain.fingerprint,
-                stored_key=plain.stored_key,
-            )
+            row.intent = Intent(by=IMPORT, key=key, fingerprint=row.planned.fingerprint)
         return row.intent
 
     async def _decide(self, rows: Sequence[Row], taken: Holders | None) -> None:
