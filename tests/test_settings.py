@@ -63,6 +63,7 @@ def test_an_unknown_variable_is_named_with_the_nearest_known_one() -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("HOST", "my host"),
         ("PORT", "http"),
         ("PORT", "70000"),
         ("PORT", "-1"),
