@@ -610,6 +610,65 @@ async def test_what_is_being_written_is_the_ground_of_what_is_decided_meanwhile(
     assert await facts(ledger, person.id) == [sourced(), note("keep me")]
 
 
+@pytest.mark.parametrize("seen", [True, False])
+async def test_what_is_written_while_one_looks_is_there_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, seen: bool
+) -> None:
+    work = Work(ledger, ANA)
+    person = await intake.source_person(work, sourced(), Reachable())
+    work.stage()
+    load, append = ledger.store.load, ledger.store.append
+    looking, written = threading.Event(), threading.Event()
+
+    def while_it_is_written(ids: list[UUID]) -> Any:
+        found = None if seen else load(ids)
+        looking.set()
+        assert written.wait(10)
+        return found or load(ids)
+
+    def while_they_look(*args: Any) -> Any:
+        assert looking.wait(10)
+        return append(*args)
+
+    monkeypatch.setattr(ledger.store, "load", while_it_is_written)
+    monkeypatch.setattr(ledger.store, "append", while_they_look)
+    writing = asyncio.create_task(work.commit())
+    writing.add_done_callback(lambda _: written.set())
+    await asyncio.sleep(0)
+    for text in ("one", "two"):  # on what is being written, and on what is to be
+        (await work.get(Person, person.id)).record(note("forget me"), by=ANA)
+        work.undo()
+        (await work.get(Person, person.id)).record(note(text), by=ANA)
+        work.stage()
+
+    assert list(await writing) == [1]
+    assert list(await work.commit()) == [2, 3]
+    assert await facts(ledger, person.id) == [sourced(), note("one"), note("two")]
+
+
+async def test_what_a_rival_wrote_in_our_place_is_no_ground_for_ours(
+    ledger: Ledger, other: Ledger, candidacy: tuple[UUID, UUID, UUID]
+) -> None:
+    """Nor anything to stumble over: ours is refused when it is written."""
+    _, company, _ = candidacy
+    id, work = await add_person(ledger), Work(ledger, ANA)
+    person = await candidacies.open_candidacy(
+        work, person_id=id, company_id=company, job_order_id=ORDER, at=NOON
+    )
+    [opened] = person.candidacies
+    person.give_right_to_represent(opened, at=NOON, by=ANA)
+    work.stage()
+    (await work.get(Person, id)).record(note("forget me"), by=ANA)
+    work.undo()
+    await record(other, id, note("I was first"))
+
+    found = await work.get(Person, id)
+
+    assert (found.version, found.candidacies) == (2, {})
+    with pytest.raises(StaleVersion):
+        await work.commit()
+
+
 async def test_shipping_twice_and_at_once_writes_each_pipeline_once(
     ledger: Ledger, other: Ledger
 ) -> None:

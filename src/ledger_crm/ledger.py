@@ -156,15 +156,18 @@ class Work:
 
     async def load(self, ids: Iterable[UUID]) -> None:
         """Reads several at once, for those who know what they will need."""
-        if missing := [id for id in ids if id not in self._known]:
-            entries, keys = await self.ledger.run(self.ledger.store.load, missing)
+        if missing := {id for id in ids if id not in self._known}:
+            ours = (*self._writing, *self._staged)  # now: a commit may end while we look
+            entries, keys = await self.ledger.run(self.ledger.store.load, list(missing))
             self._keys |= keys
-            wanted = set(missing)
-            ours = (e for e in (*self._writing, *self._staged) if e.originator_id in wanted)
+            there = {(e.originator_id, e.originator_version): e.event for e in entries}
             for entry in (*entries, *ours):
-                known = self._known.get(entry.originator_id)
-                if known is None or entry.originator_version > known.version:
-                    self._known[entry.originator_id] = entry.mutate(known)
+                id, version = entry.originator_id, entry.originator_version
+                known = self._known.get(id)
+                if id in missing and version > (known.version if known else 0):
+                    self._known[id] = entry.mutate(known)
+                elif there.get((id, version), entry.event) != entry.event:
+                    missing.discard(id)  # a rival was quicker: none of ours will be written
 
     def add(self, aggregate: A) -> A:
         """A stream that begins here. Raises AlreadyThere if this work has one of that id."""

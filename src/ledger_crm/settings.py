@@ -47,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = msgspec.field(default_factory=lambda: Path(".ledger").absolute())
     host: Annotated[
         str,
-        Meta(pattern=r"^[A-Za-z0-9.:_%-]+$"),
+        Meta(pattern=r"^[A-Za-z0-9.:_%-]+\Z"),
         _says("address that the API listens on", "a host name or address"),
     ] = "127.0.0.1"
     port: Annotated[

@@ -82,6 +82,13 @@ def test_a_wrong_setting(home: Path, name: str, value: str, says: str) -> None:
     assert "hush" not in line
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "nosuch.invalid", "192.0.2.1"])
+def test_a_host_that_is_none_of_ours(home: Path, host: str) -> None:
+    line = refused(home, "up", "--port", "0", LEDGER_HOST=host)
+    assert host in line
+    assert "LEDGER_HOST" in line
+
+
 def test_a_port_in_use(home: Path, taken_port: str) -> None:
     assert taken_port in refused(home, "up", "--port", taken_port)
 

@@ -10,10 +10,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
-from threading import Thread
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,7 +36,7 @@ from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Actor, Entry, Event, kind
 from ledger_crm.domain.interaction import NoteWritten
 from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
-from ledger_crm.ledger import Intent, Ledger, Work
+from ledger_crm.ledger import Intent, Ledger, Unavailable, Work
 from ledger_crm.sealing import Keyring
 
 pytestmark = pytest.mark.anyio
@@ -192,6 +194,103 @@ async def test_who_loses_a_race_for_an_address_loses_that_row_only(ledger: Ledge
     assert one.imported + two.imported == 300
     assert all("another person has this contact point" in row.reason.lower() for row in
                [*one.listed, *two.listed])  # fmt: skip
+
+
+async def test_rows_that_are_in_are_told_of_before_the_import_stops(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "id,name,email\n" + "".join(f"{n},N,n{n}@example.org\n" for n in range(4))
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 2)
+    asked, ask = count(1), ledger.store.receipts
+
+    def away_the_second_time(keys: list[bytes]) -> Any:
+        if next(asked) == 2:
+            raise Unavailable()
+        return ask(keys)
+
+    monkeypatch.setattr(ledger.store, "receipts", away_the_second_time)
+    told: list[RowReport] = []
+    with pytest.raises(Unavailable):
+        await people(ledger, text, on_row=told.append)
+
+    assert [(row.line, row.outcome) for row in told] == [(2, "imported"), (3, "imported")]
+    assert await ledger.head() == 4
+
+
+async def test_what_was_decided_on_rows_that_then_are_not_written_is_decided_anew(
+    ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it failed."""
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
+    loads, load, append = count(1), ledger.store.load, ledger.store.append
+    stumbled = threading.Event()
+
+    def stumbles_the_second_time(ids: list[UUID]) -> Any:
+        if next(loads) == 2:
+            stumbled.set()
+            raise KeyError(ids[0])
+        return load(ids)
+
+    def after_a_rival(*args: Any) -> Any:
+        if not stumbled.is_set():
+            assert stumbled.wait(10)
+            with Ledger(database, KEYRING) as rival:
+                asyncio.run(hold(rival, "n0@example.org"))
+        return append(*args)
+
+    monkeypatch.setattr(ledger.store, "load", stumbles_the_second_time)
+    monkeypatch.setattr(ledger.store, "append", after_a_rival)
+
+    text = "id,name,email\n" + "".join(f"{n},N,n{n}@example.org\n" for n in range(3))
+    report, rows = await people_with_rows(ledger, text)
+
+    assert [row.outcome for row in rows] == ["refused", "imported", "imported"]
+    assert counts(report) == {"refused": 1, "imported": 2}
+
+
+REDELIVERED = """
+name = "channel"
+key = "{key}"
+[[fact]]
+kind = "person.sourced"
+when = { what = "person" }
+person_id = "{id}"
+name = "{id}"
+[[fact]]
+kind = "person.message_sent"
+when = { what = "message" }
+person_id = "{id}"
+channel = "email"
+message_id = "{message}"
+sent_at = "2024-02-01T00:00:00Z"
+text = "x"
+[[fact]]
+kind = "person.do_not_contact_set"
+when = { what = "stop" }
+person_id = "{id}"
+reason = "asked"
+set_at = "2024-01-02T00:00:00Z"
+"""
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 3, 1000])
+async def test_a_message_that_a_channel_delivers_again_is_in_already(
+    ledger: Ledger, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the person must not be contacted by now: written, being written, or about to be."""
+    monkeypatch.setattr(importing, "CHUNK_ROWS", rows_at_once)
+    text = (
+        "key,what,id,message\na,person,p,\nb,message,p,m\nc,stop,p,\nd,message,p,m\n"
+        "e,message,p,m2\n"
+    )
+    rows = []
+    for _ in range(2):
+        report, said = await take_with_rows(ledger, text, REDELIVERED)
+        rows.append([row.outcome for row in said])
+
+    assert rows[0] == ["imported", "imported", "imported", "already", "refused"]
+    assert rows[1] == ["already", "already", "already", "already", "refused"]
+    assert report.facts == 0
 
 
 async def test_a_dry_run_decides_the_same_and_writes_nothing(
@@ -821,7 +920,7 @@ async def test_from_a_pipe_it_is_read_as_it_comes(ledger: Ledger) -> None:
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(gzip.compress(b"id,name,email\n1,Ana,\n2,Bo,\n"))
 
-    writer = Thread(target=write)
+    writer = threading.Thread(target=write)
     writer.start()
     with os.fdopen(reading, "rb") as source:
         report = await import_csv(ledger, source, read_mapping(PEOPLE))
@@ -1101,8 +1200,8 @@ async def take(ledger: Ledger, text: str | bytes, mapping: str | Mapping, **how:
     return report
 
 
-async def people(ledger: Ledger, text: str | bytes) -> Report:
-    return await take(ledger, text, PEOPLE)
+async def people(ledger: Ledger, text: str | bytes, **how: Any) -> Report:
+    return await take(ledger, text, PEOPLE, **how)
 
 
 async def people_with_rows(

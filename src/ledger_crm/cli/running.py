@@ -246,6 +246,8 @@ def _free_port(host: str, port: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             return int(probe.getsockname()[1])
+    except UnicodeError:  # no host name: an empty part, or a long one
+        raise Fault(f"{host} is no host name: set LEDGER_HOST to one, or to 127.0.0.1") from None
     except OSError as fault:
         unknown = isinstance(fault, socket.gaierror) or fault.errno == errno.EADDRNOTAVAIL
         wrong, instead = (

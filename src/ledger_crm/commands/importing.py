@@ -133,18 +133,24 @@ async def import_csv(
             writing = asyncio.create_task(writer.write(chunk))
             await asyncio.sleep(0)  # it starts, and the database works while we go on
             following: list[Row] = []
+            fault: BaseException | None = None
             try:
                 following = list(islice(rows, CHUNK_ROWS))
                 if writer.is_full:
                     await asyncio.wait([writing])
                 await writer.decide(following)
-            finally:
-                if not await writing:
-                    await writer.write_again(chunk)
+            except BaseException as raised:  # to be raised when what is being written is told of
+                fault = raised
+            if not await writing:
+                await writer.write_again(chunk)
+                if following and (fault is None or isinstance(fault, Exception)):
+                    fault = None  # it came of what then was not written
                     await writer.decide(following)
             _note(report, chunk, on_row)
             if on_progress:
                 on_progress(Progress(report.read, report.facts, lines.consumed))
+            if fault:
+                raise fault
             chunk = following
     report.duration_s = round(time.monotonic() - started, 3)
     return report
@@ -496,6 +502,17 @@ class Batch(Work):
         del self._staged[staged:], self._receipts[receipts:]
         self._read = dict(self._rested)
 
+    async def has_written(self, id: UUID, event: Event) -> bool:
+        """Or is about to."""
+        if not event.once:
+            return False
+        store = self.ledger.store
+        ours = [e for e in (*self._writing, *self._staged) if e.originator_id == id]
+        key = store.repetition(id, event).key
+        if any(claim.key == key for claim in store.claims_of(ours)):
+            return True
+        return await super().has_written(id, event)
+
     @property
     def since(self) -> Sequence[Entry[Event]]:
         """Staged since the mark."""
@@ -669,7 +686,8 @@ class Writer:
                 work.undo()
                 row.is_("refused", fault.columns, fault.reason)
                 continue
-            if subject is None:
+            if subject is None or not work.pending():
+                work.undo()
                 row.is_("already")
             else:
                 row.report.facts = work.take(intent, subject)
