@@ -21,6 +21,7 @@ from ledger_crm.domain import joborder as jo
 from ledger_crm.domain import permission as p
 from ledger_crm.domain import placement as pl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
+from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
@@ -49,6 +50,7 @@ from ledger_crm.domain.segment import Criteria, SegmentSaved
 from scenario import COMPANY, LATER, NOON, PERSON, folded
 
 ORDER = UUID(int=0x01)
+DOCUMENT = UUID(int=0xD0C)
 FOLLOW_UP = UUID(int=0xF0)
 DEAL = UUID(int=0xD1)
 AGREEMENT = UUID(int=0xF1)
@@ -171,6 +173,19 @@ def done(**changes: Any) -> FollowUpDone:
 def put_off(**changes: Any) -> FollowUpSnoozed:
     fields = {"follow_up_id": FOLLOW_UP, "until_on": LATER.date(), "snoozed_at": NOON}
     return FollowUpSnoozed(**fields | changes)
+
+
+def document_added(**changes: Any) -> DocumentAdded:
+    fields = {
+        "document_id": DOCUMENT, "purpose": "cv", "name": "ada.pdf",
+        "media_type": "application/pdf", "size_bytes": 3, "address": "a" * 64, "digest": "d" * 64,
+        "added_at": NOON,
+    }  # fmt: skip
+    return DocumentAdded(**fields | changes)
+
+
+def document_removed(**changes: Any) -> DocumentRemoved:
+    return DocumentRemoved(**{"document_id": DOCUMENT, "removed_at": LATER} | changes)
 
 
 def pool_defined(slug: str = "speakers", **changes: Any) -> PoolDefined:

@@ -129,6 +129,8 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "person.follow_up_snoozed": ["text"],
         "person.pooled": ["text"],
         "person.unpooled": ["text"],
+        "person.document_added": ["digest", "name"],
+        "person.document_removed": ["text"],
         "person.call_held": ["override", "text"],
         "person.note_written": ["text"],
         "person.consent_given": ["text"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from ledger_crm.commands.catalogue import create_key, ship
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
+from ledger_crm.vault import Vault
 from ledger_crm.workers.projector import Driver, Projector, connect
 
 
@@ -27,6 +29,11 @@ async def key(ledger: Ledger) -> str:
 
 
 @pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault(tmp_path / "documents")
+
+
+@pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
     pool = open_pool(database, most=4)
     await pool.open()
@@ -35,13 +42,13 @@ async def pool(database: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def anybody(ledger: Ledger, pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
+async def anybody(ledger: Ledger, pool: Pool, vault: Vault) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key. Every answer that it gets must be as documented."""
 
     async def feed_position() -> int:
         return await ledger.head()
 
-    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position)
+    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position, vault=vault)
     documented = Documented(app)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://crm") as client:

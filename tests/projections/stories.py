@@ -27,6 +27,8 @@ from builders import (
     deal_changed,
     deal_linked,
     defined,
+    document_added,
+    document_removed,
     domain_added,
     domain_removed,
     done,
@@ -95,6 +97,7 @@ from ledger_crm.commands.catalogue import (
 )
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.deal import DealSteps
+from ledger_crm.domain.document import DocumentAdded
 from ledger_crm.domain.entry import id_of, new_id
 from ledger_crm.domain.fee import Share
 from ledger_crm.domain.firm import FirmChanges
@@ -202,7 +205,7 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-7, 20)):
+    match draw(st.integers(-8, 20)):
         case -5:
             became = draw(
                 st.sampled_from(deal_steps_of(draw(st.sampled_from(DEALS)), person, order))
@@ -214,6 +217,12 @@ def _commands(draw: st.DrawFn) -> Command:
         case -7:
             learned = draw(st.sampled_from(changes_of(draw(st.none() | companies))))
             return lambda work: intake.change_company(work, company, learned)
+        case -8:
+            id = {"document_id": UUID(int=person.int + 0xD0C + draw(st.integers(0, 1)))}
+            paper = draw(st.sampled_from([document_added, document_removed]))(**id)
+            if isinstance(paper, DocumentAdded):
+                return lambda work: on_person(work, lambda p: p.add_document(paper, by=ANA))
+            return lambda work: on_person(work, lambda p: p.remove_document(paper, by=ANA))
         case -4:
             slug = draw(st.sampled_from(["speakers", "mentors"]))
             about = draw(

@@ -15,6 +15,7 @@ from litestar.params import HeaderParameter
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact
+from ledger_crm.domain.document import DocumentAdded
 from ledger_crm.domain.entry import Actor, Aggregate, Event
 from ledger_crm.domain.followup import FollowUpPromised
 from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferFact, OfferMade
@@ -52,8 +53,8 @@ IfMatch = Annotated[
 class Made(Receipt, frozen=True):
     """A receipt for what has an id of its own inside a record.
 
-    created  id of the deal, job order, fee agreement, candidacy, interview, offer, follow-up or
-             invoice
+    created  id of the deal, job order, fee agreement, candidacy, interview, offer, follow-up,
+             document or invoice
     """
 
     created: UUID
@@ -181,6 +182,8 @@ def _made(event: Event) -> UUID:
         case InterviewArranged(interview_id=id) | InterviewFact(interview_id=id):
             return id
         case OfferMade(offer_id=id) | OfferFact(offer_id=id):
+            return id
+        case DocumentAdded(document_id=id):
             return id
     raise AssertionError(f"{type(event).__name__} makes nothing with an id of its own")
 

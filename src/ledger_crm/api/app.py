@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cache
+from pathlib import Path
 
 import msgspec
 from litestar import Litestar, Router
 from litestar.di import Provide
 
 from ledger_crm.ledger import Ledger
+from ledger_crm.vault import Vault
 
-from . import day, engagement, front, openapi, pools, problems, search
+from . import day, documents, engagement, front, openapi, pools, problems, search
 from .acting import act, begin
 from .caller import key_required
 from .companies import Companies, JobOrders
@@ -33,12 +35,15 @@ def create_app(
     pool: Pool,
     feed_position: Callable[[], Awaitable[int]],
     body_limit_bytes: int = BODY_LIMIT_BYTES,
+    vault: Vault | None = None,
 ) -> Litestar:
     """An ASGI application. The caller opens and closes what it is given.
 
     pool           as ``reading.open_pool`` makes it
     feed_position  of the newest entry on the feed, to be told by /health/ready; may raise
+    vault          where documents are; None: in the folder that settings name if nothing is set
     """
+    kept = vault or Vault(Path(".ledger/documents").absolute())
     keyed = Router(
         "/",
         route_handlers=[
@@ -48,6 +53,7 @@ def create_app(
             *day.HANDLERS,
             *pools.HANDLERS,
             *search.HANDLERS,
+            *documents.HANDLERS,
         ],
         guards=[key_required(ledger)],
         before_request=must_be_well_formed,
@@ -58,6 +64,7 @@ def create_app(
         route_handlers=[keyed, *front.HANDLERS],
         dependencies={
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
+            "vault": Provide(lambda: kept, sync_to_thread=False),
             "pool": Provide(lambda: pool, sync_to_thread=False),
             "feed_position": Provide(lambda: feed_position, sync_to_thread=False),
         },

@@ -138,6 +138,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
     },
     "look_up": {"a name, begun": {"words": "ada byr", "kind": "person"}},
+    "add_document": {
+        "a CV": {
+            "name": "ada_byron.txt",
+            "purpose": "cv",
+            "media_type": "text/plain",
+            "content": "QWRhIEJ5cm9uLCBwcm9ncmFtbWVy",
+        }
+    },
+    "remove_document": {"on request": {"document_id": ORDER, "reason": "asked_us"}},
     "define_pool": {
         "speakers": {"slug": "speakers", "title": "Speakers", "purpose": "For our evenings"}
     },

@@ -50,6 +50,7 @@ TAGS = {
     "pools": "People whom somebody put together, since when and why.",
     "segments": "Criteria under a name, and who fits them now.",
     "search": "People and companies by words.",
+    "documents": "CVs and other files of people, encrypted under each person's own key.",
     "candidates": "Who is on which job order, and how far.",
     "deals": "What we are selling to whom, and how far.",
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
@@ -66,6 +67,7 @@ PROBLEMS = {
     406: "We answer in JSON.",
     409: "What is already there does not allow it, such as an e-mail address that another person "
     "has: `holder` names them.",
+    410: "It existed, and was erased or lost.",
     412: "The record has changed since the version in `If-Match`.",
     413: "The body is larger than we take.",
     415: "A body is JSON.",
@@ -73,9 +75,9 @@ PROBLEMS = {
     500: "Our fault; `request_id` finds it in our log.",
     503: "The database does not answer, or the read model has not got to `after`. Try again.",
 }
-READING = (400, 401, 404, 406, 422, 500, 503)
+READING = (400, 401, 404, 406, 410, 422, 500, 503)
 ASKING = (400, 401, 404, 406, 413, 415, 422, 500, 503)
-WRITING = (400, 401, 403, 404, 406, 409, 412, 413, 415, 422, 500, 503)
+WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
 
 HEADERS = {
     "ETag": "The version of the record, in quotes.",

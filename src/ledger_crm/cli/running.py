@@ -283,6 +283,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
 
     from ledger_crm.api.app import create_app
     from ledger_crm.api.reading import open_pool
+    from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
 
     assert chosen.database_url
@@ -301,6 +302,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
             pool=pool,
             feed_position=feed_position,
             body_limit_bytes=chosen.body_limit_bytes,
+            vault=Vault(chosen.home / "documents"),
         )
         config = uvicorn.Config(
             app,

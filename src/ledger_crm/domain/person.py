@@ -22,6 +22,7 @@ from . import candidacy as c
 from . import interview as i
 from .clock import now, today
 from .contact import Point, normalised
+from .document import DocumentAdded, DocumentRemoved, DocumentThere, NoSuchDocument
 from .engagement import PersonQuietSnoozed, must_lie_ahead
 from .entry import (
     Actor,
@@ -282,6 +283,7 @@ class Person(Aggregate):
         self.tags: set[str] = set()
         self.employments: dict[Employed, date | None] = {}  # and the last day of each
         self.pools: set[str] = set()
+        self.documents: dict[UUID, str] = {}  # and the digest of each
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.consent = Said()
         self.contact = Said()
@@ -355,6 +357,23 @@ class Person(Aggregate):
         """What is so already is a no-op."""
         if isinstance(fact, PersonPooled) != (fact.pool in self.pools):
             self.enter(fact, by=by)
+
+    def must_not_have(self, digest: str) -> None:
+        """Raises DocumentThere."""
+        for id, known in self.documents.items():
+            if known == digest:
+                raise DocumentThere(person_id=self.id, document_id=id)
+
+    def add_document(self, fact: DocumentAdded, *, by: Actor) -> None:
+        """Raises DocumentThere."""
+        self.must_not_have(fact.digest)
+        self.enter(fact, by=by)
+
+    def remove_document(self, fact: DocumentRemoved, *, by: Actor) -> None:
+        """Raises NoSuchDocument."""
+        if fact.document_id not in self.documents:
+            raise NoSuchDocument(person_id=self.id, document_id=fact.document_id)
+        self.enter(fact, by=by)
 
     def promise(self, fact: FollowUpPromised, *, by: Actor) -> None:
         """Raises FollowUpIdTaken."""
@@ -765,6 +784,10 @@ class Person(Aggregate):
                 self.pools.add(pool)
             case PersonUnpooled(pool=pool):
                 self.pools.discard(pool)
+            case DocumentAdded(document_id=id, digest=digest):
+                self.documents[id] = digest
+            case DocumentRemoved(document_id=id):
+                self.documents.pop(id, None)
             case PersonTagged(tag=tag):
                 self.tags.add(tag)
             case PersonUntagged(tag=tag):

@@ -1,0 +1,101 @@
+"""/people/{person_id}/documents: CVs and other files, in JSON with the bytes in base64."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from ledger_crm.commands.documents import (
+    NewDocument,
+    add_document,
+    content_of,
+    drop,
+)
+from ledger_crm.domain.document import SIZE_LIMIT_BYTES, DocumentRemoved
+from ledger_crm.domain.person import Person
+from ledger_crm.ledger import Ledger, Receipt
+from ledger_crm.projections import documents
+from ledger_crm.vault import Vault
+
+from .acting import Act, Made, alone
+from .reading import Named, View
+
+BODY_LIMIT_BYTES = SIZE_LIMIT_BYTES * 4 // 3 + 128 * 1024  # base64, and the words around it
+
+
+class DocumentContent(msgspec.Struct, frozen=True):
+    """content  the bytes, in base64"""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+class Documents(Controller):
+    path = "/people/{person_id:uuid}/documents"
+    tags = ("documents",)
+
+    @get()
+    async def list_documents(
+        self, view: NamedDependency[View], person_id: FromPath[UUID]
+    ) -> Response[list[documents.DocumentShown]]:
+        """List the documents of a person
+
+        Without their content; the newest first."""
+        return await view.answer(documents.of_person, Named(person_id=person_id), person_id)
+
+    @post(request_max_body_size=BODY_LIMIT_BYTES)
+    async def add_document(
+        self,
+        act: NamedDependency[Act],
+        vault: NamedDependency[Vault],
+        person_id: FromPath[UUID],
+        data: JSONBody[NewDocument],
+    ) -> Response[Made]:
+        """Add a document
+
+        At most 10 MiB. It is kept encrypted under the person's own key. The same file again is
+        refused with 409."""
+        return await act.within(person_id, add_document, data, vault)
+
+    @get("/{document_id:uuid}/content")
+    async def read_document(
+        self,
+        view: NamedDependency[View],
+        ledger: NamedDependency[Ledger],
+        vault: NamedDependency[Vault],
+        person_id: FromPath[UUID],
+        document_id: FromPath[UUID],
+    ) -> Response[DocumentContent]:
+        """Read a document
+
+        Its name, its type and its bytes."""
+        answer = await view.one(documents.one, document_id, person_id)
+        shown = answer.content
+        content = await content_of(ledger, vault, person_id, document_id, shown.address)
+        return Response(
+            DocumentContent(shown.name, shown.media_type, content), headers=dict(answer.headers)
+        )
+
+    @post("/removals")
+    async def remove_document(
+        self,
+        act: NamedDependency[Act],
+        ledger: NamedDependency[Ledger],
+        vault: NamedDependency[Vault],
+        person_id: FromPath[UUID],
+        data: JSONBody[DocumentRemoved],
+    ) -> Response[Receipt]:
+        """Remove a document
+
+        Its bytes are deleted; that it was there stays written."""
+        answer = await act.on(person_id, alone(Person, Person.remove_document), data)
+        await drop(ledger, vault, person_id, data.document_id)
+        return answer
+
+
+HANDLERS = [Documents]

@@ -1,0 +1,92 @@
+"""Documents: sealed under the person's key, put into the vault, then written down.
+
+The bytes are on disk before the fact is written. A crash in between leaves ciphertext that nothing
+points at, never a fact without bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from uuid import UUID
+
+import msgspec
+
+from ledger_crm.domain.document import (
+    SIZE_LIMIT_BYTES,
+    DocumentAdded,
+    DocumentDamaged,
+    DocumentErased,
+    MediaType,
+    Purpose,
+)
+from ledger_crm.domain.entry import Instant, Sealed, new_id
+from ledger_crm.domain.person import Person
+from ledger_crm.ledger import Ledger, Work
+from ledger_crm.sealing import DataKey, seal_bytes, unseal_bytes
+from ledger_crm.vault import Damaged, Vault
+
+
+class NewDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """name     of the file
+    content  the bytes, in base64; at most 10 MiB of them
+    """
+
+    name: Sealed
+    purpose: Purpose = "other"
+    media_type: MediaType = "application/octet-stream"
+    content: bytes
+    added_at: Instant | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.content) > SIZE_LIMIT_BYTES:
+            raise ValueError("a document has at most 10 MiB")
+
+
+async def add_document(work: Work, person_id: UUID, new: NewDocument, vault: Vault) -> Person:
+    """Raises NoSuchRecord, DocumentThere, DocumentErased."""
+    person = await work.get(Person, person_id)
+    digest, id = hashlib.sha256(new.content).hexdigest(), new_id()
+    person.must_not_have(digest)
+    key = await _key(work.ledger, person_id)
+    sealed = seal_bytes(key, new.content, stream=person_id, id=id)
+    fact = DocumentAdded(
+        document_id=id,
+        purpose=new.purpose,
+        name=new.name,
+        media_type=new.media_type,
+        size_bytes=len(new.content),
+        address=await asyncio.to_thread(vault.put, sealed),
+        digest=digest,
+        added_at=new.added_at,
+    )
+    person.add_document(fact, by=work.by)
+    return person
+
+
+async def drop(ledger: Ledger, vault: Vault, person_id: UUID, document_id: UUID) -> None:
+    """The bytes of a document that is removed; again is a no-op."""
+    for entry in await ledger.stream(person_id):
+        match entry.event:
+            case DocumentAdded(document_id=id, address=address) if id == document_id:
+                await asyncio.to_thread(vault.drop, address)
+
+
+async def content_of(
+    ledger: Ledger, vault: Vault, person_id: UUID, document_id: UUID, address: str
+) -> bytes:
+    """Raises DocumentErased, DocumentDamaged."""
+    key = await _key(ledger, person_id)
+    try:
+        sealed = await asyncio.to_thread(vault.get, address)
+        return unseal_bytes(key, sealed, stream=person_id, id=document_id)
+    except (Damaged, ValueError):
+        raise DocumentDamaged(document_id=document_id) from None
+
+
+async def _key(ledger: Ledger, person_id: UUID) -> DataKey:
+    """Raises DocumentErased."""
+    key = (await ledger.run(ledger.store.data_keys, [person_id])).get(person_id)
+    if key is None:
+        raise DocumentErased(person_id=person_id)
+    return key
