@@ -13,7 +13,7 @@ from litestar.di import Provide
 from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault
 
-from . import day, documents, engagement, front, openapi, pools, problems, search
+from . import day, documents, engagement, front, openapi, pools, problems, resumes, search
 from .acting import act, begin
 from .caller import key_required
 from .companies import Companies, JobOrders
@@ -54,6 +54,7 @@ def create_app(
             *pools.HANDLERS,
             *search.HANDLERS,
             *documents.HANDLERS,
+            *resumes.HANDLERS,
         ],
         guards=[key_required(ledger)],
         before_request=must_be_well_formed,

@@ -146,6 +146,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "content": "QWRhIEJ5cm9uLCBwcm9ncmFtbWVy",
         }
     },
+    "import_resume": {
+        "a short one": {
+            "basics": {
+                "name": "Ada Byron",
+                "label": "Programmer",
+                "email": "ada@example.org",
+                "location": {"city": "London", "countryCode": "GB"},
+            },
+            "skills": [{"name": "Mathematics", "keywords": ["Bernoulli numbers"]}],
+        }
+    },
     "remove_document": {"on request": {"document_id": ORDER, "reason": "asked_us"}},
     "define_pool": {
         "speakers": {"slug": "speakers", "title": "Speakers", "purpose": "For our evenings"}
