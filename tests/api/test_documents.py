@@ -75,6 +75,33 @@ async def test_a_removed_document_is_gone_and_may_come_back(
     await written(ana, f"{ada}/documents", cv())
 
 
+async def test_a_removal_that_a_crash_cut_short_is_ended_by_the_next(
+    ana: httpx.AsyncClient, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = f"/people/{(await written(ana, '/people', ADA))['id']}"
+    one = (await written(ana, f"{ada}/documents", cv()))["created"]
+    await written(ana, f"{ada}/documents", cv(b"to be kept"))
+    removal = {"document_id": one, "reason": "asked_us"}
+    with monkeypatch.context() as crash:
+        crash.setattr(vault, "drop", lambda _: None)
+        await written(ana, f"{ada}/documents/removals", removal)
+    assert len(on_disk(vault)) == 2
+
+    problem(await ana.post(f"{ada}/documents/removals", json=removal), 404, "no-such-document")
+    assert len(on_disk(vault)) == 1
+
+
+async def test_a_removal_that_is_refused_removes_nothing(
+    ana: httpx.AsyncClient, vault: Vault
+) -> None:
+    ada = f"/people/{(await written(ana, '/people', ADA))['id']}"
+    id = (await written(ana, f"{ada}/documents", cv()))["created"]
+    removal = {"document_id": id, "reason": "asked_us"}
+    stale = await ana.post(f"{ada}/documents/removals", json=removal, headers={"If-Match": '"1"'})
+    problem(stale, 412, "stale-version")
+    assert len(on_disk(vault)) == 1
+
+
 async def test_who_is_erased_has_no_documents_that_can_be_read(
     ana: httpx.AsyncClient, project: Callable[[], None], ledger: Ledger
 ) -> None:

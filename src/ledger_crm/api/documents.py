@@ -93,9 +93,10 @@ class Documents(Controller):
         """Remove a document
 
         Its bytes are deleted; that it was there stays written."""
-        answer = await act.on(person_id, alone(Person, Person.remove_document), data)
-        await drop(ledger, vault, person_id, data.document_id)
-        return answer
+        try:
+            return await act.on(person_id, alone(Person, Person.remove_document), data)
+        finally:
+            await drop(ledger, vault, person_id, data.document_id)
 
 
 HANDLERS = [Documents]

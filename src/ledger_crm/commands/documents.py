@@ -17,6 +17,7 @@ from ledger_crm.domain.document import (
     DocumentAdded,
     DocumentDamaged,
     DocumentErased,
+    DocumentRemoved,
     MediaType,
     Purpose,
 )
@@ -65,11 +66,12 @@ async def add_document(work: Work, person_id: UUID, new: NewDocument, vault: Vau
 
 
 async def drop(ledger: Ledger, vault: Vault, person_id: UUID, document_id: UUID) -> None:
-    """The bytes of a document that is removed; again is a no-op."""
-    for entry in await ledger.stream(person_id):
-        match entry.event:
-            case DocumentAdded(document_id=id, address=address) if id == document_id:
-                await asyncio.to_thread(vault.drop, address)
+    """The bytes of this document if it is removed; those too that a crash left behind."""
+    facts = [entry.event for entry in await ledger.stream(person_id)]
+    if any(isinstance(f, DocumentRemoved) and f.document_id == document_id for f in facts):
+        for fact in facts:
+            if isinstance(fact, DocumentAdded) and fact.document_id == document_id:
+                await asyncio.to_thread(vault.drop, fact.address)
 
 
 async def content_of(
