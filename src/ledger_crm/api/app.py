@@ -23,7 +23,7 @@ from .malformed import must_be_well_formed
 from .money import Money, Placements
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
-from .reading import Pool, view
+from .reading import Pool, Reads, viewing
 from .reports import Reports
 
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -58,7 +58,11 @@ def create_app(
         ],
         guards=[key_required(ledger)],
         before_request=must_be_well_formed,
-        dependencies={"act": Provide(act), "begin": Provide(begin), "view": Provide(view)},
+        dependencies={
+            "act": Provide(act),
+            "begin": Provide(begin),
+            "view": Provide(viewing(Reads(pool), ledger)),
+        },
         security=[{"key": []}],
     )
     app = Litestar(

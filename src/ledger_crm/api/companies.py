@@ -166,6 +166,7 @@ class Companies(Controller):
         return await view.page(
             history.of,
             company_id,
+            kind="company",
             named=Named(company_id=company_id),
             cursor=cursor,
             limit=limit,

@@ -230,6 +230,7 @@ class People(Controller):
         return await view.page(
             history.of,
             person_id,
+            kind="person",
             named=Named(person_id=person_id),
             cursor=cursor,
             limit=limit,

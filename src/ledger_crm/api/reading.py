@@ -1,4 +1,4 @@
-"""Reads: one query on one snapshot, at a position that the answer names.
+"""Reads: one snapshot, at a position that the answer names.
 
 Whoever just wrote passes the receipt's position as ``after`` and gets what they wrote, or is told
 to try again; never something older without being told. Whoever passes none gets what there is; but
@@ -14,6 +14,7 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import (
     Annotated,
     Any,
@@ -28,7 +29,6 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from psycopg_pool import AsyncConnectionPool
 
@@ -37,15 +37,29 @@ from ledger_crm.domain.entry import Instant
 from ledger_crm.domain.pipeline import Subject
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, NoSuchRecord
-from ledger_crm.projections import NOT_BUILT, SCHEMA, Cursor, Projection, directory, positions
+from ledger_crm.projections import (
+    NOT_BUILT,
+    OUT_OF_REACH,
+    SCHEMA,
+    Cursor,
+    Lookup,
+    Projection,
+    directory,
+    standing,
+)
 
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 T = TypeVar("T")
 Id = TypeVar("Id", UUID, str)
 Pool: TypeAlias = AsyncConnectionPool[Any]
 
+Attempt: TypeAlias = Callable[[], Awaitable[tuple[int, tuple[T] | None]]]
+"""Where what it reads stands, and what it finds, unless that is not far enough."""
+
+TOGETHER = 100  # questions in one statement
 PATIENCE_S = 2.0  # for a read model that is behind
 POLL_S = 0.02
 
@@ -92,7 +106,6 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
     options = {
         "search_path": SCHEMA,
         "timezone": "UTC",
-        "default_transaction_isolation": "repeatable\\ read",
         "default_transaction_read_only": "on",
         "statement_timeout": "15s",
     }
@@ -101,13 +114,13 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
         kwargs={
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "connect_timeout": 2,
+            "autocommit": True,  # a snapshot begins and ends its transaction itself
         },
         min_size=1,
         max_size=most,
         max_waiting=200,
         timeout=2.0,
         reconnect_timeout=1.0,
-        check=AsyncConnectionPool.check_connection,
         open=False,
         name="read",
     )
@@ -127,15 +140,20 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: str | None = None
     stage: str | None = None
 
+    @property
+    def ids(self) -> dict[str, UUID]:
+        asked = (
+            (name, getattr(self, name)) for name in ("person_id", "company_id", "job_order_id")
+        )
+        return {name: id for name, id in asked if id}
+
     async def must_be_there(self, cur: Cursor) -> None:
         """Raises NoSuchRecord, WrongPipeline."""
-        asked = {"person": self.person_id, "company": self.company_id}
-        asked["job_order"] = self.job_order_id
-        if ids := [id for id in asked.values() if id]:
-            kinds = await directory.kinds(cur, ids)
-            for kind, id in asked.items():
-                if id and kinds.get(id) != kind:
-                    raise NoSuchRecord(**{f"{kind}_id": id})
+        if self.ids:
+            kinds = await directory.kinds(cur, list(self.ids.values()))
+            for name, id in self.ids.items():
+                if kinds.get(id) != name.removesuffix("_id"):
+                    raise NoSuchRecord(**{name: id})
         if self.pipeline or self.stage:
             found = await directory.stages_of(cur, self.subject, self.pipeline)
             if self.pipeline and not found:
@@ -154,11 +172,88 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = Named()
 
 
+class Reads:
+    """What all requests read with. Those who ask the same ``Lookup`` while it is being answered
+    wait, and are answered together by the next statement: the busier it is, the less each costs."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self._waiting: dict[Lookup[Any, Any], list[tuple[Any, asyncio.Future[Any]]]] = {}
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def look_up(self, lookup: Lookup[Q, T], asked: tuple[Any, ...]) -> tuple[int, T | None]:
+        """Where its read models stand, -1 if they may not be read; and what it finds."""
+        answer: asyncio.Future[tuple[int, T | None]] = asyncio.get_running_loop().create_future()
+        if lookup in self._waiting:
+            self._waiting[lookup].append((asked, answer))
+        else:
+            self._waiting[lookup] = [(asked, answer)]
+            task = asyncio.create_task(self._answer(lookup))
+            self._answering.add(task)  # or it might be collected
+            task.add_done_callback(self._answering.discard)
+        return await answer
+
+    async def _answer(self, lookup: Lookup[Q, T]) -> None:
+        """Until nobody waits."""
+        while waiting := self._waiting[lookup]:
+            now, self._waiting[lookup] = waiting[:TOGETHER], waiting[TOGETHER:]
+            try:
+                stands_at, found = await self._ask(lookup, [asked for asked, _ in now])
+            except Exception as fault:
+                for _, answer in now:
+                    if not answer.done():
+                        answer.set_exception(fault)
+            else:
+                for (_, answer), each in zip(now, found, strict=True):
+                    if not answer.done():  # else whoever asked has gone
+                        answer.set_result((stands_at, each))
+        del self._waiting[lookup]
+
+    async def _ask(
+        self, lookup: Lookup[Q, T], asked: Sequence[tuple[Any, ...]]
+    ) -> tuple[int, list[T | None]]:
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            async with self.pool.connection() as conn, conn.cursor() as cur:
+                try:
+                    return await lookup.many(cur, asked)
+                except NOT_BUILT:
+                    return -1, [None] * len(asked)
+                except OUT_OF_REACH:
+                    _raise_unless_dead(conn, until_s)
+
+    @asynccontextmanager
+    async def snapshot(self, uses: tuple[Projection, ...]) -> AsyncIterator[tuple[Cursor, int]]:
+        """A cursor at which everything in these may be read, and where the last of them stands; -1
+        if one of them may not be."""
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            async with self.pool.connection() as conn, conn.cursor() as cur:
+                try:
+                    stands_at = await _begin(cur, uses)
+                except OUT_OF_REACH:
+                    _raise_unless_dead(conn, until_s)
+                    continue
+                try:
+                    yield cur, stands_at
+                finally:
+                    if not conn.closed:
+                        await conn.execute("ROLLBACK")
+                return
+
+
+def _raise_unless_dead(conn: Any, until_s: float) -> None:
+    """Raises the present exception, unless the connection died with a server and the pool did not
+    know: then it has others, or makes them."""
+    if not conn.closed or time.monotonic() > until_s:
+        raise
+
+
 class View:
     """What handlers read with, for one request."""
 
-    def __init__(self, pool: Pool, ledger: Ledger, after: int | None) -> None:
-        self.pool, self.ledger, self.after = pool, ledger, after
+    def __init__(self, reads: Reads, ledger: Ledger, after: int | None) -> None:
+        self.reads, self.ledger, self.after = reads, ledger, after
 
     async def one(
         self,
@@ -171,11 +266,13 @@ class View:
         """Raises NoSuchRecord if the query finds nothing."""
 
         async def ask(cur: Cursor) -> T:
-            if (found := await query(cur, id, *args, **kwargs)) is None:
-                raise NoSuchRecord(id=id)
-            return found
+            return _there(await query(cur, id, *args, **kwargs), id=id)
 
-        found, headers = await self._asked(query, ask)
+        if isinstance(query, Lookup):
+            attempt = self._together(query, query.asking(id, *args, **kwargs), id=id)
+        else:
+            attempt = self._alone(query, ask)
+        found, headers = await self._asked(attempt)
         if version := getattr(found, "version", None):
             headers["ETag"] = f'"{version}"'
         return Response(found, headers=headers)
@@ -194,12 +291,12 @@ class View:
             await named.must_be_there(cur)
             return await query(cur, *args, **kwargs)
 
-        found, headers = await self._asked(query, ask)
+        found, headers = await self._asked(self._alone(query, ask))
         return Response(found, headers=headers)
 
     async def page(
         self,
-        query: Callable[..., Awaitable[list[T]]],
+        query: Callable[..., Awaitable[list[T] | None]],
         *args: Any,
         cursor: str | None,
         limit: int,
@@ -209,7 +306,8 @@ class View:
         **kwargs: Any,
     ) -> Response[Page[T]]:
         """``at``: where in its order an item stands; what the query knows as ``before``. ``there``:
-        what has to find something first. Raises as ``Named.must_be_there``."""
+        what has to find something first. Raises as ``Named.must_be_there``; a ``Lookup`` sees to
+        that itself, and finds None."""
         before = (
             _opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
         )
@@ -218,65 +316,105 @@ class View:
             await named.must_be_there(cur)
             if there and await there[0](cur, there[1]) is None:
                 raise NoSuchRecord(slug=there[1])
-            return await query(cur, *args, before=before, limit=limit + 1, **kwargs)
+            return await query(cur, *args, before=before, limit=limit + 1, **kwargs) or []
 
-        found, headers = await self._asked(query, ask)
+        if isinstance(query, Lookup):
+            asked = query.asking(*args, before=before, limit=limit + 1, **kwargs)
+            attempt = self._together(query, asked, **named.ids)
+        else:
+            attempt = self._alone(query, ask)
+        found, headers = await self._asked(attempt)
         more = len(found) > limit
         token = _sealed(at(found[limit - 1])) if more else None
         return Response(Page(found[:limit], token), headers=headers)
 
-    async def _asked(
-        self, query: Callable[..., Any], ask: Callable[[Cursor], Awaitable[T]]
-    ) -> tuple[T, dict[str, str]]:
+    async def _asked(self, attempt: Attempt[T]) -> tuple[T, dict[str, str]]:
         """What it gives, and headers. What was written a moment ago is not denied: before
         NoSuchRecord it is asked again, of what the ledger holds now."""
         try:
-            async with self._snapshot(query) as (cur, headers):
-                return await ask(cur), headers
+            return await self._level(attempt)
         except NoSuchRecord:
             if self.after is not None:
                 raise
             self.after = await self.ledger.head()
-        async with self._snapshot(query) as (cur, headers):
-            return await ask(cur), headers
+        return await self._level(attempt)
 
-    @asynccontextmanager
-    async def _snapshot(
-        self, query: Callable[..., Any]
-    ) -> AsyncIterator[tuple[Cursor, dict[str, str]]]:
-        """A cursor at which everything that the query reads may be read and has got to ``after``:
-        its own read model and the directory, which queries join."""
-        uses: list[Projection] = [sys.modules[query.__module__].projection, directory.projection]
+    async def _level(self, attempt: Attempt[T]) -> tuple[T, dict[str, str]]:
+        """As soon as everything that is read has got to ``after``."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
-            async with self.pool.connection() as conn, conn.cursor() as cur:
-                stands_at = await _stand_at(cur, uses)
-                if stands_at >= (self.after or 0):
-                    yield cur, {"Ledger-Position": str(stands_at)}
-                    return
+            stands_at, answer = await attempt()
+            if answer:
+                return answer[0], {"Ledger-Position": str(stands_at)}
             if self.after and self.after > (head := await self.ledger.head()):
                 raise AfterTheHead(after=self.after, head=head)
             if time.monotonic() > until_s:
                 raise ReadModelBehind(after=self.after or 0, position=max(stands_at, 0))
             await asyncio.sleep(POLL_S)
 
+    def _together(
+        self, lookup: Lookup[Q, T], asked: tuple[Any, ...], **named: object
+    ) -> Attempt[T]:
+        async def attempt() -> tuple[int, tuple[T] | None]:
+            looking = self.reads.look_up(lookup, asked)
+            stands_at, found = await looking
+            if stands_at < (self.after or 0):
+                return stands_at, None
+            return stands_at, (_there(found, **named),)
 
-async def _stand_at(cur: Cursor, uses: list[Projection]) -> int:
-    """How far the last of them has got; -1 if one of them may not be read."""
-    tables = ", ".join(table.name for use in uses for table in use.tables)
+        return attempt
+
+    def _alone(
+        self, query: Callable[..., Any], ask: Callable[[Cursor], Awaitable[T]]
+    ) -> Attempt[T]:
+        """The query uses its own read model and the directory, which queries join."""
+        uses = (sys.modules[query.__module__].projection, directory.projection)
+
+        async def attempt() -> tuple[int, tuple[T] | None]:
+            async with self.reads.snapshot(uses) as (cur, stands_at):
+                if stands_at < (self.after or 0):
+                    return stands_at, None
+                return stands_at, (await ask(cur),)
+
+        return attempt
+
+
+def _there(found: T | None, **named: object) -> T:
+    if found is None:
+        raise NoSuchRecord(**named)
+    return found
+
+
+async def _begin(cur: Cursor, uses: tuple[Projection, ...]) -> int:
+    """A snapshot: how far the last of them has got; -1 if one of them may not be read."""
     try:
-        # before the snapshot is taken: a table that is made anew meanwhile looks empty
-        await cur.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE".encode())
-        found = await positions(cur, uses)
+        await cur.execute(_beginning(uses))
     except NOT_BUILT:
         return -1
+    while cur.nextset():
+        pass
+    found: dict[str, int] = dict(await cur.fetchall())
     return min(found.get(each.name, -1) for each in uses)
 
 
-async def view(
-    pool: NamedDependency[Pool], ledger: NamedDependency[Ledger], after: After = None
-) -> View:
-    return View(pool, ledger, after)
+@cache
+def _beginning(uses: tuple[Projection, ...]) -> bytes:
+    """In one round trip. The tables are locked before the snapshot is taken: one that is made anew
+    meanwhile looks empty."""
+    tables = ", ".join(table.name for use in uses for table in use.tables)
+    return (
+        "BEGIN ISOLATION LEVEL REPEATABLE READ;"
+        f" LOCK TABLE {tables} IN ACCESS SHARE MODE; {standing(uses)}"
+    ).encode()
+
+
+def viewing(reads: Reads, ledger: Ledger) -> Callable[..., Awaitable[View]]:
+    """A dependency of handlers."""
+
+    async def view(after: After = None) -> View:
+        return View(reads, ledger, after)
+
+    return view
 
 
 def _sealed(place: Any) -> str:

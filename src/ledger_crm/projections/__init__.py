@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
+from ._lookup import Lookup
 from ._projection import (
     NOT_BUILT,
     OUT_OF_REACH,
@@ -19,7 +20,7 @@ from ._projection import (
     Starting,
     Table,
 )
-from ._standing import POSITIONS, Standing, positions, standings
+from ._standing import POSITIONS, Standing, positions, standing, standings
 
 __all__ = [
     "NOT_BUILT",
@@ -31,6 +32,7 @@ __all__ = [
     "Cursor",
     "Handler",
     "Key",
+    "Lookup",
     "Projection",
     "Row",
     "Standing",
@@ -38,6 +40,7 @@ __all__ = [
     "Table",
     "every",
     "positions",
+    "standing",
     "standings",
 ]
 

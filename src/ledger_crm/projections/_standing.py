@@ -9,6 +9,7 @@ without entries has nothing to catch up with, so there everything may be read at
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -71,12 +72,17 @@ async def standings(cur: Cursor, projections: list[Projection]) -> tuple[int, li
 
 async def positions(cur: Cursor, projections: list[Projection]) -> dict[str, int]:
     """Of those that may be read; the others are missing. Raises one of ``NOT_BUILT``."""
-    await cur.execute(
-        "SELECT name, position FROM projection_position WHERE position >= serves_from"
-        " AND (name, version) IN (SELECT * FROM unnest(%s::text[], %s::int[]))",
-        ([p.name for p in projections], [p.version for p in projections]),
-    )
+    await cur.execute(standing(projections).encode())
     return dict(await cur.fetchall())
+
+
+def standing(projections: Iterable[Projection]) -> str:
+    """The query of ``positions``, without parameters: to be sent together with others."""
+    asked = ", ".join(f"('{p.name}', {p.version})" for p in projections)  # names of our own
+    return (
+        "SELECT name, position FROM projection_position"
+        f" WHERE position >= serves_from AND (name, version) IN ({asked})"
+    )
 
 
 async def _age_of(cur: Cursor, position: int) -> float:

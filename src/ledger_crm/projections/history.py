@@ -19,7 +19,9 @@ from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.entry import CompanyFact, Entry, Event, PersonFact, kind
 from ledger_crm.domain.person import Employed
 
-from ._projection import Cursor, Projection, Row, Table
+from . import directory
+from ._lookup import Lookup
+from ._projection import Projection, Row, Table
 
 
 class HistoryRow(Row, frozen=True, kw_only=True):
@@ -129,43 +131,62 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
     job_order: str | None
 
 
-async def of(
-    cur: Cursor,
+OLDER = "(h.at, h.position) < (coalesce(asked.at, 'infinity'), coalesce(asked.position, 0))"
+NEWEST = 'ORDER BY h.at DESC, h.position DESC LIMIT asked."limit"'
+PAGE = f"(SELECT h.* FROM history h WHERE {{}} AND {OLDER} {NEWEST})"
+OF = f"""
+CASE WHEN asked.kind = ''
+    OR EXISTS (SELECT FROM directory d WHERE d.id = asked.id AND d.kind = asked.kind)
+THEN (
+  WITH parts AS (
+    {PAGE.format("h.person_id = asked.id")}
+    UNION ALL {PAGE.format("h.company_id = asked.id")}
+    UNION ALL (
+      SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position)
+      WHERE h.subject_id = asked.id AND {OLDER} {NEWEST})
+    UNION ALL (
+      SELECT theirs.* FROM (
+        SELECT k.person_id FROM history_link k CROSS JOIN LATERAL (
+          SELECT h.at, h.position FROM history h
+          WHERE h.person_id = k.person_id AND h.company_id IS NULL AND {OLDER}
+          ORDER BY h.at DESC, h.position DESC LIMIT 1) h
+        WHERE k.company_id = asked.id {NEWEST}) busy
+      CROSS JOIN LATERAL
+        {PAGE.format("h.person_id = busy.person_id AND h.company_id IS NULL")} theirs)),
+  page AS (SELECT DISTINCT ON (at, position) * FROM parts h {NEWEST})
+  SELECT coalesce(json_agg(shown), '[]') FROM (
+    SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text, h.person_id,
+      p.name AS person, h.company_id, c.name AS company, h.job_order_id, j.name AS job_order
+    FROM page h
+    LEFT JOIN directory p ON p.id = h.person_id
+    LEFT JOIN directory c ON c.id = h.company_id
+    LEFT JOIN directory j ON j.id = h.job_order_id
+    ORDER BY h.at DESC, h.position DESC) shown
+) END
+"""
+
+
+def _of(
     subject_id: UUID,
     *,
+    kind: str = "",
     before: tuple[datetime, int] | None = None,
     limit: int = 50,
-) -> list[HistoryLine]:
-    """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``.
-    Joins the directory for the names. Empty: nothing is known under this id.
+) -> tuple[UUID, str, datetime | None, int | None, int]:
+    return (subject_id, kind, *(before or (None, None)), limit)
 
-    A page is of as many lines as ``limit``, so of the people of a company only those can be on it
-    whose own newest line is among the newest ``limit`` of all: only theirs are read."""
-    at, position = before or (None, None)
-    older = "(%(at)s::timestamptz IS NULL OR (at, position) < (%(at)s, %(position)s::bigint))"
-    newest = "ORDER BY at DESC, position DESC LIMIT %(limit)s"
-    page = f"(SELECT h.* FROM history h WHERE {{}} AND {older} {newest})"
-    await cur.execute(
-        f"WITH parts AS ({page.format('h.person_id = %(id)s')}"
-        f" UNION ALL {page.format('h.company_id = %(id)s')}"
-        " UNION ALL (SELECT h.* FROM history_mention m JOIN history h USING (position)"
-        f"   WHERE m.subject_id = %(id)s AND {older.replace('at, p', 'm.at, m.p')}"
-        f"   {newest.replace('at D', 'm.at D').replace('position D', 'm.position D')})"
-        " UNION ALL (SELECT theirs.* FROM (SELECT k.person_id FROM history_link k"
-        "   CROSS JOIN LATERAL (SELECT h.at, h.position FROM history h"
-        f"     WHERE h.person_id = k.person_id AND h.company_id IS NULL AND {older}"
-        "     ORDER BY h.at DESC, h.position DESC LIMIT 1) own"
-        f"   WHERE k.company_id = %(id)s {newest.replace('at D', 'own.at D')}) busy"
-        f" CROSS JOIN LATERAL"
-        f"   {page.format('h.person_id = busy.person_id AND h.company_id IS NULL')} theirs)),"
-        f" page AS (SELECT DISTINCT ON (at, position) * FROM parts {newest})"
-        " SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,"
-        "  h.person_id, p.name, h.company_id, c.name, h.job_order_id, j.name FROM page h"
-        " LEFT JOIN directory p ON p.id = h.person_id"
-        " LEFT JOIN directory c ON c.id = h.company_id"
-        " LEFT JOIN directory j ON j.id = h.job_order_id"
-        " ORDER BY h.at DESC, h.position DESC",
-        {"id": subject_id, "at": at, "position": position, "limit": limit},
-    )
-    names = HistoryLine.__struct_fields__
-    return [HistoryLine(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
+
+of: Lookup[..., list[HistoryLine]] = Lookup(
+    list[HistoryLine],
+    OF,
+    _of,
+    {"id": "uuid", "kind": "text", "at": "timestamptz", "position": "bigint", "limit": "bigint"},
+    projection,
+    directory.projection,
+)
+"""Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``. Joins
+the directory for the names. None if ``kind`` is given and there is no such record; else empty if
+nothing is known under this id.
+
+A page is of as many lines as ``limit``, so of the people of a company only those can be on it
+whose own newest line is among the newest ``limit`` of all: only theirs are read."""

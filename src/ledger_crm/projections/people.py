@@ -38,6 +38,8 @@ from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled
 from ledger_crm.domain.segment import Criteria, SegmentSaved
 
+from . import directory
+from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 
 
@@ -396,44 +398,42 @@ OWN = [
     if field not in ("id", "consent", "contact", "tags", "contact_points", "employments")
 ]
 TAGS = "array_remove(string_to_array({}tags, E'\\n'), '')"
-WORDS = "consent_said_at, consent_refused, consent_until_on,"
-WORDS += " contact_said_at, contact_refused, contact_until_on"
 
 
-async def card(cur: Cursor, person_id: UUID) -> PersonShown | None:
-    """Joins the directory for the companies' names."""
-    await cur.execute(
-        f"SELECT {WORDS}, {TAGS.format('')}, {', '.join(OWN)} FROM person WHERE person_id = %s",
-        (person_id,),
-    )
-    row = await cur.fetchone()
-    if row is None:
-        return None
-    await cur.execute(
-        "SELECT point, value, row_number() OVER first = 1, valid_from_on, valid_until_on"
-        " FROM contact_point WHERE person_id = %s WINDOW first AS"
-        " (PARTITION BY point ORDER BY preferred DESC, position)"
-        " ORDER BY min(position) OVER (PARTITION BY point), preferred DESC, position",
-        (person_id,),
-    )
-    reaches = [Reach(*found) for found in await cur.fetchall()]
-    await cur.execute(
-        "SELECT e.company_id, coalesce(d.name, ''), e.title, e.role, e.starts_on, e.ends_on"
-        " FROM employment e LEFT JOIN directory d ON d.id = e.company_id"
-        " WHERE e.person_id = %s ORDER BY e.starts_on DESC NULLS LAST, e.position DESC",
-        (person_id,),
-    )
-    jobs = [Employment(*found) for found in await cur.fetchall()]
-    consent, contact = (Word(*row[n : n + 3]) if row[n] else None for n in (0, 3))
-    fields = dict(zip(("tags", *OWN), row[6:], strict=True))
-    return PersonShown(
-        id=person_id,
-        consent=consent,
-        contact=contact,
-        contact_points=reaches,
-        employments=jobs,
-        **fields,
-    )
+def _said(word: str) -> str:
+    return f"""CASE WHEN p.{word}_said_at IS NOT NULL THEN json_build_object(
+      'said_at', p.{word}_said_at, 'refuses', p.{word}_refused, 'until_on', p.{word}_until_on) END
+      AS {word}"""
+
+
+CARD = f"""
+SELECT row_to_json(shown) FROM (
+  SELECT p.person_id AS id, {", ".join(f"p.{field}" for field in OWN)}, {TAGS.format("p.")} AS tags,
+    {_said("consent")}, {_said("contact")},
+    (SELECT coalesce(json_agg(reach), '[]') FROM (
+      SELECT point, value, row_number() OVER first = 1 AS "primary", valid_from_on, valid_until_on
+      FROM contact_point c WHERE c.person_id = p.person_id
+      WINDOW first AS (PARTITION BY point ORDER BY preferred DESC, position)
+      ORDER BY min(position) OVER (PARTITION BY point), preferred DESC, position
+    ) reach) AS contact_points,
+    (SELECT coalesce(json_agg(job), '[]') FROM (
+      SELECT e.company_id, coalesce(d.name, '') AS company, e.title, e.role, e.starts_on, e.ends_on
+      FROM employment e LEFT JOIN directory d ON d.id = e.company_id
+      WHERE e.person_id = p.person_id ORDER BY e.starts_on DESC NULLS LAST, e.position DESC
+    ) job) AS employments
+  FROM person p WHERE p.person_id = asked.id
+) shown
+"""
+
+
+def _of(person_id: UUID) -> tuple[UUID]:
+    return (person_id,)
+
+
+card: Lookup[[UUID], PersonShown] = Lookup(
+    PersonShown, CARD, _of, {"id": "uuid"}, projection, directory.projection
+)
+"""Joins the directory for the companies' names."""
 
 
 async def listing(
