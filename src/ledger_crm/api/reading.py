@@ -59,6 +59,7 @@ Pool: TypeAlias = AsyncConnectionPool[Any]
 Attempt: TypeAlias = Callable[[], Awaitable[tuple[int, tuple[T] | None]]]
 """Where what it reads stands, and what it finds, unless that is not far enough."""
 
+DIRECTORY = directory.projection  # which all queries may join
 TOGETHER = 100  # questions in one statement
 PATIENCE_S = 2.0  # for a read model that is behind
 POLL_S = 0.02
@@ -212,11 +213,11 @@ class Reads:
     async def _ask(
         self, lookup: Lookup[Q, T], asked: Sequence[tuple[Any, ...]]
     ) -> tuple[int, list[T | None]]:
-        until_s = time.monotonic() + PATIENCE_S
+        stands, until_s = _stands((lookup.projection, DIRECTORY)), time.monotonic() + PATIENCE_S
         while True:
             async with self.pool.connection() as conn, conn.cursor() as cur:
                 try:
-                    return await lookup.many(cur, asked)
+                    return await lookup.many(cur, asked, stands)
                 except NOT_BUILT:
                     return -1, [None] * len(asked)
                 except OUT_OF_REACH:
@@ -367,8 +368,7 @@ class View:
     def _alone(
         self, query: Callable[..., Any], ask: Callable[[Cursor], Awaitable[T]]
     ) -> Attempt[T]:
-        """The query uses its own read model and the directory, which queries join."""
-        uses = (sys.modules[query.__module__].projection, directory.projection)
+        uses = (sys.modules[query.__module__].projection, DIRECTORY)
 
         async def attempt() -> tuple[int, tuple[T] | None]:
             async with self.reads.snapshot(uses) as (cur, stands_at):
@@ -395,6 +395,15 @@ async def _begin(cur: Cursor, uses: tuple[Projection, ...]) -> int:
         pass
     found: dict[str, int] = dict(await cur.fetchall())
     return min(found.get(each.name, -1) for each in uses)
+
+
+@cache
+def _stands(uses: tuple[Projection, ...]) -> str:
+    """A query: how far the last of them has got; -1 if one of them may not be read."""
+    return (
+        f"SELECT CASE count(*) WHEN {len(uses)} THEN min(position) ELSE -1 END"
+        f" FROM ({standing(uses)}) each"
+    )
 
 
 @cache

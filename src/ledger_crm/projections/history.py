@@ -19,7 +19,6 @@ from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.entry import CompanyFact, Entry, Event, PersonFact, kind
 from ledger_crm.domain.person import Employed
 
-from . import directory
 from ._lookup import Lookup
 from ._projection import Projection, Row, Table
 
@@ -177,12 +176,11 @@ def _of(
 
 
 of: Lookup[..., list[HistoryLine]] = Lookup(
+    projection,
     list[HistoryLine],
     OF,
     _of,
     {"id": "uuid", "kind": "text", "at": "timestamptz", "position": "bigint", "limit": "bigint"},
-    projection,
-    directory.projection,
 )
 """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``. Joins
 the directory for the names. None if ``kind`` is given and there is no such record; else empty if

@@ -38,7 +38,6 @@ from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled
 from ledger_crm.domain.segment import Criteria, SegmentSaved
 
-from . import directory
 from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 
@@ -430,9 +429,7 @@ def _of(person_id: UUID) -> tuple[UUID]:
     return (person_id,)
 
 
-card: Lookup[[UUID], PersonShown] = Lookup(
-    PersonShown, CARD, _of, {"id": "uuid"}, projection, directory.projection
-)
+card: Lookup[[UUID], PersonShown] = Lookup(projection, PersonShown, CARD, _of, {"id": "uuid"})
 """Joins the directory for the companies' names."""
 
 
