@@ -63,6 +63,7 @@ def test_an_unknown_variable_is_named_with_the_nearest_known_one() -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("HOME", "~nobody-of-this-name/x"),
         ("HOST", "my host"),
         ("PORT", "http"),
         ("PORT", "70000"),

@@ -690,7 +690,7 @@ class Nats(_Server):
         }
         path = self.run / "nats.conf"
         path.unlink(missing_ok=True)
-        _write_secret(path, json.dumps(settings, indent=1))
+        _write_secret(path, json.dumps(settings, indent=1, ensure_ascii=False))
         if self._account:
             os.chown(path, *self._account)
         return path
@@ -782,7 +782,7 @@ def _environment() -> dict[str, str]:
 
 def _write_secret(path: Path, text: str) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(file, "w") as writer:
+    with os.fdopen(file, "w", encoding="utf-8", errors="surrogateescape") as writer:
         writer.write(text)
 
 

@@ -260,7 +260,10 @@ def _malformed(field: str, text: str) -> str:
 
 def _path(kind: type, value: Any) -> Any:
     if kind is Path:
-        return Path(value).expanduser().absolute()
+        try:
+            return Path(value).expanduser().absolute()
+        except RuntimeError:
+            raise ValueError("nobody here has this name: there is no such home folder") from None
     raise NotImplementedError
 
 

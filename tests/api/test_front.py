@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from api.documented import Documented
 from api.journey import ADA, found, problem, written
-from ledger_crm.api import problems
+from ledger_crm.api import front, problems, reading
 from ledger_crm.api.app import create_app
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import faults_of
@@ -213,4 +215,32 @@ async def test_a_database_that_is_away_is_said_so_and_comes_back_by_itself(
         assert (await ana.get("/health/live")).status_code == 200
         conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await written(ana, f"/people/{person}/interactions", note)
+    assert (await ana.get(f"/people/{person}")).status_code == 200
+
+
+async def test_of_a_database_that_hangs_everybody_hears_in_time(
+    ana: httpx.AsyncClient,
+    project: Callable[[], None],
+    owner_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lock that a migration would take stands for it: the server says nothing."""
+    project()
+    person = (await written(ana, "/people", ADA))["id"]
+    project()
+    monkeypatch.setattr(front, "ANSWER_S", 0.5)
+    monkeypatch.setattr(reading, "ANSWER_S", 0.5)
+    with psycopg.connect(owner_database) as conn:
+        began_s = monotonic()
+        conn.execute("LOCK TABLE ledger.head, read.person, read.history, read.company")
+        answers = await asyncio.gather(
+            *(ana.get(f"/people/{person}") for _ in range(10)),
+            ana.get(f"/people/{person}/history"),
+            ana.get("/companies"),
+        )
+        for answer in answers:
+            problem(answer, 503, "unavailable")
+        ready = await ana.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+        assert monotonic() - began_s < 10
     assert (await ana.get(f"/people/{person}")).status_code == 200

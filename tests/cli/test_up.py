@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import threading
@@ -20,7 +21,10 @@ pytestmark = pytest.mark.xdist_group("up")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("up")
+    """Of a name that servers, shells and databases are told in their own ways."""
+    home = tmp_path_factory.mktemp("up") / "José's agency"
+    home.mkdir()
+    return home
 
 
 @pytest.fixture
@@ -45,6 +49,10 @@ def test_it_says_where_it_is_what_opens_it_and_what_to_try(up: Running) -> None:
     assert up.url in text
     assert up.key in text
     assert text.count("\n    ") >= 2, "things to try, to be pasted"
+    programs = [line for line in up.lines if line.endswith((" demo", " events tail"))]
+    for line in programs:
+        assert shlex.split(line)[0] == f"LEDGER_HOME={up.home}"
+    assert programs
     assert httpx.get(f"{up.url}/health/live").json() == {"status": "live"}
 
     second = ledger_crm(up.home, "up")

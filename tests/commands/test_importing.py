@@ -596,11 +596,13 @@ async def test_each_fault_of_a_row_is_listed_with_line_and_column_and_the_rest_g
         "9,1,<i@x>,03.02.2026 09:30,secret\0word,\n"
         "\n"
         "10,1,<j@x>,03.02.2026 09:30,last,noted\n"
+        "11,1,<k@x>,31.03.2024 02:30,an hour that clocks leave out,\n"
+        "12,1,<l@x>,03.02.2099 09:30,not yet,\n"
     )
 
     report = await take(ledger, text, MESSAGES)
 
-    assert counts(report) == {"imported": 3, "refused": 7}
+    assert counts(report) == {"imported": 3, "refused": 9}
     assert [(row.line, row.column) for row in report.listed] == [
         (3, "sent"),
         (4, "id"),
@@ -609,6 +611,8 @@ async def test_each_fault_of_a_row_is_listed_with_line_and_column_and_the_rest_g
         (9, ""),
         (10, "nr"),
         (11, ""),
+        (14, "sent"),
+        (15, "sent"),
     ]
     said = [row.reason for row in report.listed]
     assert said[0] == "is not an instant like %d.%m.%Y %H:%M"
@@ -618,9 +622,28 @@ async def test_each_fault_of_a_row_is_listed_with_line_and_column_and_the_rest_g
     assert said[4].startswith("is not CSV: ")
     assert said[5] == "the row's key is empty"
     assert said[6].startswith("holds a NUL at byte ")
+    assert said[7] == "lies in the hour that clocks leave out in spring: give an offset"
+    assert said[8].startswith("This lies in the future")
     assert "secret" not in repr(report)
     sent = [e for e in await everything(ledger) if kind(e.event) == "person.message_sent"]
     assert {e.at for e in sent} == {datetime(2026, 2, 3, 8, 30, tzinfo=UTC)}, "09:30 in Berlin"
+
+
+async def test_a_time_without_an_offset_is_refused_with_what_to_write(ledger: Ledger) -> None:
+    mapping = MESSAGES.replace("|instant:%d.%m.%Y %H:%M", "")
+    text = "nr,id,message,sent,text,note\n1,1,<a@x>,2024-02-03T09:30:00,Hello,\n"
+
+    report = await take(ledger, text, mapping)
+
+    assert "write {column|instant}" in report.listed[0].reason
+
+
+async def test_a_report_says_how_many_refusals_it_does_not_list(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "LISTED", 2)
+    report = await people(ledger, "id,name,email\n" + "1,N,no address\n" * 5)
+    assert (report.refused, len(report.listed), report.unlisted) == (5, 2, 3)
 
 
 async def test_a_message_that_is_there_already_is_left_out_and_the_rest_of_its_row_goes_in(

@@ -71,7 +71,16 @@ def test_a_key_is_revoked_once() -> None:
 
 @pytest.mark.parametrize(
     "actor",
-    ["", "ana", "consultant:", "Consultant:ana", "consultant:Ana", "consultant:ana\n", "a b:c"],
+    [
+        "",
+        "ana",
+        "consultant:",
+        "Consultant:ana",
+        "consultant:Ana",
+        "consultant:ana\n",
+        "a b:c",
+        "system:import",
+    ],
 )
 def test_an_actor_is_written_in_one_way(actor: str) -> None:
     with pytest.raises(NoSuchActor):

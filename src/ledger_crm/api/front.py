@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.shape import schema_of
+from ledger_crm.ledger import Unavailable
 from ledger_crm.projections import (
     NOT_BUILT,
     OUT_OF_REACH,
@@ -28,10 +29,11 @@ from ledger_crm.projections import (
 from ledger_crm.projections.search import trigrams
 
 from . import problems
-from .reading import Pool
+from .reading import Pool, answered
 
 FeedPosition: TypeAlias = Callable[[], Awaitable[int]]
 
+ANSWER_S = 5.0  # of the database, when asked how we are
 PATIENCE_S = 2.0  # for the broker, when asked how we are
 BEHIND_S = 30.0  # a read model that lags more is not just busy
 
@@ -120,17 +122,17 @@ async def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
 @get("/docs", include_in_schema=False, media_type="text/html")
 async def docs() -> Response[bytes]:
     """This documentation, as a page"""
-    return _page("docs.html", "text/html; charset=utf-8")
+    return _page("docs.html", "text/html")
 
 
 @get("/docs/docs.js", include_in_schema=False)
 async def docs_js() -> Response[bytes]:
-    return _page("docs.js", "text/javascript; charset=utf-8")
+    return _page("docs.js", "text/javascript")
 
 
 @get("/docs/docs.css", include_in_schema=False)
 async def docs_css() -> Response[bytes]:
-    return _page("docs.css", "text/css; charset=utf-8")
+    return _page("docs.css", "text/css")
 
 
 @get("/problems", tags=["front"])
@@ -176,11 +178,8 @@ async def ready(
     database does not answer, or if a read model is not built yet or is being built anew."""
     projections = every()
     try:
-        async with pool.connection() as conn, conn.cursor() as cur:
-            head, found = await standings(cur, projections)
-            typos = await trigrams(cur)
-            readable = await _readable(cur, projections)
-    except OUT_OF_REACH:
+        head, found, typos, readable = await answered(_standing(pool, projections), ANSWER_S)
+    except (*OUT_OF_REACH, Unavailable):
         return Response(Ready("unavailable", None, [], Feed(None, None)), status_code=503)
     feed = await _feed(feed_position, head)
     word: Searching = "typo-tolerant" if typos else "exact words only: no pg_trgm"
@@ -189,6 +188,14 @@ async def ready(
     if feed.position is None or any(one.fault or one.lag_s > BEHIND_S for one in found):
         return Response(Ready("degraded", head, found, feed, word))
     return Response(Ready("ready", head, found, feed, word))
+
+
+async def _standing(
+    pool: Pool, projections: list[Projection]
+) -> tuple[int, list[Standing], str | None, int]:
+    async with pool.connection() as conn, conn.cursor() as cur:
+        head, found = await standings(cur, projections)
+        return head, found, await trigrams(cur), await _readable(cur, projections)
 
 
 async def _readable(cur: Cursor, projections: list[Projection]) -> int:

@@ -60,7 +60,7 @@ TAGS = {
 }
 
 PROBLEMS = {
-    400: "The request is malformed; `faults` lists everything that is wrong with it.",
+    400: "The request is malformed; `faults` lists what is wrong with it.",
     401: "No API key, or none in use.",
     403: "A rule of the house forbids it.",
     404: "There is no such thing.",

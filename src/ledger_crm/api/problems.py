@@ -60,7 +60,7 @@ class HttpProblem(Refusal):
 
 
 class Malformed(HttpProblem):
-    """This request is malformed; faults lists everything that is wrong with it."""
+    """This request is malformed; faults lists what is wrong with it."""
 
     status = 400
 

@@ -12,7 +12,7 @@ import binascii
 import sys
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import (
@@ -36,7 +36,7 @@ from ledger_crm.commands.selling import WrongPipeline
 from ledger_crm.domain.entry import Instant
 from ledger_crm.domain.pipeline import Subject
 from ledger_crm.domain.refusals import Refusal
-from ledger_crm.ledger import Ledger, NoSuchRecord
+from ledger_crm.ledger import Ledger, NoSuchRecord, Unavailable
 from ledger_crm.projections import (
     NOT_BUILT,
     OUT_OF_REACH,
@@ -61,6 +61,7 @@ Attempt: TypeAlias = Callable[[], Awaitable[tuple[int, tuple[T] | None]]]
 
 DIRECTORY = directory.projection  # which all queries may join
 TOGETHER = 100  # questions in one statement
+ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
 PATIENCE_S = 2.0  # for a read model that is behind
 POLL_S = 0.02
 
@@ -199,8 +200,11 @@ class Reads:
         while waiting := self._waiting[lookup]:
             now, self._waiting[lookup] = waiting[:TOGETHER], waiting[TOGETHER:]
             try:
-                stands_at, found = await self._ask(lookup, [asked for asked, _ in now])
+                asking = self._ask(lookup, [asked for asked, _ in now])
+                stands_at, found = await answered(asking)
             except Exception as fault:
+                if isinstance(fault, Unavailable):  # nobody waits behind one who waited in vain
+                    now, self._waiting[lookup] = now + self._waiting[lookup], []
                 for _, answer in now:
                     if not answer.done():
                         answer.set_exception(fault)
@@ -376,7 +380,21 @@ class View:
                     return stands_at, None
                 return stands_at, (await ask(cur),)
 
-        return attempt
+        return lambda: answered(attempt())
+
+
+async def answered(asking: Coroutine[Any, Any, T], within_s: float | None = None) -> T:
+    """Raises Unavailable if the database hangs. What asked is left to itself then, for psycopg
+    waits for a server to confirm that nobody waits for it."""
+    task = asyncio.create_task(asking)
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it is looked at
+    try:
+        await asyncio.wait({task}, timeout=within_s or ANSWER_S)
+        if not task.done():
+            raise Unavailable()
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def _there(found: T | None, **named: object) -> T:

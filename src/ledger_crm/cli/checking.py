@@ -77,7 +77,7 @@ def wrong_with(one: Standing, *, moves: bool, idle: bool = False) -> tuple[bool,
     if idle:
         return False, f"{behind}; it catches up when ledger-crm up runs"
     if moves or one.lag_s <= BEHIND_S:
-        return False, f"{behind}, catching up"
+        return False, f"{behind}, {one.lag_s:.1f} s, catching up"
     return True, (
         f"{behind} for {one.lag_s:.0f} s, and does not move; a projector must run:"
         " ledger-crm up, or ledger-crm worker projector"

@@ -55,7 +55,8 @@ def import_(
 ) -> None:
     """Import a CSV file by a mapping from its columns to facts; see docs/importing.md.
 
-    Refused rows are listed with line, column and reason, and the rest go in: exit code 1 then.
+    Refused and changed rows are listed with line, column and reason, and the rest go in: exit
+    code 1 then.
     The same file again changes nothing.
 
     Parameters
@@ -124,7 +125,7 @@ def demo(
         Its last day (YYYY-MM-DD); otherwise today.
     size:
         Of the agency: 1 is about 30,000 facts, 2 about 53,000; 0.13 and less is the smallest,
-        with about 6,600.
+        with about 5,000.
     anyway:
         Also among other people and companies, for ever.
     json:
@@ -258,6 +259,5 @@ def _print(found: importing.Report) -> None:
     for row in found.listed:
         column = f", column {row.column}" if row.column else ""
         out.print(plain(f"  line {row.line}{column}: {row.reason}"), markup=False)
-    unlisted = found.refused + found.changed - len(found.listed)
-    if unlisted > 0:
-        out.print(f"  and {unlisted} more; --report FILE lists all")
+    if found.unlisted:
+        out.print(f"  and {found.unlisted} more; --report FILE lists all")

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 import cyclopts
@@ -286,7 +286,7 @@ def _rebuilt(
     progress: Callable[[int], None],
 ) -> int:
     """By ourselves if nobody leads it; else by whoever does. The position reached."""
-    head, asked = run(ledger.head), False
+    head, asked, emptied = run(ledger.head), False, False
     while True:
         if projector.try_to_lead(conn, projection.name):  # or whoever led it has gone meanwhile
             driver = projector.Driver(
@@ -294,8 +294,12 @@ def _rebuilt(
                 lambda after, limit: ledger.store.entries(after=after, limit=limit),
                 conn,
             )
-            driver.rebuild()
-            return driver.catch_up(progress=progress)
+            with suppress(projector.NotLeading):  # somebody else asks for the same: begin again
+                if not emptied:
+                    driver.rebuild()
+                    emptied = True
+                return driver.catch_up(progress=progress)
+            continue
         if not asked:
             projector.ask_to_rebuild(conn, projection.name)
             asked = True

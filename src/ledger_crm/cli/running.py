@@ -12,6 +12,7 @@ import socket
 import sys
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cyclopts
@@ -170,6 +171,8 @@ async def _up(
 async def _fill_and_greet(
     ledger: Ledger, address: str, key: str, filled: bool, chosen: Settings
 ) -> None:
+    from ledger_crm.commands.demo import PlayedOtherwise
+
     from .filling import holds_others, play  # 0.3 s of vocabulary that workers need not load
 
     played, real = None, await holds_others(ledger, seed=1)
@@ -179,7 +182,10 @@ async def _fill_and_greet(
             " is, without playing"
         )
     elif filled:
-        played = await play(ledger, seed=1, until=None)
+        try:
+            played = await play(ledger, seed=1, until=None)
+        except PlayedOtherwise:
+            _say("this ledger holds the demo agency in another size: it starts as it is")
     head = await ledger.head()
     try:
         async with asyncio.timeout(READY_S + head / 5_000):
@@ -204,7 +210,9 @@ def _level(address: str, head: int) -> bool:
 
 
 def _greet(address: str, key: str, played: Played | None, chosen: Settings, *, real: bool) -> None:
-    out = console()
+    out, program = console(), _program()
+    if chosen.home != Path(".ledger").absolute():
+        program = f"LEDGER_HOME={quote(str(chosen.home))} {program}"
 
     def get(path: str) -> str:
         return f'    curl -s -H "Authorization: Bearer {key}" "{address}{path}"'
@@ -221,17 +229,18 @@ def _greet(address: str, key: str, played: Played | None, chosen: Settings, *, r
         out.print("  the candidate pipeline:")
         out.print(get("/candidates/counts"), markup=False)
         if not real:
-            out.print("  two years of an invented agency to look at:  ledger-crm demo")
+            out.print("  two years of an invented agency to look at:")
+            out.print(f"    {program} demo", markup=False)
         out.print("  the feed, as other services see it:")
-    home = "" if chosen.home == Path(".ledger").absolute() else f"LEDGER_HOME={chosen.home} "
-    out.print(f"    {home}{_program()} events tail")
+    out.print(f"    {program} events tail", markup=False)
     out.print("\nCtrl-C stops it.")
     sys.stdout.flush()
 
 
 def _program() -> str:
     """How this program was called, so that the line can be pasted."""
-    return sys.argv[0] if os.sep in sys.argv[0] and "__main__" not in sys.argv[0] else "ledger-crm"
+    called = sys.argv[0]
+    return quote(called) if os.sep in called and "__main__" not in called else "ledger-crm"
 
 
 def _say(line: str) -> None:

@@ -87,7 +87,8 @@ class Report(msgspec.Struct, kw_only=True):
     """What became of a file. ``read`` is the sum of the five outcomes; ``facts`` counts entries,
     those of ``[[setup]]`` too; positions are None when nothing was written.
 
-    listed  the first thousand rows that were refused or have changed
+    listed    the first thousand rows that were refused or have changed
+    unlisted  how many there are besides
     """
 
     mapping: str
@@ -103,6 +104,7 @@ class Report(msgspec.Struct, kw_only=True):
     last_position: int | None = None
     duration_s: float = 0.0
     listed: list[RowReport] = []
+    unlisted: int = 0
 
 
 async def import_csv(
@@ -171,8 +173,11 @@ def _note(report: Report, rows: Sequence[Row], on_row: Callable[[RowReport], Non
     counts = dict.fromkeys(("imported", "already", "changed", "refused", "skipped"), 0)
     for row in rows:
         counts[row.report.outcome] += 1
-        if row.report.outcome in ("refused", "changed") and len(report.listed) < LISTED:
-            report.listed.append(row.report)
+        if row.report.outcome in ("refused", "changed"):
+            if len(report.listed) < LISTED:
+                report.listed.append(row.report)
+            else:
+                report.unlisted += 1
         if on_row:
             on_row(row.report)
     report.read += len(rows)
@@ -764,7 +769,7 @@ def _blamed(refusal: Refusal, step: Step) -> str:
     """The columns that the refused value comes from; "" if it is not the row's."""
     field = refusal.field if isinstance(refusal, Invalid) else ""
     fields = (field, "value") if field in FIELD_OF.values() else (field,)
-    for field in (*fields, *refusal.facts):
+    for field in (*fields, str(refusal.facts.get("field", "")), *refusal.facts):
         if columns := step.columns.get(field):
             return columns
     return ""

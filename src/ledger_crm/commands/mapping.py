@@ -806,7 +806,10 @@ def _instant(format: str, timezone: tzinfo | None, text: str) -> str:
         at = datetime.strptime(text, format) if format else datetime.fromisoformat(text)  # noqa: DTZ007
         if at.tzinfo is None and timezone is None:
             raise ValueError("has no offset from UTC: say `timezone` in the mapping")
-        return (at if at.tzinfo else at.replace(tzinfo=timezone)).astimezone(UTC).isoformat()
+        utc = (at if at.tzinfo else at.replace(tzinfo=timezone)).astimezone(UTC)
+        if at.tzinfo is None and utc.astimezone(timezone).replace(tzinfo=None) != at:
+            raise ValueError("lies in the hour that clocks leave out in spring: give an offset")
+        return utc.isoformat()
     except OverflowError:
         raise ValueError("lies outside the years 1 to 9999") from None
     except ValueError as fault:
@@ -861,6 +864,8 @@ def _explained(fault: msgspec.ValidationError, form: type[msgspec.Struct]) -> tu
     if what.startswith("Invalid enum value"):
         type_ = next(f.type for f in _fields(form) if f.encode_name == field)
         return field, f"is none of: {', '.join(_words(type_))}"
+    if "timezone component" in what or "RFC3339" in what:
+        return field, "is not an instant with an offset from UTC: write {column|instant} for others"
     return field, in_words(what)
 
 

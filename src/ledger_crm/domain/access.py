@@ -58,7 +58,7 @@ class KeyIsRevoked(Conflict):
 
 
 class NoSuchActor(Invalid):
-    """An actor is written like consultant:ana or integration:website."""
+    """An actor is written like consultant:ana or integration:website; system: is our own."""
 
     field = "actor"
 
@@ -78,6 +78,8 @@ class ApiKey(Aggregate):
             msgspec.convert(actor, ActorName)
         except msgspec.ValidationError:
             raise NoSuchActor(actor=actor) from None
+        if actor.startswith("system:"):
+            raise NoSuchActor(actor=actor)
         secret = secrets.token_urlsafe(32)
         fact, id = KeyCreated(actor=actor, label=label, digest=_digest(secret)), _id_of(secret)
         return cls.open(fact, by=by, id=id), f"lcrm_{id.hex}_{secret}"
