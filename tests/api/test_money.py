@@ -104,10 +104,13 @@ async def test_terms_that_make_no_sense_are_told_by_kind(ana: httpx.AsyncClient)
 MARCH = "2024-03-06T09:00:00Z"
 
 
-async def client_with(ana: httpx.AsyncClient, **terms: Any) -> tuple[str, str, str]:
+async def client_with(
+    ana: httpx.AsyncClient, openings: int = 1, **terms: Any
+) -> tuple[str, str, str]:
     """A company, an open order of it, and what it pays."""
     company = (await written(ana, "/companies", ENGINES))["id"]
-    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    asked = ORDER | {"openings": openings}
+    order = (await written(ana, f"/companies/{company}/job-orders", asked))["created"]
     of_order = {"job_order_id": order} if terms.get("basis") == "retained" else {}
     body = FEE | of_order | terms
     agreed = (await written(ana, f"/companies/{company}/fees", body))["created"]
@@ -137,7 +140,7 @@ async def lines(ana: httpx.AsyncClient, path: str) -> list[str]:
 async def test_renegotiated_between_introduction_and_start_the_terms_at_introduction_hold(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
-    company, order, agreed = await client_with(ana, guarantee_days=90, ladder=LADDER)
+    company, order, agreed = await client_with(ana, 2, guarantee_days=90, ladder=LADDER)
     early, way = await introduced(ana, company, order)
     lower = {k: v for k, v in FEE.items() if k != "agreed_at"} | {
         "agreement_id": agreed, "rate_bp": 1800, "amended_at": "2024-03-20T00:00:00Z",
@@ -172,7 +175,7 @@ async def test_renegotiated_between_introduction_and_start_the_terms_at_introduc
 async def test_a_placement_is_shared_as_its_job_order_is_unless_it_says_otherwise(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
-    company, order, _ = await client_with(ana)
+    company, order, _ = await client_with(ana, 2)
     shares = [
         {"consultant": "consultant:ana", "share_bp": 7_000},
         {"consultant": "consultant:ben", "share_bp": 3_000},
@@ -343,7 +346,7 @@ async def test_retained_thirds_cancelled_after_the_second_and_filled_elsewhere(
 async def test_nobody_is_placed_twice_at_once_and_who_is_hired_past_us_is_flagged(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
-    company, order, _ = await client_with(ana, tail_months=12)
+    company, order, _ = await client_with(ana, 2, tail_months=12)
     second = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
     ada, way = await introduced(ana, company, order)
     where = {"company_id": company, "job_order_id": second}
@@ -373,3 +376,20 @@ async def test_nobody_is_placed_twice_at_once_and_who_is_hired_past_us_is_flagge
     assert flag in await lines(ana, f"/people/{ben}")
     assert flag in await lines(ana, f"/companies/{company}")
     assert flag not in await lines(ana, f"/people/{cyd}")
+
+
+async def test_who_is_placed_fills_an_opening_and_the_last_one_the_job_order(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, 2)
+    ways = [(await introduced(ana, company, order, name))[1] for name in ("Ada", "Ben", "Cyd")]
+    standing = []
+    for way in ways[:2]:
+        await written(ana, f"{way}/placements", PLACED)
+        project()
+        [shown] = (await found(ana, "/job-orders", company_id=company))["items"]
+        standing.append((shown["status"], shown["found"]))
+    assert standing == [("open", 1), ("filled", 2)]
+
+    closed = await ana.post(f"{ways[2]}/placements", json=PLACED)
+    assert problem(closed, 409, "job-order-is-closed")["standing"] == "filled"

@@ -390,7 +390,7 @@ class People(Controller):
     ) -> Response[Receipt]:
         """Place
 
-        They took the job. The fee is computed from the terms at the introduction, and fixed.
-        Nobody is placed full-time in two jobs at once, unless a consultant says why
-        (`override`)."""
+        They took the job. The fee is computed from the terms at the introduction, and fixed. An
+        opening of the job order is filled, with the last one the job order. Nobody is placed
+        full-time in two jobs at once, unless a consultant says why (`override`)."""
         return await act.on(person_id, candidacies.place, candidacy_id, **fields(data))

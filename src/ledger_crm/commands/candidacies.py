@@ -114,14 +114,16 @@ async def place(
     replaces_id: UUID | None = None,
 ) -> Person:
     """The fee is computed from the terms in force at the introduction, in their currency; there is
-    none for who replaces somebody. Without ``shares`` those of the job order are taken.
+    none for who replaces somebody. Without ``shares`` those of the job order are taken. Who is
+    placed fills an opening, the last one the job order; who replaces somebody takes theirs.
 
     Raises NoSuchRecord, NoSuchCandidacy, JobOrderIsClosed, PayUnclear, NoExchangeRate,
     NoReplacementOwed, and as ``Person.place``."""
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
-    order = company.order_in_work(candidacy.job_order_id)
+    of = company.job_order if replaces_id else company.order_in_work
+    order = of(candidacy.job_order_id)
     if candidacy.agreement_id is None:
         raise NotIntroduced(candidacy_id=candidacy_id)
     terms = company.terms_of(candidacy.agreement_id, candidacy.agreement_version)
@@ -154,6 +156,8 @@ async def place(
             given_at=at,
         )
         company.give_replacement(given, by=work.by)
+    else:
+        company.fill_job_order(candidacy.job_order_id, at=at, openings=1, by=work.by)
     return person
 
 

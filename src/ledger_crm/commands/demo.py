@@ -23,7 +23,7 @@ from ledger_crm.ledger import Intent, KeyReused, Ledger, Repeated, Work
 from .catalogue import ship
 from .demo_story import DAYS, Step, Story
 
-EDITION = 2  # of the story; another one has other facts under the same keys
+EDITION = 3  # of the story; another one has other facts under the same keys
 BATCH = 1000  # facts, about, in one transaction
 ATTEMPTS = 4  # at one batch, when others write to the same records
 

@@ -457,8 +457,7 @@ class Story:
                 winner.free_at = self.end
                 board.append(self._stage_now(reached))
                 placed_at = reached[-1][0]
-                order.ends_at = max(order.ends_at, self._later(placed_at, 0.5, 20))
-            end = partial(_fill, company_id=client.id, job_order_id=order.id, at=order.ends_at)
+                order.ends_at = max(order.ends_at, placed_at)
             ended = "filled"
         else:
             winner, placed_at = order.manager, at
@@ -467,7 +466,7 @@ class Story:
             end = partial(
                 _cancel, company_id=client.id, job_order_id=order.id, at=order.ends_at, reason=ended
             )
-        self._step(order.ends_at, by, end, client)
+            self._step(order.ends_at, by, end, client)
 
         for at in entering:
             if at >= order.ends_at:
@@ -708,7 +707,7 @@ class Story:
             first_year_pay_cents=round(order.pay * self.rng.uniform(0.92, 1.1)) * 100_000,
         )
         client, by = order.client, order.consultant
-        self._step(at, self._actor(by), act, who, client)
+        self._step(at, self._actor(by), act, who, client, facts=2)
         first_day = datetime.combine(starts_on, time(9, self.rng.randrange(60)), UTC)
         self._employed(first_day, by, who, client, order.title, "employee", starts_on)
         for days, texts in words.CHECK_IN.items():
@@ -962,12 +961,6 @@ class Story:
 async def _agree_fee(work: Work, company_id: UUID, fact: FeeAgreed) -> Company:
     company = await work.get(Company, company_id)
     company.agree_fee(fact, by=work.by)
-    return company
-
-
-async def _fill(work: Work, company_id: UUID, job_order_id: UUID, at: datetime) -> Company:
-    company = await work.get(Company, company_id)
-    company.fill_job_order(job_order_id, at=at, by=work.by)
     return company
 
 
