@@ -20,6 +20,7 @@ from ledger_crm.domain import invoice as inv
 from ledger_crm.domain import joborder as jo
 from ledger_crm.domain import permission as p
 from ledger_crm.domain import placement as pl
+from ledger_crm.domain import shortlist as sl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
@@ -57,6 +58,9 @@ AGREEMENT = UUID(int=0xF1)
 INVOICE = UUID(int=0xE1)
 INTERVIEW = UUID(int=0xE01)
 OFFER = UUID(int=0xF01)
+SHORTLIST = UUID(int=0x51)
+LINK = UUID(int=0x71)
+CONTACT = UUID(int=0xA2)
 CANDIDACY = candidacy_id(PERSON, ORDER)
 
 WHERE: dict[str, Any] = {
@@ -585,6 +589,54 @@ def order_lost(**changes: Any) -> jo.JobOrderLost:
 def order_reopened(**changes: Any) -> jo.JobOrderReopened:
     fields = {"job_order_id": ORDER, "reopened_at": LATER, "openings": 1}
     return jo.JobOrderReopened(**fields | changes)
+
+
+# a shortlist
+
+
+def on_it(person_id: UUID = PERSON, label: str = "A", *, blind: bool = False) -> sl.Listed:
+    return sl.Listed(person_id, candidacy_id(person_id, ORDER), label, blind)
+
+
+LISTED: dict[str, Any] = {"shortlist_id": SHORTLIST, "job_order_id": ORDER, "version": 1}
+LINKED: dict[str, Any] = LISTED | {"link_id": LINK, "contact_id": CONTACT}
+
+
+def drawn(*people: sl.Listed, **changes: Any) -> sl.ShortlistDrawn:
+    fields = LISTED | {"people": people or (on_it(),), "drawn_at": NOON}
+    return sl.ShortlistDrawn(**fields | changes)
+
+
+def shared(**changes: Any) -> sl.ShortlistShared:
+    fields = LINKED | {"until_on": LATER.date(), "shared_at": NOON, "digest": "5" * 64}
+    return sl.ShortlistShared(**fields | changes)
+
+
+def withdrawn(**changes: Any) -> sl.ShortlistWithdrawn:
+    return sl.ShortlistWithdrawn(**LINKED | {"withdrawn_at": NOON} | changes)
+
+
+def seen(**changes: Any) -> sl.ShortlistSeen:
+    return sl.ShortlistSeen(**LINKED | {"seen_at": NOON, "people": (PERSON,)} | changes)
+
+
+def list_commented(**changes: Any) -> sl.ShortlistCommented:
+    fields = LINKED | {"commented_at": NOON, "text": "A strong list"}
+    return sl.ShortlistCommented(**fields | changes)
+
+
+def presented(**changes: Any) -> sl.PresentationWritten:
+    fields = WHERE | {"blind": False, "written_at": NOON, "headline": "Programmer"}
+    return sl.PresentationWritten(**fields | changes)
+
+
+def verdict(kind: sl.ClientVerdict = "interview", **changes: Any) -> sl.VerdictGiven:
+    return sl.VerdictGiven(**WHERE | LINKED | {"verdict": kind, "given_at": NOON} | changes)
+
+
+def client_commented(**changes: Any) -> sl.ClientCommented:
+    fields = {"commented_at": NOON, "text": "Would she relocate?"}
+    return sl.ClientCommented(**WHERE | LINKED | fields | changes)
 
 
 # any fact

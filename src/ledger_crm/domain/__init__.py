@@ -21,6 +21,7 @@ from . import (
     placement,
     pool,
     segment,
+    shortlist,
 )
 from .entry import (
     Aggregate,
@@ -70,6 +71,7 @@ EVENTS = vocabulary(
     placement.PlacementFacts,
     interview.InterviewFacts,
     interview.OfferFacts,
+    shortlist.ClientFacts,
     company.CompanyEvents,
     pipeline.PipelineEvents,
     pool.PoolEvents,

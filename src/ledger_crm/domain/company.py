@@ -1,7 +1,7 @@
 """A company: prospect, client, source of people, in one record.
 
     add -> (change | open_deal -> move_deal* | agree_fee -> amend_fee* -> end_fee?
-            | open_job_order -> step*)*
+            | open_job_order -> step* | draw_shortlist -> share_shortlist*)*
 
 Rules: a domain belongs to one company, and no company to itself; a deal moves within its pipeline
 and is lost with a reason; people are introduced only on open job orders and under terms in force,
@@ -10,6 +10,7 @@ those of the job order before those of the company, the latest first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -26,6 +27,7 @@ from .agreement import (
     NoSuchAgreement,
     in_force,
 )
+from .clock import today
 from .contact import normalised
 from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
 from .engagement import CompanyQuietSnoozed, must_lie_ahead
@@ -102,6 +104,20 @@ from .permission import (
 )
 from .pipeline import Category, Pipeline, Probability, Stage
 from .refusals import Conflict, Forbidden, Invalid, Unknown
+from .shortlist import (
+    Door,
+    NoSuchShortlist,
+    NothingSaid,
+    Shortlist,
+    ShortlistCommented,
+    ShortlistDrawn,
+    ShortlistFact,
+    ShortlistFacts,
+    ShortlistSeen,
+    ShortlistShared,
+    ShortlistWithdrawn,
+    same,
+)
 
 
 class CompanyAdded(CompanyFact, frozen=True, kw_only=True, tag="company.added"):
@@ -223,6 +239,7 @@ CompanyEvents = (
     | JobOrderEvents
     | MoneyFacts
     | OffLimitsFacts
+    | ShortlistFacts
 )
 
 
@@ -273,6 +290,7 @@ class Company(Aggregate):
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
         self.off_limits = Said()
         self.books = Books()
+        self.shortlists: dict[UUID, Shortlist] = {}
 
     @classmethod
     def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
@@ -545,6 +563,119 @@ class Company(Aggregate):
         fact = JobOrderCancelled(job_order_id=job_order_id, cancelled_at=at, reason=reason)
         self.step(fact, by=by)
 
+    def draw_shortlist(
+        self,
+        id: UUID,
+        job_order_id: UUID,
+        people: Iterable[tuple[UUID, UUID, bool]],
+        *,
+        at: datetime,
+        text: str = "",
+        by: Actor,
+    ) -> None:
+        """Its next version, of these: person, candidacy, and whether they are blind. Raises
+        NoSuchJobOrder, JobOrderIsClosed, ListedTwice."""
+        self.order_in_work(job_order_id)
+        found = self.shortlists.get(id) or Shortlist(job_order_id)
+        drawn = ShortlistDrawn(
+            shortlist_id=id,
+            job_order_id=job_order_id,
+            version=found.version + 1,
+            people=found.labelled(people),
+            drawn_at=at,
+            text=text,
+        )
+        self.enter(drawn, by=by)
+
+    def share_shortlist(
+        self,
+        id: UUID,
+        link_id: UUID,
+        *,
+        contact_id: UUID,
+        digest: str,
+        until_on: date,
+        at: datetime,
+        by: Actor,
+    ) -> None:
+        """Raises NoSuchShortlist, LastsUntilBefore, LinkLastsTooLong."""
+        found = self.shortlist(id)
+        found.must_last(until_on, today=today())
+        shared = ShortlistShared(
+            shortlist_id=id,
+            job_order_id=found.job_order_id,
+            version=found.version,
+            link_id=link_id,
+            contact_id=contact_id,
+            until_on=until_on,
+            shared_at=at,
+            digest=digest,
+        )
+        self.enter(shared, by=by)
+
+    def withdraw_shortlist(
+        self,
+        id: UUID,
+        *,
+        link_id: UUID | None = None,
+        at: datetime,
+        reason: str = "",
+        text: str = "",
+        by: Actor,
+    ) -> None:
+        """From one contact, or None: from all. What is withdrawn already is a no-op. Raises
+        NoSuchShortlist, NoSuchLink."""
+        found = self.shortlist(id)
+        chosen = {link_id: found.link(link_id)} if link_id else dict(found.links)
+        for each, link in chosen.items():
+            if not link.withdrawn:
+                withdrawn = ShortlistWithdrawn(
+                    shortlist_id=id,
+                    job_order_id=found.job_order_id,
+                    version=found.version,
+                    link_id=each,
+                    contact_id=link.contact_id,
+                    withdrawn_at=at,
+                    reason=reason,
+                    text=text,
+                )
+                self.enter(withdrawn, by=by)
+
+    def see_shortlist(self, door: Door, people: Iterable[UUID], *, at: datetime) -> None:
+        """Once a day in each version: looked at again it is a no-op. Raises LinkIsOver."""
+        found, where = self._behind(door, at)
+        if not found.links[door.link_id].is_seen(found.version, at.date()):
+            self.enter(ShortlistSeen(**where, seen_at=at, people=tuple(people)), by=door.actor)
+
+    def comment_shortlist(self, door: Door, text: str, *, at: datetime) -> None:
+        """Raises LinkIsOver, NothingSaid."""
+        _, where = self._behind(door, at)
+        if not text.strip():
+            raise NothingSaid()
+        self.enter(ShortlistCommented(**where, commented_at=at, text=text), by=door.actor)
+
+    def _behind(self, door: Door, at: datetime) -> tuple[Shortlist, dict[str, Any]]:
+        found = self.shortlist(door.shortlist_id)
+        found.link(door.link_id).must_open(at.date())
+        where = {
+            "shortlist_id": door.shortlist_id,
+            "job_order_id": found.job_order_id,
+            "version": found.version,
+            "link_id": door.link_id,
+            "contact_id": door.contact_id,
+        }
+        return found, where
+
+    def door(self, digest: str) -> Door | None:
+        """Where the link with this digest leads, open or not; each is compared."""
+        doors = [
+            Door(self.id, id, link_id, link.contact_id)
+            for id, shortlist in self.shortlists.items()
+            for link_id, link in shortlist.links.items()
+            if same(link.digest, digest)
+        ]
+        return doors[0] if doors else None
+
     def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
         must_lie_ahead(fact)
@@ -566,6 +697,12 @@ class Company(Aggregate):
         if id not in self.deals:
             raise NoSuchDeal(company_id=self.id, deal_id=id)
         return self.deals[id]
+
+    def shortlist(self, id: UUID) -> Shortlist:
+        """Raises NoSuchShortlist."""
+        if id not in self.shortlists:
+            raise NoSuchShortlist(company_id=self.id, shortlist_id=id)
+        return self.shortlists[id]
 
     def job_order(self, id: UUID) -> JobOrder:
         """Raises NoSuchJobOrder."""
@@ -645,6 +782,9 @@ class Company(Aggregate):
                 self.job_orders[id].apply(event)  # type: ignore[arg-type]  # each is one of them
             case MoneyFact():
                 self.books.apply(event)
+            case ShortlistFact(shortlist_id=id, job_order_id=job_order_id):
+                found = self.shortlists.setdefault(id, Shortlist(job_order_id))
+                found.apply(event)  # type: ignore[arg-type]  # each is one of them
             case OffLimitsAgreed() | OffLimitsLifted():
                 self.off_limits.add(event.word)
 

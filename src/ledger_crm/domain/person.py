@@ -91,6 +91,13 @@ from .placement import (
 )
 from .pool import PersonPooled, PersonUnpooled, Pooling
 from .refusals import Conflict, Forbidden, Invalid, Unknown
+from .shortlist import (
+    ClientCommented,
+    NothingSaid,
+    PresentationWritten,
+    RejectionNeedsReason,
+    VerdictGiven,
+)
 
 LawfulBasis = Literal["legitimate_interest", "consent", "contract", "legal_obligation"]
 Source = Literal[
@@ -257,6 +264,7 @@ class Candidacy(msgspec.Struct):
     placement: Placement | None = None
     backdoor: bool = False
     progress: i.Progress = msgspec.field(default_factory=i.Progress)
+    verdicts: dict[UUID, VerdictGiven] = {}  # the last one of each contact
 
     @property
     def placed(self) -> bool:
@@ -332,13 +340,15 @@ class Person(Aggregate):
     def works_at(self, at: datetime) -> list[UUID]:
         """Companies that they work at on that day as anybody: who hires for one, or pays for it,
         is our contact there."""
-        day = at.date()
+        jobs = [job for job in self.jobs_at(at.date()) if job.role == "employee"]
+        return sorted(job.company_id for job in jobs)
+
+    def jobs_at(self, day: date) -> list[Employed]:
+        """Where they work on that day, and as what."""
         return [
-            job.company_id
-            for job, ends_on in sorted(
-                self.employments.items(), key=lambda held: held[0].company_id
-            )
-            if job.role == "employee" and (job.starts_on or day) <= day <= (ends_on or day)
+            job
+            for job, ends_on in self.employments.items()
+            if (job.starts_on or day) <= day <= (ends_on or day)
         ]
 
     def permit(self, fact: Permissions, *, by: Actor) -> None:
@@ -632,6 +642,51 @@ class Person(Aggregate):
         where = {"company_id": found.company_id, "job_order_id": found.job_order_id}
         self.enter(msgspec.structs.replace(fact, **where), by=by)
 
+    def must_be_presentable(self, candidacy_id: UUID, at: datetime) -> None:
+        """To a client. Raises NoSuchCandidacy, CandidacyIsClosed, NoConsent, DoNotContact."""
+        if self.candidacy(candidacy_id).closed:
+            raise CandidacyIsClosed(candidacy_id=candidacy_id)
+        self._must_be_free(at)
+
+    def present(
+        self,
+        candidacy_id: UUID,
+        *,
+        blind: bool,
+        headline: str,
+        text: str,
+        at: datetime,
+        by: Actor,
+    ) -> None:
+        """Raises NoSuchCandidacy."""
+        fact = PresentationWritten(
+            **_of(candidacy_id, self.candidacy(candidacy_id)),
+            blind=blind,
+            written_at=at,
+            headline=headline,
+            text=text,
+        )
+        self.enter(fact, by=by)
+
+    def take_verdict(self, fact: VerdictGiven, *, by: Actor) -> None:
+        """The same of the same contact again is a no-op. Raises NoSuchCandidacy,
+        RejectionNeedsReason."""
+        found = self.candidacy(fact.candidacy_id)
+        if fact.verdict == "reject" and not fact.reason:
+            raise RejectionNeedsReason()
+        if before := found.verdicts.get(fact.contact_id):
+            again = {name: getattr(fact, name) for name in ("given_at", "link_id", "version")}
+            if msgspec.structs.replace(before, **again) == fact:
+                return
+        self.enter(fact, by=by)
+
+    def take_comment(self, fact: ClientCommented, *, by: Actor) -> None:
+        """Raises NoSuchCandidacy, NothingSaid."""
+        self.candidacy(fact.candidacy_id)
+        if not fact.text.strip():
+            raise NothingSaid()
+        self.enter(fact, by=by)
+
     def _must_be_free_to_start(self, on: date) -> None:
         for id, other in self.candidacies.items():
             job = other.placement
@@ -825,6 +880,8 @@ class Person(Aggregate):
                     event.full_time,
                     replaces=event.replaces_id is not None,
                 )
+            case VerdictGiven(candidacy_id=id, contact_id=contact_id):
+                self.candidacies[id].verdicts[contact_id] = event
             case i.BesideCandidacy(candidacy_id=id):
                 self.candidacies[id].progress.apply(event)  # type: ignore[arg-type]
             case PlacementFact():
