@@ -177,6 +177,11 @@ class Work:
         self._touched[aggregate.id] = aggregate
         return aggregate
 
+    def last(self, aggregate: A) -> A:
+        """What is decided on it is written after what is decided on the others."""
+        self._touched[aggregate.id] = self._touched.pop(aggregate.id)
+        return aggregate
+
     def pending(self) -> list[Entry[Event]]:
         """What was decided since the last ``stage``."""
         entries: list[Any] = [e for known in self._touched.values() for e in known.pending_events]

@@ -87,7 +87,7 @@ from builders import (
     unpooled,
     untagged,
 )
-from ledger_crm.commands import candidacies, intake, placements, selling
+from ledger_crm.commands import candidacies, intake, placements, selling, shortlists
 from ledger_crm.commands.catalogue import (
     create_key,
     define_pipeline,
@@ -95,6 +95,7 @@ from ledger_crm.commands.catalogue import (
     save_segment,
     ship,
 )
+from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.document import DocumentAdded
@@ -108,6 +109,7 @@ from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.segment import SegmentSaved
+from ledger_crm.domain.shortlist import ClientVerdict, Door
 from ledger_crm.ledger import Intent, Ledger, Work
 from scenario import ANA, NOON
 
@@ -115,6 +117,7 @@ PEOPLE = [UUID(int=0xA1 + n) for n in range(3)]
 COMPANIES = [UUID(int=0xC1 + n) for n in range(2)]
 ORDERS = {company: [UUID(int=company.int * 16 + n) for n in range(2)] for company in COMPANIES}
 DEALS = [UUID(int=0xD1 + n) for n in range(2)]
+LISTS = {order: UUID(int=order.int + 0x51) for orders in ORDERS.values() for order in orders}
 INVOICES = [UUID(int=0xE1 + n) for n in range(2)]
 BOTH = tuple(Share(consultant=f"consultant:{who}", share_bp=5_000) for who in ("ana", "ben"))
 AGREEMENTS = [UUID(int=0xF1 + n) for n in range(2)]
@@ -190,6 +193,65 @@ def steps_of(order: UUID, at: datetime) -> list[JobOrderSteps]:
     ]
 
 
+async def draw_up(work: Work, company: UUID, order: UUID, people: list[UUID], **rest: Any) -> Any:
+    """The first version of the order's one shortlist, or the next one; every other one is blind."""
+    wanted = [
+        shortlists.Candidate(person_id=id, blind=bool(n % 2), headline="h" * n, text="t" * n)
+        for n, id in enumerate(people)
+    ]
+    for each in wanted:
+        person = await work.get(Person, each.person_id)
+        person.must_be_presentable(candidacy_id(each.person_id, order), NOON)
+        person.present(
+            candidacy_id(each.person_id, order), blind=each.blind, headline=each.headline,
+            text=each.text, at=NOON, by=ANA,
+        )  # fmt: skip
+    found = work.last(await work.get(Company, company))
+    listed = [(each.person_id, candidacy_id(each.person_id, order), each.blind) for each in wanted]
+    found.draw_shortlist(LISTS[order], order, listed, at=NOON, by=ANA, **rest)
+    return found
+
+
+async def share(work: Work, company: UUID, order: UUID, contact: UUID) -> Any:
+    """Each contact has at most one link to it."""
+    found = await work.get(Company, company)
+    found.share_shortlist(
+        LISTS[order], door_of(company, order, contact).link_id, contact_id=contact,
+        digest=f"{order}{contact}", until_on=today(), at=NOON, by=ANA,
+    )  # fmt: skip
+    return found
+
+
+def door_of(company: UUID, order: UUID, contact: UUID) -> Door:
+    return Door(company, LISTS[order], id_of("link", str(order), str(contact)), contact)
+
+
+def shortlisted(
+    company: UUID, order: UUID, contact: UUID, at: datetime, people: list[UUID], text: str
+) -> list[Command]:
+    """Everything that may become of a shortlist."""
+    door, verdicts = door_of(company, order, contact), ("interview", "reject", "hold")
+
+    async def look(work: Work) -> Company:
+        found, _ = await shortlists.look(work, company, door)
+        return found
+
+    def judging(verdict: ClientVerdict) -> Command:
+        return lambda work: shortlists.judge(
+            work, company, door, candidate="A", verdict=verdict, reason="pay", text=text
+        )
+
+    return [
+        lambda work: draw_up(work, company, order, people, text=text),
+        lambda work: share(work, company, order, contact),
+        lambda work: shortlists.withdraw(work, company, LISTS[order], at=at, text=text),
+        look,
+        *map(judging, verdicts),
+        lambda work: shortlists.comment(work, company, door, text=text),
+        lambda work: shortlists.comment(work, company, door, text=text, candidate="B"),
+    ]
+
+
 @st.composite
 def _commands(draw: st.DrawFn) -> Command:
     person, (company, order), at = draw(people), draw(places), draw(instants)
@@ -205,7 +267,7 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-8, 20)):
+    match draw(st.integers(-9, 20)):
         case -5:
             became = draw(
                 st.sampled_from(deal_steps_of(draw(st.sampled_from(DEALS)), person, order))
@@ -217,6 +279,10 @@ def _commands(draw: st.DrawFn) -> Command:
         case -7:
             learned = draw(st.sampled_from(changes_of(draw(st.none() | companies))))
             return lambda work: intake.change_company(work, company, learned)
+        case -9:
+            shown = draw(st.lists(people, min_size=1, unique=True))
+            several = shortlisted(company, order, person, at, shown, text)
+            return draw(st.sampled_from(several))
         case -8:
             id = {"document_id": UUID(int=person.int + 0xD0C + draw(st.integers(0, 1)))}
             paper = draw(st.sampled_from([document_added, document_removed]))(**id)
@@ -492,6 +558,10 @@ async def a_full_story(ledger: Ledger) -> None:
             lambda w, c=company: intake.employ(w, cyd, employed(company_id=c)),  # type: ignore[misc]
             lambda w, c=company: intake.record(w, ada, note("of them", company_id=c)),  # type: ignore[misc]
             lambda w, c=company: selling.open_deal(w, c, title="d", at=NOON, contact_id=cyd),  # type: ignore[misc]
+            *(
+                shortlisted(company, order, cyd, NOON, [ada], "in full")[n]
+                for n in (0, 1, 3, 4, 5, 7, 0, 3)
+            ),
         ]
         for command in commands:
             await ledger.decide(command, intent=Intent(by=ANA))

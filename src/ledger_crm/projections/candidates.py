@@ -24,6 +24,7 @@ from ledger_crm.domain.candidacy import (
     StageReached,
 )
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.shortlist import VerdictGiven
 
 from ._projection import Cursor, Projection, Row, Table
 
@@ -49,6 +50,8 @@ class CandidacyRow(Row, frozen=True, kw_only=True):
     starts_on: date | None = None
     fee_cents: int | None = None
     currency: str | None = None
+    client_verdict: str = ""  # the last one, of whom at the client ever
+    client_verdict_at: datetime | None = None
 
 
 class StepRow(Row, frozen=True, kw_only=True):
@@ -83,7 +86,7 @@ steps = Table(
     CREATE INDEX candidacy_step_order ON candidacy_step (job_order_id, stage, candidacy_id);
     """,
 )
-projection = Projection("candidates", candidacies, steps, version=2)
+projection = Projection("candidates", candidacies, steps, version=3)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -150,6 +153,17 @@ def placed(row: CandidacyRow, entry: Entry[Placed]) -> CandidacyRow:
     return replace(row, starts_on=fact.starts_on, fee_cents=fact.fee_cents, currency=fact.currency)
 
 
+@candidacies.on(VerdictGiven, key=candidacy)
+def judged(row: CandidacyRow, entry: Entry[VerdictGiven]) -> CandidacyRow:
+    fact = entry.event
+    return replace(
+        row,
+        client_verdict=fact.verdict,
+        client_verdict_at=fact.given_at,
+        position=entry.position,
+    )
+
+
 @steps.starts(StageReached)
 def step(entry: Entry[StageReached]) -> StepRow:
     fact = entry.event
@@ -182,6 +196,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """by       who put it into the stage it is in
     path     the stages it went through, in the order in which they were written down
     path_at  when it reached each
+    client_verdict  the last one that somebody at the client gave on a shortlist; "" for none
     """
 
     id: UUID
@@ -206,6 +221,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     starts_on: date | None
     fee_cents: int | None
     currency: str | None
+    client_verdict: str
+    client_verdict_at: datetime | None
     path: list[str]
     path_at: list[datetime]
     position: int
@@ -261,6 +278,7 @@ SELECT c.candidacy_id, c.person_id, coalesce(p.name, ''), c.company_id, coalesce
        c.job_order_id, coalesce(j.name, ''), c.pipeline, c.stage, c.category, c.opened_at,
        c.stage_since, c.by, c.closed, c.reason, c.decided_by, c.represented, c.introduced_at,
        c.agreement_id, c.starts_on, c.fee_cents, c.currency,
+       c.client_verdict, c.client_verdict_at,
        ARRAY(SELECT s.stage FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id
              ORDER BY s.position),
        ARRAY(SELECT s.reached_at FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id

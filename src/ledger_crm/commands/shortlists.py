@@ -1,0 +1,325 @@
+"""Shortlists: whom a client is shown, through which link, and what it says of them.
+
+Whether somebody may be shown is decided on the ledger itself each time that a link is opened, and
+never on a read model: what was withdrawn, closed or erased a moment ago is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+
+from ledger_crm.domain.clock import now, today
+from ledger_crm.domain.company import Company
+from ledger_crm.domain.entry import Actor, Reason, Sealed, new_id
+from ledger_crm.domain.person import Person, candidacy_id
+from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.shortlist import (
+    MOST_PEOPLE,
+    ClientCommented,
+    ClientVerdict,
+    Door,
+    Label,
+    LinkIsOver,
+    Listed,
+    NotAContact,
+    NotAvailable,
+    NothingToShow,
+    NotIntroducedYet,
+    Shortlist,
+    Shown,
+    VerdictGiven,
+    digest_of,
+)
+from ledger_crm.ledger import Ledger, Work
+from ledger_crm.store import Claim
+
+from .candidacies import introduce
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody to be shown, and how.
+
+    blind     without name and employer
+    headline  together with text: what speaks for them. Left out, what was written for the version
+              before is shown again
+    """
+
+    person_id: UUID
+    blind: bool = False
+    headline: Sealed = ""
+    text: Sealed = ""
+
+
+Candidates = Annotated[tuple[Candidate, ...], msgspec.Meta(min_length=1, max_length=MOST_PEOPLE)]
+
+
+async def draw(
+    work: Work,
+    company_id: UUID,
+    *,
+    people: Sequence[Candidate],
+    at: datetime,
+    job_order_id: UUID | None = None,
+    shortlist_id: UUID | None = None,
+    introduces: bool = False,
+    text: str = "",
+) -> Company:
+    """The first version of a new shortlist, or the next one of ``shortlist_id``: whoever has a link
+    sees it at once, so who is on it by name has to be introduced. ``introduces``: this does it.
+
+    Raises NoSuchRecord, NoSuchShortlist, JobOrderIsClosed, ListedTwice, NoSuchCandidacy,
+    CandidacyIsClosed, NoConsent, DoNotContact, NothingToShow, NotIntroducedYet, and as
+    ``introduce``."""
+    company = await work.get(Company, company_id)
+    links = []
+    if shortlist_id:
+        found = company.shortlist(shortlist_id)
+        job_order_id, links = found.job_order_id, found.open_links(today())
+    assert job_order_id, "a new shortlist is of a job order"
+    company.order_in_work(job_order_id)
+    await work.load([each.person_id for each in people])
+    erased = await _erased(work.ledger, [each.person_id for each in people])
+    for each in people:
+        person, id = (
+            await work.get(Person, each.person_id),
+            candidacy_id(each.person_id, job_order_id),
+        )
+        person.must_be_presentable(id, at)
+        if each.person_id in erased:
+            raise NothingToShow(person_id=each.person_id)
+        if each.headline or each.text:
+            person.present(
+                id, blind=each.blind, headline=each.headline, text=each.text, at=at, by=work.by
+            )
+    if links:
+        named = [
+            (e.person_id, candidacy_id(e.person_id, job_order_id)) for e in people if not e.blind
+        ]
+        contact_id = links[0].contact_id if len(links) == 1 else None
+        await _introduce(work, named, contact_id, introduces=introduces, at=at)
+    work.last(company).draw_shortlist(
+        shortlist_id or new_id(),
+        job_order_id,
+        [(e.person_id, candidacy_id(e.person_id, job_order_id), e.blind) for e in people],
+        at=at,
+        text=text,
+        by=work.by,
+    )
+    return company
+
+
+async def share(
+    work: Work,
+    company_id: UUID,
+    shortlist_id: UUID,
+    *,
+    contact_id: UUID,
+    digest: str,
+    until_on: date,
+    at: datetime,
+    introduces: bool = False,
+) -> Company:
+    """By the link with this digest. Who is on it by name has to be introduced. ``introduces``: this
+    does it, to this contact.
+
+    Raises NoSuchRecord, NoSuchShortlist, NotAContact, NotIntroducedYet, LastsUntilBefore,
+    LinkLastsTooLong, and as ``introduce``."""
+    company = await work.get(Company, company_id)
+    found = company.shortlist(shortlist_id)
+    contact = await work.get(Person, contact_id)
+    if not _works_at(contact, company_id) or await _erased(work.ledger, [contact_id]):
+        raise NotAContact(contact_id=contact_id)
+    named = [(each.person_id, each.candidacy_id) for each in found.people if not each.blind]
+    await _introduce(work, named, contact_id, introduces=introduces, at=at)
+    work.last(company).share_shortlist(
+        shortlist_id,
+        new_id(),
+        contact_id=contact_id,
+        digest=digest,
+        until_on=until_on,
+        at=at,
+        by=work.by,
+    )
+    return company
+
+
+async def withdraw(
+    work: Work,
+    company_id: UUID,
+    shortlist_id: UUID,
+    *,
+    link_id: UUID | None = None,
+    at: datetime,
+    reason: Reason = "",
+    text: str = "",
+) -> Company:
+    """Raises NoSuchRecord, NoSuchShortlist, NoSuchLink."""
+    company = await work.get(Company, company_id)
+    company.withdraw_shortlist(
+        shortlist_id, link_id=link_id, at=at, reason=reason, text=text, by=work.by
+    )
+    return company
+
+
+async def door_of(ledger: Ledger, text: str) -> Door | None:
+    """Where this link leads; None if it is no link of ours. Found by a keyed hash of the digest, so
+    that a guess costs one look at an index. Raises LinkIsOver, Unavailable."""
+    digest = digest_of(text)
+    if digest is None:
+        return None
+    claim = Claim(
+        ledger.store.keyring.hash_of("shortlist_link", digest), "shortlist_link", new_id()
+    )
+    holder = (await ledger.run(ledger.store.holders, [claim])).get(claim.key)
+    if holder is None:
+        return None
+    company = await ledger.get(Company, holder)
+    door = company.door(digest)
+    if door:
+        company.shortlist(door.shortlist_id).link(door.link_id).must_open(today())
+    return door
+
+
+async def look(work: Work, company_id: UUID, door: Door) -> tuple[Company, list[Shown]]:
+    """What the holder of the link sees now, and that they saw it. Raises LinkIsOver."""
+    company, found = await _behind(work, company_id, door)
+    shown = await showing(work, found)
+    seen = [each.listed.person_id for each in shown if each.available]
+    company.see_shortlist(door, seen, at=now())
+    return company, shown
+
+
+async def preview(ledger: Ledger, company_id: UUID, shortlist_id: UUID) -> list[Shown]:
+    """What the holder of a link would see. Raises NoSuchRecord, NoSuchShortlist."""
+    work = Work(ledger, Actor(""))
+    company = await work.get(Company, company_id)
+    return await showing(work, company.shortlist(shortlist_id))
+
+
+async def comment(
+    work: Work, company_id: UUID, door: Door, *, text: str, candidate: Label | None = None
+) -> Company | Person:
+    """About one candidate, or about all of them. Raises LinkIsOver, NoSuchCandidate, NotAvailable,
+    NothingSaid."""
+    company, found = await _behind(work, company_id, door)
+    if candidate is None:
+        company.comment_shortlist(door, text, at=now())
+        return company
+    person, listed = await _available(work, found, candidate)
+    fact = ClientCommented(
+        **_said(door, found, listed), company_id=company_id, commented_at=now(), text=text
+    )
+    person.take_comment(fact, by=door.actor)
+    return person
+
+
+async def judge(
+    work: Work,
+    company_id: UUID,
+    door: Door,
+    *,
+    candidate: Label,
+    verdict: ClientVerdict,
+    reason: Reason = "",
+    text: str = "",
+) -> Person:
+    """Raises LinkIsOver, NoSuchCandidate, NotAvailable, RejectionNeedsReason."""
+    _, found = await _behind(work, company_id, door)
+    person, listed = await _available(work, found, candidate)
+    fact = VerdictGiven(
+        **_said(door, found, listed),
+        company_id=company_id,
+        verdict=verdict,
+        given_at=now(),
+        reason=reason,
+        text=text,
+    )
+    person.take_verdict(fact, by=door.actor)
+    return person
+
+
+async def showing(work: Work, found: Shortlist) -> list[Shown]:
+    """How much may be shown of each of the newest version."""
+    ids = [each.person_id for each in found.people]
+    await work.load(ids)
+    erased = await _erased(work.ledger, ids)
+    return [
+        _shown(await work.get(Person, each.person_id), each, erased=each.person_id in erased)
+        for each in found.people
+    ]
+
+
+def _shown(person: Person, listed: Listed, *, erased: bool) -> Shown:
+    try:
+        person.must_be_presentable(listed.candidacy_id, now())
+    except Refusal:
+        return Shown(listed, available=False, named=False)
+    named = not listed.blind and person.candidacy(listed.candidacy_id).agreement_id is not None
+    jobs = tuple((job.title, job.company_id) for job in person.jobs_at(today()))
+    return Shown(listed, available=not erased, named=named, jobs=jobs)
+
+
+async def _behind(work: Work, company_id: UUID, door: Door) -> tuple[Company, Shortlist]:
+    """The link is open, and whose it is still works there. Raises LinkIsOver."""
+    company = await work.get(Company, company_id)
+    found = company.shortlist(door.shortlist_id)
+    found.link(door.link_id).must_open(today())
+    contact = await work.get(Person, door.contact_id)
+    if not _works_at(contact, company_id) or await _erased(work.ledger, [door.contact_id]):
+        raise LinkIsOver()
+    return company, found
+
+
+async def _available(work: Work, found: Shortlist, label: Label) -> tuple[Person, Listed]:
+    """Raises NoSuchCandidate, NotAvailable."""
+    listed = found.candidate(label)
+    person = await work.get(Person, listed.person_id)
+    erased = await _erased(work.ledger, [listed.person_id])
+    if not _shown(person, listed, erased=bool(erased)).available:
+        raise NotAvailable(candidate=label)
+    return person, listed
+
+
+async def _introduce(
+    work: Work,
+    named: Sequence[tuple[UUID, UUID]],
+    contact_id: UUID | None,
+    *,
+    introduces: bool,
+    at: datetime,
+) -> None:
+    """Those who are not introduced yet. Raises NotIntroducedYet, and as ``introduce``."""
+    missing = []
+    for person_id, id in named:
+        candidacy = (await work.get(Person, person_id)).candidacy(id)
+        if candidacy.agreement_id is None:
+            missing.append((person_id, id))
+    if missing and not introduces:
+        raise NotIntroducedYet(person_ids=[person_id for person_id, _ in missing])
+    for person_id, id in missing:
+        await introduce(work, person_id, id, at=at, to_person_id=contact_id)
+
+
+async def _erased(ledger: Ledger, ids: Sequence[UUID]) -> set[UUID]:
+    keys = await ledger.run(ledger.store.data_keys, ids)
+    return {id for id in ids if keys.get(id) is None}
+
+
+def _works_at(contact: Person, company_id: UUID) -> bool:
+    return any(job.company_id == company_id for job in contact.jobs_at(today()))
+
+
+def _said(door: Door, found: Shortlist, listed: Listed) -> dict[str, Any]:
+    return {
+        "candidacy_id": listed.candidacy_id,
+        "job_order_id": found.job_order_id,
+        "shortlist_id": door.shortlist_id,
+        "link_id": door.link_id,
+        "contact_id": door.contact_id,
+        "version": found.version,
+    }
