@@ -225,6 +225,7 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     written(api, f"{at}/rights-to-represent", text=mark())
     written(api, f"{at}/introductions", text=mark())
     interviews_and_offers(api, mark, f"/people/{ada}", opened["created"])
+    _shortlist(api, mark, acme, order)
     _money(api, mark, acme, order, ada, at)
     for stage, reason in (("contacted", ""), ("won", ""), ("lost", "price")):
         deal = written(api, f"{company}/deals", title="Two engineers")["created"]
@@ -232,6 +233,37 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     paper = {"kind": "company.paper_sent", "deal_id": deal, "sent_at": AT, "paper": "proposal"}
     written(api, f"{company}/deals/steps", **paper, document=mark(), text=mark())
     return email, ada
+
+
+def _shortlist(api: httpx.Client, mark: Marks, company: str, order: str) -> None:
+    """Shown, and what the client said."""
+    at = f"/companies/{company}/shortlists"
+    eve, contact = (written(api, "/people", name=mark())["id"] for _ in range(2))
+    written(api, f"/people/{contact}/employments", company_id=company, title=mark())
+    written(api, f"/people/{eve}/candidacies", company_id=company, job_order_id=order)
+    person = {"person_id": eve, "blind": True, "headline": mark(), "text": mark()}
+    made = written(api, at, job_order_id=order, people=[person], text=mark())["created"]
+    token = written(api, f"{at}/{made}/shares", contact_id=contact)["token"]
+    with httpx.Client(base_url=api.base_url, timeout=30) as portal:
+        portal.headers["Authorization"] = f"Bearer {token}"
+        assert mark.leaked(until(lambda: _shown(portal)).text), "they are on it"
+        body = {"candidate": "A", "verdict": "hold", "text": mark()}
+        written(portal, "/portal/verdicts", **body)
+        written(portal, "/portal/comments", text=mark())
+        written(portal, "/portal/comments", candidate="A", text=mark())
+        for body in (
+            {"candidate": mark(), "verdict": mark()},
+            {"candidate": "B", "verdict": "hold"},
+        ):
+            refused = portal.post("/portal/verdicts", json=body | {"text": mark()})
+            assert mark.leaked(refused.text) == []
+            assert refused.status_code in (400, 404)
+    written(api, f"{at}/{made}/withdrawals", text=mark())
+
+
+def _shown(portal: httpx.Client) -> httpx.Response | None:
+    answer = portal.get("/portal/shortlist")
+    return answer if answer.status_code == 200 else None
 
 
 def _money(
@@ -359,6 +391,7 @@ def test_the_story_has_a_mark_in_every_field_that_is_sealed(
     assert marked == sealed - {
         ("key.created", "digest"),
         ("person.document_added", "digest"),
+        ("company.shortlist_shared", "digest"),
     }
     assert mark.leaked(b"".join(row.state for row in rows).decode()) == []
 

@@ -84,7 +84,8 @@ async def test_the_document_is_sound(spec: dict[str, Any]) -> None:
         named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
         assert named == set(re.findall(r"\{(\w+)\}", path))
         keyed = not {"health", "front"} & {*operation["tags"]}
-        assert operation["security"] == ([{"key": []}] if keyed else [])
+        scheme = "link" if "portal" in operation["tags"] else "key"
+        assert operation["security"] == ([{scheme: []}] if keyed else [])
         if keyed:
             assert {"400", "401", "404", "503"} <= set(operation["responses"])
         if path.endswith("/lookups"):  # it asks

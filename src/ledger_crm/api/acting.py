@@ -21,6 +21,7 @@ from ledger_crm.domain.followup import FollowUpPromised
 from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferFact, OfferMade
 from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
 from ledger_crm.domain.joborder import JobOrderOpened
+from ledger_crm.domain.shortlist import ShortlistDrawn, ShortlistShared
 from ledger_crm.ledger import Intent, Ledger, Receipt, Work
 
 from .problems import Fault, Malformed
@@ -54,7 +55,7 @@ class Made(Receipt, frozen=True):
     """A receipt for what has an id of its own inside a record.
 
     created  id of the deal, job order, fee agreement, candidacy, interview, offer, follow-up,
-             document or invoice
+             document, invoice, shortlist or link
     """
 
     created: UUID
@@ -176,6 +177,8 @@ def _made(event: Event) -> UUID:
         case InvoiceRaised(invoice_id=id):
             return id
         case JobOrderOpened(job_order_id=id) | DealFact(deal_id=id):
+            return id
+        case ShortlistDrawn(shortlist_id=id) | ShortlistShared(link_id=id):
             return id
         case CandidacyFact(candidacy_id=id) | FollowUpPromised(follow_up_id=id):
             return id

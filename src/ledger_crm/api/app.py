@@ -10,10 +10,23 @@ import msgspec
 from litestar import Litestar, Router
 from litestar.di import Provide
 
+from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault
 
-from . import day, documents, engagement, front, openapi, pools, problems, resumes, search
+from . import (
+    day,
+    documents,
+    engagement,
+    front,
+    openapi,
+    pools,
+    portal,
+    problems,
+    resumes,
+    search,
+    shortlists,
+)
 from .acting import act, begin
 from .caller import key_required
 from .companies import Companies, JobOrders
@@ -48,7 +61,7 @@ def create_app(
         "/",
         route_handlers=[
             *(People, Companies, JobOrders, Candidates, Deals, Pipelines, Money, Placements),
-            *(Interviews, Reports),
+            *(Interviews, Reports, shortlists.Shortlists),
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,
@@ -65,8 +78,17 @@ def create_app(
         },
         security=[{"key": []}],
     )
+    linked = Router(
+        "/",
+        route_handlers=[portal.Portal],
+        guards=[portal.link_required(ledger)],
+        before_request=must_be_well_formed,
+        dependencies={"begin": Provide(begin), "door": Provide(portal.door)},
+        exception_handlers={Refusal: portal.discreet},
+        security=[{"link": []}],
+    )
     app = Litestar(
-        route_handlers=[keyed, *front.HANDLERS],
+        route_handlers=[keyed, linked, *front.HANDLERS],
         dependencies={
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "vault": Provide(lambda: kept, sync_to_thread=False),

@@ -13,6 +13,7 @@ ORDER = "01939b31-8e0d-7c1f-a2b4-5d6e7f809132"
 CANDIDACY = "01939b32-0d1f-5b7e-9c3a-4e5f60718293"
 INTERVIEW = "01939b33-2a4b-7c6d-8e9f-0a1b2c3d4e5f"
 OFFER = "01939b34-6f5e-7d4c-8b3a-291807f6e5d4"
+LINK = "01939b36-9fac-7d8e-8b71-5162738495a6"
 DEAL = "01939b35-7e8d-7b6c-9a5f-403122110f0e"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -413,6 +414,44 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "salary_to_cents": 9_000_000,
             "currency": "GBP",
         }
+    },
+    "draw_shortlist": {
+        "one by name, one blind": {
+            "job_order_id": ORDER,
+            "people": [
+                {
+                    "person_id": CONTACT,
+                    "headline": "Programmer",
+                    "text": "Wrote the first program; free from June.",
+                },
+                {
+                    "person_id": "01939b37-0abd-7c1e-9d82-60718293a4b5",
+                    "blind": True,
+                    "headline": "Mathematician in a government office",
+                },
+            ],
+            "text": "Two who can begin this summer.",
+        }
+    },
+    "draw_version": {"with somebody new": {"people": [{"person_id": CONTACT}], "introduces": True}},
+    "share_shortlist": {
+        "with the hiring manager": {
+            "contact_id": CONTACT,
+            "until_on": "2026-04-01",
+            "introduces": True,
+        }
+    },
+    "withdraw_shortlist": {
+        "from all": {"reason": "order_filled"},
+        "from one": {"link_id": LINK, "reason": "left_the_company"},
+    },
+    "give_verdict": {
+        "interview": {"candidate": "A", "verdict": "interview", "text": "Any day next week."},
+        "reject": {"candidate": "B", "verdict": "reject", "reason": "too_far_away"},
+    },
+    "comment": {
+        "on all of them": {"text": "A strong list."},
+        "on one": {"candidate": "B", "text": "Would she relocate?"},
     },
     "fill_job_order": {"today": {}, "one of several": {"openings": 1}},
     "step_job_order": {

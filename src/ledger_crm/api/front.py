@@ -48,6 +48,7 @@ LINKS = {
     "candidates": "/candidates",
     "interviews": "/interviews",
     "offers": "/offers",
+    "shortlists": "/shortlists",
     "deals": "/deals",
     "accounts": "/accounts",
     "fees": "/fees",

@@ -39,6 +39,8 @@ receipt as `after` to read what you wrote; `Ledger-Position` says how far an ans
 
 **Lists** page by `cursor`, which is the `next` of the page before.
 
+**Links.** A shortlist's link opens `/portal` and nothing else; an API key does not open that.
+
 **What goes wrong** is an RFC 9457 problem: `type` is stable and leads to its explanation.
 """
 
@@ -52,6 +54,8 @@ TAGS = {
     "search": "People and companies by words.",
     "documents": "CVs and other files of people, encrypted under each person's own key.",
     "candidates": "Who is on which job order, and how far.",
+    "shortlists": "Whom we show to a client, in versions, and the links that lead there.",
+    "portal": "What the holder of a link sees and says: `Authorization: Bearer lcrs_...`.",
     "deals": "What we are selling to whom, and how far.",
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
     "pipelines": "The stages that candidacies and deals go through.",
@@ -61,7 +65,7 @@ TAGS = {
 
 PROBLEMS = {
     400: "The request is malformed; `faults` lists what is wrong with it.",
-    401: "No API key, or none in use.",
+    401: "No API key, or none in use; in the portal, no link of ours.",
     403: "A rule of the house forbids it.",
     404: "There is no such thing.",
     406: "We answer in JSON.",
@@ -72,11 +76,14 @@ PROBLEMS = {
     413: "The body is larger than we take.",
     415: "A body is JSON.",
     422: "Well formed, and makes no sense here; or the Idempotency-Key was used with another body.",
+    429: "More than we take from one link within a minute.",
     500: "Our fault; `request_id` finds it in our log.",
     503: "The database does not answer, or the read model has not got to `after`. Try again.",
 }
 READING = (400, 401, 404, 406, 410, 422, 500, 503)
 ASKING = (400, 401, 404, 406, 413, 415, 422, 500, 503)
+LOOKING = (400, 401, 404, 406, 410, 500, 503)
+SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
 
 HEADERS = {
@@ -108,14 +115,15 @@ class Problem(msgspec.Struct, kw_only=True):
 
 
 def config() -> OpenAPIConfig:
-    scheme = SecurityScheme(type="http", scheme="bearer", bearer_format="lcrm_<id>_<secret>")
+    key = SecurityScheme(type="http", scheme="bearer", bearer_format="lcrm_<id>_<secret>")
+    link = SecurityScheme(type="http", scheme="bearer", bearer_format="lcrs_<secret>")
     return OpenAPIConfig(
         title="Ledger CRM",
         version="1",
         description=DESCRIPTION,
         use_handler_docstrings=True,
         tags=[Tag(name, about) for name, about in TAGS.items()],
-        components=Components(security_schemes={"key": scheme}),
+        components=Components(security_schemes={"key": key, "link": link}),
         operation_id_creator=_operation_id,
         # the framework insists on pages of its own, which load from other hosts: shut them in
         openapi_router=Router(
@@ -169,15 +177,19 @@ def _finish(
             }
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     keyed, writes = bool(operation.get("security")), _is_receipt(given)
+    linked = operation.get("security") == [{"link": []}]
     status = str(handler.status_code)
     headers = ["X-Request-Id"]
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
-    elif keyed:
+    elif keyed and not linked:
         headers += ["Ledger-Position"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
+    problems: tuple[int, ...]
     problems = WRITING if writes else ASKING if taken else READING if keyed else ()
+    if linked:
+        problems = SAYING if taken else LOOKING
     operation["responses"] = {
         status: {
             "description": "Written: the receipt." if writes else "What you asked for.",
@@ -196,7 +208,9 @@ def _finish(
 
 def _problem(status: int, about: str) -> dict[str, Any]:
     headers = ["X-Request-Id"]
-    headers += {401: ["WWW-Authenticate"], 503: ["Retry-After"]}.get(status, [])
+    headers += {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
+        status, []
+    )
     return {
         "description": about,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},

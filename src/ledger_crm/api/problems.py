@@ -72,6 +72,20 @@ class KeyMissing(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="ledger-crm"'}
 
 
+class LinkMissing(HttpProblem):
+    """This needs the link to a shortlist: send Authorization: Bearer lcrs_..."""
+
+    status = 401
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="ledger-crm portal"'}
+
+
+class TooMuchSaid(HttpProblem):
+    """This link said more within a minute than people do: wait a little."""
+
+    status = 429
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "60"}
+
+
 class NoSuchPage(HttpProblem):
     """There is nothing at this address; /docs lists what there is."""
 

@@ -1,0 +1,189 @@
+"""/portal: what the holder of a shortlist's link sees and says. Nothing else opens to a link, and
+nothing of this to an API key.
+
+The link's secret travels in a header and not in the address, which servers log, browsers remember
+and mail scanners open. Answers hold labels and no ids: an id would tell that two blind candidates,
+or a blind and a named one on another shortlist, are the same. They hold no position and no version
+of a record either, from which one could count what we do for others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
+from litestar.params import JSONBody
+from litestar.types import Guard
+
+from ledger_crm.commands import shortlists as commands
+from ledger_crm.domain.clock import now
+from ledger_crm.domain.company import Company
+from ledger_crm.domain.entry import Aggregate, Instant, Reason, Sealed
+from ledger_crm.domain.refusals import Refusal, Stale
+from ledger_crm.domain.shortlist import ClientVerdict, Door, Label, Shown
+from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Work
+from ledger_crm.projections import shortlists
+
+from .acting import Act
+from .problems import LinkMissing, ReadModelBehind, TooMuchSaid, Unavailable, refused
+from .reading import Pool, View
+
+SAID = 30  # by one link within SAID_S, and by each process that answers
+SAID_S = 60.0
+MOST = 1024  # links remembered at once
+ATTEMPTS = 3  # at a version, while others are drawn
+
+TOLD = frozenset(("candidate", "faults", "field", "key"))
+"""Facts of a refusal that a link's holder is told: those that they sent themselves."""
+
+
+class NewVerdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """candidate  their label
+    reason     a code; a rejection has one
+    """
+
+    candidate: Label
+    verdict: ClientVerdict
+    reason: Reason = ""
+    text: Sealed = ""
+
+
+class NewComment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """candidate  the label of whom it is about; null: all of them"""
+
+    candidate: Label | None = None
+    text: Sealed
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """It is written down."""
+
+    heard_at: Instant
+
+
+def link_required(ledger: Ledger) -> Guard:
+    """Puts what the link leads to, and its holder as the actor, into the request's state. Raises
+    LinkMissing, LinkIsOver, TooMuchSaid, Unavailable."""
+    said: dict[Any, deque[float]] = {}
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], __: BaseRouteHandler) -> None:
+        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+        door = await commands.door_of(ledger, text.strip()) if scheme.lower() == "bearer" else None
+        if door is None:
+            raise LinkMissing()
+        if connection.scope["method"] == "POST":  # type: ignore[typeddict-item]
+            _must_not_flood(said, door)
+        connection.scope["state"] |= {"actor": door.actor, "door": door}
+
+    return guard
+
+
+def _must_not_flood(said: dict[Any, deque[float]], door: Door) -> None:
+    """Raises TooMuchSaid."""
+    if len(said) >= MOST and door.link_id not in said:
+        said.clear()
+    times, at_s = said.setdefault(door.link_id, deque()), time.monotonic()
+    while times and times[0] < at_s - SAID_S:
+        times.popleft()
+    if len(times) >= SAID:
+        raise TooMuchSaid()
+    times.append(at_s)
+
+
+async def door(request: Request[Any, Any, Any]) -> Door:
+    found: Door = request.scope["state"]["door"]
+    return found
+
+
+def discreet(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[str, Any]]:
+    """As everywhere, without the ids and numbers of ours."""
+    if isinstance(refusal, NoSuchRecord):
+        refusal = LinkMissing()
+    elif isinstance(refusal, Stale):  # others write to the record all the time
+        refusal = Unavailable()
+    refusal.facts = {name: value for name, value in refusal.facts.items() if name in TOLD}
+    return refused(request, refusal)
+
+
+class Portal(Controller):
+    path = "/portal"
+    tags = ("portal",)
+
+    @get("/shortlist")
+    async def read_shared_shortlist(
+        self,
+        ledger: NamedDependency[Ledger],
+        pool: NamedDependency[Pool],
+        door: NamedDependency[Door],
+    ) -> Response[shortlists.ClientView]:
+        """Read the shortlist
+
+        Its newest version, and what you said of it. That you saw it is written down, once a day for
+        each version."""
+        for _ in range(ATTEMPTS):
+            shown = await _looked(ledger, door)
+            view = View(pool, ledger, await ledger.head())
+            try:
+                answer = await view.one(
+                    shortlists.as_client_sees, door.shortlist_id, shown=shown, link_id=door.link_id
+                )
+            except NoSuchRecord:  # another version was drawn in between
+                continue
+            return Response(answer.content)
+        raise ReadModelBehind()
+
+    @post("/verdicts")
+    async def give_verdict(
+        self, begin: NamedDependency[Act], door: NamedDependency[Door], data: JSONBody[NewVerdict]
+    ) -> Response[Heard]:
+        """Give a verdict
+
+        Interview, reject with a reason, or hold. Given again, the later one stands."""
+        return await _heard(
+            begin,
+            door,
+            lambda work: commands.judge(
+                work, door.company_id, door, **msgspec.structs.asdict(data)
+            ),
+        )
+
+    @post("/comments")
+    async def comment(
+        self, begin: NamedDependency[Act], door: NamedDependency[Door], data: JSONBody[NewComment]
+    ) -> Response[Heard]:
+        """Comment
+
+        On a candidate, or on all of them."""
+        return await _heard(
+            begin,
+            door,
+            lambda work: commands.comment(
+                work, door.company_id, door, text=data.text, candidate=data.candidate
+            ),
+        )
+
+
+async def _looked(ledger: Ledger, door: Door) -> list[Shown]:
+    shown: list[Shown] = []
+
+    async def looking(work: Work) -> Company:
+        nonlocal shown
+        company, shown = await commands.look(work, door.company_id, door)
+        return company
+
+    await ledger.decide(looking, intent=Intent(by=door.actor), of=door.company_id)
+    return shown
+
+
+async def _heard(
+    begin: Act, door: Door, decision: Callable[[Work], Awaitable[Aggregate]]
+) -> Response[Heard]:
+    await begin.ledger.decide(decision, intent=begin.intent, of=door.company_id)
+    return Response(Heard(now()))
