@@ -157,7 +157,7 @@ async def test_a_shortlist_is_drawn_shared_seen_judged_and_withdrawn(
     for path, body in (
         ("verdicts", {"candidate": "A", "verdict": "interview", "text": "Any day."}),
         ("verdicts", {"candidate": "B", "verdict": "hold"}),
-        ("verdicts", {"candidate": "B", "verdict": "reject", "reason": "too_far_away"}),
+        ("verdicts", {"candidate": "B", "verdict": "reject", "reason": "location"}),
         ("comments", {"text": "A strong list."}),
         ("comments", {"candidate": "A", "text": "Would she relocate?"}),
     ):
@@ -167,7 +167,7 @@ async def test_a_shortlist_is_drawn_shared_seen_judged_and_withdrawn(
 
     view = await sees(browser, token)
     assert by_label(view)["A"]["verdict"]["text"] == "Any day."
-    assert by_label(view)["B"]["verdict"]["reason"] == "too_far_away"
+    assert by_label(view)["B"]["verdict"]["reason"] == "location"
     assert [each["text"] for each in by_label(view)["A"]["comments"]] == ["Would she relocate?"]
     assert [each["text"] for each in view["comments"]] == ["A strong list."]
 
@@ -342,6 +342,23 @@ async def test_only_who_works_at_the_client_gets_a_link(client: Client, who: str
     problem(answer, 422, "lasts-until-before")
 
 
+async def test_sharing_introduces_nobody_who_may_not_be_shown(
+    client: Client, ledger: Ledger, project: Project
+) -> None:
+    """Also if they were free on the day that it is said to be."""
+    ana, ada = client.ana, await client.candidate("Ada Byron")
+    shortlist = await client.draw({"person_id": ada})
+    stop = {"kind": "person.do_not_contact_set", "set_at": "2025-03-02T12:00:00Z"}
+    await written(ana, f"/people/{ada}/permissions", stop)
+    before = {"shared_at": "2024-03-02T12:00:00Z"}
+    body = {"contact_id": client.manager, "introduces": True} | before
+    answer = await ana.post(f"{client.path}/{shortlist}/shares", json=body)
+    problem(answer, 403, "do-not-contact")
+    project()
+    assert (await found(ana, "/introductions"))["items"] == []
+    assert (await found(ana, f"/shortlists/{shortlist}"))["links"] == []
+
+
 async def test_nobody_is_listed_who_may_not_be_shown(client: Client, ledger: Ledger) -> None:
     ana, ada = client.ana, await client.candidate("Ada Byron")
     eve = (await written(ana, "/people", {"name": "Eve"}))["id"]
@@ -422,7 +439,7 @@ async def test_another_contact_of_the_same_client_does_not_see_what_the_first_sa
     hr = (await written(client.ana, "/people", {"name": "Helen"}))["id"]
     await written(client.ana, f"/people/{hr}/employments", {"company_id": client.company})
     second = (await client.share(shortlist, contact_id=hr))["token"]
-    said = {"candidate": "A", "verdict": "reject", "reason": "x", "text": "Do not tell Helen"}
+    said = {"candidate": "A", "verdict": "reject", "reason": "other", "text": "Do not tell Helen"}
     assert (await browser(first, "/portal/verdicts", said)).status_code == 201
     view = await sees(browser, second)
     assert view["candidates"][0]["verdict"] is None
@@ -620,6 +637,8 @@ async def test_a_refusal_in_the_portal_tells_nothing_of_ours(client: Client, bro
     assert problem(answer, 422, "rejection-needs-reason")["field"] == "reason"
     answer = await browser(token, "/portal/comments", {"text": "  "})
     assert problem(answer, 422, "nothing-said")["field"] == "text"
+    named = {"candidate": "A", "verdict": "reject", "reason": "ada_byron", "text": "x" * 4001}
+    assert {"/reason", "/text"} <= faults(await browser(token, "/portal/verdicts", named)).keys()
     sent = {"candidate": "A", "verdict": "Zyxw", "text": ["Zyxw"], "person_id": ada}
     answer = await browser(token, "/portal/verdicts", sent)
     assert {"/verdict", "/text", "/person_id"} <= faults(answer).keys()
@@ -637,22 +656,26 @@ async def test_a_refusal_in_the_portal_tells_nothing_of_ours(client: Client, bro
             assert answer.status_code == 200 or id not in answer.text
 
 
-async def test_a_link_cannot_flood_the_ledger(
+async def test_a_link_cannot_flood_the_ledger_or_the_server(
     client: Client, browser: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portal, "SAID", 3)
+    monkeypatch.setattr(portal, "TAKEN", {"GET": 2, "POST": 3})
     ada = await client.candidate("Ada Byron")
     shortlist = await client.draw({"person_id": ada})
-    token = (await client.share(shortlist))["token"]
+    token, other = [(await client.share(shortlist))["token"] for _ in range(2)]
     for n in range(3):
         answer = await browser(token, "/portal/comments", {"text": f"Comment {n}"})
         assert answer.status_code == 201
     head = await ledger.head()
     answer = await browser(token, "/portal/comments", {"text": "One more"})
-    problem(answer, 429, "too-much-said")
+    problem(answer, 429, "too-much-asked")
     assert answer.headers["retry-after"] == "60"
     assert await ledger.head() == head
-    assert (await browser(token)).status_code == 200
+    await sees(browser, token)  # which asks twice, the first time
+    problem(await browser(token), 429, "too-much-asked")
+    await sees(browser, other)
+    monkeypatch.setattr(portal, "TAKEN_S", 0.0)
+    await sees(browser, token)
 
 
 async def test_a_read_model_that_is_behind_shows_nothing_old(

@@ -447,7 +447,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "give_verdict": {
         "interview": {"candidate": "A", "verdict": "interview", "text": "Any day next week."},
-        "reject": {"candidate": "B", "verdict": "reject", "reason": "too_far_away"},
+        "reject": {"candidate": "B", "verdict": "reject", "reason": "location"},
     },
     "comment": {
         "on all of them": {"text": "A strong list."},

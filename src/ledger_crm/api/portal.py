@@ -12,7 +12,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
@@ -25,18 +26,18 @@ from litestar.types import Guard
 from ledger_crm.commands import shortlists as commands
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.entry import Aggregate, Instant, Reason, Sealed
+from ledger_crm.domain.entry import Aggregate, Instant
 from ledger_crm.domain.refusals import Refusal, Stale
-from ledger_crm.domain.shortlist import ClientVerdict, Door, Label, Shown
+from ledger_crm.domain.shortlist import ClientReason, ClientVerdict, Door, Label, Shown
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Work
 from ledger_crm.projections import shortlists
 
 from .acting import Act
-from .problems import LinkMissing, ReadModelBehind, TooMuchSaid, Unavailable, refused
+from .problems import LinkMissing, ReadModelBehind, TooMuchAsked, Unavailable, refused
 from .reading import Pool, View
 
-SAID = 30  # by one link within SAID_S, and by each process that answers
-SAID_S = 60.0
+TAKEN = {"GET": 240, "POST": 30}  # of one link within TAKEN_S, by each process that answers
+TAKEN_S = 60.0
 MOST = 1024  # links remembered at once
 ATTEMPTS = 3  # at a version, while others are drawn
 
@@ -44,22 +45,28 @@ TOLD = frozenset(("candidate", "faults", "field", "key"))
 """Facts of a refusal that a link's holder is told: those that they sent themselves."""
 
 
+Words = Annotated[str, msgspec.Meta(max_length=4_000)]
+
+
 class NewVerdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """candidate  their label
-    reason     a code; a rejection has one
+    reason     a rejection has one
+    text       at most 4,000 letters
     """
 
     candidate: Label
     verdict: ClientVerdict
-    reason: Reason = ""
-    text: Sealed = ""
+    reason: ClientReason | None = None
+    text: Words = ""
 
 
 class NewComment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """candidate  the label of whom it is about; null: all of them"""
+    """candidate  the label of whom it is about; null: all of them
+    text       at most 4,000 letters
+    """
 
     candidate: Label | None = None
-    text: Sealed
+    text: Words
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -70,30 +77,30 @@ class Heard(msgspec.Struct, frozen=True):
 
 def link_required(ledger: Ledger) -> Guard:
     """Puts what the link leads to, and its holder as the actor, into the request's state. Raises
-    LinkMissing, LinkIsOver, TooMuchSaid, Unavailable."""
-    said: dict[Any, deque[float]] = {}
+    LinkMissing, LinkIsOver, TooMuchAsked, Unavailable."""
+    taken: dict[tuple[UUID, str], deque[float]] = {}
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], __: BaseRouteHandler) -> None:
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
         door = await commands.door_of(ledger, text.strip()) if scheme.lower() == "bearer" else None
         if door is None:
             raise LinkMissing()
-        if connection.scope["method"] == "POST":  # type: ignore[typeddict-item]
-            _must_not_flood(said, door)
+        _must_not_flood(taken, door.link_id, str(connection.scope["method"]))  # type: ignore[typeddict-item]
         connection.scope["state"] |= {"actor": door.actor, "door": door}
 
     return guard
 
 
-def _must_not_flood(said: dict[Any, deque[float]], door: Door) -> None:
-    """Raises TooMuchSaid."""
-    if len(said) >= MOST and door.link_id not in said:
-        said.clear()
-    times, at_s = said.setdefault(door.link_id, deque()), time.monotonic()
-    while times and times[0] < at_s - SAID_S:
-        times.popleft()
-    if len(times) >= SAID:
-        raise TooMuchSaid()
+def _must_not_flood(
+    taken: dict[tuple[UUID, str], deque[float]], link_id: UUID, method: str
+) -> None:
+    """Raises TooMuchAsked."""
+    most, at_s = TAKEN.get(method, TAKEN["POST"]), time.monotonic()
+    if len(taken) >= MOST and (link_id, method) not in taken:
+        taken.clear()
+    times = taken.setdefault((link_id, method), deque(maxlen=most))
+    if len(times) == most and times[0] > at_s - TAKEN_S:
+        raise TooMuchAsked()
     times.append(at_s)
 
 
@@ -150,7 +157,13 @@ class Portal(Controller):
             begin,
             door,
             lambda work: commands.judge(
-                work, door.company_id, door, **msgspec.structs.asdict(data)
+                work,
+                door.company_id,
+                door,
+                candidate=data.candidate,
+                verdict=data.verdict,
+                reason=data.reason or "",
+                text=data.text,
             ),
         )
 

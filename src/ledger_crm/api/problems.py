@@ -79,8 +79,8 @@ class LinkMissing(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="ledger-crm portal"'}
 
 
-class TooMuchSaid(HttpProblem):
-    """This link said more within a minute than people do: wait a little."""
+class TooMuchAsked(HttpProblem):
+    """This link was used more often within a minute than people do: wait a little."""
 
     status = 429
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "60"}

@@ -73,8 +73,7 @@ async def draw(
     sees it at once, so who is on it by name has to be introduced. ``introduces``: this does it.
 
     Raises NoSuchRecord, NoSuchShortlist, JobOrderIsClosed, ListedTwice, NoSuchCandidacy,
-    CandidacyIsClosed, NoConsent, DoNotContact, NothingToShow, NotIntroducedYet, and as
-    ``introduce``."""
+    CandidacyIsClosed, NoConsent, DoNotContact, NothingToShow, and as ``_introduce``."""
     company = await work.get(Company, company_id)
     links = []
     if shortlist_id:
@@ -83,15 +82,9 @@ async def draw(
     assert job_order_id, "a new shortlist is of a job order"
     company.order_in_work(job_order_id)
     await work.load([each.person_id for each in people])
-    erased = await _erased(work.ledger, [each.person_id for each in people])
     for each in people:
-        person, id = (
-            await work.get(Person, each.person_id),
-            candidacy_id(each.person_id, job_order_id),
-        )
-        person.must_be_presentable(id, at)
-        if each.person_id in erased:
-            raise NothingToShow(person_id=each.person_id)
+        id = candidacy_id(each.person_id, job_order_id)
+        person = await _presentable(work, each.person_id, id)
         if each.headline or each.text:
             person.present(
                 id, blind=each.blind, headline=each.headline, text=each.text, at=at, by=work.by
@@ -127,8 +120,8 @@ async def share(
     """By the link with this digest. Who is on it by name has to be introduced. ``introduces``: this
     does it, to this contact.
 
-    Raises NoSuchRecord, NoSuchShortlist, NotAContact, NotIntroducedYet, LastsUntilBefore,
-    LinkLastsTooLong, and as ``introduce``."""
+    Raises NoSuchRecord, NoSuchShortlist, NotAContact, LastsUntilBefore,
+    LinkLastsTooLong, and as ``_introduce``."""
     company = await work.get(Company, company_id)
     found = company.shortlist(shortlist_id)
     contact = await work.get(Person, contact_id)
@@ -293,7 +286,8 @@ async def _introduce(
     introduces: bool,
     at: datetime,
 ) -> None:
-    """Those who are not introduced yet. Raises NotIntroducedYet, and as ``introduce``."""
+    """Those who are not introduced yet. Raises NotIntroducedYet, and as ``_presentable`` and
+    ``introduce``."""
     missing = []
     for person_id, id in named:
         candidacy = (await work.get(Person, person_id)).candidacy(id)
@@ -302,7 +296,18 @@ async def _introduce(
     if missing and not introduces:
         raise NotIntroducedYet(person_ids=[person_id for person_id, _ in missing])
     for person_id, id in missing:
+        await _presentable(work, person_id, id)
         await introduce(work, person_id, id, at=at, to_person_id=contact_id)
+
+
+async def _presentable(work: Work, person_id: UUID, id: UUID) -> Person:
+    """Now, whatever the day that it is said to be on. Raises NoSuchRecord, NoSuchCandidacy,
+    CandidacyIsClosed, NoConsent, DoNotContact, NothingToShow."""
+    person = await work.get(Person, person_id)
+    person.must_be_presentable(id, now())
+    if await _erased(work.ledger, [person_id]):
+        raise NothingToShow(person_id=person_id)
+    return person
 
 
 async def _erased(ledger: Ledger, ids: Sequence[UUID]) -> set[UUID]:

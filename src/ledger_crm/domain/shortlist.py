@@ -29,6 +29,12 @@ from .permission import LastsUntilBefore
 from .refusals import Conflict, Forbidden, Gone, Invalid, Unknown
 
 ClientVerdict = Literal["interview", "reject", "hold"]
+ClientReason = Literal[
+    "skills", "experience", "seniority", "salary", "location", "availability", "language",
+    "team_fit", "known_to_us", "not_hiring", "other",
+]  # fmt: skip
+"""For which a client rejects: from a list, because a reason is clear and goes out on the feed, and
+whoever has a link could write a name there."""
 Label = Annotated[str, written_like(r"^[A-Z]{1,3}$(?!\n)", "a label like B")]
 Version = Annotated[int, msgspec.Meta(ge=1)]
 
