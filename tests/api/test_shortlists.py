@@ -307,6 +307,9 @@ async def test_the_secret_is_shown_once_and_only_its_hash_is_kept(
     again = await client.ana.post(path, json=body, headers=key)
     assert again.headers["idempotency-replayed"] == "true"
     assert again.json() == first | {"token": None}
+    project()
+    [link] = (await found(client.ana, f"/shortlists/{shortlist}"))["links"]
+    assert first["created"] == link["id"]
     secret = first["token"].partition("_")[2]
     assert len(secret) == 43
     project()
@@ -441,8 +444,13 @@ async def test_another_contact_of_the_same_client_does_not_see_what_the_first_sa
     second = (await client.share(shortlist, contact_id=hr))["token"]
     said = {"candidate": "A", "verdict": "reject", "reason": "other", "text": "Do not tell Helen"}
     assert (await browser(first, "/portal/verdicts", said)).status_code == 201
-    view = await sees(browser, second)
-    assert view["candidates"][0]["verdict"] is None
+    for about in ({}, {"candidate": "A"}):
+        told = {"text": "Do not tell Helen"} | about
+        assert (await browser(first, "/portal/comments", told)).status_code == 201
+    answer = await browser(second)
+    assert answer.json()["candidates"][0]["verdict"] is None
+    assert "Helen" not in answer.text
+    assert "Helen" in (await browser(first)).text
 
 
 def tampered(token: str) -> list[str]:
