@@ -233,8 +233,8 @@ def shortlisted(
     door, verdicts = door_of(company, order, contact), ("interview", "reject", "hold")
 
     async def look(work: Work) -> Company:
-        found, _ = await shortlists.look(work, company, door)
-        return found
+        looked = await shortlists.look(work.ledger, door)
+        return await shortlists.see(work, company, door, looked)
 
     def judging(verdict: ClientVerdict) -> Command:
         return lambda work: shortlists.judge(

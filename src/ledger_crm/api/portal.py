@@ -28,8 +28,8 @@ from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Aggregate, Instant
 from ledger_crm.domain.refusals import Refusal, Stale
-from ledger_crm.domain.shortlist import ClientReason, ClientVerdict, Door, Label, Shown
-from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Work
+from ledger_crm.domain.shortlist import ClientReason, ClientVerdict, Door, Label
+from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, StaleVersion, Work
 from ledger_crm.projections import shortlists
 
 from .acting import Act
@@ -135,13 +135,18 @@ class Portal(Controller):
         Its newest version, and what you said of it. That you saw it is written down, once a day for
         each version."""
         for _ in range(ATTEMPTS):
-            shown = await _looked(ledger, door)
+            looked = await commands.look(ledger, door)
             view = View(pool, ledger, await ledger.head())
             try:
                 answer = await view.one(
-                    shortlists.as_client_sees, door.shortlist_id, shown=shown, link_id=door.link_id
+                    shortlists.as_client_sees,
+                    door.shortlist_id,
+                    shown=looked.shown,
+                    link_id=door.link_id,
                 )
-            except NoSuchRecord:  # another version was drawn in between
+                if not looked.seen:
+                    await _saw(ledger, door, looked)
+            except (NoSuchRecord, StaleVersion):  # another version was drawn in between
                 continue
             return Response(answer.content)
         raise ReadModelBehind()
@@ -183,16 +188,11 @@ class Portal(Controller):
         )
 
 
-async def _looked(ledger: Ledger, door: Door) -> list[Shown]:
-    shown: list[Shown] = []
+async def _saw(ledger: Ledger, door: Door, looked: commands.Look) -> None:
+    async def seeing(work: Work) -> Company:
+        return await commands.see(work, door.company_id, door, looked)
 
-    async def looking(work: Work) -> Company:
-        nonlocal shown
-        company, shown = await commands.look(work, door.company_id, door)
-        return company
-
-    await ledger.decide(looking, intent=Intent(by=door.actor), of=door.company_id)
-    return shown
+    await ledger.decide(seeing, intent=Intent(by=door.actor), of=door.company_id)
 
 
 async def _heard(

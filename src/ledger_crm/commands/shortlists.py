@@ -35,7 +35,7 @@ from ledger_crm.domain.shortlist import (
     VerdictGiven,
     digest_of,
 )
-from ledger_crm.ledger import Ledger, Work
+from ledger_crm.ledger import Ledger, StaleVersion, Work
 from ledger_crm.store import Claim
 
 from .candidacies import introduce
@@ -178,13 +178,31 @@ async def door_of(ledger: Ledger, text: str) -> Door | None:
     return door
 
 
-async def look(work: Work, company_id: UUID, door: Door) -> tuple[Company, list[Shown]]:
-    """What the holder of the link sees now, and that they saw it. Raises LinkIsOver."""
+class Look(msgspec.Struct, frozen=True):
+    """What the holder of a link may see, and whether it is written down already that they did."""
+
+    version: int
+    shown: list[Shown]
+    seen: bool
+
+
+async def look(ledger: Ledger, door: Door) -> Look:
+    """As it is now. Raises LinkIsOver."""
+    work = Work(ledger, door.actor)
+    _, found = await _behind(work, door.company_id, door)
+    seen = found.link(door.link_id).is_seen(found.version, today())
+    return Look(found.version, await showing(work, found), seen)
+
+
+async def see(work: Work, company_id: UUID, door: Door, looked: Look) -> Company:
+    """They saw what they were shown; written down before they are answered, and not before there is
+    an answer. Raises LinkIsOver; StaleVersion if another version was drawn meanwhile."""
     company, found = await _behind(work, company_id, door)
-    shown = await showing(work, found)
-    seen = [each.listed.person_id for each in shown if each.available]
-    company.see_shortlist(door, seen, at=now())
-    return company, shown
+    if found.version != looked.version:
+        raise StaleVersion(expected=looked.version, found=found.version)
+    people = [each.listed.person_id for each in looked.shown if each.available]
+    company.see_shortlist(door, people, at=now())
+    return company
 
 
 async def preview(ledger: Ledger, company_id: UUID, shortlist_id: UUID) -> list[Shown]:
