@@ -173,6 +173,14 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
 
         "company.off_limits_agreed": ["text"],
         "company.off_limits_lifted": ["text"],
+
+        "person.presentation_written": ["headline", "text"],
+        "person.verdict_given": ["text"],
+        "person.client_commented": ["text"],
+        "company.shortlist_drawn": ["text"],
+        "company.shortlist_shared": ["digest"],
+        "company.shortlist_withdrawn": ["text"],
+        "company.shortlist_commented": ["text"],
         "key.created": ["digest", "label"],
         "key.revoked": ["reason"],
     }  # fmt: skip
