@@ -56,6 +56,7 @@ def create_app(
     feed_position  of the newest entry on the feed, to be told by /health/ready; may raise
     vault          where documents are; None: in the folder that settings name if nothing is set
     """
+    reads = Reads(pool)
     kept = vault or Vault(Path(".ledger/documents").absolute())
     keyed = Router(
         "/",
@@ -74,7 +75,7 @@ def create_app(
         dependencies={
             "act": Provide(act),
             "begin": Provide(begin),
-            "view": Provide(viewing(Reads(pool), ledger)),
+            "view": Provide(viewing(reads, ledger)),
         },
         security=[{"key": []}],
     )
@@ -93,6 +94,7 @@ def create_app(
             "ledger": Provide(lambda: ledger, sync_to_thread=False),
             "vault": Provide(lambda: kept, sync_to_thread=False),
             "pool": Provide(lambda: pool, sync_to_thread=False),
+            "reads": Provide(lambda: reads, sync_to_thread=False),
             "feed_position": Provide(lambda: feed_position, sync_to_thread=False),
         },
         exception_handlers=problems.HANDLERS,

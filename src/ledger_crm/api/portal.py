@@ -34,7 +34,7 @@ from ledger_crm.projections import shortlists
 
 from .acting import Act
 from .problems import LinkMissing, ReadModelBehind, TooMuchAsked, Unavailable, refused
-from .reading import Pool, View
+from .reading import Reads, View
 
 TAKEN = {"GET": 240, "POST": 30}  # of one link within TAKEN_S, by each process that answers
 TAKEN_S = 60.0
@@ -127,7 +127,7 @@ class Portal(Controller):
     async def read_shared_shortlist(
         self,
         ledger: NamedDependency[Ledger],
-        pool: NamedDependency[Pool],
+        reads: NamedDependency[Reads],
         door: NamedDependency[Door],
     ) -> Response[shortlists.ClientView]:
         """Read the shortlist
@@ -136,7 +136,7 @@ class Portal(Controller):
         each version."""
         for _ in range(ATTEMPTS):
             looked = await commands.look(ledger, door)
-            view = View(pool, ledger, await ledger.head())
+            view = View(reads, ledger, await ledger.head())
             try:
                 answer = await view.one(
                     shortlists.as_client_sees,
