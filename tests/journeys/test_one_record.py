@@ -34,7 +34,7 @@ FACTS = [
     "person.introduced", "person.placed", "person.employed", "company.job_order_opened",
 ]  # fmt: skip
 PAST = {
-    "company.added", "company.fee_agreed", "company.job_order_opened",
+    "company.added", "company.fee_agreed", "company.job_order_opened", "company.job_order_filled",
 }  # fmt: skip
 
 

@@ -508,7 +508,8 @@ async def prologue(ledger: Ledger) -> None:
             fact = added(name=f"C{n}", domain=f"c{n}.example")
             company = await intake.add_company(work, fact, id=id)
             company.agree_fee(fee_agreed(agreement_id=new_id()), by=ANA)
-            company.open_job_order(order_opened(job_order_id=ORDERS[id][0]), by=ANA)
+            opened = order_opened(job_order_id=ORDERS[id][0], openings=4)
+            company.open_job_order(opened, by=ANA)
         return person
 
     await ledger.decide(begin, intent=Intent(by=ANA))

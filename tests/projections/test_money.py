@@ -133,9 +133,9 @@ async def test_a_retainer_without_a_placement_is_due_and_nobodys_fee(
         clients = await fees.revenue(now, "client", on=START)
         [open_one] = await invoices.due(now, to_invoice=True)
     assert [(c.label, c.agreed_cents, c.due_cents) for c in clients] == [
-        ("C0", FEE, FEE), ("C1", FEE, FEE + 450)
+        ("C0", FEE, FEE), ("C1", FEE, FEE + 4 * 450)
     ]  # fmt: skip
-    assert (open_one.on, open_one.candidacy_id, open_one.amount_cents) == ("signing", None, 450)
+    assert (open_one.on, open_one.candidacy_id, open_one.amount_cents) == ("signing", None, 4 * 450)
 
 
 def entry(event: commissions.Placed | commissions.FellThrough) -> Entry[object]:
