@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -41,7 +43,26 @@ class TestAsAggregateRecorder(OnAFreshLedger, contract.AggregateRecorderTestCase
         return self.open(WithoutPositions)
 
 
+class Polling(Recorder):
+    """A subscription of the library sleeps for ever on an entry that is written between its first
+    pull and its LISTEN. To us NOTIFY is a hint and polling is the truth, and so it is here."""
+
+    def subscribe(self, *args: Any, **rest: Any) -> Any:
+        subscription: Any = super().subscribe(*args, **rest)
+
+        def poll() -> None:
+            while not subscription._has_been_stopped:
+                subscription._has_been_notified.set()
+                sleep(0.05)
+
+        Thread(target=poll, daemon=True).start()
+        return subscription
+
+
 class TestAsApplicationRecorder(OnAFreshLedger, contract.ApplicationRecorderTestCase[Recorder]):
+    def create_recorder(self) -> Recorder:
+        return self.open(Polling)
+
     def test_insert_subscribe(self) -> None:
         self.optional_test_insert_subscribe()
 
