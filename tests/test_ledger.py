@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -20,14 +22,16 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from builders import (
     AGREEMENT,
     ORDER,
     added,
+    consent,
     employed,
     fee_agreed,
+    no_consent,
     note,
     order_opened,
     replied,
@@ -40,19 +44,23 @@ from ledger_crm.commands import candidacies, catalogue, intake, selling
 from ledger_crm.commands.intake import Reachable
 from ledger_crm.domain.candidacy import Introduced
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.entry import Actor, Aggregate, Entry, IdTaken
+from ledger_crm.domain.entry import ERASED, Actor, Aggregate, Entry, IdTaken
 from ledger_crm.domain.firm import DomainTaken
 from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.joborder import JobOrderCancelled, JobOrderIsClosed
+from ledger_crm.domain.permission import NoConsent
 from ledger_crm.domain.person import ContactPointTaken, Person, PersonSourced
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, pipeline_id
 from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import (
     ATTEMPTS,
     AlreadyThere,
+    Busy,
+    Held,
     Intent,
     KeyReused,
     Ledger,
+    Memory,
     NoSuchRecord,
     PartlyThere,
     Receipt,
@@ -617,10 +625,10 @@ async def test_what_is_written_while_one_looks_is_there_once(
     work = Work(ledger, ANA)
     person = await intake.source_person(work, sourced(), Reachable())
     work.stage()
-    load, append = ledger.store.load, ledger.store.append
+    load, append = ledger.store.load_together, ledger.store.append_together
     looking, written = threading.Event(), threading.Event()
 
-    def while_it_is_written(ids: list[UUID]) -> Any:
+    def while_it_is_written(ids: Any) -> Any:
         found = None if seen else load(ids)
         looking.set()
         assert written.wait(10)
@@ -630,8 +638,8 @@ async def test_what_is_written_while_one_looks_is_there_once(
         assert looking.wait(10)
         return append(*args)
 
-    monkeypatch.setattr(ledger.store, "load", while_it_is_written)
-    monkeypatch.setattr(ledger.store, "append", while_they_look)
+    monkeypatch.setattr(ledger.store, "load_together", while_it_is_written)
+    monkeypatch.setattr(ledger.store, "append_together", while_they_look)
     writing = asyncio.create_task(work.commit())
     writing.add_done_callback(lambda _: written.set())
     await asyncio.sleep(0)
@@ -690,8 +698,11 @@ async def test_a_key_opens_until_it_is_revoked(ledger: Ledger) -> None:
 # connections that are cut
 
 
+SAVING = re.compile(rb"(_pg3_\w+)\0SELECT \* FROM ledger\.append")  # as psycopg prepares it
+
+
 class Proxy:
-    """TCP on the loopback to PostgreSQL's socket. Cuts a connection at its COMMIT: ``before`` the
+    """TCP on the loopback to PostgreSQL's socket. Cuts a connection at a save: ``before`` the
     server hears of it, or at the ``answer``, when the entries are there and nobody was told."""
 
     def __init__(self, url: str) -> None:
@@ -736,16 +747,19 @@ class Proxy:
     def _pump(
         self, source: socket.socket, sink: socket.socket, told: threading.Event, asking: bool
     ) -> None:
+        statement = b"not prepared yet"
         with suppress(OSError):
             while data := source.recv(65_536):
-                if asking and self.times and b"COMMIT" in data:
+                if asking and (prepared := SAVING.search(data)):
+                    statement = b"\0" + prepared[1] + b"\0"
+                elif asking and self.times and statement in data:
                     self.times -= 1
                     self.cuts += 1
                     self.down = self.then_down
                     if self.cut == "before":
                         break
                     told.set()
-                elif not asking and told.is_set() and b"COMMIT" in data:
+                elif not asking and told.is_set():
                     break
                 sink.sendall(data)
         self._hang_up(source, sink)
@@ -801,6 +815,21 @@ async def test_a_connection_cut_at_commit_writes_once_and_answers(
 
 
 @pytest.mark.parametrize("cut", ["before", "answer"])
+async def test_a_connection_cut_under_many_writes_each_once_and_answers_each(
+    ledger: Ledger, through: Ledger, proxy: Proxy, cut: str
+) -> None:
+    """They share a transaction, and then each of them is in doubt."""
+    people = [await add_person(ledger) for _ in range(12)]
+    proxy.cut_at(cut, times=2)
+    receipts = await asyncio.gather(*(record(through, id, replied()) for id in people))
+    assert proxy.cuts == 2
+    assert sorted(receipt.position or 0 for receipt in receipts) == list(range(13, 25))
+    for id, receipt in zip(people, receipts, strict=True):
+        assert receipt == Receipt(id, 2, receipt.position)
+        assert await facts(ledger, id) == [sourced(), replied()]
+
+
+@pytest.mark.parametrize("cut", ["before", "answer"])
 async def test_an_answer_that_nothing_was_new_survives_a_cut(
     ledger: Ledger, through: Ledger, proxy: Proxy, cut: str
 ) -> None:
@@ -838,6 +867,261 @@ async def test_a_database_that_never_commits_is_unavailable_and_holds_nothing(
     proxy.cut_at("before", times=0)
     await add_person(through, "ada@example.org", intent=key("k"))
     assert await ledger.head() == 2
+
+
+# many at once
+
+
+async def test_who_waits_at_the_same_moment_shares_a_transaction_and_no_thread(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [await add_person(ledger) for _ in range(64)]
+    threads, calls = threading.active_count(), []
+    append = ledger.store.append_together
+    monkeypatch.setattr(
+        ledger.store, "append_together", lambda saves: calls.append(len(saves)) or append(saves)
+    )
+    receipts = await asyncio.gather(*(record(ledger, id, note()) for id in people))
+    assert sorted(receipt.position or 0 for receipt in receipts) == list(range(65, 129))
+    assert sum(calls) == 64
+    assert len(calls) < 32
+    assert threading.active_count() <= threads + 12
+
+
+async def test_a_refused_save_leaves_those_beside_it_alone(ledger: Ledger) -> None:
+    await add_person(ledger, "0@example.org")
+    wishes = [add_person(ledger, f"{n % 4}@example.org") for n in range(40)]
+    answers = await asyncio.gather(*wishes, return_exceptions=True)
+    kinds = Counter(type(answer) for answer in answers)
+    assert kinds == {UUID: 3, ContactPointTaken: 37}
+    assert await ledger.head() == 2 + 3 * 2
+
+
+async def test_when_too_much_waits_the_next_is_sent_away_and_writes_nothing(
+    ledger: Ledger, owner_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, *people = [await add_person(ledger) for _ in range(10)]
+    monkeypatch.setattr(ledger._saving, "most", 2_500)
+    with psycopg.connect(owner_database) as owner:
+        owner.execute("UPDATE ledger.head SET position = position")  # nobody else gets by
+        writing = [asyncio.create_task(record(ledger, id, note("n" * 500))) for id in people]
+        await until(lambda: any(task.done() for task in writing), 10)
+        with pytest.raises(Busy):
+            await record(ledger, late, note("n" * 2_500))
+        owner.rollback()
+    answers = await asyncio.gather(*writing, return_exceptions=True)
+    written = [answer for answer in answers if isinstance(answer, Receipt)]
+    assert 0 < len(written) < 9
+    assert {type(answer) for answer in answers} == {Receipt, Busy}
+    assert await ledger.head() == 10 + len(written)
+
+
+async def test_a_large_append_goes_by_itself_and_holds_nobody_up(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is one transaction, as any other."""
+    work = Work(ledger, ANA)
+    people = [await intake.source_person(work, sourced(), Reachable()) for _ in range(40)]
+    for person in people:
+        person.record(note("n" * 8_000), by=ANA)
+    work.stage()
+    entered, let, append = threading.Event(), threading.Event(), ledger.store.append
+
+    def slowly(*args: Any) -> Any:
+        entered.set()
+        assert let.wait(10)
+        return append(*args)
+
+    monkeypatch.setattr(ledger.store, "append", slowly)
+    writing = asyncio.create_task(work.commit())
+    await asyncio.to_thread(entered.wait, 10)
+    await add_person(ledger)
+    assert await ledger.head() == 1
+    let.set()
+    assert list(await writing) == list(range(2, 82))
+    assert await facts(ledger, people[39].id) == [sourced(), note("n" * 8_000)]
+
+
+async def test_a_large_append_is_refused_as_any_other(ledger: Ledger) -> None:
+    await add_person(ledger, "39@example.org")
+    work = Work(ledger, ANA)
+    for n in range(40):
+        person = await intake.source_person(work, sourced(), Reachable(email=f"{n}@example.org"))
+        person.record(note("n" * 8_000), by=ANA)
+    work.stage()
+    with pytest.raises(ContactPointTaken):
+        await work.commit()
+    assert await ledger.head() == 2
+
+
+# what is held in memory
+
+
+async def test_a_hot_record_costs_one_round_trip_however_long_its_stream(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, note())
+    asked: list[str] = []
+    for name in ("load_together", "append_together", "receipts"):
+        call = getattr(ledger.store, name)
+        monkeypatch.setattr(
+            ledger.store,
+            name,
+            lambda *a, _name=name, _call=call: (asked.append(_name), _call(*a))[1],
+        )
+    for n in range(3):
+        await record(ledger, id, note(), intent=key(str(n)))
+    assert asked == ["append_together"] * 3
+
+
+async def test_nobody_is_refused_by_what_another_process_has_changed_since(
+    ledger: Ledger, other: Ledger
+) -> None:
+    """What is in memory may be old: only what is written proves that it was not."""
+    id = await add_person(ledger)
+    await ledger.change(Person, id, lambda p: p.permit(no_consent(), by=ANA), intent=BY_ANA)
+    with pytest.raises(NoConsent):
+        await record(ledger, id, sent("<1@x>"))
+    await record(ledger, id, note())  # and is held, without consent
+    await other.change(
+        Person,
+        id,
+        lambda p: p.permit(consent(given_at=NOON + timedelta(seconds=1)), by=ANA),
+        intent=BY_ANA,
+    )
+    later = sent("<2@x>", sent_at=NOON + timedelta(seconds=2))
+    assert (await record(ledger, id, later)).position == 5
+
+
+async def test_nobody_is_let_by_on_what_another_process_has_changed_since(
+    ledger: Ledger, other: Ledger
+) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, sent("<1@x>"))
+    await other.change(Person, id, lambda p: p.permit(no_consent(), by=ANA), intent=BY_ANA)
+    with pytest.raises(NoConsent):
+        await record(ledger, id, sent("<2@x>"))
+    assert await ledger.head() == 3
+
+
+async def test_nothing_new_is_said_of_what_the_ledger_holds_now(
+    ledger: Ledger, other: Ledger
+) -> None:
+    """Not of what was held: the version in the answer is the record's."""
+    id = await add_person(ledger, "ada@example.org")
+    await record(ledger, id, note())
+    await record(other, id, note())
+    receipt = await ledger.change(
+        Person, id, lambda p: p.add_contact_point("email", "ada@example.org", by=ANA), intent=BY_ANA
+    )
+    assert receipt == Receipt(id, version=4, position=None)
+
+
+async def test_a_version_is_compared_with_the_ledger_and_not_with_what_was_held(
+    ledger: Ledger, other: Ledger
+) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, note())
+    await record(other, id, note())
+    assert (await record(ledger, id, note(), intent=Intent(by=ANA, expected=3))).version == 4
+    with pytest.raises(StaleVersion):
+        await record(other, id, note(), intent=Intent(by=ANA, expected=3))
+
+
+async def test_a_refused_change_is_not_remembered(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, note())
+
+    def halfway(person: Person) -> None:
+        person.record(note("half"), by=ANA)
+        raise NoConsent(person_id=id)
+
+    with pytest.raises(NoConsent):
+        await ledger.change(Person, id, halfway, intent=BY_ANA)
+    assert (await record(ledger, id, note("whole"))).version == 3
+    assert await facts(ledger, id) == [sourced(), note(), note("whole")]
+
+
+async def test_once_a_key_is_destroyed_nothing_that_it_opened_is_decided_on(
+    ledger: Ledger, other: Ledger
+) -> None:
+    """Though this process holds the person in clear, and heard of nothing."""
+    id = await add_person(ledger, "ada@example.org")
+    await record(ledger, id, note())
+    await other.destroy_key(id)
+    seen: list[Any] = []
+
+    def looking(person: Person) -> None:
+        seen.append(person.points)
+        person.record(note(f"of nobody {person.points}"), by=ANA)
+
+    await ledger.change(Person, id, looking, intent=BY_ANA)
+    assert "ada@example.org" in str(seen[0])
+    assert "ada" not in str(seen[1:])
+    [held] = ledger._memory.take([id]).values()
+    assert isinstance(held.aggregate, Person)
+    assert held.keys == {id: None}
+    assert "ada" not in str(held.aggregate.points)
+    assert [e.event for e in await ledger.stream(id)][-2:] == [note(ERASED), note(ERASED)]
+    assert "ada@" not in str(await facts(ledger, id))
+
+
+async def test_a_decision_that_rests_on_somebody_erased_since_is_made_anew(
+    ledger: Ledger, other: Ledger
+) -> None:
+    """What they are called must not go into another's record."""
+    ada, ben = await add_person(ledger, "ada@example.org"), await add_person(ledger)
+    await record(ledger, ada, note())
+    await other.destroy_key(ada)
+
+    async def quoting(work: Work) -> Person:
+        quoted = (await work.get(Person, ada)).points
+        person = await work.get(Person, ben)
+        person.record(note(str(quoted)), by=ANA)
+        return person
+
+    await ledger.decide(quoting, intent=BY_ANA)
+    assert "ada" not in str(await facts(ledger, ben))
+
+
+async def test_who_is_erased_here_is_not_held_any_longer(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    await record(ledger, id, note())
+    await ledger.destroy_key(id)
+    assert not ledger._memory.take([id])
+
+
+def held(n: int, *, used_s: float = 0.0, version: int = 1) -> Held:
+    person = Person.source(sourced(), by=ANA, id=UUID(int=n))
+    for _ in range(version - 1):
+        person.record(note(), by=ANA)
+    return Held(person, {}, used_s)
+
+
+def test_memory_has_a_bound_and_forgets_who_was_not_asked_for() -> None:
+    memory = Memory(most=2)
+    for n in (1, 2, 3):
+        memory.keep(held(n))
+        memory.keep(held(1))
+    assert len(memory) == 2
+    assert set(memory.take(UUID(int=n) for n in (1, 2, 3))) == {UUID(int=1), UUID(int=3)}
+    assert len(memory) == 0
+
+
+def test_memory_forgets_who_was_not_used_for_a_minute() -> None:
+    memory = Memory()
+    for n, used_s in enumerate((0.0, 50.0, 90.0)):
+        memory.keep(held(n, used_s=used_s))
+    assert set(memory.take(UUID(int=n) for n in range(3))) == {UUID(int=1), UUID(int=2)}
+
+
+def test_memory_holds_the_newer_of_two() -> None:
+    memory = Memory()
+    for version in (1, 3, 2):
+        memory.keep(held(1, version=version))
+    [found] = memory.take([UUID(int=1)]).values()
+    assert found.aggregate.version == 3
 
 
 # a database that becomes a standby
@@ -961,6 +1245,51 @@ async def test_of_a_database_that_is_away_all_who_ask_hear_soon(server: Postgres
 
         server.start()
         assert await head_at_last(ledger) == 1
+
+
+async def test_a_statement_that_takes_too_long_is_no_lost_connection(
+    database: str, owner_database: str
+) -> None:
+    """It is not tried again, and those who ask something else get their answer."""
+    url = make_conninfo(database, options="-c statement_timeout=300ms")
+    with Ledger(url, KEYRING) as ledger, psycopg.connect(owner_database) as owner:
+        owner.execute("UPDATE ledger.head SET position = position")  # nobody else gets by
+        began_s = monotonic()
+        with pytest.raises(Unavailable):
+            await add_person(ledger)
+        assert monotonic() - began_s < 0.6
+        assert not ledger._given_up_s
+        with pytest.raises(Unavailable):
+            await ledger.run(ledger.store._select, "SELECT pg_sleep(1)")
+        assert not ledger._given_up_s
+        owner.rollback()
+        await add_person(ledger)
+        assert await ledger.head() == 1
+
+
+async def test_of_a_database_that_hangs_all_who_write_hear_soon(
+    server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those whose call is under way, and those who wait for the next; and what was not asked is
+    not written when it comes back."""
+    monkeypatch.setattr(module, "ANSWER_S", 1.0)
+    monkeypatch.setattr(module, "QUEUE_S", 1.0)
+    with Ledger(url_of(server, "alone"), KEYRING) as ledger:
+        people = [await add_person(ledger) for _ in range(8)]
+        with stopped(server):
+            began_s = monotonic()
+            first = asyncio.create_task(record(ledger, people[0], note()))
+            await until(lambda: not ledger._saving._waiting and bool(ledger._saving._weight), 5)
+            answers = await asyncio.gather(
+                first,
+                *(record(ledger, id, note()) for id in people[1:]),
+                return_exceptions=True,
+            )
+            assert {type(answer) for answer in answers} <= {Unavailable, Busy}
+            assert monotonic() - began_s < 5
+        await head_at_last(ledger)
+        await until(lambda: not ledger._saving._weight, 10)
+        assert await ledger.head() == 9
 
 
 async def test_a_database_that_hangs_is_waited_for_and_not_for_ever(

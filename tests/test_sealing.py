@@ -311,7 +311,7 @@ async def test_whoever_had_the_key_in_hand_writes_nothing_that_can_be_read(
     async def erased_meanwhile(work: Any) -> Person:
         found: Person = await work.get(Person, person.id)
         found.record(note("Secret"), by=ANA)
-        await ledger.run(ledger.store.destroy_key, person.id)
+        await ledger.destroy_key(person.id)
         return found
 
     await ledger.decide(erased_meanwhile, intent=Intent(by=ANA))

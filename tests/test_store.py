@@ -23,10 +23,13 @@ from ledger_crm.domain.company import Company
 from ledger_crm.domain.person import Person, PersonSourced
 from ledger_crm.store import (
     Append,
+    Claim,
     DoesNotFit,
     Kept,
     NulInText,
     Refused,
+    RefusedBy,
+    Save,
     Store,
     Undecodable,
     install,
@@ -190,6 +193,137 @@ def test_the_same_rows_again_are_told_their_first_positions(store: Store) -> Non
     assert list(store.append(rows, Append())) == [1, 2]
     assert list(store.append(rows, Append())) == [1, 2]
     assert positions(store) == [1, 2]
+
+
+def test_each_save_of_a_call_is_judged_for_itself(store: Store) -> None:
+    """By every rule there is, between good ones; and the good ones stand where they say."""
+    ours, theirs, sealed_before, erased = uuid4(), uuid4(), uuid4(), uuid4()
+    taken = Append(
+        claims=[Claim(b"address", "email", theirs), Claim(b"message", "once", theirs)],
+        receipts=[Kept(b"key", b"f", theirs, 1, 1)],
+        data_keys={sealed_before: b"wrapped"},
+    )
+    store.append([row(1, ours), row(1, theirs)], taken)
+    store.destroy_key(erased)
+    refused = {
+        "receipts_pkey": Save([row()], Append(receipts=[Kept(b"key", b"g", uuid4(), 1, 1)])),
+        "stream_moved": Save([row()], Append(rests_on={theirs: 0})),
+        "key_destroyed": Save([row()], Append(opened=[sealed_before, erased])),
+        "entries_pkey": Save([row(), row(1, ours)]),
+        "data_keys_pkey": Save([row()], Append(data_keys={sealed_before: b"another"})),
+        "reservation_taken": Save([row()], Append(claims=[Claim(b"address", "email", ours)])),
+    }
+    once = Save([row()], Append(claims=[Claim(b"message", "once", theirs)]))
+    one, two, three = uuid4(), uuid4(), uuid4()
+    good = [
+        Save([row(1, one), row(2, one)], Append(receipts=[Kept(b"one", b"f", one, 2, 2)])),
+        Save(
+            [row(1, two)],
+            Append(rests_on={theirs: 1}, opened=[sealed_before], data_keys={two: b"w"}),
+        ),
+        Save([], Append(receipts=[Kept(b"two", b"f", two, 1, 0)])),
+        Save(
+            [row(1, three)],
+            Append(
+                claims=[Claim(b"free", "email", three)],
+                receipts=[Kept(b"three", b"f", three, 1, 1)],
+            ),
+        ),
+    ]
+    bad = list(refused.values())
+    answers = store.append_together(
+        [bad[0], good[0], *bad[1:4], good[1], bad[4], good[2], bad[5], once, good[3]]
+    )
+    assert [
+        answer.rule if isinstance(answer, RefusedBy) else list(answer)  # type: ignore[arg-type]
+        for answer in answers
+    ] == [
+        "receipts_pkey", [3, 4], "stream_moved", "key_destroyed", "entries_pkey", [5],
+        "data_keys_pkey", [], "reservation_taken", "reservation_taken", [6],
+    ]  # fmt: skip
+    assert positions(store) == [1, 2, 3, 4, 5, 6]
+    kept = store.receipts([b"one", b"two", b"three", b"key"])
+    assert {key: at for key, (*_, at) in kept.items()} == {
+        b"one": 4, b"two": None, b"three": 6, b"key": 1,
+    }  # fmt: skip
+    assert store.holders([Claim(b"free", "email", three)]) == {b"free": three}
+
+
+def test_what_is_given_up_may_be_taken_by_the_same_save_and_not_before(store: Store) -> None:
+    """And only its holder gives it up; a refused save gives up nothing."""
+    old, new = uuid4(), uuid4()
+    held, wanted = Claim(b"address", "email", old), Claim(b"address", "email", new)
+    store.append([row(1, old)], Append(claims=[held]))
+    not_theirs = Append(claims=[wanted], releases=[wanted])
+    refused = Append(releases=[held], rests_on={old: 0})
+    answers = store.append_together([Save([row()], not_theirs), Save([row()], refused)])
+    assert [refused_by(a) for a in answers if isinstance(a, Refused)] == [
+        "reservation_taken", "stream_moved"
+    ]  # fmt: skip
+    assert store.holders([held]) == {b"address": old}
+    store.append([row(1, new), row(2, old)], Append(claims=[wanted], releases=[held]))
+    assert store.holders([held]) == {b"address": new}
+
+
+def test_what_breaks_a_rule_of_the_indexes_takes_nobody_along(store: Store) -> None:
+    """The judging cannot see everything: a stream that comes to the same version twice."""
+    stream = uuid4()
+    good, bad = Save([row()]), Save([row(1, stream), row(1, stream)])
+    first, refusal, last = store.append_together([good, bad, Save([row()])])
+    assert isinstance(refusal, Refused)
+    assert (refused_by(refusal), list(first), list(last)) == ("entries_pkey", [1], [2])  # type: ignore[call-overload]
+
+
+def test_two_who_want_the_same_reservation_in_one_call_are_not_both_told_yes(store: Store) -> None:
+    """The caller keeps them apart; if it ever does not, nothing untrue is written."""
+    wants = [Save([row()], Append(claims=[Claim(b"k", "email", uuid4())])) for _ in range(2)]
+    answers = store.append_together([wants[0], Save([row()]), wants[1]])
+    assert [isinstance(answer, Refused) for answer in answers] == [True, False, True]
+    assert store.head() == 1
+
+
+def test_after_a_doubt_the_same_bytes_are_told_where_they_are(store: Store) -> None:
+    """And other bytes in their place are refused: they are somebody else's."""
+    mine, theirs = row(), row()
+    store.append([mine], Append())
+    store.append([theirs], Append())
+    again = Save([mine], doubtful=True)
+    overtaken = Save([StoredEvent(theirs.originator_id, 1, "topic", b"other")], doubtful=True)
+    answers = store.append_together([overtaken, again, Save([mine])])
+    assert [isinstance(answer, Refused) for answer in answers] == [True, False, True]
+    assert answers[1] == range(1, 2)
+
+
+def test_appends_that_began_on_an_empty_ledger_never_read_a_whole_table(
+    database: str, owner_database: str
+) -> None:
+    """Plans are made once a connection, and the first is made when there is nothing to read."""
+    scans = (
+        "SELECT sum(seq_scan)::int FROM pg_stat_user_tables WHERE schemaname = 'ledger'"
+        " AND relname IN ('entries', 'receipts', 'reservations', 'data_keys')"
+    )
+
+    def wish(n: int) -> Save:
+        stream, key = uuid4(), n.to_bytes(4, "big")
+        return Save(
+            [row(1, stream)],
+            Append(
+                claims=[Claim(key, "email", stream)],
+                receipts=[Kept(key, b"f", stream, 1, 1)],
+                data_keys={stream: b"wrapped"},
+                rests_on={uuid4(): 1},
+                opened=[uuid4()],
+            ),
+        )
+
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute("SELECT pg_stat_reset()")
+        store = Store(database, KEYRING, connections=2)
+        for n in range(20):
+            store.append_together([wish(20 * n + m) for m in range(20)])
+            store.append_together([wish(20 * n)])  # refused
+        store.close()
+        assert owner.execute(scans).fetchone() == (0,)
 
 
 WRITER = """
@@ -374,6 +508,29 @@ def test_entries_come_back_as_they_were_written(store: Store) -> None:
     store.append(rows, Append(data_keys=fresh))
     read = store.entries(after=0, limit=10)
     assert [msgspec.structs.replace(entry, position=0) for entry in read] == written
+
+
+def test_a_ledger_that_has_later_parts_of_the_schema_gets_an_earlier_one(
+    owner_database: str, database: str
+) -> None:
+    """0003 was there before 0002 was written."""
+    with psycopg.connect(owner_database) as conn:
+        conn.execute("DELETE FROM public.ledger_crm_schema WHERE name = '0002_append.sql'")
+        [(name,)] = conn.execute(
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE oid::regproc::text = 'ledger.append'"
+        )
+        conn.execute(f"DROP FUNCTION {name}")  # type: ignore[arg-type]
+        conn.execute(ONCE_THERE)
+    assert install(owner_database) == ["0002_append.sql"]
+    store = Store(database, KEYRING, connections=2)
+    assert write(store, 2) == [1, 2]
+    store.close()
+
+
+ONCE_THERE = """
+CREATE FUNCTION ledger.must_stand_at(uuid[], bigint[]) RETURNS void LANGUAGE sql AS '';
+CREATE FUNCTION ledger.reserve(bytea[], text[], uuid[], boolean[]) RETURNS void LANGUAGE sql AS '';
+"""
 
 
 def test_installing_twice_changes_nothing(owner_database: str) -> None:

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from functools import cached_property
-from time import monotonic
-from typing import Any, ParamSpec, TypeVar
+from time import monotonic, sleep
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -34,26 +34,38 @@ from .store import (
     Lost,
     Refused,
     Row,
+    Save,
+    Slow,
     Store,
     Undecodable,
     install,
     refused_by,
 )
+from .together import Full, NoAnswer, Together
 
 __all__ = [
-    "Intent", "Ledger", "Receipt", "Row", "Unavailable", "Undecodable", "Work", "install",
+    "Busy", "Intent", "Ledger", "Receipt", "Row", "Unavailable", "Undecodable", "Work", "install",
 ]  # fmt: skip
 
 A = TypeVar("A", bound=Aggregate)
 P = ParamSpec("P")
+Q = TypeVar("Q")
 T = TypeVar("T")
 
 RACE_S = 0.02  # at most, before deciding again
 ATTEMPTS = 25  # at one decision, before its caller hears that the record is too busy
 PATIENCE = (0.05, 0.2, 0.6)  # seconds between attempts at a database that does not answer
 PATIENCE_S = 3.0  # after which none begins: one waits up to 2 s for a connection
-QUEUE_S = 10.0  # for a thread, or for one's turn at a record
+QUEUE_S = 10.0  # for a thread, for one's turn at a record, or for a place in a call
 ANSWER_S = 35.0  # of a server that hangs; one that works ends a statement after 30 s
+HELD = 4_096  # aggregates in memory, between decisions
+HELD_S = 60.0  # after which one that nobody used is forgotten
+LOADED_AT_ONCE = 1_024  # streams that are read in one query
+LOADED_ALONE = 128  # streams that are read by a query of their own
+LOADING = 8_192  # streams that wait to be read; whoever comes then is sent away
+SAVED_AT_ONCE_BYTES = 2 * 2**20  # in one transaction
+SAVED_ALONE_BYTES = 256 * 2**10  # that have a transaction of their own, as an import's
+WAITING_BYTES = 64 * 2**20  # of saves; whoever comes then is sent away
 
 
 class NoSuchRecord(Unknown):
@@ -78,6 +90,10 @@ class KeyReused(Invalid):
 
 class Unavailable(Exception):
     """The database does not answer; try again. With an idempotency key nothing happens twice."""
+
+
+class Busy(Unavailable):
+    """More is waiting than the ledger takes; nothing of this was written. Try again."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -108,17 +124,72 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return hashlib.sha256(f"{self.by}\x1f{self.key}".encode()).digest()
 
 
+class Held(msgspec.Struct):
+    """An aggregate in memory, with its data key (None: destroyed) if it has one.
+
+    used_s  when it was last left here
+    """
+
+    aggregate: Aggregate
+    keys: dict[UUID, DataKey | None]
+    used_s: float
+
+
+class Memory:
+    """Aggregates as this process left them, the last used ones. Another process may have moved
+    them since, or destroyed their keys: what is decided on one is proved by the version and the
+    key when it is written, or it is read anew.
+
+    Whoever takes one has it alone, since decisions change what they decide on; it comes back when
+    that is written.
+    """
+
+    def __init__(self, most: int = HELD) -> None:
+        self.most = most
+        self._held: dict[UUID, Held] = {}  # the last used are the last
+
+    def take(self, ids: Iterable[UUID]) -> dict[UUID, Held]:
+        return {id: held for id in ids if (held := self._held.pop(id, None))}
+
+    def keep(self, held: Held) -> None:
+        id = held.aggregate.id
+        there = self._held.pop(id, held)
+        newer = there if there.aggregate.version > held.aggregate.version else held
+        self._held[id] = newer
+        while len(self) > self.most or self._oldest().used_s < held.used_s - HELD_S:
+            del self._held[self._oldest().aggregate.id]
+
+    def _oldest(self) -> Held:
+        return next(iter(self._held.values()))
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
 class Work:
     """Aggregates in hand for one decision, or for many that are written together.
 
     ``get`` gives the same object for the same id. What was read and not written is what the
     decision rests on: the transaction refuses it if that has moved (no write skew).
+
+    memory    where to look first
+    trusting  what is held there is taken as it is, and not read anew: then only what is written
+              proves anything
     """
 
     def __init__(
-        self, ledger: Ledger, by: Actor, *, of: UUID | None = None, expected: int | None = None
+        self,
+        ledger: Ledger,
+        by: Actor,
+        *,
+        of: UUID | None = None,
+        expected: int | None = None,
+        memory: Memory | None = None,
+        trusting: bool = False,
     ) -> None:
         self.ledger, self.by = ledger, by
+        self._memory, self._trusting = memory, trusting
+        self._recalled: set[UUID] = set()  # taken as it is held
         self._of, self._expected = of, expected
         self._known: dict[UUID, Aggregate] = {}
         self._keys: dict[UUID, DataKey | None] = {}
@@ -158,8 +229,16 @@ class Work:
         """Reads several at once, for those who know what they will need."""
         if missing := {id for id in ids if id not in self._known}:
             ours = (*self._writing, *self._staged)  # now: a commit may end while we look
-            entries, keys = await self.ledger.run(self.ledger.store.load, list(missing))
-            self._keys |= keys
+            entries: list[Entry[Event]] = []
+            gone: set[UUID] = set()
+            if after := self._recall(missing):
+                entries, keys = await self.ledger.load(after)
+                # destroyed since: nothing that was read with it may be known any longer
+                gone = {id for id in after if self._keys.get(id) and id in keys and not keys[id]}
+                self._keys |= keys
+            for id in gone & self._known.keys():
+                del self._known[id]
+            missing -= gone
             there = {(e.originator_id, e.originator_version): e.event for e in entries}
             for entry in (*entries, *ours):
                 id, version = entry.originator_id, entry.originator_version
@@ -168,6 +247,36 @@ class Work:
                     self._known[id] = entry.mutate(known)
                 elif there.get((id, version), entry.event) != entry.event:
                     missing.discard(id)  # a rival was quicker: none of ours will be written
+            await self.load(gone)
+
+    def _recall(self, ids: Iterable[UUID]) -> dict[UUID, int]:
+        """What is left to read, and from which version on."""
+        held = self._memory.take(ids) if self._memory is not None else {}
+        after = dict.fromkeys(ids, 0)
+        for id, known in held.items():
+            self._known[id] = known.aggregate
+            self._keys |= known.keys
+            if self._trusting:
+                self._recalled.add(id)
+                del after[id]
+            else:
+                after[id] = known.aggregate.version
+        return after
+
+    @property
+    def trusted(self) -> bool:
+        """Some of what is in hand was not read anew."""
+        return bool(self._recalled)
+
+    def keep(self) -> None:
+        """What is in hand as it is written, or as it was read, for the next decision."""
+        if self._memory is None:
+            return
+        now_s = monotonic()
+        for id, known in self._known.items():
+            if not known.pending_events:
+                keys = {id: self._keys[id]} if id in self._keys else {}
+                self._memory.keep(Held(known, keys, now_s))
 
     def add(self, aggregate: A) -> A:
         """A stream that begins here. Raises AlreadyThere if this work has one of that id."""
@@ -240,6 +349,7 @@ class Work:
             releases=self.ledger.store.releases_of(staged),
             receipts=receipts,
             rests_on={id: version for id, version in read.items() if id not in written},
+            opened=[id for id in self._recalled if self._keys.get(id)],
         )
         positions: Sequence[int] = ()
         if staged or receipts:
@@ -250,6 +360,10 @@ class Work:
                 self._writing = ()
         self.written = positions
         return positions
+
+
+Loaded: TypeAlias = tuple[list[Entry[Event]], dict[UUID, DataKey | None]]
+"""Entries in order, stream by stream, and the streams' data keys."""
 
 
 class Repeated(Exception):
@@ -264,8 +378,30 @@ class Ledger:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._given_up_s = 0.0  # when one last waited in vain
+        self._saving = Together[Save, Sequence[int]](
+            "save",
+            self._save,
+            weigh=lambda save: save.size,
+            at_once=SAVED_AT_ONCE_BYTES,
+            most=WAITING_BYTES,
+            queue_s=QUEUE_S,
+            answer_s=ANSWER_S,
+            apart=lambda save: save.touches,
+        )
+        self._loading = Together[dict[UUID, int], Loaded](
+            "load",
+            self._load,
+            weigh=len,
+            at_once=LOADED_AT_ONCE,
+            most=LOADING,
+            queue_s=QUEUE_S,
+            answer_s=ANSWER_S,
+        )
+        self._memory = Memory()
 
     def close(self) -> None:
+        self._saving.close()
+        self._loading.close()
         self._threads.shutdown()
         self.store.close()
 
@@ -301,12 +437,19 @@ class Ledger:
         version ``of`` the record they decided on. Writers of one record in this process take
         turns, so that only other processes can race them. Raises as ``change``.
         """
+        receipt, _ = await self.answer(decision, intent=intent, of=of)
+        return receipt
+
+    async def answer(
+        self, decision: Callable[[Work], Awaitable[A]], *, intent: Intent, of: UUID | None = None
+    ) -> tuple[Receipt, bool]:
+        """As ``decide``; and whether it is the answer of an earlier time, by the intent's key."""
         try:
             async with self._turn(of):
                 return await self._decide(decision, intent, of)
         except Refusal:  # perhaps because a twin of this wish was quicker
-            if intent.key and (found := await self.receipts([intent])):
-                return found[intent.key]
+            if found := await self._answered(intent):
+                return found, True
             raise
 
     @asynccontextmanager
@@ -330,34 +473,58 @@ class Ledger:
 
     async def _decide(
         self, decision: Callable[[Work], Awaitable[A]], intent: Intent, of: UUID | None
-    ) -> Receipt:
-        for left in reversed(range(ATTEMPTS)):
-            if intent.key and (found := await self.receipts([intent])):
-                return found[intent.key]
-            work = Work(self, intent.by, of=of, expected=intent.expected)
-            subject = await decision(work)
-            before = subject.version - len(subject.pending_events)
+    ) -> tuple[Receipt, bool]:
+        """First on what is in memory and without asking for a receipt: what is then written, the
+        database has proved to be new and up to date. Any other end is not proved, and is found
+        again from what is in the ledger."""
+        for attempt in range(1, ATTEMPTS + 1):
+            first, last = attempt == 1, attempt == ATTEMPTS
+            if not first and (found := await self._answered(intent)):
+                return found, True
+            work = Work(
+                self, intent.by, of=of, expected=intent.expected,
+                memory=self._memory, trusting=first,
+            )  # fmt: skip
+            try:
+                subject = await decision(work)
+                before = subject.version - len(subject.pending_events)
+                if intent.expected is not None and not before:
+                    raise StaleVersion(id=subject.id, expected=intent.expected, found=0)
+            except Refusal:
+                work.keep()
+                if work.trusted:
+                    continue
+                raise
             facts = len(work.pending())
-            if intent.expected is not None and not before:
-                raise StaleVersion(id=subject.id, expected=intent.expected, found=0)
+            if not facts and work.trusted:
+                work.keep()
+                continue
             work.stage(intent, subject)
             try:
                 positions = await work.commit()
             except Repeated:
-                if intent.key and (found := await self.receipts([intent])):
-                    return found[intent.key]
+                if found := await self._answered(intent):
+                    return found, True
                 if facts > 1:  # the others are not there, and must not be dropped in silence
                     raise PartlyThere(id=subject.id) from None
                 if intent.key:  # a channel's own id was repeated, under a new key of the caller's
                     await self._keep(intent, subject.id, before)
-                return Receipt(subject.id, before, None)
+                return Receipt(subject.id, before, None), False
             except Stale:
-                if intent.expected is not None or not left:
+                if last or (intent.expected is not None and not work.trusted):
                     raise
-                await asyncio.sleep(random.random() * RACE_S)  # noqa: S311 so that one is first
+                if not work.trusted:
+                    # so that one is first
+                    await asyncio.sleep(random.random() * RACE_S)  # noqa: S311
             else:
-                return Receipt(subject.id, subject.version, positions[-1] if positions else None)
+                work.keep()
+                last_position = positions[-1] if positions else None
+                return Receipt(subject.id, subject.version, last_position), False
         raise AssertionError("not reached: the last attempt returns or raises")
+
+    async def _answered(self, intent: Intent) -> Receipt | None:
+        """Raises KeyReused."""
+        return (await self.receipts([intent])).get(intent.key) if intent.key else None
 
     async def receipts(self, intents: Sequence[Intent]) -> dict[str, Receipt]:
         """The first answers to those of these wishes that were written, by key. Raises KeyReused
@@ -375,11 +542,14 @@ class Ledger:
     async def append(
         self, entries: Sequence[Entry[Event]], keys: dict[UUID, DataKey | None], append: Append
     ) -> Sequence[int]:
-        """See ``Work.commit``, which is how to call it. Raises Repeated besides."""
+        """See ``Work.commit``, which is how to call it. Raises Repeated, Busy besides."""
         rows, fresh = self.store.sealed(entries, keys)
         append = msgspec.structs.replace(append, data_keys=fresh)
         try:
-            return await self.run(self.store.append, rows, append)
+            save = Save(rows, append)
+            if save.size > SAVED_ALONE_BYTES:
+                return await self.run(self.store.append, rows, append)
+            return await self._together(self._saving, save)
         except Refused as refused:
             for stream in fresh:  # they were not written, or somebody else's were
                 del keys[stream]
@@ -392,7 +562,7 @@ class Ledger:
                     e.originator_version == 1 for e in entries
                 ):
                     raise await self._conflict(entries) from None
-                case "entries_pkey" | "stream_moved" | "data_keys_pkey":
+                case "entries_pkey" | "stream_moved" | "data_keys_pkey" | "key_destroyed":
                     raise StaleVersion(id=entries[0].originator_id if entries else None) from None
             raise
 
@@ -400,6 +570,18 @@ class Ledger:
         """Of what is asked under a key. Receipts cannot be erased, and must not confirm a guess of
         what was in a request: so it needs the deployment's key."""
         return self.store.keyring.hash_of("request", asked)
+
+    async def load(self, after: dict[UUID, int]) -> Loaded:
+        """The entries of these streams after these versions. Raises Undecodable, Unavailable."""
+        if len(after) > LOADED_ALONE:
+            return await self.run(self.store.load_after, after)
+        return await self._together(self._loading, after)
+
+    async def destroy_key(self, id: UUID) -> None:
+        """See ``Store.destroy_key``. This process forgets at once what it holds in clear; others
+        within a minute of work, and decide nothing on it. Raises Unavailable."""
+        await self.run(self.store.destroy_key, id)
+        self._memory.take([id])
 
     async def head(self) -> int:
         """Position of the newest entry, 0 when there is none. Raises Unavailable."""
@@ -419,7 +601,7 @@ class Ledger:
 
     async def stream(self, id: UUID) -> list[Entry[Event]]:
         """All entries of one stream, in order; their positions are not filled in."""
-        entries, _ = await self.run(self.store.load, [id])
+        entries, _ = await self.load({id: 0})
         return entries
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -445,7 +627,39 @@ class Ledger:
                     self._given_up_s = monotonic()
                     raise Unavailable() from None
                 await asyncio.sleep(wait_s)
+            except Slow:
+                raise Unavailable() from None
         raise AssertionError("not reached: the last attempt returns or raises")
+
+    async def _together(self, together: Together[Q, T], question: Q) -> T:
+        """As ``run``. Raises Busy besides."""
+        try:
+            return await together.ask(question)
+        except Full:
+            raise Busy() from None
+        except NoAnswer:
+            self._given_up_s = monotonic()
+            raise Unavailable() from None
+        except Slow:
+            raise Unavailable() from None
+
+    def _save(self, saves: Sequence[Save]) -> Sequence[Sequence[int] | Exception]:
+        """In the thread of those who save, and again if the connection was lost. Raises NoAnswer,
+        Slow."""
+
+        def save() -> Sequence[Sequence[int] | Exception]:
+            try:
+                return self.store.append_together(saves)
+            except Lost:
+                for save in saves:
+                    save.doubtful = True
+                raise
+
+        return _patiently(save)
+
+    def _load(self, asked: Sequence[dict[UUID, int]]) -> Sequence[Loaded | Exception]:
+        """As ``_save``."""
+        return _patiently(lambda: self.store.load_together(asked))
 
     async def _taken(
         self, claims: Sequence[Claim], entries: Sequence[Entry[Event]]
@@ -460,7 +674,7 @@ class Ledger:
 
     async def _conflict(self, entries: Sequence[Entry[Event]]) -> Refusal:
         opening = [e.originator_id for e in entries if e.originator_version == 1]
-        found, _ = await self.run(self.store.load, opening)
+        found, _ = await self.load(dict.fromkeys(opening, 0))
         if found:
             return AlreadyThere(id=found[0].originator_id)
         return StaleVersion(id=entries[0].originator_id)
@@ -469,3 +683,16 @@ class Ledger:
         kept = Kept(intent.stored_key, intent.fingerprint, id, version, 0)
         with suppress(Repeated):  # a twin of this request kept it first
             await self.append([], {}, Append(receipts=[kept]))
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Raises NoAnswer."""
+    deadline_s = monotonic() + PATIENCE_S
+    for wait_s in (*PATIENCE, None):
+        try:
+            return call()
+        except Lost:
+            if wait_s is None or monotonic() + wait_s > deadline_s:
+                break
+            sleep(wait_s)
+    raise NoAnswer()

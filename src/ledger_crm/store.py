@@ -4,9 +4,10 @@
                   transaction, what an append is made of besides entries (``Append``)
     EntryMapper   entry <-> stored row; sealing and opening of personal fields
     Store         both, over one pool; synchronous, the door in ``ledger.py`` makes it awaitable
+    Save          what one command writes: entries, and what is written with them
 
-An append is one transaction and one round trip: lock and move the head, check the streams that
-the decision rests on, take reservations, keep the command's receipt, insert the entries.
+Saves are written by one call of a function in the database (``schema/0002_append.sql``), as many
+as there are: one round trip, one transaction, one fsync, and each is judged for itself.
 """
 
 from __future__ import annotations
@@ -52,7 +53,16 @@ Refused = IntegrityError
 """The database refused an append; ``refused_by`` tells which of its rules did."""
 
 
-PIPELINED_BYTES = 32_768
+class Slow(Exception):
+    """The database ended a statement that took too long. Nothing of it happened."""
+
+
+class RefusedBy(IntegrityError):
+    """``rule``: the name of the database's rule, as ``refused_by`` tells it."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
 
 
 class Undecodable(Exception):
@@ -97,6 +107,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
 
     releases   reservations that streams give back
     rests_on   versions of streams that were read and not written
+    opened     streams that were read some time ago, with a key that may be destroyed by now
     data_keys  wrapped keys of streams that had none
     """
 
@@ -104,7 +115,39 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     releases: Sequence[Claim] = ()
     receipts: Sequence[Kept] = ()
     rests_on: dict[UUID, int] = {}
+    opened: Sequence[UUID] = ()
     data_keys: dict[UUID, bytes] = {}
+
+
+class Save(msgspec.Struct, eq=False):
+    """doubtful  it was sent before and nobody answered: its rows may be there already"""
+
+    rows: Sequence[StoredEvent]
+    append: Append = Append()
+    doubtful: bool = False
+
+    @property
+    def size(self) -> int:
+        """In bytes, about."""
+        with_it = self.append
+        size = sum(len(row.state) + 120 for row in self.rows)
+        size += 40 * (len(with_it.rests_on) + len(with_it.opened))
+        return size + 160 * (
+            len(with_it.claims)
+            + len(with_it.releases)
+            + len(with_it.receipts)
+            + len(with_it.data_keys)
+        )
+
+    @property
+    def touches(self) -> set[UUID | bytes]:
+        """What another save must not want in the same call: one would be judged too early."""
+        with_it = self.append
+        touched: set[UUID | bytes] = {_uuid(row) for row in self.rows}
+        touched.update(with_it.rests_on, with_it.data_keys)
+        touched.update(claim.key for claim in (*with_it.claims, *with_it.releases))
+        touched.update(receipt.key for receipt in with_it.receipts)
+        return touched
 
 
 class Stored(msgspec.Struct, omit_defaults=True):
@@ -219,7 +262,8 @@ class EntryMapper(Mapper[UUID]):
 
 class Datastore(PostgresDatastore):
     """The library's pool. A server that takes no writes any more (SQLSTATE 25006: it was the
-    primary until a failover) counts as lost, like one that is away."""
+    primary until a failover) counts as lost, like one that is away. One that has ended a statement
+    (57014: it took too long) does not: it is there, and nothing of the statement happened."""
 
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[Any]]:
@@ -229,6 +273,8 @@ class Datastore(PostgresDatastore):
             except psycopg.errors.ReadOnlySqlTransaction as standby:
                 conn.close()  # the address may lead to the new primary by now
                 raise psycopg.OperationalError("the server takes no writes") from standby
+            except psycopg.errors.QueryCanceled as slow:
+                raise Slow() from slow
 
 
 class Recorder(PostgresApplicationRecorder):
@@ -238,7 +284,6 @@ class Recorder(PostgresApplicationRecorder):
     which can find out whether the first attempt was written.
     """
 
-    _insert_pipelined = PostgresApplicationRecorder.insert_events.__wrapped__
     select_events = PostgresApplicationRecorder.select_events.__wrapped__
     select_notifications = PostgresApplicationRecorder.select_notifications.__wrapped__
 
@@ -252,122 +297,93 @@ class Recorder(PostgresApplicationRecorder):
     def insert_events(
         self, stored_events: Sequence[StoredEvent], *, append: Append | None = None, **_: Any
     ) -> Sequence[int] | None:
-        """The library's way, in one round trip, while what is sent fits a socket's buffer.
+        [answer] = self.insert_together([Save(stored_events, append or Append())])
+        if isinstance(answer, IntegrityError):
+            raise answer
+        return list(answer) or None
 
-        More than that and psycopg's pipeline may wait for an answer before it has sent all of
-        the question, for ever: larger appends go statement by statement.
+    def insert_together(self, saves: Sequence[Save]) -> list[Sequence[int] | RefusedBy]:
+        """The positions of each save's entries, or by which rule it was refused.
+
+        Raises IntegrityError if no save was written, because one breaks a rule that only a trigger
+        or an index can see, or because two of them want the same.
         """
-        append = append or Append()
-        size = sum(len(event.state) + 120 for event in stored_events)
-        size += 160 * (len(append.claims) + len(append.releases))
-        size += 160 * (len(append.receipts) + len(append.data_keys))
-        size += 40 * len(append.rests_on)
-        if size <= PIPELINED_BYTES:
-            try:
-                ids: Sequence[int] | None = self._insert_pipelined(stored_events, append=append)
-                return ids
-            except OperationalError as lost:
-                # a statement was refused and nothing is written, but which one and why was not
-                # heard before the next was sent: asked one by one they say it
-                if not isinstance(lost.__cause__, psycopg.errors.PipelineAborted):
-                    raise
         with (
             self.datastore.get_connection() as conn,
-            conn.transaction(),
-            conn.cursor() as curs,
+            conn.cursor(row_factory=tuple_row, binary=True) as curs,
         ):
-            self._insert_events(curs, stored_events, append=append)
-            if not stored_events:
-                return None
-            self._insert_stored_events(curs, stored_events)
-            return self._fetch_ids_after_insert_events(curs, stored_events)
+            [(at, refused, rules)] = curs.execute(APPEND, _columns_of(saves), prepare=True)
+        why = dict(zip(refused, rules, strict=True))
+        answers: list[Sequence[int] | RefusedBy] = []
+        for number, save in enumerate(saves):
+            if number in why:
+                answers.append(RefusedBy(why[number]))
+            else:
+                answers.append(range(at + 1, at + 1 + len(save.rows)))
+                at += len(save.rows)
+        return answers
 
     def create_table(self) -> None:
         """Nothing: the tables come from ``schema/``."""
 
-    def _lock_table(self, curs: psycopg.Cursor[Any]) -> None:
-        """Nothing: writers queue on the head's row, which no ANALYZE or CREATE INDEX holds."""
 
-    def _insert_events(
-        self,
-        curs: psycopg.Cursor[Any],
-        stored_events: Sequence[StoredEvent],
-        *,
-        append: Append | None = None,
-        **_: Any,
-    ) -> None:
-        n, append = len(stored_events), append or Append()
-        curs.execute(
-            "UPDATE ledger.head SET position = position + %s"
-            if n
-            else "SELECT position FROM ledger.head WHERE 0 = %s FOR UPDATE",
-            (n,),
-        )
-        if append.rests_on:
-            curs.execute(
-                "SELECT ledger.must_stand_at(%b, %b)",
-                (list(append.rests_on), list(append.rests_on.values())),
-            )
-        if append.data_keys:
-            curs.execute(
-                "INSERT INTO ledger.data_keys (stream_id, wrapped)"
-                " SELECT * FROM unnest(%b::uuid[], %b::bytea[])",
-                (list(append.data_keys), list(append.data_keys.values())),
-            )
-        if append.releases:
-            curs.execute(
-                "DELETE FROM ledger.reservations r USING unnest(%b::bytea[], %b::uuid[])"
-                " AS given (key, id) WHERE r.key = given.key AND r.stream_id = given.id",
-                ([c.key for c in append.releases], [c.stream_id for c in append.releases]),
-            )
-        if claims := append.claims:
-            curs.execute(
-                "SELECT ledger.reserve(%b::bytea[], %b::text[], %b::uuid[], %b::boolean[])",
-                (
-                    [c.key for c in claims],
-                    [c.scope for c in claims],
-                    [c.stream_id for c in claims],
-                    [c.reservation is None for c in claims],
-                ),
-            )
-        if receipts := append.receipts:
-            curs.execute(
-                "INSERT INTO ledger.receipts (key, fingerprint, stream_id, version, position)"
-                " SELECT r.key, r.fingerprint, r.id, r.version,"
-                "        CASE WHEN r.nth > 0 THEN h.position - %s + r.nth END"
-                " FROM ledger.head h, unnest(%b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[],"
-                "   %b::bigint[]) AS r (key, fingerprint, id, version, nth)",
-                (
-                    n,
-                    [r.key for r in receipts],
-                    [r.fingerprint for r in receipts],
-                    [r.stream_id for r in receipts],
-                    [r.version for r in receipts],
-                    [r.offset for r in receipts],
-                ),
-            )
+APPEND = (
+    "SELECT * FROM ledger.append("
+    "%b::int[], %b::uuid[], %b::bigint[], %b::text[], %b::bytea[],"
+    " %b::int[], %b::uuid[], %b::bigint[],"
+    " %b::int[], %b::uuid[],"
+    " %b::int[], %b::uuid[], %b::bytea[],"
+    " %b::int[], %b::bytea[], %b::text[], %b::uuid[], %b::boolean[],"
+    " %b::int[], %b::bytea[], %b::uuid[],"
+    " %b::int[], %b::bytea[], %b::bytea[], %b::uuid[], %b::bigint[], %b::bigint[])"
+)
 
-    def _insert_stored_events(
-        self, curs: psycopg.Cursor[Any], stored_events: Sequence[StoredEvent], **_: Any
-    ) -> None:
-        """Parallel arrays: the library's array of composites costs twenty times as much."""
-        self._notify_channel(curs)
-        curs.execute(
-            "INSERT INTO ledger.entries"
-            " (originator_id, originator_version, topic, state, notification_id)"
-            " SELECT e.id, e.version, e.topic, e.state, h.position - %s + e.nth"
-            " FROM ledger.head h, unnest(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[])"
-            "   WITH ORDINALITY AS e (id, version, topic, state, nth)"
-            " ORDER BY e.nth RETURNING notification_id",
-            (
-                len(stored_events),
-                [e.originator_id for e in stored_events],
-                [e.originator_version for e in stored_events],
-                [e.topic for e in stored_events],
-                [e.state for e in stored_events],
-            ),
-            binary=True,
-        )
+
+LOAD = (
+    "SELECT e.originator_id, e.originator_version, e.topic, e.state"
+    " FROM unnest(%b::uuid[], %b::bigint[]) AS w (id, version)"
+    " JOIN ledger.entries e ON e.originator_id = w.id AND e.originator_version > w.version"
+    " UNION ALL SELECT k.stream_id, 0, '', k.wrapped FROM unnest(%b::uuid[]) AS w (id)"
+    " JOIN ledger.data_keys k ON k.stream_id = w.id"
+    " ORDER BY 1, 2"
+)
+"""Streams after a version, and their data keys as version 0."""
+
+
+def _columns_of(saves: Sequence[Save]) -> list[list[Any] | None]:
+    """The arguments of ``ledger.append``: an array for each column, None for one without rows.
+    The library's array of composites costs twenty times as much."""
+    entries: list[tuple[Any, ...]] = []
+    rests: list[tuple[Any, ...]] = []
+    opened: list[tuple[Any, ...]] = []
+    keys: list[tuple[Any, ...]] = []
+    claims: list[tuple[Any, ...]] = []
+    releases: list[tuple[Any, ...]] = []
+    receipts: list[tuple[Any, ...]] = []
+    for number, save in enumerate(saves):
+        before, with_it = len(entries), save.append
+        for r in save.rows:
+            entries.append((number, r.originator_id, r.originator_version, r.topic, r.state))
+        for id, version in with_it.rests_on.items():
+            rests.append((number, id, version))
+        for id in with_it.opened:
+            opened.append((number, id))
+        for id, wrapped in with_it.data_keys.items():
+            keys.append((number, id, wrapped))
+        for c in with_it.claims:
+            claims.append((number, c.key, c.scope, c.stream_id, c.reservation is None))
+        for c in with_it.releases:
+            releases.append((number, c.key, c.stream_id))
+        for k in with_it.receipts:
+            nth = before + k.offset if k.offset else 0
+            receipts.append((number, k.key, k.fingerprint, k.stream_id, k.version, nth))
+    columns: list[list[Any] | None] = []
+    for rows, width in (
+        (entries, 5), (rests, 3), (opened, 2), (keys, 3), (claims, 5), (releases, 3),
+        (receipts, 6),
+    ):  # fmt: skip
+        columns += map(list, zip(*rows, strict=True)) if rows else [None] * width
+    return columns
 
 
 class Store:
@@ -419,19 +435,47 @@ class Store:
 
     def load(self, ids: Sequence[UUID]) -> tuple[list[Entry[Event]], dict[UUID, DataKey | None]]:
         """The entries of these streams, stream by stream and in order, and their data keys."""
-        if len(ids) == 1:
-            found: Sequence[StoredEvent] = self.recorder.select_events(ids[0])
-        else:
-            found = [
-                StoredEvent(*row)
-                for row in self._select(
-                    "SELECT originator_id, originator_version, topic, state FROM ledger.entries"
-                    " WHERE originator_id = ANY(%b) ORDER BY originator_id, originator_version",
-                    (list(ids),),
-                )
+        return self.load_after(dict.fromkeys(ids, 0))
+
+    def load_after(
+        self, streams: dict[UUID, int]
+    ) -> tuple[list[Entry[Event]], dict[UUID, DataKey | None]]:
+        """As ``load``, but only what came after these versions."""
+        [found] = self.load_together([streams])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def load_together(
+        self, asked: Sequence[dict[UUID, int]]
+    ) -> list[tuple[list[Entry[Event]], dict[UUID, DataKey | None]] | Undecodable]:
+        """For each of them what ``load`` finds, but only after these versions. One query."""
+        since: dict[UUID, int] = {}
+        for streams in asked:
+            for id, version in streams.items():
+                since[id] = min(version, since.get(id, version))
+        ids = list(since)
+        rows: dict[UUID, list[StoredEvent]] = {}
+        keys: dict[UUID, DataKey | None] = {}
+        for id, version, topic, state in self._select(LOAD, (ids, list(since.values()), ids)):
+            if version:
+                rows.setdefault(id, []).append(StoredEvent(id, version, topic, state))
+            else:
+                keys[id] = self.keyring.unwrap(state) if state else None
+        found: list[tuple[list[Entry[Event]], dict[UUID, DataKey | None]] | Undecodable] = []
+        for streams in asked:
+            theirs = [
+                row
+                for id, version in streams.items()
+                for row in rows.get(id, ())
+                if row.originator_version > version
             ]
-        keys = self.data_keys(ids) if found else {}
-        return self._opened(found, keys), keys
+            have = {id: keys[id] for id in streams if id in keys}
+            try:
+                found.append((self._opened(theirs, have), have))
+            except Undecodable as fault:
+                found.append(fault)
+        return found
 
     def data_keys(self, ids: Iterable[UUID]) -> dict[UUID, DataKey | None]:
         rows = self._select(
@@ -457,17 +501,32 @@ class Store:
         return [mapper.to_stored_event(entry) for entry in entries], mapper.fresh
 
     def append(self, rows: Sequence[StoredEvent], append: Append) -> Sequence[int]:
-        """The positions; those of the first time if exactly these rows are there already, so the
-        same call may be repeated after Lost, and has to be: a connection cut at COMMIT looks like
-        any other, and the entries may be there. Raises Refused, Lost."""
-        hidden = [structs.replace(kept, key=self._hidden(kept.key)) for kept in append.receipts]
-        append = structs.replace(append, receipts=hidden)
+        """One save, which may be the repetition of one that was in doubt. Raises Refused, Lost."""
+        [answer] = self.append_together([Save(rows, append, doubtful=True)])
+        if isinstance(answer, IntegrityError):
+            raise answer
+        return answer
+
+    def append_together(self, saves: Sequence[Save]) -> list[Sequence[int] | IntegrityError]:
+        """For each save its positions, or why it was refused; a refused one leaves the others
+        alone. Those of the first time if it is ``doubtful`` and exactly these rows are there
+        already: a connection cut at COMMIT looks like any other. Raises Lost, and then all of them
+        are in doubt, or none was written."""
+        hidden = [Save(save.rows, self._with_hidden_keys(save.append)) for save in saves]
         try:
-            return self.recorder.insert_events(rows, append=append) or ()
-        except IntegrityError:
-            if rows and (positions := self._written(rows)):
-                return positions
-            raise
+            answers = list[Sequence[int] | IntegrityError](self.recorder.insert_together(hidden))
+        except IntegrityError as refused:
+            if len(saves) > 1:  # one of them broke what only a trigger or an index can see
+                return [answer for save in saves for answer in self.append_together([save])]
+            answers = [refused]
+        for number, save in enumerate(saves):
+            if save.doubtful and save.rows and isinstance(answers[number], IntegrityError):
+                answers[number] = self._written(save.rows) or answers[number]
+        return answers
+
+    def _with_hidden_keys(self, append: Append) -> Append:
+        hidden = [structs.replace(kept, key=self._hidden(kept.key)) for kept in append.receipts]
+        return structs.replace(append, receipts=hidden) if hidden else append
 
     def receipts(self, keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, UUID, int, int | None]]:
         """What is kept under these keys: fingerprint, stream, version, position."""
@@ -576,8 +635,15 @@ def _uuid(row: StoredEvent) -> UUID:
 
 def refused_by(refused: IntegrityError) -> str:
     """The name of the database's rule: ``entries_pkey``, ``stream_moved``, ..."""
+    if isinstance(refused, RefusedBy):
+        return refused.rule
     cause = refused.__cause__
     return (cause.diag.constraint_name or "") if isinstance(cause, psycopg.Error) else ""
+
+
+WITHOUT_WHOLE_TABLES = (
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+)
 
 
 def datastore(url: str, *, connections: int) -> PostgresDatastore:
@@ -601,10 +667,10 @@ def datastore(url: str, *, connections: int) -> PostgresDatastore:
     # the door's own patience ends the wait
     parts.setdefault("tcp_user_timeout", "15000")
     parts.setdefault("options", "-c statement_timeout=30s")
-    # Nothing is prepared by itself: a refusal aborts a pipeline, and psycopg would count as
-    # prepared what the server then never parsed. Fresh plans are wanted too: one made while the
-    # ledger was empty would be kept.
-    store.pool.kwargs.update(parts, connect_timeout=2, prepare_threshold=None)
+    # Prepared is what says so. Such a plan may be older than the rows: one made while the ledger
+    # was empty must not read all of it, and nothing here ever wants to.
+    parts["options"] = f"{parts['options']} {WITHOUT_WHOLE_TABLES}"
+    store.pool.kwargs.update(parts, connect_timeout=2, prepare_threshold=1_000_000_000)
     return store
 
 

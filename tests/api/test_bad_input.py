@@ -22,6 +22,7 @@ from api.journey import (
 )
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.ledger import Ledger
+from ledger_crm.together import Full
 
 pytestmark = pytest.mark.anyio
 
@@ -243,6 +244,18 @@ async def test_a_message_delivered_twice_is_recorded_once(ana: httpx.AsyncClient
     assert again == {"id": person, "version": first["version"], "position": None}
 
 
+async def test_when_too_much_waits_to_be_written_the_next_is_told_when_to_come(
+    ana: httpx.AsyncClient, ada: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any) -> None:
+        raise Full
+
+    monkeypatch.setattr(ledger._saving, "ask", full)
+    answer = await ana.post(f"{ada}/interactions", json=NOTE)
+    problem(answer, 503, "too-busy")
+    assert answer.headers["retry-after"] == "1"
+
+
 async def test_without_a_key_in_use_nobody_gets_in(anybody: httpx.AsyncClient, key: str) -> None:
     _, id, secret = key.split("_", 2)
     for wrong in (
@@ -348,7 +361,7 @@ async def test_a_bug_of_ours_leaks_nothing(
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("SECRET")
 
-    monkeypatch.setattr("ledger_crm.ledger.Ledger.decide", broken)
+    monkeypatch.setattr("ledger_crm.ledger.Ledger.answer", broken)
     answer = await ana.post(f"{ada}/interactions", json=NOTE | {"text": "SECRET"})
     problem(answer, 500, "internal-error")
     assert "SECRET" not in answer.text

@@ -222,14 +222,14 @@ async def test_what_was_decided_on_rows_that_then_are_not_written_is_decided_ane
 ) -> None:
     """Also if it failed."""
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
-    loads, load, append = count(1), ledger.store.load, ledger.store.append
+    loads, load, append = count(1), ledger.store.load_together, ledger.store.append_together
     stumbled = threading.Event()
 
-    def stumbles_the_second_time(ids: list[UUID]) -> Any:
+    def stumbles_the_second_time(asked: Any) -> Any:
         if next(loads) == 2:
             stumbled.set()
-            raise KeyError(ids[0])
-        return load(ids)
+            raise KeyError(asked)
+        return load(asked)
 
     def after_a_rival(*args: Any) -> Any:
         if not stumbled.is_set():
@@ -238,8 +238,8 @@ async def test_what_was_decided_on_rows_that_then_are_not_written_is_decided_ane
                 asyncio.run(hold(rival, "n0@example.org"))
         return append(*args)
 
-    monkeypatch.setattr(ledger.store, "load", stumbles_the_second_time)
-    monkeypatch.setattr(ledger.store, "append", after_a_rival)
+    monkeypatch.setattr(ledger.store, "load_together", stumbles_the_second_time)
+    monkeypatch.setattr(ledger.store, "append_together", after_a_rival)
 
     text = "id,name,email\n" + "".join(f"{n},N,n{n}@example.org\n" for n in range(3))
     report, rows = await people_with_rows(ledger, text)

@@ -118,18 +118,7 @@ class Act:
     async def _decide(
         self, decision: Callable[[Work], Awaitable[Aggregate]], of: UUID | None = None
     ) -> tuple[Receipt, bool]:
-        """The receipt, and whether it is the answer to an earlier request: nothing was decided, or
-        a twin of this one wrote it first."""
-        last: Work | None = None
-
-        async def deciding(work: Work) -> Aggregate:
-            nonlocal last
-            last = work
-            return await decision(work)
-
-        receipt = await self.ledger.decide(deciding, intent=self.intent, of=of)
-        ours = last is not None and (last.written or receipt.position is None)
-        return receipt, not ours
+        return await self.ledger.answer(decision, intent=self.intent, of=of)
 
     def _answer(self, receipt: Any, again: bool) -> Response[Any]:
         headers = {"ETag": f'"{receipt.version}"'}

@@ -27,6 +27,7 @@ from ledger_crm.domain.refusals import (
     Stale,
     Unknown,
 )
+from ledger_crm.ledger import Busy
 from ledger_crm.ledger import Unavailable as LedgerUnavailable
 from ledger_crm.projections import OUT_OF_REACH
 
@@ -144,6 +145,13 @@ class Unavailable(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
+class TooBusy(HttpProblem):
+    """More is waiting to be written than we take. Nothing was written: try again."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
 class ReadModelBehind(HttpProblem):
     """What you ask for is not projected yet. It is on its way: try again."""
 
@@ -199,6 +207,10 @@ def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[
 
 def out_of_reach(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:
     return refused(request, Unavailable())
+
+
+def too_busy(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:
+    return refused(request, TooBusy())
 
 
 def http(request: Request[Any, Any, Any], fault: HTTPException) -> Response[dict[str, Any]]:
@@ -265,6 +277,7 @@ def _place(fault: dict[str, Any]) -> str:
 
 HANDLERS: dict[int | type[Exception], Any] = {
     Refusal: refused,
+    Busy: too_busy,
     LedgerUnavailable: out_of_reach,
     **dict.fromkeys(OUT_OF_REACH, out_of_reach),
     HTTPException: http,
