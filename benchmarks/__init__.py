@@ -2,5 +2,6 @@
 
 figures.py   what is measured, against which limit, with which floor
 house.py     servers of our own in a temporary folder, and a ledger of real data
+http.py      the API in a process of its own, and its clients
 results.py   figures as JSON lines, as a table, and against their floors
 """

@@ -8,28 +8,35 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import cycle
+from itertools import count, cycle
 from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import psycopg
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from nats.aio.client import Client
 from nats.js.api import StorageType, StreamConfig
+from psycopg.conninfo import conninfo_to_dict
 
 from ledger_crm.cli.house import app_url
+from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.interaction import NoteWritten
 from ledger_crm.domain.person import Person, PersonSourced
 from ledger_crm.ledger import Intent, Ledger, Work
 from ledger_crm.projections import every
+from ledger_crm.store import Refused, Save
 from ledger_crm.workers import feed
 from ledger_crm.workers import relay as worker
 from ledger_crm.workers.projector import Driver, connect
 
+from . import http
 from .house import House, pgbench
 
 Pair = tuple[float, float]
@@ -38,6 +45,7 @@ APPEND_S = 3
 STEADY_S = 8
 PEOPLE = 2_000
 PAGE = 1000
+CALLERS = 32
 COLUMNS = "originator_id, originator_version, topic, state, notification_id"
 ANA = Actor("consultant:ana")
 INTENT = Intent(by=ANA)
@@ -62,6 +70,62 @@ def figures() -> Iterator[Measured]:
             limit_name=f"pgbench plain insert, clients: {callers}",
             measure=partial(append, callers=callers),
         )
+    yield Measured(
+        name="save_32",
+        unit="saves/s",
+        limit_name="pgbench plain insert, clients: 32",
+        floor=0.7,
+        measure=save,
+    )
+    yield Measured(
+        name="save_32_library",
+        unit="saves/s",
+        limit_name="the library's own PostgreSQL recorder, threads: 32",
+        floor=8.0,
+        measure=save_beside_the_library,
+    )
+    yield Measured(
+        name="save_conflicts",
+        unit="saves/s",
+        limit_name="the same without conflicts; ours: 5 % are refused",
+        floor=0.9,
+        measure=save_with_conflicts,
+    )
+    yield Measured(
+        name="save_steady",
+        unit="saves/s",
+        limit_name=f"the first second of {STEADY_S}, from an empty ledger; ours: the last second",
+        floor=0.8,
+        measure=save_steadily,
+    )
+    yield Measured(
+        name="post_16",
+        unit="requests/s",
+        limit_name="POST to an empty Litestar application, connections: 16",
+        floor=0.15,
+        measure=post,
+    )
+    yield Measured(
+        name="post_steady",
+        unit="requests/s",
+        limit_name=f"the first second of {STEADY_S}; ours: the last second",
+        floor=0.8,
+        measure=post_steadily,
+    )
+    yield Measured(
+        name="get_person_16",
+        unit="requests/s",
+        limit_name="GET from an empty Litestar application, connections: 16",
+        floor=0.4,
+        measure=partial(get, path="/people/{}"),
+    )
+    yield Measured(
+        name="get_history_16",
+        unit="requests/s",
+        limit_name="GET from an empty Litestar application, connections: 16",
+        floor=0.2,
+        measure=partial(get, path="/people/{}/history?limit=50"),
+    )
     yield Measured(
         name="append_steady",
         unit="appends/s",
@@ -112,6 +176,145 @@ def append(house: House, *, callers: int) -> Pair:
     return limit, sum(done) / APPEND_S
 
 
+def save(house: House) -> Pair:
+    with house.empty() as url:
+        house.settle()
+        limit = plain_inserts(house, url, CALLERS)
+        house.settle()
+        return limit, sum(saved(house, url, APPEND_S)) / APPEND_S
+
+
+def save_beside_the_library(house: House) -> Pair:
+    with house.empty() as url:
+        house.settle()
+        limit = by_the_library(url)
+        house.settle()
+        return limit, sum(saved(house, url, APPEND_S)) / APPEND_S
+
+
+def save_with_conflicts(house: House) -> Pair:
+    with house.empty() as without, house.empty() as conflicting:
+        house.settle()
+        limit = sum(saved(house, without, APPEND_S))
+        house.settle()
+        return limit / APPEND_S, sum(saved(house, conflicting, APPEND_S, every=20)) / APPEND_S
+
+
+def save_steadily(house: House) -> Pair:
+    with house.empty() as url:
+        house.settle()
+        done = saved(house, url, STEADY_S)
+    return done[0], done[-1]
+
+
+def saved(house: House, url: str, seconds: int, *, every: int = 0) -> list[int]:
+    """Saves of one row each that were judged in each second, by callers who wait for each answer.
+    Each ``every``-th is of a version that is taken."""
+    with house.ledger(url) as ledger:
+        return asyncio.run(_saved(ledger, seconds, every))
+
+
+async def _saved(ledger: Ledger, seconds: int, every: int) -> list[int]:
+    done, state, began = [0] * seconds, sealed_note(ledger).state, perf_counter()
+
+    async def call() -> None:
+        stream, version = uuid4(), 0
+        for n in count(1):
+            stream, version = (stream, version + 1) if n % 10 else (uuid4(), 1)
+            taken = bool(every) and n % every == 2
+            row = StoredEvent(stream, 1 if taken else version, "person.note_written", state)
+            try:
+                await ledger._saving.ask(Save([row]))
+            except Refused:
+                assert taken
+            version -= taken
+            if (second := int(perf_counter() - began)) >= seconds:
+                return
+            done[second] += 1
+
+    await asyncio.gather(*(call() for _ in range(CALLERS)))
+    return done
+
+
+def by_the_library(url: str) -> float:
+    """Its recorder on its own tables, a thread for each caller, the same rows."""
+    parts = conninfo_to_dict(url)
+    datastore = PostgresDatastore(
+        str(parts["dbname"]), str(parts["host"]), str(parts["port"]), str(parts["user"]), "",
+        pool_size=CALLERS,
+    )  # fmt: skip
+    recorder = PostgresApplicationRecorder(datastore, events_table_name="library_entries")
+    recorder.create_table()
+    state, until_s = b"s" * 340, perf_counter() + APPEND_S
+
+    def call(_: int) -> int:
+        done = 0
+        while perf_counter() < until_s:
+            recorder.insert_events([StoredEvent(uuid4(), 1, "person.note_written", state)])
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(CALLERS) as threads:
+        total = sum(threads.map(call, range(CALLERS)))
+    datastore.close()
+    return total / APPEND_S
+
+
+# Over HTTP: the API in a process of its own; see http.py.
+
+
+def post(house: House) -> Pair:
+    with house.empty() as url:
+        ask = asked_of(house, url)
+        house.settle()
+        with http.served("") as port:
+            limit = asyncio.run(http.answered(port, http.posting_nothing, APPEND_S))
+        with http.served(app_url(url)) as port:
+            asyncio.run(http.answered(port, ask, 1))
+            done = asyncio.run(http.answered(port, ask, APPEND_S))
+    return sum(limit) / APPEND_S, sum(done) / APPEND_S
+
+
+def post_steadily(house: House) -> Pair:
+    with house.empty() as url:
+        ask = asked_of(house, url)
+        house.settle()
+        with http.served(app_url(url)) as port:
+            asyncio.run(http.answered(port, ask, 1))
+            done = asyncio.run(http.answered(port, ask, STEADY_S))
+    return done[0], done[-1]
+
+
+def asked_of(house: House, url: str) -> Callable[[], bytes]:
+    with house.ledger(url) as ledger:
+        people = asyncio.run(sourced(ledger))
+        _, key = asyncio.run(create_key(ledger, actor="consultant:ana"))
+    return http.posting(people, key)
+
+
+def get(house: House, *, path: str) -> Pair:
+    """Of 200 people out of the hiring log, whose read models are level with the ledger."""
+    url = app_url(house.loaded)
+    with house.ledger(house.loaded) as ledger, connect(url) as conn:
+        for projection in every():
+            Driver(
+                projection,
+                lambda after, limit: ledger.store.entries(after=after, limit=limit),
+                conn,
+            ).catch_up()
+        conn.execute("ANALYZE")
+        found = conn.execute("SELECT person_id FROM person ORDER BY position LIMIT 200").fetchall()
+        _, key = asyncio.run(create_key(ledger, actor="consultant:ana"))
+    house.settle()
+    with http.served("") as port:
+        limit = asyncio.run(http.answered(port, http.getting(["/"]), APPEND_S))
+    with http.served(url) as port:
+        ask = http.getting([path.format(id) for (id,) in found], key)
+        asyncio.run(http.answered(port, ask, 1))
+        done = asyncio.run(http.answered(port, ask, APPEND_S))
+    return sum(limit) / APPEND_S, sum(done) / APPEND_S
+
+
 def append_steadily(house: House) -> Pair:
     with house.empty() as url, house.ledger(url) as ledger:
         people = asyncio.run(sourced(ledger))
@@ -153,10 +356,8 @@ async def notes(ledger: Ledger, people: Sequence[UUID], callers: int, seconds: i
 
 def plain_inserts(house: House, url: str, clients: int) -> float:
     """pgbench's, of rows of our size into a table with our indexes and nothing else."""
-    person = Person.source(PersonSourced(name="Ada Byron"), by=ANA)
-    person.record(NOTE, by=ANA)
     with house.ledger(url) as ledger:
-        [*_, row], _ = ledger.store.sealed(list(person.collect_events()), {})
+        row = sealed_note(ledger)
     with psycopg.connect(url) as conn:
         conn.execute("CREATE TABLE plain (LIKE ledger.entries INCLUDING ALL)")
         conn.execute("CREATE SEQUENCE plain_position")
@@ -175,6 +376,13 @@ def plain_inserts(house: House, url: str, clients: int) -> float:
     if run.returncode or not (tps := re.search(r"tps = ([0-9.]+)", run.stdout)):
         raise SystemExit(f"pgbench failed: {' '.join(run.stderr.split())}")
     return float(tps[1])
+
+
+def sealed_note(ledger: Ledger) -> StoredEvent:
+    person = Person.source(PersonSourced(name="Ada Byron"), by=ANA)
+    person.record(NOTE, by=ANA)
+    [*_, row], _ = ledger.store.sealed(list(person.collect_events()), {})
+    return row
 
 
 # Import: a file of 63,869 events through the command, against what PostgreSQL takes at best.
