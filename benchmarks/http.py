@@ -90,12 +90,12 @@ def _request(method: str, path: str, head: str, body: bytes = b"") -> bytes:
 
 
 async def _serve(port: int, url: str) -> None:
-    import structlog
     import uvicorn
     from litestar import Litestar, get, post
 
     from ledger_crm.api.app import create_app
     from ledger_crm.api.reading import open_pool
+    from ledger_crm.cli.running import _log_as_json
     from ledger_crm.ledger import Ledger
 
     from .house import KEYRING
@@ -117,7 +117,7 @@ async def _serve(port: int, url: str) -> None:
     async def no_feed() -> int:
         raise ConnectionError
 
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
+    _log_as_json("info")
     if not url:
         await run(Litestar([nothing, nothing_taken], openapi_config=None, logging_config=None))
         return

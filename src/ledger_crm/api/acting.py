@@ -150,7 +150,7 @@ async def act(
 async def _intent(
     request: Request[Any, Any, Any], ledger: Ledger, key: str | None, if_match: str | None
 ) -> Intent:
-    asked = [request.method.encode(), request.url.path.encode(), await request.body()]
+    asked = [request.method.encode(), request.scope["path"].encode(), await request.body()]
     return Intent(
         by=Actor(request.scope["state"]["actor"]),
         key=key or "",
