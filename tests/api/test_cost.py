@@ -1,0 +1,132 @@
+"""What a read costs: how often the database is asked, and how much of it is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from api.journey import ENGINES, ORDER, written
+from builders import note, sourced
+from ledger_crm.api.reading import Pool
+from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.person import Person
+from ledger_crm.ledger import Ledger, Work
+from scenario import NOON
+
+pytestmark = pytest.mark.anyio
+
+LARGE = 4_000  # rows
+
+
+async def fill(ledger: Ledger, people: int = 1) -> str:
+    """People with something in their history; the id of the last."""
+    work = Work(ledger, Actor("system:test"))
+    for n in range(people):
+        person = work.add(Person.source(sourced(name=f"Ada {n}"), by=work.by))
+        for m in range(2):
+            person.record(note(written_at=NOON + timedelta(seconds=n * 2 + m)), by=work.by)
+    work.stage()
+    await work.commit()
+    return str(person.id)
+
+
+async def test_no_page_reads_a_large_table_from_end_to_end(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    pool: Pool,
+    project: Callable[[], None],
+    owner_database: str,
+) -> None:
+    """Nor with a cursor, in the middle of it. Small tables may be read whole: it is cheaper."""
+    person = await fill(ledger, people=LARGE + 200)
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    project()
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute("ANALYZE")
+        owner.execute("SELECT pg_stat_reset()")
+        for page in (
+            f"/people/{person}",
+            f"/people/{person}/history?limit=2",
+            f"/companies/{company}",
+            f"/companies/{company}/history",
+            f"/job-orders/{order}",
+            "/people?limit=20",
+            "/companies",
+            f"/candidates?job_order_id={order}",
+        ):
+            answer = await ana.get(page)
+            assert answer.status_code == 200, answer.text
+            if token := isinstance(answer.json(), dict) and answer.json().get("next"):
+                again = page + ("&" if "?" in page else "?") + f"cursor={token}"
+                assert (await ana.get(again)).status_code == 200
+        await pool.close()  # only now its sessions have told what they read
+        read: list[Any] = owner.execute(
+            "SELECT s.relname, s.seq_tup_read FROM pg_stat_user_tables s JOIN pg_class c"
+            " ON c.oid = s.relid WHERE schemaname IN ('read', 'ledger') AND s.seq_tup_read > 0"
+            " AND c.reltuples >= %s",
+            (LARGE,),
+        ).fetchall()
+        looked = owner.execute(
+            "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'history'"
+        ).fetchone()
+    assert read == []
+    assert looked is not None
+    assert looked[0] > 0, "nothing was counted, and so nothing was proved"
+
+
+@pytest.mark.parametrize("path", ["/people/{}", "/health/ready"])
+async def test_a_connection_that_died_unnoticed_is_no_answer_to_anybody(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    pool: Pool,
+    project: Callable[[], None],
+    owner_database: str,
+    path: str,
+) -> None:
+    """No connection is tried out before it is used: that would be a round trip for each request."""
+    person = await fill(ledger)
+    project()
+    path = path.format(person)
+    assert (await ana.get(path)).status_code == 200
+    async with pool.connection() as conn:
+        pid = conn.info.backend_pid
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+    assert (await ana.get(path)).status_code == 200
+
+
+async def test_a_read_asks_the_database_once_or_twice_more_than_it_has_queries(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page that is asked much has one statement, however many ask; any other begins a snapshot
+    and learns where it stands in one, and ends it in one."""
+    person = await fill(ledger)
+    project()
+    asked: list[str] = []
+    execute = psycopg.AsyncCursor.execute
+
+    async def counted(self: Any, query: Any, *args: Any, **rest: Any) -> Any:
+        asked.append(str(query))
+        return await execute(self, query, *args, **rest)
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
+    paths = [f"/people/{person}", f"/people/{person}/history"] * 20
+    answers = await asyncio.gather(*(ana.get(path) for path in paths))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(asked) <= 4, "who waits is answered with the next"
+
+    asked.clear()
+    assert (await ana.get("/people")).status_code == 200
+    assert "BEGIN" in asked[0]
+    assert "ROLLBACK" in asked[-1]
+    assert len(asked) == 3, asked
