@@ -1067,6 +1067,27 @@ async def test_once_a_key_is_destroyed_nothing_that_it_opened_is_decided_on(
     assert "ada@" not in str(await facts(ledger, id))
 
 
+async def test_once_a_key_is_destroyed_nothing_is_refused_or_left_as_it_was_on_what_it_opened(
+    ledger: Ledger, other: Ledger
+) -> None:
+    id, ben = await add_person(ledger, "ada@example.org"), await add_person(ledger)
+    for held in (id, ben):
+        await record(ledger, held, note())
+    await other.destroy_key(id)
+    await record(other, ben, note("two"))  # it is read on, and they are read anew
+    seen: list[tuple[str, int]] = []
+
+    async def looking(work: Work) -> Person:
+        await work.load([id, ben])
+        person, beside = await work.get(Person, id), await work.get(Person, ben)
+        seen.append((str(person.points), beside.version))
+        return person
+
+    receipt = await ledger.decide(looking, intent=BY_ANA)
+    assert receipt == Receipt(id, version=3, position=None)
+    assert [("ada" in points, version) for points, version in seen] == [(True, 2), (False, 3)]
+
+
 async def test_a_decision_that_rests_on_somebody_erased_since_is_made_anew(
     ledger: Ledger, other: Ledger
 ) -> None:

@@ -167,6 +167,7 @@ async def test_who_waits_too_long_for_a_call_was_not_asked(
     first = await doubling.busy(together)
     for _ in range(3):  # they leave their places to others
         late = await asked(together, 1, 2)
+        assert len(together._waiting) == 2
         answers = await asyncio.gather(*late, return_exceptions=True)
         assert [type(answer) for answer in answers] == [Full, Full]
     doubling.let.set()
