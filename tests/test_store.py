@@ -510,6 +510,22 @@ def test_entries_come_back_as_they_were_written(store: Store) -> None:
     assert [msgspec.structs.replace(entry, position=0) for entry in read] == written
 
 
+def test_a_key_is_destroyed_between_two_saves_and_not_during_one(
+    store: Store, owner_database: str
+) -> None:
+    """A save that saw the key alive must not come after who destroyed it was told so."""
+    stream = uuid4()
+    store.append([row(1, stream)], Append(data_keys={stream: b"wrapped"}))
+    with psycopg.connect(owner_database) as saving, ThreadPoolExecutor(1) as thread:
+        saving.execute("SELECT FROM ledger.head FOR UPDATE")
+        destroying = thread.submit(store.destroy_key, stream)
+        with pytest.raises(TimeoutError):
+            destroying.result(0.3)
+        saving.rollback()
+        destroying.result(10)
+    assert store.data_keys([stream]) == {stream: None}
+
+
 def test_a_ledger_that_has_later_parts_of_the_schema_gets_an_earlier_one(
     owner_database: str, database: str
 ) -> None:

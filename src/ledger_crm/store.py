@@ -485,9 +485,14 @@ class Store:
         return {id: self.keyring.unwrap(wrapped) if wrapped else None for id, wrapped in rows}
 
     def destroy_key(self, stream_id: UUID) -> None:
-        """What this stream sealed, and will seal, reads as erased from now on. For ever."""
+        """What this stream sealed, and will seal, reads as erased from now on. For ever.
+
+        In its turn at the head, so that whatever is written before was also answered before, and
+        what comes after sees it.
+        """
         self._select(
-            "INSERT INTO ledger.data_keys (stream_id, destroyed_at) VALUES (%s, now())"
+            "INSERT INTO ledger.data_keys (stream_id, destroyed_at)"
+            " SELECT %s, now() FROM (SELECT FROM ledger.head FOR UPDATE) AS turn"
             " ON CONFLICT (stream_id) DO UPDATE SET wrapped = NULL, destroyed_at = now()"
             " RETURNING stream_id",
             (stream_id,),
