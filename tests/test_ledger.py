@@ -44,8 +44,9 @@ from ledger_crm.commands import candidacies, catalogue, intake, selling
 from ledger_crm.commands.intake import Reachable
 from ledger_crm.domain.candidacy import Introduced
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.entry import ERASED, Actor, Aggregate, Entry, IdTaken
+from ledger_crm.domain.entry import ERASED, Actor, Aggregate, Entry, IdTaken, kind
 from ledger_crm.domain.firm import DomainTaken
+from ledger_crm.domain.identity import ContactPointRemoved
 from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.joborder import JobOrderCancelled, JobOrderIsClosed
 from ledger_crm.domain.permission import NoConsent
@@ -54,6 +55,7 @@ from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, pipeline_id
 from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import (
     ATTEMPTS,
+    HELD_S,
     AlreadyThere,
     Busy,
     Held,
@@ -1059,12 +1061,65 @@ async def test_once_a_key_is_destroyed_nothing_that_it_opened_is_decided_on(
     await ledger.change(Person, id, looking, intent=BY_ANA)
     assert "ada@example.org" in str(seen[0])
     assert "ada" not in str(seen[1:])
-    [held] = ledger._memory.take([id]).values()
-    assert isinstance(held.aggregate, Person)
-    assert held.keys == {id: None}
-    assert "ada" not in str(held.aggregate.points)
+    assert not ledger._memory.take([id]), "who is erased is read anew each time"
     assert [e.event for e in await ledger.stream(id)][-2:] == [note(ERASED), note(ERASED)]
     assert "ada@" not in str(await facts(ledger, id))
+
+
+@pytest.mark.parametrize("cold", [True, False])
+async def test_what_was_read_before_a_key_is_destroyed_gets_into_nobodys_record(
+    ledger: Ledger, other: Ledger, *, cold: bool
+) -> None:
+    """Wherever it was read from, and however late the key goes."""
+    through = other if cold else ledger
+    ada, ben = await add_person(through, "ada@example.org"), await add_person(through)
+    destroyed = False
+
+    async def quoting(work: Work) -> Person:
+        nonlocal destroyed
+        quoted = (await work.get(Person, ada)).points
+        person = await work.get(Person, ben)
+        if not destroyed:
+            await other.destroy_key(ada)
+            destroyed = True
+        person.record(note(f"knows {quoted}"), by=ANA)
+        return person
+
+    await ledger.decide(quoting, intent=BY_ANA)
+    assert "ada@" not in str(await facts(ledger, ben))
+
+
+async def test_what_is_said_of_somebody_erased_is_not_held(ledger: Ledger) -> None:
+    id = await add_person(ledger)
+    await ledger.destroy_key(id)
+    await ledger.change(
+        Person, id, lambda p: p.add_contact_point("email", "eve@example.org", by=ANA), intent=BY_ANA
+    )
+    assert not ledger._memory.take([id])
+
+
+async def test_what_a_rival_gives_up_while_we_are_refused_it_is_ours(
+    ledger: Ledger, other: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not taken for something that is there already."""
+    ada, ben = await add_person(ledger, "ada@example.org"), await add_person(ledger)
+    gives = ContactPointRemoved(point="email", value="ada@example.org")
+    holders = ledger.store.holders
+
+    def after_it_is_given_up(claims: Any) -> Any:
+        given = other.change(Person, ada, lambda p: p.enter(gives, by=ANA), intent=BY_ANA)
+        asyncio.run(given)
+        return holders(claims)
+
+    monkeypatch.setattr(ledger.store, "holders", after_it_is_given_up)
+    receipt = await ledger.change(
+        Person,
+        ben,
+        lambda p: p.add_contact_point("email", "ada@example.org", by=ANA),
+        intent=key("mine"),
+    )
+    assert receipt.position
+    assert kind((await facts(ledger, ben))[-1]) == "person.contact_point_added"
 
 
 async def test_once_a_key_is_destroyed_nothing_is_refused_or_left_as_it_was_on_what_it_opened(
@@ -1118,6 +1173,13 @@ def held(n: int, *, used_s: float = 0.0, version: int = 1) -> Held:
     for _ in range(version - 1):
         person.record(note(), by=ANA)
     return Held(person, {}, used_s)
+
+
+def test_what_is_held_too_long_is_forgotten_also_if_it_is_the_only_one() -> None:
+    memory = Memory()
+    memory.keep(held(1, version=3))
+    memory.keep(held(1, version=2, used_s=2 * HELD_S))
+    assert [each.aggregate.version for each in memory.take([UUID(int=1)]).values()] == [3]
 
 
 def test_memory_has_a_bound_and_forgets_who_was_not_asked_for() -> None:

@@ -102,7 +102,7 @@ async def test_a_call_that_fails_does_not_stop_the_next_one(
 async def test_who_waits_while_nobody_answers_is_not_kept_for_the_next_call(
     make: Callable[..., Together[int, int]], doubling: Doubling
 ) -> None:
-    together = make(apart=lambda _: ["same"])
+    together = make(apart=lambda _: ({"same"}, set()))
     doubling.let.clear()
     waiting = await asked(together, 98, 1, 2)
     doubling.let.set()
@@ -116,7 +116,7 @@ async def test_those_who_want_the_same_go_one_after_the_other_and_in_order(
     make: Callable[..., Together[int, int]], doubling: Doubling
 ) -> None:
     """And they hold up nobody who wants something else."""
-    together = make(apart=lambda n: [n % 10])
+    together = make(apart=lambda n: ({n % 10}, set()))
     first = await doubling.busy(together)
     others = await asked(together, 1, 11, 2, 21, 3)
     doubling.let.set()
@@ -128,12 +128,24 @@ async def test_who_waits_for_another_is_not_overtaken_by_a_third(
     make: Callable[..., Together[int, int]], doubling: Doubling
 ) -> None:
     wants = {0: "", 1: "a", 2: "ab", 3: "b"}
-    together = make(apart=lambda n: wants[n])
+    together = make(apart=lambda n: (set(wants[n]), set()))
     first = await doubling.busy(together)
     others = await asked(together, 1, 2, 3)
     doubling.let.set()
     await asyncio.gather(first, *others)
     assert doubling.calls == [[0], [1], [2], [3]]
+
+
+async def test_those_who_only_look_at_the_same_go_together(
+    make: Callable[..., Together[int, int]], doubling: Doubling
+) -> None:
+    """But not with one who changes it, and nobody who comes later is told before that one."""
+    together = make(apart=lambda n: ({"it"} if n == 3 else set(), {"it"}))
+    first = await doubling.busy(together)
+    others = await asked(together, 1, 2, 3, 4, 5)
+    doubling.let.set()
+    await asyncio.gather(first, *others)
+    assert doubling.calls == [[0], [1, 2], [3], [4, 5]]
 
 
 async def test_a_call_has_a_weight_and_one_that_is_heavier_goes_alone(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -155,6 +156,7 @@ class Memory:
         id = held.aggregate.id
         there = self._held.pop(id, held)
         newer = there if there.aggregate.version > held.aggregate.version else held
+        newer.used_s = held.used_s
         self._held[id] = newer
         while len(self) > self.most or self._oldest().used_s < held.used_s - HELD_S:
             del self._held[self._oldest().aggregate.id]
@@ -274,7 +276,7 @@ class Work:
             return
         now_s = monotonic()
         for id, known in self._known.items():
-            if not known.pending_events:
+            if not known.pending_events and self._keys.get(id, True):  # nothing of who is erased
                 keys = {id: self._keys[id]} if id in self._keys else {}
                 self._memory.keep(Held(known, keys, now_s))
 
@@ -349,7 +351,7 @@ class Work:
             releases=self.ledger.store.releases_of(staged),
             receipts=receipts,
             rests_on={id: version for id, version in read.items() if id not in written},
-            opened=[id for id in self._recalled if self._keys.get(id)],
+            opened=[id for id in read if self._keys.get(id)],
         )
         positions: Sequence[int] = ()
         if staged or receipts:
@@ -374,7 +376,7 @@ class Ledger:
     """Opens the store at ``url``. ``close`` it, or use it as a context manager."""
 
     def __init__(self, url: str, keyring: Keyring, *, threads: int = 12) -> None:
-        self.store = Store(url, keyring, connections=threads)
+        self.store = Store(url, keyring, connections=threads + 2)  # to save, and to load
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._given_up_s = 0.0  # when one last waited in vain
@@ -670,7 +672,10 @@ class Ledger:
             holder = holders.get(claim.key) or seen.setdefault(claim.key, claim.stream_id)
             if claim.reservation and holder != claim.stream_id:
                 return claim.reservation.refusal(holder=holder)
-        return Repeated()
+        times = Counter(claim.key for claim in claims)
+        if any(not c.reservation and (c.key in holders or times[c.key] > 1) for c in claims):
+            return Repeated()
+        return StaleVersion(id=entries[0].originator_id)  # it was given up meanwhile: decide again
 
     async def _conflict(self, entries: Sequence[Entry[Event]]) -> Refusal:
         opening = [e.originator_id for e in entries if e.originator_version == 1]

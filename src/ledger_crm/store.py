@@ -140,14 +140,15 @@ class Save(msgspec.Struct, eq=False):
         )
 
     @property
-    def touches(self) -> set[UUID | bytes]:
-        """What another save must not want in the same call: one would be judged too early."""
+    def touches(self) -> tuple[set[UUID | bytes], set[UUID | bytes]]:
+        """What it changes, which another save in the same call must neither change nor look at, for
+        one of them would be judged too early; and what it looks at."""
         with_it = self.append
         touched: set[UUID | bytes] = {_uuid(row) for row in self.rows}
-        touched.update(with_it.rests_on, with_it.data_keys)
+        touched.update(with_it.data_keys)
         touched.update(claim.key for claim in (*with_it.claims, *with_it.releases))
         touched.update(receipt.key for receipt in with_it.receipts)
-        return touched
+        return touched, set(with_it.rests_on)
 
 
 class Stored(msgspec.Struct, omit_defaults=True):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from itertools import islice
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -41,6 +42,9 @@ class _Asked(Generic[Q, A]):
         self.answer: asyncio.Future[A] = self.loop.create_future()
 
 
+NOTHING: tuple[AbstractSet[Any], AbstractSet[Any]] = (frozenset(), frozenset())
+
+
 class Together(Generic[Q, A]):
     """Asks ``call`` for many, which answers each in its place, or with an exception there. What
     ``call`` raises instead, everybody of that call gets.
@@ -48,7 +52,8 @@ class Together(Generic[Q, A]):
     weigh     how much a question weighs
     at_once   weight of one call, if it is not a single question that is heavier
     most      weight that may wait, in and before a call; more is refused with Full
-    apart     two questions that share any of these do not go into the same call
+    apart     what a question changes, and what it looks at: one that changes something does not
+              go into the same call as another that changes it or looks at it
     queue_s   whoever is in no call by then hears Full
     answer_s  whose call has not answered by then hears NoAnswer, and the call may still come to
               something
@@ -64,7 +69,7 @@ class Together(Generic[Q, A]):
         most: int,
         queue_s: float,
         answer_s: float,
-        apart: Callable[[Q], Iterable[Hashable]] = lambda _: (),
+        apart: Callable[[Q], tuple[AbstractSet[Any], AbstractSet[Any]]] = lambda _: NOTHING,
     ) -> None:
         self.name, self.call, self.weigh, self.apart = name, call, weigh, apart
         self.at_once, self.most = at_once, most
@@ -120,6 +125,7 @@ class Together(Generic[Q, A]):
             with self._changed:
                 self._weight -= sum(asked.weight for asked in batch)
             self._tell(zip(batch, answers, strict=True))
+            del batch, answers  # what they hold is not kept until somebody asks again
 
     def _next(self) -> list[_Asked[Q, A]]:
         """Empty: closed, and nobody waits. In order, but for those who have to stay apart; they
@@ -128,17 +134,18 @@ class Together(Generic[Q, A]):
             while not self._waiting and not self._closed:
                 self._changed.wait()
             batch: list[_Asked[Q, A]] = []
-            taken: set[Hashable] = set()
+            changed, seen = set[Any](), set[Any]()
             weight, now_s = 0, monotonic()
             for asked in islice(self._waiting, AT_ONCE):
                 if batch and weight + asked.weight > self.at_once:
                     break
-                wants = set(self.apart(asked.question))
-                if taken.isdisjoint(wants):
+                changes, sees = self.apart(asked.question)
+                if changed.isdisjoint(changes | sees) and seen.isdisjoint(changes):
                     weight += asked.weight
                     asked.since_s = now_s
                     batch.append(asked)
-                taken |= wants
+                changed |= changes
+                seen |= sees
             for asked in batch:
                 del self._waiting[asked]
             return batch

@@ -91,6 +91,22 @@ async def test_a_removal_that_a_crash_cut_short_is_ended_by_the_next(
     assert len(on_disk(vault)) == 1
 
 
+async def test_an_upload_that_is_repeated_leaves_nothing_behind(
+    ana: httpx.AsyncClient, vault: Vault
+) -> None:
+    """Also when the document is removed by then."""
+    ada = f"/people/{(await written(ana, '/people', ADA))['id']}"
+    one = (await written(ana, f"{ada}/documents", cv(), **{"Idempotency-Key": "one"}))["created"]
+    await written(ana, f"{ada}/documents/removals", {"document_id": one, "reason": "asked_us"})
+    again = await ana.post(f"{ada}/documents", json=cv(), headers={"Idempotency-Key": "one"})
+    assert (again.status_code, again.json()["created"]) == (201, one)
+    assert on_disk(vault) == []
+
+    stale = await ana.post(f"{ada}/documents", json=cv(), headers={"If-Match": '"1"'})
+    problem(stale, 412, "stale-version")
+    assert on_disk(vault) == []
+
+
 async def test_a_removal_that_is_refused_removes_nothing(
     ana: httpx.AsyncClient, vault: Vault
 ) -> None:

@@ -45,7 +45,7 @@ BATCHES = (1, 7, 500, 5000)
 ALL = every()
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=stories)
 def test_any_story_gives_the_same_tables_however_it_is_driven(
     databases: Callable[[], str], story: list[Command]
@@ -85,12 +85,13 @@ def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
         schema = f"of_{len(entries)}_by_{batch}"
         return driven(database, schema, ALL, of_list(entries), batch=batch)
 
-    first, *others = (left_by(batch, entries) for batch in (7, 500, 5000))
+    first, other = (left_by(batch, entries) for batch in (500, 5000))
     told = {base for entry in entries for base in type(entry.event).__mro__}
     for table in (table for projection in ALL for table in projection.tables):
         assert first[table.name] or not told & set(table.handlers), "an empty one proves nothing"
-    assert all(other == first for other in others)
-    assert left_by(1, entries[:600]) == left_by(500, entries[:600])  # one by one takes its time
+    assert other == first
+    few = entries[:600]  # one by one takes its time
+    assert left_by(1, few) == left_by(7, few) == left_by(500, few)
 
 
 # a read model that uses everything a read model may do

@@ -163,7 +163,11 @@ def test_a_history_is_complete_page_by_page_and_shows_no_business_of_others(
                 if subject in COMPANIES:
                     assert {line.company_id for line in lines} <= {subject, None}
                 elif lines:
-                    mentioned = {e.position for e in entries if subject in e.event.concerns}
+                    mentioned = {
+                        e.position
+                        for e in entries
+                        if subject in (*e.event.concerns, *e.event.others)
+                    }
                     others = [line for line in lines if line.person_id != subject]
                     assert {line.position for line in others} <= mentioned
 

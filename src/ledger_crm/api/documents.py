@@ -14,6 +14,7 @@ from ledger_crm.commands.documents import (
     add_document,
     content_of,
     drop,
+    leaving_nothing,
 )
 from ledger_crm.domain.document import SIZE_LIMIT_BYTES, DocumentRemoved
 from ledger_crm.domain.person import Person
@@ -52,6 +53,7 @@ class Documents(Controller):
     async def add_document(
         self,
         act: NamedDependency[Act],
+        ledger: NamedDependency[Ledger],
         vault: NamedDependency[Vault],
         person_id: FromPath[UUID],
         data: JSONBody[NewDocument],
@@ -60,7 +62,8 @@ class Documents(Controller):
 
         At most 10 MiB. It is kept encrypted under the person's own key. The same file again is
         refused with 409."""
-        return await act.within(person_id, add_document, data, vault)
+        async with leaving_nothing(ledger, vault, person_id) as vault:
+            return await act.within(person_id, add_document, data, vault)
 
     @get("/{document_id:uuid}/content")
     async def read_document(

@@ -14,6 +14,7 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import cache
 from typing import (
     Annotated,
@@ -23,6 +24,7 @@ from typing import (
     ParamSpec,
     TypeAlias,
     TypeVar,
+    cast,
     get_type_hints,
 )
 from uuid import UUID
@@ -30,7 +32,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response
 from litestar.params import QueryParameter
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from ledger_crm.commands.selling import WrongPipeline
 from ledger_crm.domain.entry import Instant
@@ -60,7 +62,9 @@ Attempt: TypeAlias = Callable[[], Awaitable[tuple[int, tuple[T] | None]]]
 """Where what it reads stands, and what it finds, unless that is not far enough."""
 
 DIRECTORY = directory.projection  # which all queries may join
-TOGETHER = 100  # questions in one statement
+AWAY = (PoolTimeout, TooManyRequests)
+WAITING = 500  # questions of one kind
+Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
 PATIENCE_S = 2.0  # for a read model that is behind
 POLL_S = 0.02
@@ -109,6 +113,7 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
         "search_path": SCHEMA,
         "timezone": "UTC",
         "default_transaction_read_only": "on",
+        "default_transaction_isolation": "read\\ committed",  # see Lookup; a snapshot asks for more
         "statement_timeout": "15s",
     }
     return AsyncConnectionPool(
@@ -180,39 +185,57 @@ class Reads:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self._waiting: dict[Lookup[Any, Any], list[tuple[Any, asyncio.Future[Any]]]] = {}
+        self._waiting: dict[Lookup[Any, Any], list[Waiting]] = {}
         self._answering: set[asyncio.Task[None]] = set()
 
     async def look_up(self, lookup: Lookup[Q, T], asked: tuple[Any, ...]) -> tuple[int, T | None]:
-        """Where its read models stand, -1 if they may not be read; and what it finds."""
+        """Where its read models stand, -1 if they may not be read; and what it finds. Raises
+        Unavailable, also if too many wait."""
         answer: asyncio.Future[tuple[int, T | None]] = asyncio.get_running_loop().create_future()
-        if lookup in self._waiting:
-            self._waiting[lookup].append((asked, answer))
-        else:
+        if (waiting := self._waiting.get(lookup)) is None:
             self._waiting[lookup] = [(asked, answer)]
             task = asyncio.create_task(self._answer(lookup))
             self._answering.add(task)  # or it might be collected
             task.add_done_callback(self._answering.discard)
-        return await answer
+        elif len(waiting) < WAITING:
+            waiting.append((asked, answer))
+        else:
+            raise Unavailable()
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await answer
+        except TimeoutError:
+            raise Unavailable() from None
 
     async def _answer(self, lookup: Lookup[Q, T]) -> None:
         """Until nobody waits."""
-        while waiting := self._waiting[lookup]:
-            now, self._waiting[lookup] = waiting[:TOGETHER], waiting[TOGETHER:]
-            try:
-                asking = self._ask(lookup, [asked for asked, _ in now])
-                stands_at, found = await answered(asking)
-            except Exception as fault:
-                if isinstance(fault, Unavailable):  # nobody waits behind one who waited in vain
-                    now, self._waiting[lookup] = now + self._waiting[lookup], []
-                for _, answer in now:
-                    if not answer.done():
-                        answer.set_exception(fault)
-            else:
-                for (_, answer), each in zip(now, found, strict=True):
-                    if not answer.done():  # else whoever asked has gone
-                        answer.set_result((stands_at, each))
-        del self._waiting[lookup]
+        try:
+            while waiting := self._waiting[lookup]:
+                now, self._waiting[lookup] = waiting[: lookup.at_once], waiting[lookup.at_once :]
+                await self._settle(lookup, now)
+        finally:
+            for _, answer in self._waiting.pop(lookup):  # nobody, unless we are stopped
+                answer.cancel()
+
+    async def _settle(self, lookup: Lookup[Q, T], asked: Sequence[Waiting]) -> None:
+        """One that fails leaves those beside it alone."""
+        try:
+            stands_at, found = await answered(self._ask(lookup, [each for each, _ in asked]))
+        except Exception as fault:
+            if isinstance(fault, (Unavailable, *AWAY)):
+                # nobody waits behind one who waited in vain
+                asked, self._waiting[lookup] = [*asked, *self._waiting[lookup]], []
+            elif len(asked) > 1:
+                middle = len(asked) // 2
+                await self._settle(lookup, asked[:middle])
+                return await self._settle(lookup, asked[middle:])
+            for _, answer in asked:
+                if not answer.done():  # else whoever asked has gone
+                    answer.set_exception(fault)
+        else:
+            for (_, answer), each in zip(asked, found, strict=True):
+                if not answer.done():
+                    answer.set_result((stands_at, each))
 
     async def _ask(
         self, lookup: Lookup[Q, T], asked: Sequence[tuple[Any, ...]]
@@ -452,6 +475,9 @@ def _opened(token: str, type_: type[T]) -> T:
     """Raises Malformed."""
     try:
         document = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        return msgspec.json.decode(document, type=type_)
-    except (binascii.Error, ValueError):  # msgspec's and Unicode's errors are ValueErrors
+        place: Any = msgspec.json.decode(document, type=type_)
+        if isinstance(place, tuple):  # the database takes offsets of at most 15 hours
+            place = tuple(p.astimezone(UTC) if isinstance(p, datetime) else p for p in place)
+        return cast(T, place)
+    except (binascii.Error, ValueError, OverflowError):  # of msgspec and Unicode: ValueErrors
         raise Malformed(faults=[Fault("query:cursor", "not a cursor of this list")]) from None

@@ -9,6 +9,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from ledger_crm.commands.documents import leaving_nothing
 from ledger_crm.commands.resume import (
     SCHEMA,
     Basics,
@@ -19,7 +20,7 @@ from ledger_crm.commands.resume import (
     Skill,
     import_resume,
 )
-from ledger_crm.ledger import Receipt
+from ledger_crm.ledger import Ledger, Receipt
 from ledger_crm.projections import people
 from ledger_crm.vault import Vault
 
@@ -36,6 +37,7 @@ class Resumes(Controller):
         self,
         request: Request[Any, Any, Any],
         act: NamedDependency[Act],
+        ledger: NamedDependency[Ledger],
         vault: NamedDependency[Vault],
         person_id: FromPath[UUID],
         data: JSONBody[Resume],
@@ -44,7 +46,8 @@ class Resumes(Controller):
 
         Name, label, place, skills and contact points go onto the record; the whole of it is kept
         as a document."""
-        return await act.on(person_id, import_resume, data, await request.body(), vault)
+        async with leaving_nothing(ledger, vault, person_id) as vault:
+            return await act.on(person_id, import_resume, data, await request.body(), vault)
 
     @get("/resume")
     async def export_resume(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -23,6 +26,7 @@ from ledger_crm.domain.document import (
 )
 from ledger_crm.domain.entry import Instant, Sealed, new_id
 from ledger_crm.domain.person import Person
+from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, Work
 from ledger_crm.sealing import DataKey, seal_bytes, unseal_bytes
 from ledger_crm.vault import Damaged, Vault
@@ -63,6 +67,38 @@ async def add_document(work: Work, person_id: UUID, new: NewDocument, vault: Vau
     )
     person.add_document(fact, by=work.by)
     return person
+
+
+class _Noting(Vault):
+    """The vault, and what was put into it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.addresses: set[str] = set()
+
+    def put(self, sealed: bytes) -> str:
+        address = super().put(sealed)
+        self.addresses.add(address)
+        return address
+
+
+@asynccontextmanager
+async def leaving_nothing(ledger: Ledger, vault: Vault, person_id: UUID) -> AsyncIterator[Vault]:
+    """A vault for one decision, which puts its bytes as often as it is made. Of those that the
+    person's stream does not name then nothing is left; unless nobody can say what was written."""
+    noting = _Noting(vault.folder)
+    refused: Refusal | None = None
+    try:
+        yield noting
+    except Refusal as refusal:
+        refused = refusal
+    if noting.addresses:
+        facts = [entry.event for entry in await ledger.stream(person_id)]
+        named = {fact.address for fact in facts if isinstance(fact, DocumentAdded)}
+        for address in noting.addresses - named:
+            await asyncio.to_thread(vault.drop, address)
+    if refused:
+        raise refused
 
 
 async def drop(ledger: Ledger, vault: Vault, person_id: UUID, document_id: UUID) -> None:

@@ -23,6 +23,7 @@ class Lookup(Generic[P, T]):
     sql         gives it, from the columns of ``asked``
     asking      makes those columns of what a caller gives
     columns     their names and types
+    at_once     so many in one statement
     """
 
     def __init__(
@@ -32,8 +33,9 @@ class Lookup(Generic[P, T]):
         sql: str,
         asking: Callable[P, tuple[Any, ...]],
         columns: dict[str, str],
+        at_once: int,
     ) -> None:
-        self.projection, self.asking = projection, asking
+        self.projection, self.asking, self.at_once = projection, asking, at_once
         self._decode = msgspec.json.Decoder(answers | None).decode
         arrays = ", ".join(f"%s::{type_}[]" for type_ in columns.values())
         names = ", ".join(f'"{name}"' for name in columns)

@@ -181,6 +181,7 @@ of: Lookup[..., list[HistoryLine]] = Lookup(
     OF,
     _of,
     {"id": "uuid", "kind": "text", "at": "timestamptz", "position": "bigint", "limit": "bigint"},
+    at_once=10,
 )
 """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``. Joins
 the directory for the names. None if ``kind`` is given and there is no such record; else empty if

@@ -429,7 +429,9 @@ def _of(person_id: UUID) -> tuple[UUID]:
     return (person_id,)
 
 
-card: Lookup[[UUID], PersonShown] = Lookup(projection, PersonShown, CARD, _of, {"id": "uuid"})
+card: Lookup[[UUID], PersonShown] = Lookup(
+    projection, PersonShown, CARD, _of, {"id": "uuid"}, at_once=100
+)
 """Joins the directory for the companies' names."""
 
 
