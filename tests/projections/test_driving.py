@@ -41,11 +41,11 @@ from projections.driving import (
 from projections.stories import Command, stories, tell
 from scenario import ANA, COMPANY, KEYRING, NOON
 
-BATCHES = (1, 7, 500, 5000)
+BATCHES = (1, 7, 500)  # a story is shorter than the last
 ALL = every()
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=stories)
 def test_any_story_gives_the_same_tables_however_it_is_driven(
     databases: Callable[[], str], story: list[Command]
@@ -91,7 +91,7 @@ def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
         assert first[table.name] or not told & set(table.handlers), "an empty one proves nothing"
     assert other == first
     few = entries[:600]  # one by one takes its time
-    assert left_by(1, few) == left_by(7, few) == left_by(500, few)
+    assert left_by(1, few) == left_by(500, few)
 
 
 # a read model that uses everything a read model may do
