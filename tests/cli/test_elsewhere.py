@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from running import ledger_crm, running, until
@@ -36,6 +37,25 @@ def test_with_servers_of_ones_own_nothing_embedded_starts(
         assert [pid for word in ("pginstall", "nats.conf") for pid in up.pids(word)] == []
         audit = ledger_crm(tmp_path, "feed", "audit", **servers)
         assert b"exactly the ledger" in audit.stdout
+
+
+def test_a_role_that_may_not_make_the_schema_hears_what_to_do(
+    tmp_path: Path, empty_database: str
+) -> None:
+    done = ledger_crm(tmp_path, "up", LEDGER_DATABASE_URL=empty_database)
+    assert done.returncode == 2
+    assert b"LEDGER_DATABASE_OWNER_URL" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.fixture
+def empty_database(owner_database: str) -> str:
+    """As the application's role, which owns nothing in it."""
+    parts = psycopg.conninfo.conninfo_to_dict(owner_database)
+    admin = psycopg.conninfo.make_conninfo(owner_database, dbname="postgres")
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE nobody_was_here")
+    return f"postgresql://ledger_app@/nobody_was_here?host={parts['host']}&port={parts['port']}"
 
 
 @pytest.fixture

@@ -93,6 +93,9 @@ def test_what_a_script_reads_is_json(tmp_path: Path) -> None:
     assert set(made) == {"id", "actor", "key"}
     [key] = read("key", "list")
     assert (key["actor"], key["revoked_at"]) == ("integration:website", None)
+    titles, line = ledger_crm(tmp_path, "key", "list").stdout.decode().splitlines()
+    assert titles.split()[-1] == "label"
+    assert line.index("integration:website") == titles.index("writes as")
     shown = read("events", "show", "1")
     assert (shown["position"], shown["kind"]) == (1, "key.created")
     status = read("projections", "status")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -99,6 +99,11 @@ def explained(fault: BaseException) -> str:
     """One line for people."""
     if isinstance(fault, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         return f"the database has no schema of ours, or an older one: {_MIGRATE}"
+    if isinstance(fault, psycopg.errors.InsufficientPrivilege):
+        return (
+            "the database refused: its role may not do this; set LEDGER_DATABASE_OWNER_URL to one"
+            " that owns the database, and: ledger-crm migrate"
+        )
     if isinstance(fault, psycopg.OperationalError):
         return "the database does not answer; see: ledger-crm doctor"
     if isinstance(fault, psycopg.Error):
@@ -116,6 +121,14 @@ _MIGRATE = "run ledger-crm up, or ledger-crm migrate as its owner"
 def plain(text: str) -> str:
     """What others wrote must not steer the terminal: what cannot be printed is shown escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Nothing is cut: what does not fit the terminal goes on in its next line."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        console().print(plain("  ".join(cells)).rstrip(), markup=False)
 
 
 def load() -> Settings:

@@ -13,7 +13,7 @@ from ledger_crm.commands import catalogue
 from ledger_crm.domain.access import KeyCreated, KeyRevoked
 from ledger_crm.ledger import Ledger
 
-from .house import console, load, opened, plain, run
+from .house import console, load, opened, print_columns, run
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
@@ -59,13 +59,17 @@ def list_(*, json: Flag = False) -> None:
     if json:
         _print_json(found)
         return
-    for key in found:
-        revoked = f"  revoked {key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else ""
-        console().print(
-            f"{key['id']}  {key['actor']}  {key['created_at']:%Y-%m-%d %H:%M}{revoked}"
-            f"  {plain(key['label'])}",
-            markup=False,
+    rows = [
+        (
+            str(key["id"]),
+            key["actor"],
+            f"{key['created_at']:%Y-%m-%d %H:%M}",
+            f"{key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else "",
+            key["label"],
         )
+        for key in found
+    ]
+    print_columns([("id", "writes as", "created", "revoked", "label"), *rows])
 
 
 def revoke(id: UUID, /, *, reason: str = "") -> None:

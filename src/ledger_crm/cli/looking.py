@@ -6,7 +6,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
@@ -30,6 +30,7 @@ from .house import (
     looked_at,
     opened,
     plain,
+    print_columns,
     run,
     running_address,
 )
@@ -159,7 +160,7 @@ def projections_status(*, json: Flag = False) -> None:
             (one.name, str(one.version), str(one.position), says)
             for one, (_, says) in zip(found, judged, strict=True)
         ]
-        _print_columns([("projection", "version", "position", "how it stands"), *rows])
+        print_columns([("projection", "version", "position", "how it stands"), *rows])
         console().print(f"the ledger's head is at {head}")
     if any(wrong for wrong, _ in judged):
         sys.exit(1)
@@ -345,14 +346,6 @@ _NOT_PRINTED = re.compile(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 def _as_json(found: re.Match[str]) -> str:
     """JSON leaves these as they are, and some terminals obey them."""
     return f"\\u{ord(found[0]):04x}"
-
-
-def _print_columns(rows: Sequence[Sequence[str]]) -> None:
-    """Nothing is cut: what does not fit the terminal goes on in its next line."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        console().print(plain("  ".join(cells)).rstrip(), markup=False)
 
 
 def _print_json(found: Any) -> None:
