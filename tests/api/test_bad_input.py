@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -376,7 +377,7 @@ async def test_a_line_per_request_is_logged_and_holds_no_personal_data(
     await written(ana, "/people", ADA, **{"X-Request-Id": "req-7"})
     await ana.post("/people/lookups", json={"point": "email", "value": "ada@example.org"})
     await ana.get("/Ada-Byron")
-    logged = "".join(capfd.readouterr()).lower()
+    logged = re.sub(r"[0-9a-f]{32}", "", "".join(capfd.readouterr()).lower())  # ids of requests
     assert "consultant:ana" in logged
     assert "ada" not in logged.replace("consultant:ana", "")
     assert "byron" not in logged

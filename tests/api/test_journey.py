@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from api.journey import ADA, ENGINES, FEE, NOTE, ORDER, REPLY, SENT, found, problem, written
+from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
-from ledger_crm.workers.projector import Projector
+from ledger_crm.projections import directory
+from ledger_crm.workers.projector import Driver, Projector, connect
 
 pytestmark = pytest.mark.anyio
 
@@ -207,6 +209,25 @@ async def test_what_was_written_a_moment_ago_is_not_denied(
         assert (await found(ana, f"/people/{ada}"))["name"] == "Ada Byron"
         assert (await found(ana, f"/people/{ada}/history"))["items"]
         problem(await ana.get(f"/people/{UUID(int=7)}"), 404, "no-such-record")
+
+
+async def test_a_history_that_is_behind_is_not_empty(
+    ana: httpx.AsyncClient,
+    project: Callable[[], None],
+    read: Callable[[int, int], list[Entry[Event]]],
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each read model is projected by itself, and the directory may know somebody first."""
+    monkeypatch.setattr("ledger_crm.api.reading.PATIENCE_S", 0.1)
+    project()
+    ada = (await written(ana, "/people", ADA))["id"]
+    with connect(database) as conn:
+        Driver(directory.projection, read, conn).catch_up()
+    answer = await ana.get(f"/people/{ada}/history")
+    problem(answer, 503, "read-model-behind")
+    project()
+    assert (await found(ana, f"/people/{ada}/history"))["items"]
 
 
 async def test_a_read_model_that_stays_behind_is_said_so(

@@ -153,7 +153,8 @@ THEN (
       CROSS JOIN LATERAL
         {PAGE.format("h.person_id = busy.person_id AND h.company_id IS NULL")} theirs)),
   page AS (SELECT DISTINCT ON (at, position) * FROM parts h {NEWEST})
-  SELECT coalesce(json_agg(shown), '[]') FROM (
+  SELECT CASE WHEN asked.kind <> '' AND asked.at IS NULL
+    THEN json_agg(shown) ELSE coalesce(json_agg(shown), '[]') END FROM (
     SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text, h.person_id,
       p.name AS person, h.company_id, c.name AS company, h.job_order_id, j.name AS job_order
     FROM page h
@@ -184,8 +185,9 @@ of: Lookup[..., list[HistoryLine]] = Lookup(
     at_once=10,
 )
 """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``. Joins
-the directory for the names. None if ``kind`` is given and there is no such record; else empty if
-nothing is known under this id.
+the directory for the names. None if ``kind`` is given and there is no such record, or nothing of
+it yet: a record begins with an entry, so one without a history is not projected so far. Else empty
+if nothing is known under this id.
 
 A page is of as many lines as ``limit``, so of the people of a company only those can be on it
 whose own newest line is among the newest ``limit`` of all: only theirs are read."""
