@@ -90,8 +90,6 @@ def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
     for table in (table for projection in ALL for table in projection.tables):
         assert first[table.name] or not told & set(table.handlers), "an empty one proves nothing"
     assert other == first
-    few = entries[:600]  # one by one takes its time
-    assert left_by(1, few) == left_by(500, few)
 
 
 # a read model that uses everything a read model may do
@@ -143,7 +141,7 @@ events: st.SearchStrategy[Event] = st.one_of(
 ledgers = st.lists(st.tuples(st.integers(1, 3), events), max_size=30)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=ledgers, batch=st.integers(1, 9))
 def test_rows_that_start_again_go_and_change_together_are_the_same_in_any_batch(
     database: str, written: list[tuple[int, Event]], batch: int
