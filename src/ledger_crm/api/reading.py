@@ -384,7 +384,7 @@ class View:
         self, lookup: Lookup[Q, T], asked: tuple[Any, ...], **named: object
     ) -> Attempt[T]:
         async def attempt() -> tuple[int, tuple[T] | None]:
-            looking = self.reads.look_up(lookup, asked)
+            looking = self.reads.look_up(lookup, asked)  # apart, or mypy takes T for T | None
             stands_at, found = await looking
             if stands_at < (self.after or 0):
                 return stands_at, None
