@@ -23,6 +23,21 @@ import structlog
 
 from .house import told
 
+COMMANDS = {
+    "up": "running:up",
+    "worker": "running:worker",
+    "migrate": "running:migrate",
+    "import": "filling:import_",
+    "demo": "filling:demo",
+    "events": "looking:events",
+    "projections": "looking:projections",
+    "feed": "looking:feed_commands",
+    "doctor": "checking:doctor",
+    "key": "keys:key",
+    "settings": "looking:settings",
+    "documents": "documents:documents",
+}
+
 
 def main() -> None:
     if sys.argv[1:2] != ["worker"]:  # which logs as it is told to; here faults are told in words
@@ -47,8 +62,8 @@ def main() -> None:
 
 
 def built(words: list[str]) -> cyclopts.App:
-    """The commands that these words may mean: a worker, of which up starts three at once, loads
-    nothing but itself."""
+    """All commands. The one that the words name is loaded when it is called, and no other; with
+    none of them named, as for the overview, all are loaded."""
     app = cyclopts.App(
         name="ledger-crm",
         help="A recruiting agency's CRM as a ledger: facts are kept, all else is a view of them.",
@@ -56,14 +71,11 @@ def built(words: list[str]) -> cyclopts.App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    from . import running
-
-    running.register(app)
-    if words[:1] != ["worker"]:
-        from . import checking, documents, filling, keys, looking
-
-        for module in (filling, looking, checking, keys, documents):
-            module.register(app)
+    for name, where in COMMANDS.items():
+        app.command(f"{__name__}.{where}", name=name, show=name != "documents")
+    if not words or words[0] not in COMMANDS:
+        for name in COMMANDS:
+            app[name]
     return app
 
 

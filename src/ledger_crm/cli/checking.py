@@ -37,10 +37,6 @@ class Check(NamedTuple):
     says: str
 
 
-def register(app: cyclopts.App) -> None:
-    app.command(doctor)
-
-
 def doctor(*, json: Annotated[bool, cyclopts.Parameter(negative="")] = False) -> None:
     """Check the set-up and say what to do; exit code 1 if something is wrong.
 

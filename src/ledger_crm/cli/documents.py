@@ -39,10 +39,6 @@ NAMED = {
 WORDS = {"uuid": "id", "date-time": "instant, UTC", "date": "day"}
 
 
-def register(app: cyclopts.App) -> None:
-    app.command(documents, show=False)
-
-
 def documents(folder: Path = Path("docs"), *, check: Flag = False) -> None:
     """Write the documents that are made from the code.
 

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import cyclopts
 import msgspec
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger_crm.commands import demo as agency
 from ledger_crm.commands import importing, mapping
@@ -21,27 +20,9 @@ from ledger_crm.domain.entry import id_of
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.ledger import Ledger
 
-from .house import Fault, Interrupted, console, load, opened, plain, progress_wanted, run
+from .house import Fault, Interrupted, bar, console, load, opened, plain, run
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
-
-
-def register(app: cyclopts.App) -> None:
-    app.command(import_, name="import")
-    app.command(demo)
-
-
-def bar() -> Progress:
-    """On a terminal only; elsewhere nothing is drawn, so that logs stay readable."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console(to_stderr=True),
-        disable=not progress_wanted(),
-        transient=True,
-    )
 
 
 def import_(

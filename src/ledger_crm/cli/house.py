@@ -29,6 +29,7 @@ from ledger_crm.store import Lost
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from rich.console import Console
+    from rich.progress import Progress
 
 T = TypeVar("T")
 
@@ -134,6 +135,27 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
 def load() -> Settings:
     """Raises SettingsError."""
     return settings.load(os.environ)
+
+
+def bar() -> Progress:
+    """On a terminal only; elsewhere nothing is drawn, so that logs stay readable."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console(to_stderr=True),
+        disable=not progress_wanted(),
+        transient=True,
+    )
 
 
 def console(*, to_stderr: bool = False) -> Console:

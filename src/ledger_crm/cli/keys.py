@@ -18,14 +18,10 @@ from .house import console, load, opened, print_columns, run
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
 
-def register(app: cyclopts.App) -> None:
-    keys = cyclopts.App(name="key", help="Make, list and revoke API keys.")
-    keys.command(create)
-    keys.command(list_, name="list")
-    keys.command(revoke)
-    app.command(keys)
+key = cyclopts.App(name="key", help="Make, list and revoke API keys.")
 
 
+@key.command
 def create(actor: str, /, *, label: str = "", json: Flag = False) -> None:
     """Make a key. Its text is shown once and kept nowhere.
 
@@ -46,6 +42,7 @@ def create(actor: str, /, *, label: str = "", json: Flag = False) -> None:
         console().print(f"{text}\nThis is the only time it is shown. Its id: {receipt.id}")
 
 
+@key.command(name="list")
 def list_(*, json: Flag = False) -> None:
     """List the keys: id, whom they write as, since when, until when.
 
@@ -72,6 +69,7 @@ def list_(*, json: Flag = False) -> None:
     print_columns([("id", "writes as", "created", "revoked", "label"), *rows])
 
 
+@key.command
 def revoke(id: UUID, /, *, reason: str = "") -> None:
     """Revoke a key; what it opened is refused within a second.
 

@@ -20,9 +20,9 @@ from ledger_crm.projections import Projection, Standing, every
 from ledger_crm.workers import projector
 
 from .checking import feed_watched, standings_at, watched, wrong_with, wrong_with_feed
-from .filling import bar
 from .house import (
     Fault,
+    bar,
     broker,
     connected,
     console,
@@ -39,25 +39,12 @@ RETRY_S = 0.25
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
-
-def register(app: cyclopts.App) -> None:
-    events = cyclopts.App(name="events", help="Follow the feed; look at an entry.")
-    events.command(tail)
-    events.command(show)
-    projections = cyclopts.App(
-        name="projections", help="How level the read models are; rebuild one."
-    )
-    projections.command(projections_status, name="status")
-    projections.command(rebuild)
-    feed = cyclopts.App(name="feed", help="How level the feed is; compare or rebuild it.")
-    feed.command(feed_status, name="status")
-    feed.command(audit)
-    feed.command(feed_rebuild, name="rebuild")
-    for commands in (events, projections, feed):
-        app.command(commands)
-    app.command(settings)
+events = cyclopts.App(name="events", help="Follow the feed; look at an entry.")
+projections = cyclopts.App(name="projections", help="How level the read models are; rebuild one.")
+feed_commands = cyclopts.App(name="feed", help="How level the feed is; compare or rebuild it.")
 
 
+@events.command
 def tail(*, after: int | None = None, limit: int | None = None, json: Flag = False) -> None:
     """Follow the feed as other services see it; Ctrl-C ends it.
 
@@ -112,6 +99,7 @@ def _aside(line: str) -> None:
     print(f"ledger-crm: {line}", file=sys.stderr, flush=True)
 
 
+@events.command
 def show(position: int, /, *, json: Flag = False) -> None:
     """Show one entry of the ledger, opened: it may hold personal data.
 
@@ -140,6 +128,7 @@ def show(position: int, /, *, json: Flag = False) -> None:
         console().print(f"  {name:10} {plain(str(value))}", markup=False)
 
 
+@projections.command(name="status")
 def projections_status(*, json: Flag = False) -> None:
     """Where each read model stands: exit code 1 if one halted, or is behind and does not move.
 
@@ -166,6 +155,7 @@ def projections_status(*, json: Flag = False) -> None:
         sys.exit(1)
 
 
+@projections.command
 def rebuild(name: str, /, *, json: Flag = False) -> None:
     """Build a read model anew from the first entry; until it is level, it is behind.
 
@@ -190,6 +180,7 @@ def rebuild(name: str, /, *, json: Flag = False) -> None:
         console().print(f"{name} is level at {head}, after {took_s:.1f} s")
 
 
+@feed_commands.command(name="status")
 def feed_status(*, json: Flag = False) -> None:
     """Where the feed stands: exit code 1 if it is beyond the ledger, or behind and does not move.
 
@@ -221,6 +212,7 @@ def feed_status(*, json: Flag = False) -> None:
         sys.exit(1)
 
 
+@feed_commands.command
 def audit() -> None:
     """Compare the feed with the ledger, message by message: exit code 1 if they differ."""
     from ledger_crm.workers import feed
@@ -241,6 +233,7 @@ def audit() -> None:
     console().print("the feed is exactly the ledger")
 
 
+@feed_commands.command(name="rebuild")
 def feed_rebuild() -> None:
     """Delete the stream and publish the ledger from its first entry."""
     from ledger_crm.workers import relay

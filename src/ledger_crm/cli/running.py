@@ -37,12 +37,6 @@ WORKERS: tuple[Worker, ...] = ("projector", "relay", "api")
 READY_S = 60.0
 
 
-def register(app: cyclopts.App) -> None:
-    app.command(up)
-    app.command(worker)
-    app.command(migrate)
-
-
 def up(
     *,
     demo: Annotated[bool, cyclopts.Parameter(negative="")] = False,
