@@ -591,6 +591,10 @@ def order_reopened(**changes: Any) -> jo.JobOrderReopened:
     return jo.JobOrderReopened(**fields | changes)
 
 
+def opening_vacated(**changes: Any) -> jo.OpeningVacated:
+    return jo.OpeningVacated(**{"job_order_id": ORDER, "vacated_at": LATER} | changes)
+
+
 # a shortlist
 
 

@@ -245,6 +245,7 @@ async def test_a_placement_from_the_start_to_the_rebate_that_goes_back(
     await written(ana, f"{books}/credits", note | {"number": "2024/C1"})
     await written(ana, f"{books}/refunds", back)
     project()
+    assert (await found(ana, f"/job-orders/{order}"))["status"] == "filled", "a rebate is the end"
 
     told = await lines(ana, f"/companies/{company}")
     assert [line for line in told if line in {
@@ -309,12 +310,18 @@ async def test_a_replacement_is_owed_and_given_for_no_further_fee(
     problem(early, 409, "no-replacement-owed")
     fell = {"left_on": "2024-06-14", "reason": "moved_away", "decided_by": "candidate"}
     await written(ana, f"{way}/fall-throughs", fell)
+    where = f"/job-orders/{order}"
+    project()
+    assert (await found(ana, where))["found"] == 0, "another is looked for"
+    assert (await found(ana, where))["status"] == "open"
     await written(ana, f"{other_way}/placements", replacing)
     await written(ana, f"{other_way}/starts", {"starts_on": "2024-07-01"})
     project()
+    assert (await found(ana, where))["status"] == "filled"
 
     told = await lines(ana, f"/companies/{company}")
     assert {"replacement owed", "replacement given"} <= set(told)
+    assert "an opening of the job order is free again" in told
     assert sum(line.startswith("instalment due") for line in told) == 1
     cards = (await found(ana, "/candidates", job_order_id=order))["items"]
     fees = {card["person_id"]: card["fee_cents"] for card in cards}

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from builders import (
+    LATER,
     ORDER,
     added,
+    opening_vacated,
     order_cancelled,
     order_changed,
     order_covered,
@@ -32,6 +34,7 @@ from ledger_crm.domain.joborder import (
     FewerThanFound,
     JobOrderIsClosed,
     MoreThanAskedFor,
+    NobodyFound,
     NoSuchJobOrder,
     NothingToReopen,
     ReasonNeeded,
@@ -49,6 +52,7 @@ STEPS = [
     order_lost(),
     order_cancelled(),
     order_reopened(),
+    opening_vacated(),
 ]
 
 
@@ -60,7 +64,7 @@ def after(*history: Any, openings: int = 3) -> Any:
     return given(Company, added(), order_opened(openings=openings), *history)
 
 
-@pytest.mark.parametrize("fact", STEPS[:-1])
+@pytest.mark.parametrize("fact", STEPS[:-2])
 def test_anything_but_reopening_happens_to_an_open_order(fact: Any) -> None:
     after().when(step(fact)).then(fact)
     given(Company, added()).when(step(fact)).then_refused(NoSuchJobOrder, job_order_id=ORDER)
@@ -83,7 +87,9 @@ def test_a_covered_order_goes_on_with_whom_it_has() -> None:
 @pytest.mark.parametrize("end", [order_filled(), order_lost(), order_cancelled()])
 def test_what_is_over_is_only_staffed_or_reopened(end: Any) -> None:
     for fact in STEPS:
-        if fact in (order_staffed(), order_reopened()):
+        if fact in (order_staffed(), order_reopened()) or (
+            (end, fact) == (order_filled(), opening_vacated())
+        ):
             after(end).when(step(fact)).then(fact)
         else:
             after(end).when(step(fact)).then_refused(JobOrderIsClosed)
@@ -100,6 +106,30 @@ def test_each_opening_is_filled_by_itself_and_the_last_one_fills_the_order() -> 
         MoreThanAskedFor, left=1
     )
     after(openings=1).when(step(some_filled())).then(order_filled())
+
+
+def test_an_opening_is_free_again_as_often_as_somebody_was_found() -> None:
+    after().when(step(opening_vacated())).then_refused(NobodyFound)
+    once = [some_filled(), opening_vacated()]
+    after(*once).when(step(opening_vacated())).then_refused(NobodyFound)
+    after(*once, openings=1).when(step(some_filled())).then(order_filled())
+    for state, standing in ((order_held(), "on_hold"), (order_covered(), "covered")):
+        order = folded(Company, added(), order_opened(openings=3), some_filled(), state,
+                       opening_vacated()).job_order(ORDER)  # fmt: skip
+        assert (order.status, order.found) == (standing, 0)
+
+
+def test_a_filled_order_is_open_again_when_somebody_is_gone() -> None:
+    history = [order_filled(), opening_vacated()]
+    after(*history).when(step(some_filled())).then(order_filled())
+    after(*history).when(step(some_filled(openings=2))).then_refused(MoreThanAskedFor, left=1)
+
+
+@pytest.mark.parametrize("history", [[], [some_filled(), order_lost()], [order_cancelled()]])
+def test_who_is_gone_leaves_nothing_free_where_nobody_looks_any_more(history: list[Any]) -> None:
+    vacate = lambda c: c.vacate(ORDER, at=LATER, by=ANA)  # noqa: E731
+    after(*history).when(vacate).then_nothing()
+    after(some_filled()).when(vacate).then(opening_vacated())
 
 
 def test_openings_are_not_changed_to_what_is_found_already() -> None:
@@ -209,6 +239,15 @@ class JobOrderMachine(Machine):
         ):  # fmt: skip
             left = openings or max(self.openings - self.found, 1)
             self.status, self.openings = "open", self.found + left
+
+    @rule()
+    def vacate(self) -> None:
+        if self.says(
+            step(opening_vacated()),
+            allowed=self.found > 0 and self.status not in ("lost", "cancelled"),
+        ):
+            self.found -= 1
+            self.status = "open" if self.status == "filled" else self.status
 
     @invariant()
     def what_it_decides_on_is_what_we_know(self) -> None:

@@ -56,6 +56,7 @@ from builders import (
     offer_made,
     offer_withdrawn,
     on_limits,
+    opening_vacated,
     order_changed,
     order_covered,
     order_held,
@@ -188,6 +189,7 @@ def steps_of(order: UUID, at: datetime) -> list[JobOrderSteps]:
         order_held(**where, held_at=at),
         order_covered(**where, covered_at=at),
         some_filled(**where, filled_at=at),
+        opening_vacated(**where, vacated_at=at),
         order_lost(**where, lost_at=at),
         order_reopened(**where, reopened_at=at, openings=None),
     ]

@@ -32,7 +32,7 @@ from builders import (
     sent,
     some_filled,
 )
-from ledger_crm.commands import candidacies, intake, selling
+from ledger_crm.commands import candidacies, intake, placements, selling
 from ledger_crm.domain.access import KeyCreated
 from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.clock import stopped_at
@@ -601,7 +601,14 @@ async def test_who_is_placed_on_two_orders_makes_a_repeat_account(
     project(database, ledger)
     async with cursor(database) as fresh:
         two = await accounts.of(fresh, ACME, asked_at=LATER)
+    fall = {"left_on": LATER.date(), "reason": "moved_away", "decided_by": "candidate"}
+    await do(ledger, lambda w: placements.fall_through(w, person, candidacy, **fall))  # type: ignore[arg-type]
+    project(database, ledger)
+    async with cursor(database) as fresh:
+        gone = await accounts.of(fresh, ACME, asked_at=LATER)
 
+    assert gone is not None
+    assert (gone.status, gone.placed_orders) == ("active", 1), "who did not stay is no placement"
     assert one is not None
     assert two is not None
     assert (one.status, one.placed_orders) == ("active", 1)

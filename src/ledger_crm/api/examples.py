@@ -251,7 +251,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "left_on": "2026-07-15",
             "reason": "counter_offer",
             "decided_by": "candidate",
-        }
+        },
+        "another is looked for": {
+            "left_on": "2026-07-15",
+            "reason": "counter_offer",
+            "decided_by": "candidate",
+            "look_again": True,
+        },
     },
     "end_guarantee": {"they stayed": {}},
     "split_commission": {

@@ -79,12 +79,15 @@ class FallThrough(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """left_on     the last day at work; the day on which they said so, if they never came
     decided_by  whose decision it was
     covered     false: the guarantee does not hold for why they left
+    look_again  whether another is looked for, so that the opening on the job order is free again;
+                null: if we owe a replacement
     """
 
     left_on: date
     reason: Reason
     decided_by: Deciders
     covered: bool = True
+    look_again: bool | None = None
     text: Sealed = ""
 
 

@@ -156,7 +156,7 @@ async def place(
             given_at=at,
         )
         company.give_replacement(given, by=work.by)
-    else:
+    if not replaces_id or order.looks_for_more:
         company.fill_job_order(candidacy.job_order_id, at=at, openings=1, by=work.by)
     return person
 

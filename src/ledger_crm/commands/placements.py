@@ -44,9 +44,11 @@ async def fall_through(
     reason: str,
     decided_by: Deciders,
     covered: bool = True,
+    look_again: bool | None = None,
     text: str = "",
 ) -> Person:
-    """What we owe for it is on the company's record. Raises NoSuchRecord, and as
+    """What we owe for it is on the company's record, and the opening is free again if the client
+    looks for another; None: if we owe a replacement. Raises NoSuchRecord, and as
     ``Person.fall_through``."""
     person = await work.get(Person, person_id)
     found, _ = person.placed(candidacy_id)
@@ -72,6 +74,9 @@ async def fall_through(
             left_on=left_on,
         )
         company.owe(owed, by=work.by)
+    if look_again if look_again is not None else remedy == "replacement":
+        at = datetime.combine(left_on, time(), UTC)
+        company.vacate(found.job_order_id, at=at, by=work.by)
     return person
 
 

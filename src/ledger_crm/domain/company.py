@@ -92,6 +92,7 @@ from .joborder import (
     JobOrderSteps,
     NoSuchJobOrder,
     OpeningsFilled,
+    OpeningVacated,
     must_be_the_right_way_round,
 )
 from .permission import (
@@ -557,6 +558,13 @@ class Company(Aggregate):
         else:
             some = OpeningsFilled(job_order_id=job_order_id, filled_at=at, openings=openings)
             self.step(some, by=by)
+
+    def vacate(self, job_order_id: UUID, *, at: datetime, by: Actor) -> None:
+        """Who was found for it is gone: another is looked for. Nothing, if it is lost or cancelled
+        by now, or was filled without them. Raises NoSuchJobOrder."""
+        order = self.job_order(job_order_id)
+        if order.can_be_vacated and order.found:
+            self.step(OpeningVacated(job_order_id=job_order_id, vacated_at=at), by=by)
 
     def cancel_job_order(self, job_order_id: UUID, *, at: datetime, reason: str, by: Actor) -> None:
         """Raises as ``step``."""

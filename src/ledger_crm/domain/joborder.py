@@ -1,10 +1,11 @@
 """A job order: the client asks for somebody. Its facts are on the company's stream.
 
-    open -> (change | staff)* -> hold | cover | fill* | lose | cancel -> reopen -> ...
+    open -> (change | staff)* -> hold | cover | fill* | lose | cancel -> reopen | vacate -> ...
 
 Rules: on an order that is not open nobody is taken up and nobody is introduced; one that is covered
 goes on with whom it has; of several openings each is filled by itself, and the last one closes the
-order; the shares of the consultants in the commission sum to the whole.
+order, until somebody who was found is gone again; the shares of the consultants in the commission
+sum to the whole.
 """
 
 from __future__ import annotations
@@ -218,6 +219,16 @@ class JobOrderReopened(JobOrderStep, frozen=True, kw_only=True, tag="company.job
         return "job order reopened" + (f", {self.openings} to fill" if self.openings else "")
 
 
+class OpeningVacated(JobOrderStep, frozen=True, kw_only=True, tag="company.opening_vacated"):
+    """Somebody who was found is gone again, and another is looked for in their place."""
+
+    vacated_at: Instant
+
+    @property
+    def line(self) -> str:
+        return "an opening of the job order is free again"
+
+
 JobOrderSteps = (
     JobOrderChanged
     | JobOrderStaffed
@@ -228,6 +239,7 @@ JobOrderSteps = (
     | JobOrderLost
     | JobOrderCancelled
     | JobOrderReopened
+    | OpeningVacated
 )
 JobOrderEvents = JobOrderOpened | JobOrderSteps
 
@@ -246,6 +258,10 @@ class JobOrderIsClosed(Conflict):
 
 class NothingToReopen(Conflict):
     """This job order is open."""
+
+
+class NobodyFound(Conflict):
+    """Nobody was found for this job order: none of its openings can become free again."""
 
 
 class ReasonNeeded(Invalid):
@@ -287,10 +303,18 @@ class JobOrder(msgspec.Struct):
     def open(self) -> bool:
         return self.status == "open"
 
+    @property
+    def looks_for_more(self) -> bool:
+        return self.status in IN_WORK and self.found < self.openings
+
+    @property
+    def can_be_vacated(self) -> bool:
+        return self.status not in ("lost", "cancelled")
+
     def decide(self, fact: JobOrderSteps) -> JobOrderSteps | None:
         """What is to be written down; None for nothing. The last opening fills the order. Raises
-        JobOrderIsClosed, NothingToReopen, ReasonNeeded, MoreThanAskedFor, FewerThanFound,
-        SharesIncomplete, WrongWayRound."""
+        JobOrderIsClosed, NothingToReopen, NobodyFound, ReasonNeeded, MoreThanAskedFor,
+        FewerThanFound, SharesIncomplete, WrongWayRound."""
         self._must_be_ready_for(fact)
         match fact:
             case JobOrderHeld(reason="") | JobOrderLost(reason="") | JobOrderCancelled(reason=""):
@@ -311,6 +335,8 @@ class JobOrder(msgspec.Struct):
                     raise MoreThanAskedFor(left=left)
                 if some == left:
                     return JobOrderFilled(job_order_id=fact.job_order_id, filled_at=fact.filled_at)
+            case OpeningVacated() if not self.found:
+                raise NobodyFound(job_order_id=fact.job_order_id)
             case JobOrderReopened(openings=None):
                 left = max(self.openings - self.found, 1)
                 return msgspec.structs.replace(fact, openings=left)
@@ -328,6 +354,8 @@ class JobOrder(msgspec.Struct):
                 ready = self.status not in OVER
             case JobOrderCovered():
                 ready = self.open
+            case OpeningVacated():
+                ready = self.can_be_vacated
             case JobOrderHeld() | OpeningsFilled() | JobOrderFilled():
                 ready = self.status in IN_WORK
         if not ready:
@@ -347,6 +375,8 @@ class JobOrder(msgspec.Struct):
                 self.openings = self.found + (fact.openings or 1)
             case JobOrderFilled():
                 self.found = self.openings
+            case OpeningVacated():
+                self.found -= 1
         self.status = status_after(self.status, fact)
 
 
@@ -363,6 +393,8 @@ def status_after(before: Status, fact: JobOrderSteps) -> Status:
         case JobOrderCancelled():
             return "cancelled"
         case JobOrderReopened():
+            return "open"
+        case OpeningVacated() if before == "filled":
             return "open"
     return before
 

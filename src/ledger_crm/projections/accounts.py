@@ -1,7 +1,8 @@
 """Accounts: what a company is to us by now. Derived, and never typed in.
 
     prospect    we know of them, and nothing more
-    qualified   a deal got as far as that, a fee is agreed, or they asked and nobody was placed
+    qualified   a deal got as far as that, a fee is agreed, or they asked and nobody was placed who
+                stayed
     active      an order is open, or the last one is not long ago
     repeat      as active, and we placed people on two orders of theirs or more
     quiet       no order is open, and the next one is overdue: they let twice their own rhythm pass
@@ -30,6 +31,7 @@ from ledger_crm.domain.joborder import (
     JobOrderSteps,
     status_after,
 )
+from ledger_crm.domain.placement import FellThrough
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
@@ -50,6 +52,7 @@ class OrderRow(Row, frozen=True, kw_only=True):
     status: str = "open"
     over: bool = False
     placed: int = 0
+    fell_through: int = 0  # of them
     first_placed_at: datetime | None = None
     last_placed_at: datetime | None = None
 
@@ -66,7 +69,7 @@ orders = Table(
     key="job_order_id",
     sql="CREATE INDEX account_order_of ON account_order (company_id, opened_at);",
 )
-projection = Projection("accounts", accounts, orders, version=1)
+projection = Projection("accounts", accounts, orders, version=2)
 
 
 @accounts.starts(CompanyAdded)
@@ -113,11 +116,16 @@ def placed(row: OrderRow, entry: Entry[Placed]) -> OrderRow:
     )
 
 
+@orders.on(FellThrough, key=lambda entry: entry.event.job_order_id)
+def fell_through(row: OrderRow, entry: Entry[FellThrough]) -> OrderRow:
+    return replace(row, fell_through=row.fell_through + 1)
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """status       prospect, qualified, active, repeat, quiet or former
     since        when it became that
     why          in words
-    orders       they ever gave us; ``placed_orders`` of them with a placement
+    orders       they ever gave us; ``placed_orders`` of them with a placement that held
     open_orders  that are not over
     rhythm_days  the median between two orders; None: not enough of them
     overdue_at   when twice the rhythm has passed; None: an order is open, or there was none
@@ -151,10 +159,10 @@ sums AS (
     SELECT company_id, count(*) AS orders, max(opened_at) AS last_at,
            count(*) FILTER (WHERE NOT over) AS open,
            min(opened_at) FILTER (WHERE NOT over) AS open_since,
-           count(*) FILTER (WHERE placed > 0) AS placed,
+           count(*) FILTER (WHERE placed > fell_through) AS placed,
            max(last_placed_at) AS last_placed_at,
            (array_agg(first_placed_at ORDER BY first_placed_at)
-               FILTER (WHERE placed > 0))[2] AS repeat_since,
+               FILTER (WHERE placed > fell_through))[2] AS repeat_since,
            min(opened_at) AS first_at
     FROM account_order GROUP BY company_id),
 known AS (

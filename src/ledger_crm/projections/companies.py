@@ -33,6 +33,7 @@ from ledger_crm.domain.joborder import (
     JobOrderStep,
     JobOrderSteps,
     OpeningsFilled,
+    OpeningVacated,
     status_after,
 )
 from ledger_crm.domain.permission import OffLimitsAgreed, OffLimitsLifted, Word
@@ -326,6 +327,11 @@ def openings_filled(row: JobOrderRow, entry: Entry[OpeningsFilled]) -> JobOrderR
 @job_orders.on(JobOrderFilled, key=lambda entry: entry.event.job_order_id)
 def job_order_filled(row: JobOrderRow, entry: Entry[JobOrderFilled]) -> JobOrderRow:
     return replace(row, found=row.openings)
+
+
+@job_orders.on(OpeningVacated, key=lambda entry: entry.event.job_order_id)
+def opening_vacated(row: JobOrderRow, entry: Entry[OpeningVacated]) -> JobOrderRow:
+    return replace(row, found=row.found - 1)
 
 
 @job_orders.on(JobOrderReopened, key=lambda entry: entry.event.job_order_id)
