@@ -26,8 +26,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ledger_crm.cli.house import app_url
 from ledger_crm.commands.catalogue import create_key
+from ledger_crm.domain import clock
+from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.interaction import NoteWritten
+from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.domain.person import Person, PersonSourced
 from ledger_crm.ledger import Intent, Ledger, Work
 from ledger_crm.projections import every
@@ -46,6 +49,8 @@ STEADY_S = 8
 PEOPLE = 2_000
 PAGE = 1000
 CALLERS = 32
+SHORT, LONG = 100, 10_000  # facts of one record
+WARM, COLD = 500, 20  # commands that are timed
 COLUMNS = "originator_id, originator_version, topic, state, notification_id"
 ANA = Actor("consultant:ana")
 INTENT = Intent(by=ANA)
@@ -126,6 +131,15 @@ def figures() -> Iterator[Measured]:
         floor=0.2,
         measure=partial(get, path="/people/{}/history?limit=50"),
     )
+    for aggregate in ("person", "company"):
+        for temper in ("warm", "cold"):
+            yield Measured(
+                name=f"command_{aggregate}_{temper}",
+                unit="commands/s",
+                limit_name=f"the same with {SHORT} facts; ours: with {LONG}",
+                floor=None if (aggregate, temper) == ("company", "cold") else 0.67,
+                measure=partial(command, aggregate=aggregate, cold=temper == "cold"),
+            )
     yield Measured(
         name="append_steady",
         unit="appends/s",
@@ -313,6 +327,67 @@ def get(house: House, *, path: str) -> Pair:
         asyncio.run(http.answered(port, ask, 1))
         done = asyncio.run(http.answered(port, ask, APPEND_S))
     return sum(limit) / APPEND_S, sum(done) / APPEND_S
+
+
+# One command on one record, whose history is short, or long.
+
+
+def command(house: House, *, aggregate: str, cold: bool) -> Pair:
+    """A note on a person, or a job order of a company; each process that is cold has just begun,
+    and before those that count one has been there that had to read it all."""
+    with house.empty() as url:
+        rates = []
+        for facts in (SHORT, LONG):
+            with house.ledger(url) as ledger:
+                id = asyncio.run(filled(ledger, aggregate, facts))
+            for _ in range(2):
+                with house.ledger(url) as ledger:
+                    asyncio.run(commanded(ledger, aggregate, id, 1))
+            house.settle()
+            took_s = 0.0
+            for _ in range(COLD if cold else 1):
+                with house.ledger(url) as ledger:
+                    if not cold:
+                        asyncio.run(commanded(ledger, aggregate, id, 1))
+                    took_s += asyncio.run(commanded(ledger, aggregate, id, 1 if cold else WARM))
+            rates.append((COLD if cold else WARM) / took_s)
+    return rates[0], rates[1]
+
+
+async def filled(ledger: Ledger, aggregate: str, facts: int) -> UUID:
+    work = Work(ledger, ANA)
+    if aggregate == "person":
+        person = work.add(
+            Person.source(PersonSourced(name="Ada Byron", channel="linkedin"), by=ANA)
+        )
+        for _ in range(facts - 1):
+            person.record(NOTE, by=ANA)
+        id = person.id
+    else:
+        company = work.add(Company.add(CompanyAdded(name="Analytical Engines"), by=ANA))
+        for _ in range(facts // 2):
+            order = JobOrderOpened(title="Engineer", opened_at=clock.now())
+            company.open_job_order(order, by=ANA)
+            company.fill_job_order(order.job_order_id, at=clock.now(), by=ANA)
+        id = company.id
+    work.stage()
+    await work.commit()
+    return id
+
+
+async def commanded(ledger: Ledger, aggregate: str, id: UUID, times: int) -> float:
+    """Seconds, once there is a connection."""
+    await ledger.head()
+    began = perf_counter()
+    for _ in range(times):
+        if aggregate == "person":
+            await ledger.change(Person, id, lambda p: p.record(NOTE, by=ANA), intent=INTENT)
+        else:
+            order = JobOrderOpened(title="Engineer", opened_at=clock.now())
+            await ledger.change(
+                Company, id, lambda c, o=order: c.open_job_order(o, by=ANA), intent=INTENT
+            )
+    return perf_counter() - began
 
 
 def append_steadily(house: House) -> Pair:

@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from functools import cached_property
 from time import monotonic, sleep
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -29,9 +29,11 @@ from .domain.entry import Actor, Aggregate, Entry, Event, kind
 from .domain.refusals import Conflict, Invalid, Refusal, Stale, Unknown
 from .sealing import DataKey, Keyring
 from .store import (
+    SNAPSHOT,
     Append,
     Claim,
     Kept,
+    Loaded,
     Lost,
     Refused,
     Row,
@@ -61,6 +63,7 @@ QUEUE_S = 10.0  # for a thread, for one's turn at a record, or for a place in a 
 ANSWER_S = 35.0  # of a server that hangs; one that works ends a statement after 30 s
 HELD = 4_096  # aggregates in memory, between decisions
 HELD_S = 60.0  # after which one that nobody used is forgotten
+SNAPSHOT_AFTER = 1_000  # entries that had to be read: the next reader is spared them
 LOADED_AT_ONCE = 1_024  # streams that are read in one query
 LOADED_ALONE = 128  # streams that are read by a query of their own
 LOADING = 8_192  # streams that wait to be read; whoever comes then is sent away
@@ -232,15 +235,19 @@ class Work:
         if missing := {id for id in ids if id not in self._known}:
             ours = (*self._writing, *self._staged)  # now: a commit may end while we look
             entries: list[Entry[Event]] = []
+            folded: dict[UUID, Aggregate] = {}
             gone: set[UUID] = set()
-            if after := self._recall(missing):
-                entries, keys = await self.ledger.load(after)
+            if after := self._recall(missing, {entry.originator_id for entry in ours}):
+                entries, keys, folded = await self.ledger.load(after)
                 # destroyed since: nothing that was read with it may be known any longer
                 gone = {id for id in after if self._keys.get(id) and id in keys and not keys[id]}
                 self._keys |= keys
             for id in gone & self._known.keys():
                 del self._known[id]
             missing -= gone
+            for id, aggregate in folded.items():
+                if id not in self._known:
+                    self._known[id] = aggregate
             there = {(e.originator_id, e.originator_version): e.event for e in entries}
             for entry in (*entries, *ours):
                 id, version = entry.originator_id, entry.originator_version
@@ -249,12 +256,19 @@ class Work:
                     self._known[id] = entry.mutate(known)
                 elif there.get((id, version), entry.event) != entry.event:
                     missing.discard(id)  # a rival was quicker: none of ours will be written
+            if len(entries) >= SNAPSHOT_AFTER:
+                read = Counter(entry.originator_id for entry in entries)
+                for entry in ours:
+                    del read[entry.originator_id]
+                for id, count in read.items():
+                    if count >= SNAPSHOT_AFTER and (known := self._known.get(id)):
+                        self.ledger.take_snapshot(known, self._keys.get(id))
             await self.load(gone)
 
-    def _recall(self, ids: Iterable[UUID]) -> dict[UUID, int]:
-        """What is left to read, and from which version on."""
+    def _recall(self, ids: Iterable[UUID], ours: set[UUID]) -> dict[UUID, int]:
+        """What is left to read, and from which version on; the whole of what is being written."""
         held = self._memory.take(ids) if self._memory is not None else {}
-        after = dict.fromkeys(ids, 0)
+        after = {id: 0 if id in ours else SNAPSHOT for id in ids}
         for id, known in held.items():
             self._known[id] = known.aggregate
             self._keys |= known.keys
@@ -362,10 +376,6 @@ class Work:
                 self._writing = ()
         self.written = positions
         return positions
-
-
-Loaded: TypeAlias = tuple[list[Entry[Event]], dict[UUID, DataKey | None]]
-"""Entries in order, stream by stream, and the streams' data keys."""
 
 
 class Repeated(Exception):
@@ -574,10 +584,20 @@ class Ledger:
         return self.store.keyring.hash_of("request", asked)
 
     async def load(self, after: dict[UUID, int]) -> Loaded:
-        """The entries of these streams after these versions. Raises Undecodable, Unavailable."""
+        """These streams after these versions. Raises Undecodable, Unavailable."""
         if len(after) > LOADED_ALONE:
             return await self.run(self.store.load_after, after)
         return await self._together(self._loading, after)
+
+    def take_snapshot(self, aggregate: Aggregate, key: DataKey | None) -> None:
+        """Of how it is now, in its own time; it is no loss if that fails."""
+        state, id, version = self.store.frozen(aggregate, key), aggregate.id, aggregate.version
+
+        def keep() -> None:
+            with suppress(Exception):
+                self.store.keep_snapshot(id, version, state)
+
+        self._threads.submit(keep)
 
     async def destroy_key(self, id: UUID) -> None:
         """See ``Store.destroy_key``. This process forgets at once what it holds in clear; others
@@ -603,8 +623,7 @@ class Ledger:
 
     async def stream(self, id: UUID) -> list[Entry[Event]]:
         """All entries of one stream, in order; their positions are not filled in."""
-        entries, _ = await self.load({id: 0})
-        return entries
+        return (await self.load({id: 0})).entries
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """``call`` in a thread, again if the connection was lost: the pool may hold some that
@@ -679,7 +698,7 @@ class Ledger:
 
     async def _conflict(self, entries: Sequence[Entry[Event]]) -> Refusal:
         opening = [e.originator_id for e in entries if e.originator_version == 1]
-        found, _ = await self.load(dict.fromkeys(opening, 0))
+        found = (await self.load(dict.fromkeys(opening, 0))).entries
         if found:
             return AlreadyThere(id=found[0].originator_id)
         return StaleVersion(id=entries[0].originator_id)

@@ -4,8 +4,8 @@
 
 AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the associated data names topic, stream,
 version and field, so that a ciphertext cannot be moved. Data keys are wrapped by AES-KWP
-(RFC 5649). Both the wrapping key and the key of the reservations' hashes come from the
-deployment key by HKDF (RFC 5869). Destroying a data key erases what it sealed.
+(RFC 5649). The wrapping key, the key of the reservations' hashes and that of snapshots come from
+the deployment key by HKDF (RFC 5869). Destroying a data key erases what it sealed.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class Keyring:
         # begun once and copied: hmac.digest gives other threads the turn, at every small value
         hashing = _derived(deployment_key, b"ledger-crm reservation hashes 1")
         self._hashing = hmac.new(hashing, digestmod=hashlib.sha256)
+        # of what no stream's own key seals, and nobody needs to be able to erase
+        self.own: DataKey = AESGCM(_derived(deployment_key, b"ledger-crm snapshots 1"))
 
     def fresh(self) -> tuple[bytes, DataKey]:
         """A new data key: wrapped, and ready to use."""

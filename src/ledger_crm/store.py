@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.resources import files
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -38,9 +38,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 from .domain import EVENTS
-from .domain.entry import ERASED, Actor, Entry, Event, Reservation, kind, sealed_fields
+from .domain.entry import ERASED, Actor, Aggregate, Entry, Event, Reservation, kind, sealed_fields
 from .domain.refusals import Invalid
 from .sealing import DataKey, Keyring, WrongKey, seal, unseal
+from .snapshot import frozen, program, thawed
 
 Row = Notification
 """An entry as stored: ``id`` (its position), ``topic``, ``originator_id``, ``originator_version``,
@@ -340,15 +341,22 @@ APPEND = (
 )
 
 
+SNAPSHOT = -1
+"""After this version: after the snapshot, if there is one."""
+
 LOAD = (
-    "SELECT e.originator_id, e.originator_version, e.topic, e.state"
-    " FROM unnest(%b::uuid[], %b::bigint[]) AS w (id, version)"
-    " JOIN ledger.entries e ON e.originator_id = w.id AND e.originator_version > w.version"
-    " UNION ALL SELECT k.stream_id, 0, '', k.wrapped FROM unnest(%b::uuid[]) AS w (id)"
-    " JOIN ledger.data_keys k ON k.stream_id = w.id"
+    "WITH w AS MATERIALIZED ("
+    " SELECT u.id, coalesce(s.version, u.version) AS version, s.state"
+    " FROM unnest(%b::uuid[], %b::bigint[]) AS u (id, version)"
+    " LEFT JOIN ledger.snapshots s ON u.version < 0 AND s.stream_id = u.id AND s.program = %b)"
+    " SELECT e.originator_id, e.originator_version, e.topic, e.state"
+    " FROM w JOIN ledger.entries e ON e.originator_id = w.id AND e.originator_version > w.version"
+    " UNION ALL SELECT k.stream_id, 0, '', k.wrapped"
+    " FROM w JOIN ledger.data_keys k ON k.stream_id = w.id"
+    " UNION ALL SELECT w.id, -w.version, '', w.state FROM w WHERE w.state IS NOT NULL"
     " ORDER BY 1, 2"
 )
-"""Streams after a version, and their data keys as version 0."""
+"""Streams after a version, their data keys as version 0, and snapshots as versions below that."""
 
 
 def _columns_of(saves: Sequence[Save]) -> list[list[Any] | None]:
@@ -385,6 +393,17 @@ def _columns_of(saves: Sequence[Save]) -> list[list[Any] | None]:
     ):  # fmt: skip
         columns += map(list, zip(*rows, strict=True)) if rows else [None] * width
     return columns
+
+
+class Loaded(NamedTuple):
+    """entries  in order, stream by stream
+    keys     the streams' data keys; None: destroyed
+    folded   the streams that a snapshot was found of: the entries are what came after
+    """
+
+    entries: list[Entry[Event]]
+    keys: dict[UUID, DataKey | None]
+    folded: dict[UUID, Aggregate]
 
 
 class Store:
@@ -436,34 +455,38 @@ class Store:
 
     def load(self, ids: Sequence[UUID]) -> tuple[list[Entry[Event]], dict[UUID, DataKey | None]]:
         """The entries of these streams, stream by stream and in order, and their data keys."""
-        return self.load_after(dict.fromkeys(ids, 0))
+        found = self.load_after(dict.fromkeys(ids, 0))
+        return found.entries, found.keys
 
-    def load_after(
-        self, streams: dict[UUID, int]
-    ) -> tuple[list[Entry[Event]], dict[UUID, DataKey | None]]:
-        """As ``load``, but only what came after these versions."""
+    def load_after(self, streams: dict[UUID, int]) -> Loaded:
+        """What came after these versions."""
         [found] = self.load_together([streams])
         if isinstance(found, Exception):
             raise found
         return found
 
-    def load_together(
-        self, asked: Sequence[dict[UUID, int]]
-    ) -> list[tuple[list[Entry[Event]], dict[UUID, DataKey | None]] | Undecodable]:
-        """For each of them what ``load`` finds, but only after these versions. One query."""
+    def load_together(self, asked: Sequence[dict[UUID, int]]) -> list[Loaded | Undecodable]:
+        """For each of them what ``load`` finds, but only after these versions. One query, and one
+        more where a snapshot cannot be opened."""
         since: dict[UUID, int] = {}
         for streams in asked:
             for id, version in streams.items():
-                since[id] = min(version, since.get(id, version))
-        ids = list(since)
+                other = since.get(id, version)
+                if version != other and SNAPSHOT in (version, other):
+                    version = other = 0  # the tail of a snapshot may be less than another wants
+                since[id] = min(version, other)
         rows: dict[UUID, list[StoredEvent]] = {}
         keys: dict[UUID, DataKey | None] = {}
-        for id, version, topic, state in self._select(LOAD, (ids, list(since.values()), ids)):
-            if version:
+        snapshots: dict[UUID, tuple[int, bytes]] = {}
+        values = (list(since), list(since.values()), program())
+        for id, version, topic, state in self._select(LOAD, values):
+            if version > 0:
                 rows.setdefault(id, []).append(StoredEvent(id, version, topic, state))
+            elif version < 0:
+                snapshots[id] = (-version, state)
             else:
                 keys[id] = self.keyring.unwrap(state) if state else None
-        found: list[tuple[list[Entry[Event]], dict[UUID, DataKey | None]] | Undecodable] = []
+        found: list[Loaded | Undecodable] = []
         for streams in asked:
             theirs = [
                 row
@@ -473,10 +496,35 @@ class Store:
             ]
             have = {id: keys[id] for id in streams if id in keys}
             try:
-                found.append((self._opened(theirs, have), have))
+                folded = {
+                    id: thawed(state, have.get(id) or self.keyring.own, stream=id, version=version)
+                    for id, (version, state) in snapshots.items()
+                    if id in streams
+                }
+            except ValueError:  # as if there were none
+                found += self.load_together(
+                    [{id: max(version, 0) for id, version in streams.items()}]
+                )
+                continue
+            try:
+                found.append(Loaded(self._opened(theirs, have), have, folded))
             except Undecodable as fault:
                 found.append(fault)
         return found
+
+    def keep_snapshot(self, stream_id: UUID, version: int, state: bytes) -> None:
+        """Of a stream at a version; an older one makes room."""
+        self._select(
+            "INSERT INTO ledger.snapshots (stream_id, version, program, state)"
+            " VALUES (%b, %b, %b, %b) ON CONFLICT (stream_id) DO UPDATE"
+            " SET version = excluded.version, program = excluded.program, state = excluded.state,"
+            " taken_at = now() RETURNING version",
+            (stream_id, version, program(), state),
+        )
+
+    def frozen(self, aggregate: Aggregate, key: DataKey | None) -> bytes:
+        """For ``keep_snapshot``."""
+        return frozen(aggregate, key or self.keyring.own)
 
     def data_keys(self, ids: Iterable[UUID]) -> dict[UUID, DataKey | None]:
         rows = self._select(
@@ -492,11 +540,12 @@ class Store:
         what comes after sees it.
         """
         self._select(
-            "INSERT INTO ledger.data_keys (stream_id, destroyed_at)"
-            " SELECT %s, now() FROM (SELECT FROM ledger.head FOR UPDATE) AS turn"
+            "WITH dropped AS (DELETE FROM ledger.snapshots WHERE stream_id = %b)"
+            " INSERT INTO ledger.data_keys (stream_id, destroyed_at)"
+            " SELECT %b, now() FROM (SELECT FROM ledger.head FOR UPDATE) AS turn"
             " ON CONFLICT (stream_id) DO UPDATE SET wrapped = NULL, destroyed_at = now()"
             " RETURNING stream_id",
-            (stream_id,),
+            (stream_id, stream_id),
         )
 
     def sealed(

@@ -31,6 +31,7 @@ from ledger_crm.domain.fee import Rung
 from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import EXITS, SALES, TALENT
 from ledger_crm.domain.refusals import Refusal
+from ledger_crm.snapshot import frozen, thawed
 from ledger_crm.store import EntryMapper
 from scenario import ANA, COMPANY, KEYRING, LATER, NOON, PERSON
 
@@ -103,6 +104,15 @@ class Machine(RuleBasedStateMachine):
             assert {k: v for k, v in again.items() if k not in volatile} == {
                 k: v for k, v in known.items() if k not in volatile
             }
+
+    @invariant()
+    def a_snapshot_gives_back_what_we_know(self) -> None:
+        if self.stored:
+            id, version = self.aggregate.id, self.aggregate.version
+            sealed = frozen(self.aggregate, KEYRING.own)
+            thought = thawed(sealed, KEYRING.own, stream=id, version=version)
+            assert type(thought) is type(self.aggregate)
+            assert vars(thought) == vars(self.aggregate)
 
 
 class PersonMachine(Machine):
