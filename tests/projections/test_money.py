@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import credited, fee_agreed, fell_through, paid, placed, split
-from ledger_crm.commands import placements
+from builders import credited, fee_agreed, fell_through, firm_profile, paid, placed, split
+from ledger_crm.commands import intake, placements
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.fee import Instalment
@@ -96,7 +96,13 @@ async def test_revenue_is_by_client_month_industry_and_consultant(
         [industry] = await fees.revenue(now, "industry", on=START)
         april = await fees.revenue(now, "client", on=START, since=datetime(2026, 4, 1, tzinfo=UTC))
         none = await fees.revenue(now, "client", on=START, until=NOON)
+    weaves = firm_profile(industry="textiles")
+    await do(ledger, lambda w: intake.change_company(w, ACME, weaves))
+    project(database, ledger)
+    async with cursor(database) as now:
+        industries = await fees.revenue(now, "industry", on=START)
 
+    assert [(i.key, i.agreed_cents) for i in industries] == [("", FEE), ("textiles", FEE)]
     assert [(c.label, c.agreed_cents, c.invoiced_cents, c.paid_cents) for c in clients] == [
         ("C0", FEE, FEE, 1_000_001), ("C1", FEE, FEE, 0)
     ]  # fmt: skip

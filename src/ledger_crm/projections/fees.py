@@ -21,6 +21,7 @@ from ledger_crm.domain.candidacy import CandidacyFact, Placed
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.fee import WHOLE, Share, divided
+from ledger_crm.domain.firm import FirmProfileChanged
 from ledger_crm.domain.invoice import (
     InstalmentDue,
     InvoiceCredited,
@@ -35,7 +36,7 @@ from ledger_crm.domain.placement import (
     PlacementStarted,
 )
 
-from ._projection import Cursor, Projection, Row, Table
+from ._projection import Cursor, Projection, Row, Table, stream
 
 By = Literal["client", "consultant", "month", "industry"]
 Measure = Literal["agreed", "rebated", "due", "invoiced", "paid", "credited", "refunded"]
@@ -91,7 +92,7 @@ guaranteed = Table("fee_placement", GuaranteedRow, key="candidacy_id")
 dues = Table("fee_instalment", DueRow, key="instalment_id")
 bills = Table("fee_invoice", BillRow, key="invoice_id")
 clients = Table("fee_client", ClientRow, key="company_id")
-projection = Projection("fees", movements, guaranteed, dues, bills, clients, version=1)
+projection = Projection("fees", movements, guaranteed, dues, bills, clients, version=2)
 
 SHARES = msgspec.json.Decoder(list[Share])
 
@@ -201,6 +202,12 @@ def known(entry: Entry[CompanyAdded]) -> ClientRow:
     return ClientRow(company_id=entry.originator_id, industry=entry.event.industry)
 
 
+@clients.on(FirmProfileChanged, key=stream)
+def changed(row: ClientRow, entry: Entry[FirmProfileChanged]) -> ClientRow:
+    industry = entry.event.industry
+    return row if industry is None else replace(row, industry=industry)
+
+
 def _written(shares: Sequence[Share]) -> str:
     return msgspec.json.encode(shares).decode()
 
@@ -208,7 +215,8 @@ def _written(shares: Sequence[Share]) -> str:
 class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
     """Of one client, consultant, month or industry, in one currency.
 
-    key             id of the client; ``consultant:ana``; ``2026-03``; the industry's name
+    key             id of the client; ``consultant:ana``; ``2026-03``; the name of the industry that
+                    the client is in by now
     label           what it is called
     agreed_cents    fees fixed by placements
     rebated_cents   of these, what is not owed any more because somebody left or never came
