@@ -27,6 +27,7 @@ COMMANDS = {
     "migrate": ["LEDGER_DATABASE_OWNER_URL"],
     "import": ["--mapping", "--dry-run", "--report", "--json", "docs/importing.md"],
     "demo": ["--seed", "--until", "--size"],
+    "read": ["--limit", "--json", "people --tag vip"],
     "events tail": ["--after", "--limit", "--json"],
     "events show": ["--json", "personal"],
     "projections status": ["--json"],

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from litestar import Litestar, Router
 from litestar.di import Provide
+from litestar.types import Guard
 
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger
@@ -49,11 +50,13 @@ def create_app(
     feed_position: Callable[[], Awaitable[int]],
     body_limit_bytes: int = BODY_LIMIT_BYTES,
     vault: Vault | None = None,
+    guard: Guard | None = None,
 ) -> Litestar:
     """An ASGI application. The caller opens and closes what it is given.
 
     pool           as ``reading.open_pool`` makes it
     feed_position  of the newest entry on the feed, to be told by /health/ready; may raise
+    guard          who may call, and puts the actor into the request's state; None: holders of a key
     vault          where documents are; None: in the folder that settings name if nothing is set
     """
     reads = Reads(pool)
@@ -70,7 +73,7 @@ def create_app(
             *documents.HANDLERS,
             *resumes.HANDLERS,
         ],
-        guards=[key_required(ledger)],
+        guards=[guard or key_required(ledger)],
         before_request=must_be_well_formed,
         dependencies={
             "act": Provide(act),

@@ -3,6 +3,7 @@
     house     which servers, which ledger: found running, or started for one command
     running   up, and the workers that it starts
     filling   import, demo
+    reading   read: what the API gives
     looking   events, projections, feed, settings
     checking  doctor
     keys      key
@@ -29,6 +30,7 @@ COMMANDS = {
     "migrate": "running:migrate",
     "import": "filling:import_",
     "demo": "filling:demo",
+    "read": "reading:read",
     "events": "looking:events",
     "projections": "looking:projections",
     "feed": "looking:feed_commands",
@@ -40,13 +42,14 @@ COMMANDS = {
 
 
 def main() -> None:
-    if sys.argv[1:2] != ["worker"]:  # which logs as it is told to; here faults are told in words
+    words = sys.argv[1:]
+    if words[:1] != ["worker"]:  # which logs as it is told to; here faults are told in words
         structlog.configure(
             wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
     try:
-        built(sys.argv[1:])(exit_on_error=False, print_error=False)
+        built(words)(words, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as fault:
         command = " ".join(("ledger-crm", *(fault.command_chain or ())))
         _stop(2, f"{' '.join(str(fault).split())} Try: {command} --help")
