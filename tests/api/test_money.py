@@ -296,6 +296,46 @@ async def test_a_placement_from_the_start_to_the_rebate_that_goes_back(
     assert "started, guarantee until 2024-07-29" in hers
 
 
+async def test_the_terms_in_force_are_told_for_any_moment_and_with_what_they_would_bring(
+    ana: httpx.AsyncClient,
+) -> None:
+    company, order, agreed = await client_with(ana, exclusive_until_on="2024-06-30")
+    where = f"/companies/{company}/job-orders/{order}/terms"
+    now = await found(ana, where)
+    assert (now["agreement_id"], now["agreement_version"], now["own"]) == (agreed, 1, False)
+    assert (now["fee_cents"], now["ours_cents"], now["milestones"]) == (None, None, {})
+    then = await found(ana, where, at=MARCH, first_year_pay_cents=8_000_000)
+    assert (now["exclusive"], then["exclusive"]) == (False, True)
+    assert (then["fee_cents"], then["ours_cents"]) == (2_000_000, 2_000_000)
+    partner = (await written(ana, "/companies", {"name": "Weavers"}))["id"]
+    lower = {k: v for k, v in FEE.items() if k != "agreed_at"} | {
+        "agreement_id": agreed, "rate_bp": 2000, "amended_at": "2024-06-01T00:00:00Z",
+        "split": {"partner_id": partner, "share_bp": 5000},
+    }  # fmt: skip
+    await written(ana, f"/companies/{company}/fees/amendments", lower)
+    now = await found(ana, where, first_year_pay_cents=8_000_000)
+    assert (now["agreement_version"], now["fee_cents"], now["ours_cents"]) == (
+        2,
+        1_600_000,
+        800_000,
+    )
+    assert (await found(ana, where, at=MARCH))["agreement_version"] == 1, "it touches nobody before"
+    own = FEE | RETAINED | {"job_order_id": order}
+    retained = (await written(ana, f"/companies/{company}/fees", own))["created"]
+    now = await found(ana, where)
+    assert (now["agreement_id"], now["own"]) == (retained, True)
+    assert now["milestones"] == {"signing": 1_000_200, "shortlist": 999_900}
+
+    problem(await ana.get(where, params={"at": "2019-01-01T00:00:00Z"}), 404, "no-terms-then")
+    nowhere = f"/companies/{company}/job-orders/{UUID(int=5)}/terms"
+    problem(await ana.get(nowhere), 404, "no-such-job-order")
+    problem(
+        await ana.get(f"/companies/{UUID(int=5)}/job-orders/{order}/terms"), 404, "no-such-record"
+    )
+    faults(await ana.get(where, params={"first_year_pay_cents": -1}))
+    problem(await ana.get(where, params={"after": 10**6}), 422, "after-the-head")
+
+
 async def test_a_replacement_is_owed_and_given_for_no_further_fee(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:

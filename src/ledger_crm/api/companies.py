@@ -14,16 +14,17 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from ledger_crm.commands import intake, selling
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.clock import now
-from ledger_crm.domain.company import Company, CompanyAdded
+from ledger_crm.domain.company import Company, CompanyAdded, NoTerms, NoTermsThen
 from ledger_crm.domain.contact import normalised
 from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug, Title
+from ledger_crm.domain.fee import Milestone, before_start, fee, with_partner
 from ledger_crm.domain.firm import FirmChanges
 from ledger_crm.domain.joborder import JobOrderOpened, JobOrderSteps, Openings
 from ledger_crm.domain.joborder import Status as JobOrderStatus
 from ledger_crm.domain.permission import OffLimitsFacts
 from ledger_crm.domain.person import Role
-from ledger_crm.ledger import Receipt
+from ledger_crm.ledger import Ledger, Receipt
 from ledger_crm.projections import companies, history, people
 
 from .acting import Act, Made, alone, fields
@@ -52,6 +53,11 @@ Works = Annotated[
     QueryParameter(max_length=80, description="Only those that this one of us owns or shares in."),
 ]
 
+FirstYearPay = Annotated[
+    int | None,
+    QueryParameter(ge=0, le=10**15, description="To be told what one placement would bring."),
+]
+
 
 class NewDeal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """stage  to begin in; "" for the pipeline's first one"""
@@ -74,6 +80,29 @@ class DealMove(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     at: Instant = msgspec.field(default_factory=now)
     reason: Reason = ""
     text: Sealed = ""
+
+
+class TermsShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for whoever is introduced on this job order at that moment.
+
+    own         it is of this job order alone
+    exclusive   nobody else looks for them on that day
+    terms       the fact as it was written; what is missing is as its schema has it by default
+    fee_cents   of one placement at the first-year pay that was asked for; null: none was
+    ours_cents  of it, once another agency has its part
+    milestones  what is due before anybody starts, for the whole job order
+    """
+
+    agreement_id: UUID
+    agreement_version: int
+    own: bool
+    exclusive: bool
+    line: str
+    terms: FeeAgreed | FeeAmended
+    currency: Currency
+    fee_cents: int | None
+    ours_cents: int | None
+    milestones: dict[Milestone, int]
 
 
 class Filling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -295,6 +324,46 @@ class Companies(Controller):
 
         The client asks for somebody."""
         return await act.within(company_id, selling.open_job_order, data)
+
+    @get("/{company_id:uuid}/job-orders/{job_order_id:uuid}/terms")
+    async def read_terms(
+        self,
+        view: NamedDependency[View],
+        company_id: FromPath[UUID],
+        job_order_id: FromPath[UUID],
+        at: FromQuery[Instant | None] = None,
+        first_year_pay_cents: FirstYearPay = None,
+    ) -> Response[TermsShown]:
+        """Read the terms in force
+
+        Whoever is introduced at that moment (now, if it is left out) is under these, whatever is
+        agreed later; and what one placement at that pay would bring."""
+        when = at or now()
+
+        async def ask(ledger: Ledger) -> TermsShown:
+            company = await ledger.get(Company, company_id)
+            openings = company.job_order(job_order_id).openings
+            try:
+                terms = company.terms_for(job_order_id, when)
+            except NoTerms:
+                raise NoTermsThen(job_order_id=job_order_id, at=when) from None
+            assert isinstance(terms, FeeAgreed | FeeAmended)
+            pay_cents, until_on = first_year_pay_cents, terms.exclusive_until_on
+            brings = None if pay_cents is None else fee(terms, first_year_pay_cents=pay_cents)
+            return TermsShown(
+                agreement_id=terms.agreement_id,
+                agreement_version=terms.version,
+                own=terms.job_order_id == job_order_id,
+                exclusive=until_on is not None and when.date() <= until_on,
+                line=terms.line,
+                terms=terms,
+                currency=terms.currency,
+                fee_cents=brings,
+                ours_cents=None if brings is None else with_partner(terms, brings)[0],
+                milestones=before_start(terms, openings=openings),
+            )
+
+        return await view.decided(ask)
 
     @post("/{company_id:uuid}/job-orders/{job_order_id:uuid}/fillings")
     async def fill_job_order(

@@ -322,6 +322,13 @@ class View:
         found, headers = await self._asked(self._alone(query, ask))
         return Response(found, headers=headers)
 
+    async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
+        """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead."""
+        head = await self.ledger.head()
+        if self.after is not None and self.after > head:
+            raise AfterTheHead(after=self.after, head=head)
+        return Response(await ask(self.ledger), headers={"Ledger-Position": str(head)})
+
     async def page(
         self,
         query: Callable[..., Awaitable[list[T] | None]],

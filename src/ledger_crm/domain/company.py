@@ -268,6 +268,10 @@ class LossNeedsReason(Invalid):
     field = "reason"
 
 
+class NoTermsThen(Unknown):
+    """No fee agreement was in force for this job order at that moment."""
+
+
 class NoTerms(Forbidden):
     """Nobody is introduced to a company before a fee is agreed with it."""
 
