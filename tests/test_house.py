@@ -216,7 +216,14 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         step = {"kind": f"company.job_order_{kind_}", "job_order_id": elsewhere, when: AT}
         written(api, f"{company}/job-orders/steps", **step, reason="budget", text=mark())
     at = f"/people/{ada}/candidacies"
+    asked = [{"id": "why", "asked": "Why us?"}]
+    questions = {"kind": "company.screening_set", "job_order_id": order, "set_at": AT}
+    written(api, f"{company}/job-orders/steps", **questions, questions=asked)
     opened = written(api, at, company_id=acme, job_order_id=order, text=mark())
+    written(
+        api, f"/people/{ada}/applications", company_id=acme, job_order_id=order, text=mark(),
+        applied_at=AT, answers=[{"question": "why", "text": mark()}],
+    )  # fmt: skip
     at = f"{at}/{opened['created']}"
     for stage in STAGES:
         written(

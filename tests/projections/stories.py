@@ -78,12 +78,14 @@ from builders import (
     refunded,
     removed,
     replied,
+    screening,
     segment_saved,
     sent,
     snoozed,
     some_filled,
     sourced,
     tagged,
+    template_defined,
     unpooled,
     untagged,
 )
@@ -92,6 +94,7 @@ from ledger_crm.commands.catalogue import (
     create_key,
     define_pipeline,
     define_pool,
+    define_template,
     save_segment,
     ship,
 )
@@ -108,6 +111,7 @@ from ledger_crm.domain.joborder import JobOrderSteps
 from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.screening import Answer
 from ledger_crm.domain.segment import SegmentSaved
 from ledger_crm.domain.shortlist import ClientVerdict, Door
 from ledger_crm.ledger import Intent, Ledger, Work
@@ -187,6 +191,7 @@ def steps_of(order: UUID, at: datetime) -> list[JobOrderSteps]:
         order_staffed(**where, staffed_at=at),
         order_held(**where, held_at=at),
         order_covered(**where, covered_at=at),
+        screening(**where, set_at=at),
         some_filled(**where, filled_at=at),
         order_lost(**where, lost_at=at),
         order_reopened(**where, reopened_at=at, openings=None),
@@ -267,7 +272,7 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-9, 20)):
+    match draw(st.integers(-10, 20)):
         case -5:
             became = draw(
                 st.sampled_from(deal_steps_of(draw(st.sampled_from(DEALS)), person, order))
@@ -283,6 +288,16 @@ def _commands(draw: st.DrawFn) -> Command:
             shown = draw(st.lists(people, min_size=1, unique=True))
             several = shortlisted(company, order, person, at, shown, text)
             return draw(st.sampled_from(several))
+        case -10:
+            if draw(st.booleans()):
+                text = draw(st.sampled_from(["Dear {{name}}", "Good day"]))
+                return lambda work: define_template(work, template_defined(text=text))
+            answer = Answer(question="right_to_work", text=draw(st.sampled_from(["yes", "no"])))
+            answers = draw(st.sampled_from([(), (answer,)]))
+            return lambda work: candidacies.apply(
+                work, person, company_id=company, job_order_id=order, at=at, answers=answers,
+                text=text,
+            )  # fmt: skip
         case -8:
             id = {"document_id": UUID(int=person.int + 0xD0C + draw(st.integers(0, 1)))}
             paper = draw(st.sampled_from([document_added, document_removed]))(**id)
@@ -540,6 +555,9 @@ async def a_full_story(ledger: Ledger) -> None:
             lambda w, c=candidacy: candidacies.give_right_to_represent(w, ada, c, at=NOON),  # type: ignore[misc]
             lambda w, c=candidacy: candidacies.introduce(  # type: ignore[misc]
                 w, ada, c, at=NOON, to_person_id=ben
+            ),
+            lambda w, c=company, o=order: candidacies.apply(  # type: ignore[misc]
+                w, ada, company_id=c, job_order_id=o, at=NOON, channel="job_board"
             ),
             *(
                 lambda w, f=f: candidacies.progress(w, ada, f)  # type: ignore[misc]

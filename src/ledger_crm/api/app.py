@@ -15,6 +15,7 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault
 
 from . import (
+    applications,
     day,
     documents,
     engagement,
@@ -63,6 +64,7 @@ def create_app(
         route_handlers=[
             *(People, Companies, JobOrders, Candidates, Deals, Pipelines, Money, Placements),
             *(Interviews, Reports, shortlists.Shortlists),
+            *applications.HANDLERS,
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,

@@ -8,6 +8,7 @@ from eventsourcing.utils import register_topic
 
 from . import (
     access,
+    application,
     candidacy,
     company,
     document,
@@ -22,6 +23,7 @@ from . import (
     pool,
     segment,
     shortlist,
+    template,
 )
 from .entry import (
     Aggregate,
@@ -39,6 +41,7 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     pipeline.Pipeline,
     pool.Pool,
     segment.Segment,
+    template.Template,
     access.ApiKey,
 )
 
@@ -68,6 +71,7 @@ EVENTS = vocabulary(
     document.DocumentFacts,
     pool.Pooling,
     candidacy.CandidacyEvents,
+    application.ApplicationFacts,
     placement.PlacementFacts,
     interview.InterviewFacts,
     interview.OfferFacts,
@@ -76,6 +80,7 @@ EVENTS = vocabulary(
     pipeline.PipelineEvents,
     pool.PoolEvents,
     segment.SegmentEvents,
+    template.TemplateEvents,
     access.KeyEvents,
 )
 
