@@ -27,6 +27,7 @@ from ledger_crm.domain.application import Applied, ScreeningAnswered
 from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
+from ledger_crm.domain.equal_opportunity import Answers, EqualOpportunityAnswered, packed
 from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
@@ -620,6 +621,13 @@ def answered(question: str = "right_to_work", text: str = "yes", **changes: Any)
 def template_defined(slug: str = "no_thanks", **changes: Any) -> TemplateDefined:
     fields = {"title": "No", "subject": "Your application", "text": "Dear {{first_name}}"}
     return TemplateDefined(**{"slug": slug} | fields | changes)
+
+
+# equal opportunity
+
+
+def equally_answered(gender: str = "woman", **answers: str) -> EqualOpportunityAnswered:
+    return EqualOpportunityAnswered(answers=packed(Answers(gender=gender, **answers)))
 
 
 # a shortlist

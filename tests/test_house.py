@@ -243,6 +243,17 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     return email, ada
 
 
+def _equal_opportunity(up: Running, api: httpx.Client, mark: Marks) -> None:
+    """By the form's own key: a consultant's is refused, and told nothing."""
+    body = {name: mark() for name in ("gender", "ethnicity", "age_band", "disability")}
+    refused = api.post("/equal-opportunity/answers", json=body)
+    assert (refused.status_code, mark.leaked(refused.text)) == (403, [])
+    made = printed(command(up.home, "key", "create", "integration:website", "--json"))
+    with httpx.Client(base_url=api.base_url, timeout=30) as form:
+        form.headers["Authorization"] = f"Bearer {made['key']}"
+        written(form, "/equal-opportunity/answers", **body)
+
+
 def _shortlist(api: httpx.Client, mark: Marks, company: str, order: str) -> None:
     """Shown, and what the client said."""
     at = f"/companies/{company}/shortlists"
@@ -364,6 +375,7 @@ def mark() -> Marks:
 def story(up: Running, mark: Marks) -> tuple[str, str]:
     with up.api() as api:
         told = every_sealed_field(api, mark)
+        _equal_opportunity(up, api, mark)
         key = printed(
             command(up.home, "key", "create", "consultant:zoe", "--label", mark(), "--json")
         )

@@ -102,7 +102,8 @@ from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.document import DocumentAdded
-from ledger_crm.domain.entry import id_of, new_id
+from ledger_crm.domain.entry import Actor, id_of, new_id
+from ledger_crm.domain.equal_opportunity import TOGETHER, Answers, EqualOpportunityForm
 from ledger_crm.domain.fee import Share
 from ledger_crm.domain.firm import FirmChanges
 from ledger_crm.domain.interview import InterviewFacts, OfferFacts
@@ -257,6 +258,12 @@ def shortlisted(
     ]
 
 
+async def equally_answers(work: Work, answers: Answers) -> Any:
+    """By as many as are told of at once."""
+    form = Actor("integration:website")
+    return [work.add(EqualOpportunityForm.answer(answers, by=form)) for _ in range(TOGETHER)][-1]
+
+
 @st.composite
 def _commands(draw: st.DrawFn) -> Command:
     person, (company, order), at = draw(people), draw(places), draw(instants)
@@ -272,7 +279,7 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-10, 20)):
+    match draw(st.integers(-11, 20)):
         case -5:
             became = draw(
                 st.sampled_from(deal_steps_of(draw(st.sampled_from(DEALS)), person, order))
@@ -288,6 +295,9 @@ def _commands(draw: st.DrawFn) -> Command:
             shown = draw(st.lists(people, min_size=1, unique=True))
             several = shortlisted(company, order, person, at, shown, text)
             return draw(st.sampled_from(several))
+        case -11:
+            gender = draw(st.sampled_from(["woman", "Woman ", "man", ""]))
+            return lambda work: equally_answers(work, Answers(gender=gender))
         case -10:
             if draw(st.booleans()):
                 text = draw(st.sampled_from(["Dear {{name}}", "Good day"]))

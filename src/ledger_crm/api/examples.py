@@ -194,6 +194,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "text": "Dear Sir or Madam",
         }
     },
+    "answer_equal_opportunity": {
+        "some of them": {"gender": "woman", "age_band": "25-34", "disability": "no"}
+    },
     "define_template": {
         "a rejection": {
             "slug": "no_thanks",

@@ -13,6 +13,7 @@ from . import (
     company,
     document,
     engagement,
+    equal_opportunity,
     followup,
     identity,
     interaction,
@@ -42,6 +43,7 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     pool.Pool,
     segment.Segment,
     template.Template,
+    equal_opportunity.EqualOpportunityForm,
     access.ApiKey,
 )
 
@@ -81,6 +83,7 @@ EVENTS = vocabulary(
     pool.PoolEvents,
     segment.SegmentEvents,
     template.TemplateEvents,
+    equal_opportunity.EqualOpportunityEvents,
     access.KeyEvents,
 )
 
