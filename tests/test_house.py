@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
+import json
 import os
 import re
 import signal
@@ -474,6 +475,38 @@ def test_an_import_that_refuses_rows_tells_their_place_and_not_their_words(
     assert "line 2" in said
     assert "line 3" in said
     assert mark.leaked(said) == []
+
+
+@group
+def test_an_import_of_another_systems_folder_tells_places_and_no_words(
+    up: Running, mark: Marks, tmp_path: Path
+) -> None:
+    folder, rows = tmp_path / "greenhouse", tmp_path / "rows"
+    folder.mkdir()
+    people = [
+        {"id": 1, "first_name": mark(), "last_name": mark(), "photo_url": mark()},
+        {"id": 2, "first_name": mark(), "last_name": mark(), "created_at": mark()},
+        {"id": 3, "first_name": mark(), "last_name": [mark()]},
+        {"id": 4, "first_name": mark(), "last_name": "", "phone_numbers": [{"value": mark()}]},
+    ]
+    (folder / "candidates.json").write_text(json.dumps(people))
+    words = ("import", str(folder), "--from", "greenhouse", "--company", "Acme")
+
+    done = command(up.home, *words, "--report", str(rows))
+
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).decode() + rows.read_text()
+    for path in (
+        "candidates[0].photo_url", "candidates[1].created_at", "candidates[2].last_name",
+        "candidates[3].phone_numbers[0].value",
+    ):  # fmt: skip
+        assert said.count(path) >= 2, "on the screen and in the report"
+    assert mark.leaked(said) == []
+    (folder / "candidates.json").write_text(json.dumps(people)[:-9])
+    done = command(up.home, *words)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert b"is not JSON" in done.stderr
+    assert mark.leaked(done.stderr.decode()) == []
 
 
 @group
