@@ -296,7 +296,7 @@ async def test_more_of_the_same_agency_adds_and_changes_nothing_that_is_in(
     more = STORY | {
         "jobs": [JOB | {"status": "closed", "closed_at": "2018-01-01T10:00:00Z"}],
         "candidates": [candidate(1, title="Countess"), candidate(2), candidate(3)],
-        "applications": [application(), REJECTED, third],
+        "applications": [third],  # nobody in it is asked again what the first ones were
     }
 
     report = await take(ledger, folder(tmp_path / "two", more))
@@ -402,6 +402,8 @@ async def test_a_record_that_is_not_of_its_shape_is_refused_and_the_rest_goes_in
         [row] = report.listed
         assert (row.path, row.column, row.outcome) == ("candidates[0]", column, "refused")
         assert "Zyxw" not in row.reason
+        told = {each.path for each in report.homeless}
+        assert not [path for path in told if path.startswith("candidates[0]")], "it is told whole"
     else:  # one that nobody asks for is told of
         assert "candidates[0].applications.Zyxw" in {each.path for each in report.homeless}
     sourced = [f.name for f in await events(ledger) if isinstance(f, PersonSourced)]
