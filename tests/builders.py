@@ -20,11 +20,14 @@ from ledger_crm.domain import invoice as inv
 from ledger_crm.domain import joborder as jo
 from ledger_crm.domain import permission as p
 from ledger_crm.domain import placement as pl
+from ledger_crm.domain import screening as sc
 from ledger_crm.domain import shortlist as sl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
+from ledger_crm.domain.application import Applied, ScreeningAnswered
 from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
+from ledger_crm.domain.equal_opportunity import Answers, EqualOpportunityAnswered, packed
 from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
@@ -48,6 +51,7 @@ from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced,
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, PipelineDefined, Stage
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled, PoolDefined
 from ledger_crm.domain.segment import Criteria, SegmentSaved
+from ledger_crm.domain.template import TemplateDefined
 from scenario import COMPANY, LATER, NOON, PERSON, folded
 
 ORDER = UUID(int=0x01)
@@ -593,6 +597,41 @@ def order_reopened(**changes: Any) -> jo.JobOrderReopened:
 
 def opening_vacated(**changes: Any) -> jo.OpeningVacated:
     return jo.OpeningVacated(**{"job_order_id": ORDER, "vacated_at": LATER} | changes)
+
+
+# an application
+
+RIGHT_TO_WORK = sc.Question(
+    id="right_to_work", asked="May you work here?", form="yes_no", required=True, accepts=("yes",)
+)
+MOTIVATION = sc.Question(id="motivation", asked="Why us?")
+
+
+def screening(*questions: sc.Question, **changes: Any) -> jo.ScreeningSet:
+    fields = {"job_order_id": ORDER, "set_at": NOON}
+    return jo.ScreeningSet(**fields | {"questions": questions or (RIGHT_TO_WORK,)} | changes)
+
+
+def applied(**changes: Any) -> Applied:
+    fields = {"applied_at": NOON, "channel": "job_board", "source": "stepstone"}
+    return Applied(**WHERE | fields | changes)
+
+
+def answered(question: str = "right_to_work", text: str = "yes", **changes: Any) -> Any:
+    fields = {"question": question, "answered_at": NOON, "text": text}
+    return ScreeningAnswered(**WHERE | fields | changes)
+
+
+def template_defined(slug: str = "no_thanks", **changes: Any) -> TemplateDefined:
+    fields = {"title": "No", "subject": "Your application", "text": "Dear {{first_name}}"}
+    return TemplateDefined(**{"slug": slug} | fields | changes)
+
+
+# equal opportunity
+
+
+def equally_answered(gender: str = "woman", **answers: str) -> EqualOpportunityAnswered:
+    return EqualOpportunityAnswered(answers=packed(Answers(gender=gender, **answers)))
 
 
 # a shortlist

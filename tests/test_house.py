@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
+import json
 import os
 import re
 import signal
@@ -216,7 +217,14 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         step = {"kind": f"company.job_order_{kind_}", "job_order_id": elsewhere, when: AT}
         written(api, f"{company}/job-orders/steps", **step, reason="budget", text=mark())
     at = f"/people/{ada}/candidacies"
+    asked = [{"id": "why", "asked": "Why us?"}]
+    questions = {"kind": "company.screening_set", "job_order_id": order, "set_at": AT}
+    written(api, f"{company}/job-orders/steps", **questions, questions=asked)
     opened = written(api, at, company_id=acme, job_order_id=order, text=mark())
+    written(
+        api, f"/people/{ada}/applications", company_id=acme, job_order_id=order, text=mark(),
+        applied_at=AT, answers=[{"question": "why", "text": mark()}],
+    )  # fmt: skip
     at = f"{at}/{opened['created']}"
     for stage in STAGES:
         written(
@@ -234,6 +242,17 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     paper = {"kind": "company.paper_sent", "deal_id": deal, "sent_at": AT, "paper": "proposal"}
     written(api, f"{company}/deals/steps", **paper, document=mark(), text=mark())
     return email, ada
+
+
+def _equal_opportunity(up: Running, api: httpx.Client, mark: Marks) -> None:
+    """By the form's own key: a consultant's is refused, and told nothing."""
+    body = {name: mark() for name in ("gender", "ethnicity", "age_band", "disability")}
+    refused = api.post("/equal-opportunity/answers", json=body)
+    assert (refused.status_code, mark.leaked(refused.text)) == (403, [])
+    made = printed(command(up.home, "key", "create", "integration:website", "--json"))
+    with httpx.Client(base_url=api.base_url, timeout=30) as form:
+        form.headers["Authorization"] = f"Bearer {made['key']}"
+        written(form, "/equal-opportunity/answers", **body)
 
 
 def _shortlist(api: httpx.Client, mark: Marks, company: str, order: str) -> None:
@@ -357,6 +376,7 @@ def mark() -> Marks:
 def story(up: Running, mark: Marks) -> tuple[str, str]:
     with up.api() as api:
         told = every_sealed_field(api, mark)
+        _equal_opportunity(up, api, mark)
         key = printed(
             command(up.home, "key", "create", "consultant:zoe", "--label", mark(), "--json")
         )
@@ -455,6 +475,38 @@ def test_an_import_that_refuses_rows_tells_their_place_and_not_their_words(
     assert "line 2" in said
     assert "line 3" in said
     assert mark.leaked(said) == []
+
+
+@group
+def test_an_import_of_another_systems_folder_tells_places_and_no_words(
+    up: Running, mark: Marks, tmp_path: Path
+) -> None:
+    folder, rows = tmp_path / "greenhouse", tmp_path / "rows"
+    folder.mkdir()
+    people = [
+        {"id": 1, "first_name": mark(), "last_name": mark(), "photo_url": mark()},
+        {"id": 2, "first_name": mark(), "last_name": mark(), "created_at": mark()},
+        {"id": 3, "first_name": mark(), "last_name": [mark()]},
+        {"id": 4, "first_name": mark(), "last_name": "", "phone_numbers": [{"value": mark()}]},
+    ]
+    (folder / "candidates.json").write_text(json.dumps(people))
+    words = ("import", str(folder), "--from", "greenhouse", "--company", "Acme")
+
+    done = command(up.home, *words, "--report", str(rows))
+
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).decode() + rows.read_text()
+    for path in (
+        "candidates[0].photo_url", "candidates[1].created_at", "candidates[2].last_name",
+        "candidates[3].phone_numbers[0].value",
+    ):  # fmt: skip
+        assert said.count(path) >= 2, "on the screen and in the report"
+    assert mark.leaked(said) == []
+    (folder / "candidates.json").write_text(json.dumps(people)[:-9])
+    done = command(up.home, *words)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert b"is not JSON" in done.stderr
+    assert mark.leaked(done.stderr.decode()) == []
 
 
 @group

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from builders import (
     CANDIDACY,
+    answered,
+    applied,
     as_document,
     closed,
     deal_lost,
@@ -49,6 +51,8 @@ PERSONAL = [
     opened(text="Secret Opening"),
     closed(decider="Secret Decider", text="Secret Closing"),
     introduced(text="Secret Introduction"),
+    applied(text="Secret Letter"),
+    answered(text="Secret Answer"),
 ]  # fmt: skip
 
 
@@ -110,6 +114,9 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "person.sourced": ["address", "born_on", "headline", "name", "origin"],
         "person.contact_point_added": ["value"],
         "person.employed": ["title"],
+        "person.applied": ["text"],
+        "person.screening_answered": ["text"],
+        "equal_opportunity.answered": ["answers"],
         "person.profile_changed": [
             "address", "born_on", "headline", "location", "name", "skills",
         ],

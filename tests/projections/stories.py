@@ -79,12 +79,14 @@ from builders import (
     refunded,
     removed,
     replied,
+    screening,
     segment_saved,
     sent,
     snoozed,
     some_filled,
     sourced,
     tagged,
+    template_defined,
     unpooled,
     untagged,
 )
@@ -93,6 +95,7 @@ from ledger_crm.commands.catalogue import (
     create_key,
     define_pipeline,
     define_pool,
+    define_template,
     save_segment,
     ship,
 )
@@ -100,7 +103,8 @@ from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.document import DocumentAdded
-from ledger_crm.domain.entry import id_of, new_id
+from ledger_crm.domain.entry import Actor, id_of, new_id
+from ledger_crm.domain.equal_opportunity import TOGETHER, Answers, EqualOpportunityForm
 from ledger_crm.domain.fee import Share
 from ledger_crm.domain.firm import FirmChanges
 from ledger_crm.domain.interview import InterviewFacts, OfferFacts
@@ -109,6 +113,7 @@ from ledger_crm.domain.joborder import JobOrderSteps
 from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.screening import Answer
 from ledger_crm.domain.segment import SegmentSaved
 from ledger_crm.domain.shortlist import ClientVerdict, Door
 from ledger_crm.ledger import Intent, Ledger, Work
@@ -188,6 +193,7 @@ def steps_of(order: UUID, at: datetime) -> list[JobOrderSteps]:
         order_staffed(**where, staffed_at=at),
         order_held(**where, held_at=at),
         order_covered(**where, covered_at=at),
+        screening(**where, set_at=at),
         some_filled(**where, filled_at=at),
         opening_vacated(**where, vacated_at=at),
         order_lost(**where, lost_at=at),
@@ -254,6 +260,12 @@ def shortlisted(
     ]
 
 
+async def equally_answers(work: Work, answers: Answers) -> Any:
+    """By as many as are told of at once."""
+    form = Actor("integration:website")
+    return [work.add(EqualOpportunityForm.answer(answers, by=form)) for _ in range(TOGETHER)][-1]
+
+
 @st.composite
 def _commands(draw: st.DrawFn) -> Command:
     person, (company, order), at = draw(people), draw(places), draw(instants)
@@ -269,7 +281,7 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-9, 20)):
+    match draw(st.integers(-11, 20)):
         case -5:
             became = draw(
                 st.sampled_from(deal_steps_of(draw(st.sampled_from(DEALS)), person, order))
@@ -285,6 +297,19 @@ def _commands(draw: st.DrawFn) -> Command:
             shown = draw(st.lists(people, min_size=1, unique=True))
             several = shortlisted(company, order, person, at, shown, text)
             return draw(st.sampled_from(several))
+        case -11:
+            gender = draw(st.sampled_from(["woman", "Woman ", "man", ""]))
+            return lambda work: equally_answers(work, Answers(gender=gender))
+        case -10:
+            if draw(st.booleans()):
+                text = draw(st.sampled_from(["Dear {{name}}", "Good day"]))
+                return lambda work: define_template(work, template_defined(text=text))
+            answer = Answer(question="right_to_work", text=draw(st.sampled_from(["yes", "no"])))
+            answers = draw(st.sampled_from([(), (answer,)]))
+            return lambda work: candidacies.apply(
+                work, person, company_id=company, job_order_id=order, at=at, answers=answers,
+                text=text,
+            )  # fmt: skip
         case -8:
             id = {"document_id": UUID(int=person.int + 0xD0C + draw(st.integers(0, 1)))}
             paper = draw(st.sampled_from([document_added, document_removed]))(**id)
@@ -542,6 +567,9 @@ async def a_full_story(ledger: Ledger) -> None:
             lambda w, c=candidacy: candidacies.give_right_to_represent(w, ada, c, at=NOON),  # type: ignore[misc]
             lambda w, c=candidacy: candidacies.introduce(  # type: ignore[misc]
                 w, ada, c, at=NOON, to_person_id=ben
+            ),
+            lambda w, c=company, o=order: candidacies.apply(  # type: ignore[misc]
+                w, ada, company_id=c, job_order_id=o, at=NOON, channel="job_board"
             ),
             *(
                 lambda w, f=f: candidacies.progress(w, ada, f)  # type: ignore[misc]

@@ -16,9 +16,11 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault
 
 from . import (
+    applications,
     day,
     documents,
     engagement,
+    equal_opportunity,
     front,
     openapi,
     pools,
@@ -66,6 +68,8 @@ def create_app(
         route_handlers=[
             *(People, Companies, JobOrders, Candidates, Deals, Pipelines, Money, Placements),
             *(Interviews, Reports, shortlists.Shortlists),
+            *applications.HANDLERS,
+            *equal_opportunity.HANDLERS,
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,

@@ -401,9 +401,9 @@ class Companies(Controller):
         """Change a job order
 
         What happens to it, by its `kind`: changed, staffed with its owner and the consultants'
-        shares in the commission, held, covered, filled, lost, cancelled, reopened, an
-        opening vacated. On one that is
-        not open nobody is taken up or introduced."""
+        shares in the commission, what is asked of whoever applies, held, covered, filled, lost,
+        cancelled, reopened, an opening vacated. On one that is not open nobody is taken up or
+        introduced."""
         return await act.on(company_id, selling.step_job_order, data)
 
 

@@ -180,6 +180,31 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "snooze_person": {"on parental leave": {"until_on": "2027-03-01", "reason": "parental_leave"}},
     "snooze_company": {"no hiring": {"until_on": "2027-03-01", "reason": "hiring_freeze"}},
     "open_candidacy": {"in the first stage": {"company_id": COMPANY, "job_order_id": ORDER}},
+    "add_application": {
+        "by a job board": {
+            "company_id": COMPANY,
+            "job_order_id": ORDER,
+            "applied_at": "2026-03-10T08:00:00Z",
+            "channel": "job_board",
+            "source": "stepstone",
+            "answers": [
+                {"question": "right_to_work", "text": "yes"},
+                {"question": "motivation", "text": "I have read about yours."},
+            ],
+            "text": "Dear Sir or Madam",
+        }
+    },
+    "answer_equal_opportunity": {
+        "some of them": {"gender": "woman", "age_band": "25-34", "disability": "no"}
+    },
+    "define_template": {
+        "a rejection": {
+            "slug": "no_thanks",
+            "title": "After the CV",
+            "subject": "Your application as {{job_order}}",
+            "text": "Dear {{first_name}},\n\nwe went on with others.\n\n{{consultant}}",
+        }
+    },
     "move_candidacy": {
         "forward": {"stage": "screening"},
         "out": {
@@ -467,6 +492,21 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "changed_at": "2026-03-09T10:00:00Z",
             "salary_to_cents": 9_500_000,
             "must_haves": ["Difference engines", "English"],
+        },
+        "screening questions": {
+            "kind": "company.screening_set",
+            "job_order_id": ORDER,
+            "set_at": "2026-03-09T10:00:00Z",
+            "questions": [
+                {
+                    "id": "right_to_work",
+                    "asked": "May you work in the United Kingdom?",
+                    "form": "yes_no",
+                    "required": True,
+                    "accepts": ["yes"],
+                },
+                {"id": "motivation", "asked": "Why do you want to work with engines?"},
+            ],
         },
         "staffed": {
             "kind": "company.job_order_staffed",

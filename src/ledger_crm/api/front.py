@@ -62,6 +62,8 @@ LINKS = {
     "follow_ups": "/follow-ups",
     "pools": "/pools",
     "segments": "/segments",
+    "applications": "/applications",
+    "templates": "/templates",
     "pipelines": "/pipelines",
 }
 

@@ -21,11 +21,12 @@ from ledger_crm.domain.identity import (
     PointChanges,
     ProfileChanged,
     Seniority,
+    Source,
     Tags,
 )
 from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.permission import Permissions
-from ledger_crm.domain.person import Employed, Move, Person, PersonSourced, Source
+from ledger_crm.domain.person import Employed, Move, Person, PersonSourced
 from ledger_crm.domain.segment import Criteria
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import history, people

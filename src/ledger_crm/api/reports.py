@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ledger_crm.domain.clock import now
-from ledger_crm.domain.person import Source
+from ledger_crm.domain.identity import Source
 from ledger_crm.projections import accounts, funnel
 
 from .reading import Limit, Named, Page, Token, View, position

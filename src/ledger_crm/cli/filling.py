@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Literal
 from uuid import UUID
 
 import cyclopts
 import msgspec
 
 from ledger_crm.commands import demo as agency
-from ledger_crm.commands import importing, mapping
+from ledger_crm.commands import greenhouse, importing, mapping
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import id_of
 from ledger_crm.domain.person import PersonSourced
@@ -29,12 +29,15 @@ def import_(
     source: Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True)],
     /,
     *,
-    mapping: Annotated[Path, cyclopts.Parameter(name=["--mapping", "-m"])],
+    mapping: Annotated[Path | None, cyclopts.Parameter(name=["--mapping", "-m"])] = None,
+    from_: Annotated[Literal["greenhouse"] | None, cyclopts.Parameter(name="--from")] = None,
+    company: str = "",
     dry_run: Flag = False,
     report: Path | None = None,
     json: Flag = False,
 ) -> None:
-    """Import a CSV file by a mapping from its columns to facts; see docs/importing.md.
+    """Import a CSV file by a mapping from its columns to facts, or a folder of JSON files from
+    another system; see docs/importing.md.
 
     Refused and changed rows are listed with line, column and reason, and the rest go in: exit
     code 1 then.
@@ -43,9 +46,13 @@ def import_(
     Parameters
     ----------
     source:
-        A .csv or .csv.gz file; - for standard input.
+        A .csv or .csv.gz file; - for standard input. With --from, a folder.
     mapping:
         A TOML file: which column becomes which fact.
+    from_:
+        The system whose files these are.
+    company:
+        Whose jobs they are: the name of a company to be added, or the id of one that is there.
     dry_run:
         Decide everything, write nothing.
     report:
@@ -53,6 +60,12 @@ def import_(
     json:
         Print the summary as JSON.
     """
+    if from_:
+        if mapping:
+            raise Fault("--from and --mapping are two ways to read a file: say one of them")
+        return _import_folder(source, company, dry_run=dry_run, report=report, json=json)
+    if mapping is None or company:
+        raise Fault("say how to read it: --mapping FILE, or --from greenhouse --company NAME")
     chosen, plan = load(), _mapping(mapping)
     with ExitStack() as stack:
         file = _source(stack, source)
@@ -81,6 +94,38 @@ def import_(
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
     else:
         _print(found)
+    if found.refused or found.changed:
+        sys.exit(1)
+
+
+def _import_folder(
+    source: str, company: str, *, dry_run: bool, report: Path | None, json: bool
+) -> None:
+    chosen, folder = load(), greenhouse.read_folder(Path(source))
+    with ExitStack() as stack:
+        ledger, _ = stack.enter_context(opened(chosen))
+        lines = stack.enter_context(_writable(report)) if report else None
+
+        def write(line: importing.RowReport | greenhouse.Homeless) -> None:
+            if lines:
+                lines.write(msgspec.json.encode(line) + b"\n")
+
+        stack.enter_context(_interrupted())
+        found = run(
+            lambda: greenhouse.import_folder(
+                ledger, folder, company=company, dry_run=dry_run, on_row=write, on_homeless=write
+            )
+        )
+    if json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
+    else:
+        _print(found)
+        out = console()
+        for missing in found.homeless:
+            times = f" ({missing.times} times)" if missing.times > 1 else ""
+            out.print(plain(f"  {missing.path}{times}: {missing.reason}"), markup=False)
+        if found.unnamed:
+            out.print(f"  and {found.unnamed} more; --report FILE lists all")
     if found.refused or found.changed:
         sys.exit(1)
 
@@ -239,6 +284,9 @@ def _print(found: importing.Report) -> None:
     )
     for row in found.listed:
         column = f", column {row.column}" if row.column else ""
-        out.print(plain(f"  line {row.line}{column}: {row.reason}"), markup=False)
+        where = row.path or f"line {row.line}{column}"
+        if row.path and row.column:
+            where = row.column
+        out.print(plain(f"  {where}: {row.reason}"), markup=False)
     if found.unlisted:
         out.print(f"  and {found.unlisted} more; --report FILE lists all")

@@ -9,11 +9,13 @@ from uuid import UUID
 
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.fee import Pay, Share, fee, first_year_pay, with_partner
+from ledger_crm.domain.identity import Source
 from ledger_crm.domain.interview import InterviewArranged, InterviewFacts, OfferFacts
 from ledger_crm.domain.invoice import ReplacementGiven
 from ledger_crm.domain.person import Move, NotIntroduced, Person
 from ledger_crm.domain.pipeline import Pipeline, pipeline_id
 from ledger_crm.domain.placement import PayUnclear
+from ledger_crm.domain.screening import Answer
 from ledger_crm.ledger import Work
 
 
@@ -36,6 +38,37 @@ async def open_candidacy(
         job_order_id=job_order_id,
         at=at,
         stage=stage,
+        text=text,
+        by=work.by,
+    )
+    return person
+
+
+async def apply(
+    work: Work,
+    person_id: UUID,
+    *,
+    company_id: UUID,
+    job_order_id: UUID,
+    at: datetime,
+    channel: Source = "website",
+    source: str = "",
+    answers: Sequence[Answer] = (),
+    text: str = "",
+) -> Person:
+    """For a job order that is open. Raises NoSuchRecord, NoSuchJobOrder, JobOrderIsClosed, and as
+    ``Person.take_application``."""
+    person = await work.get(Person, person_id)
+    order = (await work.get(Company, company_id)).open_order(job_order_id)
+    person.take_application(
+        await work.get(Pipeline, pipeline_id(order.pipeline)),
+        order.questions,
+        company_id=company_id,
+        job_order_id=job_order_id,
+        at=at,
+        channel=channel,
+        source=source,
+        answers=answers,
         text=text,
         by=work.by,
     )

@@ -1,4 +1,4 @@
-"""The catalogue: pipelines, pools, segments and API keys."""
+"""The catalogue: pipelines, pools, segments, reply templates and API keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.pipeline import SHIPPED, Pipeline, PipelineDefined, pipeline_id
 from ledger_crm.domain.pool import Pool, PoolDefined, pool_id
 from ledger_crm.domain.segment import Segment, SegmentSaved, segment_id
+from ledger_crm.domain.template import Template, TemplateDefined, template_id
 from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
 
 SETUP = Actor("system:setup")
@@ -43,6 +44,16 @@ async def save_segment(work: Work, definition: SegmentSaved) -> Segment:
     segment = await work.get(Segment, id)
     segment.save(definition, by=work.by)
     return segment
+
+
+async def define_template(work: Work, definition: TemplateDefined) -> Template:
+    """New, or another version of the one with its slug. Raises UnknownPlaceholder."""
+    id = template_id(definition.slug)
+    if not await work.has(id):
+        return work.add(Template.define(definition, by=work.by))
+    template = await work.get(Template, id)
+    template.revise(definition, by=work.by)
+    return template
 
 
 async def ship(ledger: Ledger) -> None:

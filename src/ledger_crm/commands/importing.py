@@ -66,6 +66,7 @@ class RowReport(msgspec.Struct, omit_defaults=True):
              applied; refused; skipped: not asked for
     column   the columns that are to blame, if it is theirs
     facts    entries it wrote, or would write
+    path     of a record in JSON, where it is in its file
     """
 
     line: int
@@ -73,6 +74,7 @@ class RowReport(msgspec.Struct, omit_defaults=True):
     column: str = ""
     reason: str = ""
     facts: int = 0
+    path: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -125,10 +127,10 @@ async def import_csv(
     """
     started = time.monotonic()
     report = Report(mapping=mapping.name, dry_run=dry_run)
-    writer = Writer(ledger, mapping, report)
+    writer = Writer(ledger, mapping.name, report)
     with Lines(source, mapping) as lines, _rare_collections():
         rows = lines.rows(mapping.bind(lines.header(), ledger.store.keyring.hash_of))
-        await writer.set_up()
+        await writer.set_up(mapping.before(ledger.store.keyring.hash_of))
         chunk = list(islice(rows, CHUNK_ROWS))
         await writer.decide(chunk)
         while chunk:
@@ -148,7 +150,7 @@ async def import_csv(
                 if following and (fault is None or isinstance(fault, Exception)):
                     fault = None  # it came of what then was not written
                     await writer.decide(following)
-            _note(report, chunk, on_row)
+            note(report, chunk, on_row)
             if on_progress:
                 on_progress(Progress(report.read, report.facts, lines.consumed))
             if fault:
@@ -169,7 +171,7 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _note(report: Report, rows: Sequence[Row], on_row: Callable[[RowReport], None] | None) -> None:
+def note(report: Report, rows: Sequence[Row], on_row: Callable[[RowReport], None] | None) -> None:
     counts = dict.fromkeys(("imported", "already", "changed", "refused", "skipped"), 0)
     for row in rows:
         counts[row.report.outcome] += 1
@@ -196,7 +198,8 @@ class Row:
         self.intent: Intent | None = None
 
     def is_(self, outcome: Outcome, column: str = "", reason: str = "") -> None:
-        self.report = RowReport(self.report.line, outcome, column, reason)
+        before = self.report
+        self.report = RowReport(before.line, outcome, column, reason, path=before.path)
 
 
 class Lines:
@@ -558,8 +561,8 @@ FIELD_OF = {"email": "email", "phone": "phone", "url": "profile_url", "domain": 
 class Writer:
     """Decides rows on one long-lived work, a chunk at a time, and writes them."""
 
-    def __init__(self, ledger: Ledger, mapping: Mapping, report: Report) -> None:
-        self.ledger, self.mapping, self.report = ledger, mapping, report
+    def __init__(self, ledger: Ledger, name: str, report: Report) -> None:
+        self.ledger, self.name, self.report = ledger, name, report
         self.work = Batch(ledger, IMPORT)
         # of the chunk that is being written, or of all that a dry run would have written:
         self._kept: dict[bytes, bytes] = {}
@@ -570,10 +573,9 @@ class Writer:
         """Has to forget what it holds, for which nothing may be under way."""
         return len(self.work) > HELD_RECORDS and not self.report.dry_run
 
-    async def set_up(self) -> None:
+    async def set_up(self, before: Sequence[Planned]) -> None:
         """What the mapping opens before the rows. Raises ImportFault."""
-        hash_of = self.ledger.store.keyring.hash_of
-        rows = [Row(n, planned) for n, planned in enumerate(self.mapping.before(hash_of), 1)]
+        rows = [Row(n, planned) for n, planned in enumerate(before, 1)]
         await self.decide(rows)
         if not _fault_of_setup(rows) and not await self.write(rows):
             await self.write_again(rows)
@@ -669,7 +671,7 @@ class Writer:
     def _intent(self, row: Row) -> Intent:
         assert row.planned
         if row.intent is None:
-            key = f"import:{self.mapping.name}:{row.planned.key}"
+            key = f"import:{self.name}:{row.planned.key}"
             row.intent = Intent(by=IMPORT, key=key, fingerprint=row.planned.fingerprint)
         return row.intent
 

@@ -308,7 +308,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             where = f"setup {n}"
             _, make = compiler.fact(table, where)
             step = make(())
-            fingerprint = _fingerprint(hash, [step])
+            fingerprint = fingerprint_of(hash, [step])
             # another definition is another wish: pipelines are revised, all else is written once
             key = f"{n}:{fingerprint.hex()}" if step.kind == "pipeline.defined" else str(n)
             planned.append(Planned(f"setup:{key}", fingerprint, [step]))
@@ -403,7 +403,7 @@ class Planned(NamedTuple):
     steps: list[Step]
 
 
-def _fingerprint(hash: Hash, steps: Iterable[Step]) -> bytes:
+def fingerprint_of(hash: Hash, steps: Iterable[Step]) -> bytes:
     content = _encode([(s.kind, s.id, s.content) for s in steps])
     return hash("import fingerprint", content.decode())
 
@@ -438,7 +438,7 @@ class Sheet:
         steps = [make(values) for applies, make in self._facts if applies(values)]
         if not steps:
             raise RowFault("", "no [[fact]] of the mapping applies to this row")
-        return Planned(key, _fingerprint(self._hash, steps), steps)
+        return Planned(key, fingerprint_of(self._hash, steps), steps)
 
 
 class Compiler:
@@ -451,7 +451,7 @@ class Compiler:
             self.timezone = ZoneInfo(mapping.timezone) if mapping.timezone else None
         except (ZoneInfoNotFoundError, ValueError):
             raise ImportFault(f"timezone: {mapping.timezone} is not known") from None
-        self.id = lru_cache(8192)(partial(_id, hash, mapping.ids or mapping.name))
+        self.id = lru_cache(8192)(partial(made_id, hash, mapping.ids or mapping.name))
 
     def column(self, name: str, where: str) -> int:
         self.used.add(name)
@@ -718,7 +718,7 @@ _NEW_ID = next(
 )
 
 
-def _id(hash: Hash, space: str, noun: str, key: str) -> UUID:
+def made_id(hash: Hash, space: str, noun: str, key: str) -> UUID:
     """A key that reads as an id is one: of a record that was not imported. Else RFC 9562's
     version 8, which is for ids made in a way of one's own."""
     if len(key) == 36:

@@ -8,10 +8,12 @@ from eventsourcing.utils import register_topic
 
 from . import (
     access,
+    application,
     candidacy,
     company,
     document,
     engagement,
+    equal_opportunity,
     followup,
     identity,
     interaction,
@@ -22,6 +24,7 @@ from . import (
     pool,
     segment,
     shortlist,
+    template,
 )
 from .entry import (
     Aggregate,
@@ -39,6 +42,8 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     pipeline.Pipeline,
     pool.Pool,
     segment.Segment,
+    template.Template,
+    equal_opportunity.EqualOpportunityForm,
     access.ApiKey,
 )
 
@@ -68,6 +73,7 @@ EVENTS = vocabulary(
     document.DocumentFacts,
     pool.Pooling,
     candidacy.CandidacyEvents,
+    application.ApplicationFacts,
     placement.PlacementFacts,
     interview.InterviewFacts,
     interview.OfferFacts,
@@ -76,6 +82,8 @@ EVENTS = vocabulary(
     pipeline.PipelineEvents,
     pool.PoolEvents,
     segment.SegmentEvents,
+    template.TemplateEvents,
+    equal_opportunity.EqualOpportunityEvents,
     access.KeyEvents,
 )
 

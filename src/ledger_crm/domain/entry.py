@@ -56,13 +56,9 @@ and goes out on the feed. What a person said about it is the fact's sealed ``tex
 
 PLAIN = r"^[^\x00-\x1f\x7f]*$"
 Words = Annotated[str, written_like(PLAIN, "plain text in one line", max_length=200)]
+LETTERS = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 Title = Annotated[
-    str,
-    written_like(
-        r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
-        "plain text in one line, of at least one letter",
-        max_length=200,
-    ),
+    str, written_like(LETTERS, "plain text in one line, of at least one letter", max_length=200)
 ]
 
 Cents = Annotated[int, msgspec.Meta(ge=0, le=10**15)]

@@ -17,6 +17,9 @@ from .contact import Point
 from .entry import Instant, PersonFact, Reason, Sealed, Slug, words
 from .refusals import Invalid, Unknown
 
+Source = Literal[
+    "linkedin", "referral", "job_board", "website", "event", "agency", "database", "import", "other"
+]
 Seniority = Literal["intern", "junior", "mid", "senior", "lead", "head", "executive"]
 Clearable = Literal["headline", "address", "location", "skills", "born_on", "seniority"]
 

@@ -32,6 +32,7 @@ from .entry import (
 )
 from .fee import Consultant, Share, must_sum_up
 from .refusals import Conflict, Invalid, Unknown
+from .screening import Question, Questions, must_make_sense
 
 Status = Literal["open", "on_hold", "covered", "filled", "lost", "cancelled"]
 IN_WORK: frozenset[Status] = frozenset(("open", "covered"))
@@ -136,6 +137,20 @@ class JobOrderStaffed(JobOrderStep, frozen=True, kw_only=True, tag="company.job_
         return f"job order owned by {self.owner}, shared by {shares}"
 
 
+class ScreeningSet(JobOrderStep, frozen=True, kw_only=True, tag="company.screening_set"):
+    """What is asked of whoever applies, in place of what was asked before.
+
+    questions  in the order in which they are asked
+    """
+
+    set_at: Instant
+    questions: Questions
+
+    @property
+    def line(self) -> str:
+        return f"{len(self.questions)} screening questions set"
+
+
 class JobOrderHeld(JobOrderStep, frozen=True, kw_only=True, tag="company.job_order_held"):
     """The client wants to wait."""
 
@@ -232,6 +247,7 @@ class OpeningVacated(JobOrderStep, frozen=True, kw_only=True, tag="company.openi
 JobOrderSteps = (
     JobOrderChanged
     | JobOrderStaffed
+    | ScreeningSet
     | JobOrderHeld
     | JobOrderCovered
     | OpeningsFilled
@@ -298,6 +314,7 @@ class JobOrder(msgspec.Struct):
     salary_from_cents: int = 0
     salary_to_cents: int = 0
     shares: tuple[Share, ...] = ()  # in the commission of who is placed on it
+    questions: tuple[Question, ...] = ()  # to whoever applies
 
     @property
     def open(self) -> bool:
@@ -314,13 +331,17 @@ class JobOrder(msgspec.Struct):
     def decide(self, fact: JobOrderSteps) -> JobOrderSteps | None:
         """What is to be written down; None for nothing. The last opening fills the order. Raises
         JobOrderIsClosed, NothingToReopen, NobodyFound, ReasonNeeded, MoreThanAskedFor,
-        FewerThanFound, SharesIncomplete, WrongWayRound."""
+        FewerThanFound, SharesIncomplete, WrongWayRound, and as ``must_make_sense``."""
         self._must_be_ready_for(fact)
         match fact:
             case JobOrderHeld(reason="") | JobOrderLost(reason="") | JobOrderCancelled(reason=""):
                 raise ReasonNeeded()
             case JobOrderStaffed(shares=shares):
                 must_sum_up(shares)
+            case ScreeningSet(questions=questions):
+                must_make_sense(questions)
+                if questions == self.questions:
+                    return None
             case JobOrderChanged():
                 if not fact.changes:
                     return None
@@ -350,7 +371,7 @@ class JobOrder(msgspec.Struct):
                 if self.open:
                     raise NothingToReopen(job_order_id=fact.job_order_id)
                 ready = True
-            case JobOrderChanged() | JobOrderLost() | JobOrderCancelled():
+            case JobOrderChanged() | ScreeningSet() | JobOrderLost() | JobOrderCancelled():
                 ready = self.status not in OVER
             case JobOrderCovered():
                 ready = self.open
@@ -369,6 +390,8 @@ class JobOrder(msgspec.Struct):
                 self.salary_to_cents = _or(fact.salary_to_cents, self.salary_to_cents)
             case JobOrderStaffed(shares=shares):
                 self.shares = shares
+            case ScreeningSet(questions=questions):
+                self.questions = questions
             case OpeningsFilled(openings=some):
                 self.found += some
             case JobOrderReopened():

@@ -20,6 +20,7 @@ import msgspec
 
 from . import candidacy as c
 from . import interview as i
+from .application import AlreadyApplied, Applied, ScreeningAnswered
 from .clock import now, today
 from .contact import Point, normalised
 from .document import DocumentAdded, DocumentRemoved, DocumentThere, NoSuchDocument
@@ -60,6 +61,7 @@ from .identity import (
     PersonUntagged,
     PointChanges,
     ProfileChanged,
+    Source,
     Tags,
 )
 from .interaction import Interaction, Outbound
@@ -91,6 +93,7 @@ from .placement import (
 )
 from .pool import PersonPooled, PersonUnpooled, Pooling
 from .refusals import Conflict, Forbidden, Invalid, Unknown
+from .screening import Answer, Question, must_answer
 from .shortlist import (
     ClientCommented,
     NothingSaid,
@@ -100,9 +103,6 @@ from .shortlist import (
 )
 
 LawfulBasis = Literal["legitimate_interest", "consent", "contract", "legal_obligation"]
-Source = Literal[
-    "linkedin", "referral", "job_board", "website", "event", "agency", "database", "import", "other"
-]
 Role = Literal["employee", "hiring_manager", "hr", "finance", "referrer"]
 
 
@@ -256,6 +256,7 @@ class Candidacy(msgspec.Struct):
     job_order_id: UUID
     pipeline: str
     closed: bool = False
+    applied: bool = False  # and nobody has closed it since
     represented: bool = False
     agreement_id: UUID | None = None
     agreement_version: int = 1
@@ -489,6 +490,45 @@ class Person(Aggregate):
             ),
             by=by,
         )
+        return id
+
+    def take_application(
+        self,
+        pipeline: Pipeline,
+        questions: Sequence[Question],
+        *,
+        company_id: UUID,
+        job_order_id: UUID,
+        at: datetime,
+        channel: Source,
+        source: str = "",
+        answers: Sequence[Answer] = (),
+        text: str = "",
+        by: Actor,
+    ) -> UUID:
+        """They are on the job order from now on, if they were not yet; who was rejected applies
+        anew, and begins anew. Raises CandidacyIsPlaced, AlreadyApplied, and as ``must_answer``."""
+        must_answer(questions, answers)
+        id = candidacy_id(self.id, job_order_id)
+        found = self.candidacies.get(id)
+        if found is None:
+            self.open_candidacy(
+                pipeline, company_id=company_id, job_order_id=job_order_id, at=at, by=by
+            )
+        elif found.closed:
+            self.move(id, Move(stage=pipeline.first().id, at=at), pipeline, by=by)
+        elif found.placed:
+            raise CandidacyIsPlaced(candidacy_id=id)
+        elif found.applied:
+            raise AlreadyApplied(person_id=self.id, candidacy_id=id)
+        where = {"candidacy_id": id, "company_id": company_id, "job_order_id": job_order_id}
+        fact = Applied(**where, applied_at=at, channel=channel, source=source, text=text)
+        self.enter(fact, by=by)
+        for given in answers:
+            answer = ScreeningAnswered(
+                **where, question=given.question, answered_at=at, text=given.text
+            )
+            self.enter(answer, by=by)
         return id
 
     def move(self, candidacy_id: UUID, to: Move, pipeline: Pipeline, *, by: Actor) -> None:
@@ -862,9 +902,11 @@ class Person(Aggregate):
                     event.company_id, event.job_order_id, event.pipeline
                 )
             case c.CandidacyClosed(candidacy_id=id):
-                self.candidacies[id].closed = True
+                self.candidacies[id].closed, self.candidacies[id].applied = True, False
             case c.CandidacyReopened(candidacy_id=id):
                 self.candidacies[id].closed = False
+            case Applied(candidacy_id=id):
+                self.candidacies[id].applied = True
             case c.RightToRepresentGiven(candidacy_id=id):
                 self.candidacies[id].represented = True
             case c.Introduced():

@@ -14,8 +14,7 @@ from uuid import UUID
 import msgspec
 
 from .entry import Actor, Aggregate, Event, Slug, id_of, words
-from .identity import SKILL_LETTERS, Seniority
-from .person import Source
+from .identity import SKILL_LETTERS, Seniority, Source
 from .refusals import Invalid
 
 Skill = Annotated[str, msgspec.Meta(min_length=1, max_length=SKILL_LETTERS)]

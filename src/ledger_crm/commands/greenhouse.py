@@ -1,0 +1,890 @@
+"""Import of what Greenhouse's Harvest API answers: a folder of JSON files becomes facts, through
+the commands that everybody uses.
+
+    report = await import_folder(ledger, read_folder(path), company="Acme")
+
+Records go in as the rows of a CSV file do (``importing``): whole or not at all, once, a thousand in
+a transaction. Nothing is dropped silently: each value of a record is either taken for a fact or
+told of by its path (``Homeless``), never by its content. docs/importing.md says what becomes of
+what.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from ledger_crm.domain.company import Company, CompanyAdded
+from ledger_crm.domain.contact import Point, normalised
+from ledger_crm.domain.entry import Aggregate, Instant, Slug, Title, id_of, words
+from ledger_crm.domain.faults import in_words
+from ledger_crm.domain.fee import DIGITS
+from ledger_crm.domain.identity import PersonTagged, Source
+from ledger_crm.domain.interaction import MessageSent, NoteWritten
+from ledger_crm.domain.joborder import (
+    JobOrderCancelled,
+    JobOrderFilled,
+    JobOrderHeld,
+    JobOrderOpened,
+    JobOrderSteps,
+    ScreeningSet,
+)
+from ledger_crm.domain.permission import DoNotContactSet
+from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
+from ledger_crm.domain.pipeline import Category, Pipeline, PipelineDefined, Stage, pipeline_id
+from ledger_crm.domain.refusals import Invalid
+from ledger_crm.domain.screening import Answer, Question
+from ledger_crm.ledger import Ledger, NoSuchRecord, Work
+
+from . import candidacies, importing, selling
+from .importing import Report, Row, RowReport, Writer, note
+from .intake import Reachable
+from .mapping import (
+    KINDS,
+    CandidacyMove,
+    Hash,
+    ImportFault,
+    Planned,
+    RowFault,
+    Step,
+    fingerprint_of,
+    made_id,
+)
+
+NAME = "greenhouse"
+FILE_BYTES = 256 * 2**20
+LISTED = 1000  # paths kept in the report; ``on_homeless`` is told all of them
+LAST = 10_000  # the priority of a stage that no job has any longer
+MOST = 40  # screening questions of a job order, and answers to them
+
+RECORDS: dict[str, tuple[set[str], ...]] = {
+    "job_stages": ({"id", "name", "job_id"},),
+    "rejection_reasons": ({"id", "name", "type"},),
+    "jobs": ({"id", "name", "openings"}, {"id", "name", "opened_at"}),
+    "candidates": ({"id", "first_name", "last_name"},),
+    "applications": ({"id", "candidate_id", "jobs"},),
+    "offers": ({"id", "application_id", "candidate_id"},),
+    "scorecards": ({"id", "candidate_id", "overall_recommendation"},),
+    "activity_feed": ({"notes"}, {"emails"}, {"activities"}),
+}
+"""By which of their fields records of each file are known."""
+
+NO_HOME = "has no home here"
+CATEGORIES: tuple[tuple[str, Category], ...] = (
+    ("offer", "offer"),
+    ("final", "final_interview"),
+    ("interview|face.to.face|on.?site", "client_interview"),
+    ("contact", "contacted"),
+    ("repl", "replied"),
+)
+SOURCES: tuple[tuple[str, Source], ...] = (
+    ("linkedin", "linkedin"),
+    ("refer", "referral"),
+    ("website|your site|careers? page", "website"),
+    ("board|indeed|glassdoor|monster|stepstone", "job_board"),
+    ("fair|event|meetup|happy hour|conference", "event"),
+    ("agency|recruiter", "agency"),
+)
+BEGINS = Stage("applied", "Applied", "sourced")
+ENDS = (
+    Stage("submitted", "Submitted to client", "submitted"),
+    Stage("hired", "Hired", "placed"),
+    Stage("rejected_by_us", "Rejected by us", "rejected_by_us"),
+    Stage("withdrawn", "Withdrawn", "withdrawn"),
+)
+
+
+class Homeless(msgspec.Struct, frozen=True):
+    """A value that no fact was made of. ``reason`` never repeats it."""
+
+    path: str
+    reason: str
+
+
+class Missing(msgspec.Struct):
+    """The same at several places. ``path``: of the first one."""
+
+    path: str
+    reason: str
+    times: int = 1
+
+
+class FolderReport(Report, kw_only=True):
+    """homeless  values that no fact was made of, those of the same field together
+    unnamed   how many fields there are besides
+    """
+
+    homeless: list[Missing] = msgspec.field(default_factory=list)
+    unnamed: int = 0
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """The documents in it, by what they are of."""
+
+    documents: dict[str, Any]
+
+
+def read_folder(path: Path) -> Folder:
+    """Raises ImportFault."""
+    try:
+        files = sorted(file for file in path.iterdir() if file.suffix == ".json")
+    except OSError as fault:
+        raise ImportFault(f"{path}: cannot be read: {fault.strerror}") from None
+    found: dict[str, Any] = {}
+    for file in files:
+        noun = file.stem.removeprefix("harvest-")
+        if noun not in RECORDS:
+            raise ImportFault(f"{file}: is none of {', '.join(RECORDS)}")
+        if noun in found:
+            raise ImportFault(f"{file}: there are two files of {noun}")
+        found[noun] = _document(file)
+    if not found:
+        raise ImportFault(f"{path}: holds no JSON file, such as candidates.json")
+    return Folder(found)
+
+
+def _document(file: Path) -> Any:
+    """Raises ImportFault."""
+    try:
+        if file.stat().st_size > FILE_BYTES:
+            raise ImportFault(f"{file}: is larger than {FILE_BYTES // 2**20} MiB: split it")
+        document = msgspec.json.decode(file.read_bytes())
+    except OSError as fault:
+        raise ImportFault(f"{file}: cannot be read: {fault.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        where = re.search(r"byte \d+", str(fault))
+        raise ImportFault(f"{file}: is not JSON{f', at {where[0]}' if where else ''}") from None
+    if not isinstance(document, dict | list):
+        raise ImportFault(f"{file}: holds neither a record nor a list of them")
+    return document
+
+
+# --- a record -------------------------------------------------------------------------------
+
+
+class Node:
+    """An object, and where it is. What is asked of it is taken; the paths of all other values stay
+    in ``left``, which the nodes of one record share."""
+
+    def __init__(self, raw: dict[str, Any], path: str, left: dict[str, str] | None = None) -> None:
+        self.raw, self.path = raw, path
+        self.left = dict.fromkeys(_leaves(raw, path), NO_HOME) if left is None else left
+
+    def take(self, *keys: str) -> None:
+        """All that is below these."""
+        for key in keys:
+            for path in list(_leaves(self.raw.get(key), f"{self.path}.{key}")):
+                self.left.pop(path, None)
+
+    def text(self, key: str, most: int = 60_000) -> str:
+        """In one or more lines; "" for what is not there. Numbers are read as text. Raises
+        RowFault."""
+        value = self.raw.get(key)
+        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+            raise self.fault(key, "is not text")
+        text = "" if value is None else str(value).strip()
+        if "\0" in text:
+            raise self.fault(key, "holds a NUL")
+        if len(text) > most:
+            raise self.fault(key, f"is longer than {most:,} letters")
+        self.take(key)
+        return text
+
+    def line(self, key: str, most: int = 200) -> str:
+        """As text in one line."""
+        return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", self.text(key, most)).split())
+
+    def flag(self, key: str) -> bool | None:
+        value = self.raw.get(key)
+        if not isinstance(value, bool | None):
+            raise self.fault(key, "is neither true nor false")
+        return value
+
+    def at(self, key: str) -> datetime | None:
+        """Raises RowFault."""
+        if not (text := self.text(key)):
+            return None
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(text, Instant)
+        raise self.fault(key, "is not an instant with an offset, like 2024-05-01T09:00:00Z")
+
+    def node(self, key: str) -> Node:
+        """Empty if it is not there. Raises RowFault."""
+        value = self.raw.get(key)
+        if not isinstance(value, dict | None):
+            raise self.fault(key, "is not an object")
+        return Node(value or {}, f"{self.path}.{key}", self.left)
+
+    def nodes(self, key: str) -> list[Node]:
+        """Raises RowFault."""
+        value = self.raw.get(key)
+        if not isinstance(value, list | None):
+            raise self.fault(key, "is not a list")
+        found = []
+        for n, each in enumerate(value or ()):
+            if not isinstance(each, dict):
+                raise self.fault(f"{key}[{n}]", "is not an object")
+            found.append(Node(each, f"{self.path}.{key}[{n}]", self.left))
+        return found
+
+    def fault(self, key: str, reason: str) -> RowFault:
+        return RowFault(f"{self.path}.{key}", reason)
+
+    def stays(self, key: str, reason: str) -> None:
+        """It is left, and this is why."""
+        for path in _leaves(self.raw.get(key), f"{self.path}.{key}"):
+            self.left[path] = reason
+
+
+def _leaves(value: Any, path: str) -> Iterator[str]:
+    """Paths of all values but those that say nothing."""
+    match value:
+        case dict():
+            for key, each in value.items():
+                yield from _leaves(each, f"{path}.{key}")
+        case list():
+            for n, each in enumerate(value):
+                yield from _leaves(each, f"{path}[{n}]")
+        case None | "":
+            return
+        case _:
+            yield path
+
+
+class Found(NamedTuple):
+    records: dict[str, list[Node]]
+    homeless: list[Homeless]  # what is no record
+
+
+def _records(folder: Folder) -> Found:
+    """A file holds a record, a list of them, or a list of examples as in the API's documentation:
+    each with its ``section``, and one or several records as ``json``."""
+    found = Found({noun: [] for noun in RECORDS}, [])
+    for noun, document in folder.documents.items():
+        for path, value in _each(document, noun):
+            known = isinstance(value, dict) and any(
+                fields <= value.keys() for fields in RECORDS[noun]
+            )
+            if known:
+                found.records[noun].append(Node(value, path))
+            elif value not in (None, "", [], {}):
+                found.homeless.append(Homeless(path, f"is no record of {words(noun)}"))
+    return found
+
+
+def _each(document: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(document, list):
+        yield path, document
+        return
+    for n, each in enumerate(document):
+        match each:
+            case {"section": str(), "json": inner}:
+                yield from _each(inner, f"{path}[{n}].json")
+            case _:
+                yield f"{path}[{n}]", each
+
+
+# --- what it becomes ------------------------------------------------------------------------
+
+
+class Coming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An application, as ``candidacies.apply`` takes it."""
+
+    company_id: UUID
+    job_order_id: UUID
+    at: Instant
+    channel: Source
+    source: str
+    answers: tuple[Answer, ...]
+
+
+async def _apply(work: Work, id: UUID, coming: Coming) -> Aggregate:
+    return await candidacies.apply(work, id, **msgspec.structs.asdict(coming))
+
+
+async def _step(work: Work, id: UUID, fact: JobOrderSteps) -> Aggregate:
+    return await selling.step_job_order(work, id, fact)
+
+
+async def _tag(work: Work, id: UUID, fact: PersonTagged) -> Aggregate:
+    person = await work.get(Person, id)
+    person.tag(fact, by=work.by)
+    return person
+
+
+OURS: dict[str, Callable[..., Any]] = {
+    "person.applied": _apply,
+    "person.tagged": _tag,
+    "company.job_order_stepped": _step,
+}
+DO = OURS | {kind: each.do for kind, each in KINDS.items()}
+
+
+class Plan:
+    """Rows in the order in which they are decided: first what others rest on."""
+
+    def __init__(
+        self,
+        found: Found,
+        hash: Hash,
+        company: str,
+        *,
+        pipeline: Pipeline | None,
+        before: Company | None,
+    ) -> None:
+        """``before``: the company as it is, if it is there; ``pipeline`` likewise."""
+        self.found, self.hash, self.pipeline, self.before = found, hash, pipeline, before
+        self.company, self.company_id = company, company_id(hash, company)
+        self.rows: list[Row] = []
+        self.questions: dict[str, list[Question]] = {}  # by job
+        stages = pipeline.stages if pipeline else ()
+        self.stages = {stage.label.casefold(): stage for stage in stages}  # by name
+
+    def make(self) -> list[Row]:
+        records = self.found.records
+        embedded = [each for candidate in records["candidates"] for each in _embedded(candidate)]
+        applications = [*embedded, *records["applications"]]
+        if self.company.casefold() != str(self.company_id):
+            self._one("company", str(self.company_id), "", lambda: [self._company()])
+        self._one("pipeline", NAME, "", lambda: [self._stages(applications)], versioned=True)
+        for job in records["jobs"]:
+            self._record(job, "job", self._job)
+        self._jobs_by_name(applications)
+        self._screening(applications)
+        for candidate in records["candidates"]:
+            self._record(candidate, "candidate", self._candidate)
+        for application in applications:
+            self._record(application, "application", self._application)
+        for offer in records["offers"]:
+            self._record(offer, "offer", self._offer)
+        for card in records["scorecards"]:
+            self._record(card, "scorecard", self._scorecard)
+        for feed in records["activity_feed"]:
+            self._activity(feed)
+        for job in records["jobs"]:
+            self._record(job, "end_of_job", self._end_of_job)
+        return self.rows
+
+    def _record(self, node: Node, noun: str, plan: Callable[[Node], list[Step]]) -> None:
+        if not self._one(noun, str(node.raw.get("id")), node.path, lambda: plan(node)):
+            for path in _leaves(node.raw, node.path):
+                node.left.pop(path, None)  # the record is refused, and told of as a whole
+
+    def _one(
+        self,
+        noun: str,
+        id: str,
+        path: str,
+        plan: Callable[[], list[Step]],
+        *,
+        versioned: bool = False,
+    ) -> bool:
+        """False: it is refused. ``versioned``: other content is another wish, and not the same
+        record changed."""
+        number = len(self.rows) + 1
+        report = RowReport(number, "imported", path=path or noun)
+        try:
+            steps = plan()
+        except RowFault as fault:
+            report = RowReport(number, "refused", fault.columns, fault.reason, path=path or noun)
+            self.rows.append(Row(number, None, report))
+            return False
+        if not steps:
+            if noun != "end_of_job":
+                report.outcome = "skipped"
+                self.rows.append(Row(number, None, report))
+            return True
+        made = fingerprint_of(self.hash, steps)
+        key = f"{noun}:{id}" + (f":{made.hex()}" if versioned else "")
+        self.rows.append(Row(number, Planned(key, made, steps), report))
+        return True
+
+    def _fact(
+        self, kind: str, id: UUID, *forms: msgspec.Struct, columns: dict[str, str] | None = None
+    ) -> Step:
+        """Raises RowFault if it is not as its Struct wants it."""
+        content: dict[str, Any] = {}
+        for form in forms:
+            built = msgspec.to_builtins(form)
+            try:
+                msgspec.convert(built, type(form))
+            except msgspec.ValidationError as fault:
+                field = str(fault).rpartition("$.")[2].rstrip("`")
+                where = (columns or {}).get(field, "")
+                raise RowFault(where, f"{words(field)} {in_words(str(fault))}") from None
+            content |= built
+        return Step(kind, DO[kind], id, forms, content, columns or {})
+
+    def _person(self, key: str) -> UUID:
+        return made_id(self.hash, NAME, "person", key)
+
+    def _order(self, key: str) -> UUID:
+        return made_id(self.hash, NAME, "job_order", key)
+
+    def _company(self) -> Step:
+        added = CompanyAdded(name=self.company, source="Greenhouse")
+        return self._fact("company.added", self.company_id, added)
+
+    def _stages(self, applications: Sequence[Node]) -> Step:
+        """Of all jobs together, by the order in which they come in a job; what is there stays."""
+        listed: list[tuple[int, str]] = []
+        for stage in self.found.records["job_stages"]:
+            priority = stage.raw.get("priority")
+            with suppress(RowFault):  # of one that says nothing that is a name
+                name = stage.line("name", 80)
+                stage.take("priority")
+                if stage.flag("active"):
+                    stage.take("active")
+                listed.append((priority if isinstance(priority, int) else 0, name))
+        for application in applications:
+            with suppress(RowFault):  # the application is refused for it
+                if not _is_prospect(application):
+                    listed.append((LAST, application.node("current_stage").line("name", 80)))
+        there = list(self.pipeline.stages) if self.pipeline else [BEGINS, *ENDS]
+        ids = {stage.id for stage in there}
+        new: list[Stage] = []
+        for _, name in sorted(listed, key=lambda each: each[0]):
+            if name and name.casefold() not in self.stages:
+                id = _code(name, "stage")
+                if id in ids:
+                    id = _code(f"{name[:20]} {id_of('stage', name).hex[:8]}", "stage")
+                ids.add(id)
+                made = Stage(id, name, _match(CATEGORIES, name) or "screening")
+                self.stages[name.casefold()] = made
+                new.append(made)
+        at = next((n for n, stage in enumerate(there) if stage.category == "submitted"), len(there))
+        stages = (*there[:at], *new, *there[at:])
+        title = self.pipeline.definition.title if self.pipeline else "Greenhouse"
+        defined = PipelineDefined(slug=NAME, title=title, subject="candidate", stages=stages)
+        return self._fact("pipeline.defined", pipeline_id(NAME), defined)
+
+    def _job(self, job: Node) -> list[Step]:
+        key, opened_at = job.text("id"), job.at("opened_at") or job.at("created_at")
+        title = job.line("name")
+        if not title or not opened_at:
+            raise job.fault("name" if not title else "opened_at", "is missing")
+        openings, offices = job.nodes("openings"), job.nodes("offices")
+        place = ""
+        if offices:
+            place = offices[0].node("location").line("name") or offices[0].line("name")
+        low, high, currency = _range(job)
+        confidential = bool(job.flag("confidential"))
+        job.take("confidential")
+        if not job.flag("is_template"):
+            job.take("is_template")
+        opened = JobOrderOpened(
+            job_order_id=self._order(key),
+            title=title,
+            openings=max(len(openings), 1),
+            pipeline=NAME,
+            opened_at=opened_at,
+            location=place,
+            requisition=job.line("requisition_id"),
+            salary_from_cents=low,
+            salary_to_cents=high,
+            currency=currency,
+            confidential=confidential,
+        )
+        steps = [self._fact("company.job_order_opened", self.company_id, opened)]
+        if job.text("status") == "draft":
+            held = JobOrderHeld(job_order_id=self._order(key), held_at=opened_at, reason="draft")
+            steps.append(self._fact("company.job_order_stepped", self.company_id, held))
+        return steps
+
+    def _jobs_by_name(self, applications: Sequence[Node]) -> None:
+        """Those of which the files know no more than that somebody applied."""
+        there = {str(job.raw.get("id")) for job in self.found.records["jobs"]}
+        named: dict[str, tuple[datetime, str, str]] = {}
+        for application in applications:
+            with suppress(RowFault):  # the application is refused for it
+                if _is_prospect(application):
+                    continue
+                job, at = application.nodes("jobs")[0], application.at("applied_at")
+                key, title = job.text("id"), job.line("name")
+                if at and title and key not in there:
+                    first = named.get(key, (at, title, job.path))
+                    named[key] = min(first, (at, *first[1:]))
+        for key, (at, title, path) in named.items():
+            opened = JobOrderOpened(
+                job_order_id=self._order(key), title=title, pipeline=NAME, opened_at=at
+            )
+            step = self._fact("company.job_order_opened", self.company_id, opened)
+            self._one("job", key, path, lambda step=step: [step])  # type: ignore[misc]
+
+    def _screening(self, applications: Sequence[Node]) -> None:
+        """What the applicants of a job answered, beside what it asks already."""
+        since: dict[str, datetime] = {}  # of the jobs that ask something new
+        for application in applications:
+            with suppress(RowFault):  # the application is refused for it
+                if _is_prospect(application) or not (at := application.at("applied_at")):
+                    continue
+                key = application.nodes("jobs")[0].text("id")
+                known = self.questions.setdefault(key, self._asked(key))
+                for answer in application.nodes("answers"):
+                    asked = answer.line("question", 500)
+                    if not asked or len(known) >= MOST or any(q.asked == asked for q in known):
+                        continue
+                    id = _code(asked, "question")
+                    if any(q.id == id for q in known):
+                        id = _code(f"{asked[:20]} {id_of('question', asked).hex[:8]}", "question")
+                    known.append(Question(id=id, asked=asked))
+                    since[key] = min(at, since.get(key, at))
+        for key, at in since.items():
+            fact = ScreeningSet(
+                job_order_id=self._order(key), set_at=at, questions=tuple(self.questions[key])
+            )
+            step = self._fact("company.job_order_stepped", self.company_id, fact)
+            self._one("screening", key, f"job {key}", lambda s=step: [s], versioned=True)  # type: ignore[misc]
+
+    def _asked(self, job: str) -> list[Question]:
+        there = self.before.job_orders if self.before else {}
+        order = there.get(self._order(job))
+        return list(order.questions) if order else []
+
+    def _candidate(self, candidate: Node) -> list[Step]:
+        key = candidate.text("id")
+        id = self._person(key)
+        name = f"{candidate.line('first_name')} {candidate.line('last_name')}".strip()
+        if not name:
+            raise candidate.fault("first_name", "and last_name are missing")
+        headline = ", ".join(filter(None, (candidate.line("title"), candidate.line("company"))))
+        since = candidate.at("created_at")
+        address = next((a.text("value") for a in candidate.nodes("addresses")), "")
+        sourced = PersonSourced(
+            name=name, channel="import", origin="Greenhouse", sourced_at=since, headline=headline,
+            address=address,
+        )  # fmt: skip
+        first, others, columns = self._reachable(candidate)
+        steps = [self._fact("person.sourced", id, sourced, first, columns=columns)]
+        for point, value, path in others:
+            added = ContactPointAdded(point=point, value=value, added_at=since)
+            columns = {"value": path}
+            steps.append(self._fact("person.contact_point_added", id, added, columns=columns))
+        if candidate.flag("can_email") is False:
+            said_at = candidate.at("updated_at") or since
+            if said_at is None:
+                raise candidate.fault("updated_at", "is missing, and they are not to be written to")
+            stop = DoNotContactSet(set_at=said_at, reason="no_email")
+            steps.append(self._fact("person.do_not_contact_set", id, stop))
+        candidate.take("can_email", "application_ids")
+        if not candidate.flag("is_private"):
+            candidate.take("is_private")
+        steps += self._tags(candidate, id, since)
+        return steps
+
+    def _reachable(
+        self, candidate: Node
+    ) -> tuple[Reachable, list[tuple[Point, str, str]], dict[str, str]]:
+        """Of each kind the first one, and the others. What is none is told of, and left out: it is
+        no reason to go without the person."""
+        fields: dict[Point, str] = {"email": "email", "phone": "phone", "url": "profile_url"}
+        lists: tuple[tuple[str, Point], ...] = (
+            ("email_addresses", "email"),
+            ("phone_numbers", "phone"),
+            ("website_addresses", "url"),
+            ("social_media_addresses", "url"),
+        )
+        first: dict[str, str] = {}
+        columns: dict[str, str] = {}
+        others: list[tuple[Point, str, str]] = []
+        for name, point in lists:
+            for each in candidate.nodes(name):
+                if not (value := each.text("value")):
+                    continue
+                if point == "url" and "//" not in value:
+                    value = f"https://{value}"
+                try:
+                    normalised(point, value)
+                except Invalid as refusal:
+                    each.stays("value", refusal.sentence)
+                    continue
+                if fields[point] not in first:
+                    first[fields[point]] = value
+                    columns[fields[point]] = f"{each.path}.value"
+                else:
+                    others.append((point, value, f"{each.path}.value"))
+        return Reachable(**first), others, columns
+
+    def _tags(self, candidate: Node, id: UUID, since: datetime | None) -> list[Step]:
+        tags = candidate.raw.get("tags") or []
+        if not isinstance(tags, list):
+            raise candidate.fault("tags", "is not a list")
+        steps = []
+        for n, tag in enumerate(tags):
+            if isinstance(tag, str) and (code := _code(tag, "")):
+                candidate.left.pop(f"{candidate.path}.tags[{n}]", None)
+                fact = PersonTagged(tag=code, tagged_at=since)
+                steps.append(self._fact("person.tagged", id, fact))
+        return steps
+
+    def _application(self, application: Node) -> list[Step]:
+        if _is_prospect(application):
+            return []
+        application.text("id")
+        application.take("prospect")
+        person = self._person(application.text("candidate_id"))
+        job = application.nodes("jobs")[0]
+        key, at = job.text("id"), application.at("applied_at")
+        job.take("name")
+        if at is None:
+            raise application.fault("applied_at", "is missing")
+        source = application.node("source").line("public_name")
+        where = {"company_id": self.company_id, "job_order_id": self._order(key)}
+        columns = {
+            "person_id": f"{application.path}.candidate_id",
+            "job_order_id": f"{job.path}.id",
+        }
+        coming = Coming(
+            **where,
+            at=at,
+            channel=_match(SOURCES, source) or "other",
+            source=_code(source, "") if source else "",
+            answers=tuple(self._answers(application, key)),
+        )
+        steps = [self._fact("person.applied", person, coming, columns=columns)]
+        then = application.at("rejected_at") or application.at("last_activity_at") or at
+        stage = self.stages.get(application.node("current_stage").line("name", 80).casefold())
+        if stage and stage.id != BEGINS.id and stage.category not in ("submitted", "placed"):
+            move = CandidacyMove(job_order_id=self._order(key), stage=stage.id, at=then)
+            steps.append(self._fact("person.candidacy_moved", person, move))
+        match application.raw.get("status"):
+            case "rejected":
+                application.take("status")
+                move = self._rejection(application, key, then)
+                steps.append(self._fact("person.candidacy_moved", person, move))
+            case "active":
+                application.take("status")
+            case "hired":
+                application.stays("status", "is placed by hand, under the terms of the company")
+        return steps
+
+    def _rejection(self, application: Node, job: str, at: datetime) -> CandidacyMove:
+        reason = application.node("rejection_reason")
+        kind, name = reason.node("type").line("name"), reason.line("name")
+        theirs = bool(re.search(r"they rejected|withdr", kind, re.IGNORECASE))
+        return CandidacyMove(
+            job_order_id=self._order(job),
+            stage="withdrawn" if theirs else "rejected_by_us",
+            at=at,
+            reason=_code(name, "") or "none_given",
+            decided_by="candidate" if theirs else "us",
+            decider="" if theirs else "as recorded in Greenhouse",
+            text=", ".join(filter(None, (name, kind))),
+        )
+
+    def _answers(self, application: Node, job: str) -> Iterator[Answer]:
+        ids = {question.asked: question.id for question in self.questions.get(job, ())}
+        answered = set[str]()
+        for answer in application.nodes("answers"):
+            id = ids.get(answer.line("question", 500))
+            if id is None or id in answered:
+                answer.stays("answer", "is to a question that is asked twice, or one too many")
+            elif text := answer.text("answer"):
+                answered.add(id)
+                yield Answer(question=id, text=text)
+
+    def _offer(self, offer: Node) -> list[Step]:
+        """A note: nobody is offered anything before being introduced under terms."""
+        id, version = offer.text("id"), offer.text("version")
+        lines = [f"Offer {id}, version {version or '1'}: {words(offer.line('status'))}"]
+        lines.append(f"application {offer.line('application_id')}, job {offer.line('job_id')}")
+        lines += [f"{words(k)}: {offer.line(k)}" for k in ("sent_at", "starts_at", "resolved_at")
+                  if offer.raw.get(k)]  # fmt: skip
+        return [self._note(offer, "\n".join(lines), offer.at("created_at"))]
+
+    def _scorecard(self, card: Node) -> list[Step]:
+        """A note too: an interview is of somebody who was introduced."""
+        card.take("ratings")  # the attributes again, the other way round
+        by = card.node("interviewer").line("name") or card.node("submitted_by").line("name")
+        verdict = words(card.line("overall_recommendation"))
+        about = f"{card.line('interview')}, application {card.line('application_id')}"
+        lines = [f"Scorecard {card.line('id')}, {about}, by {by or 'somebody'}: {verdict}"]
+        if held_at := card.at("interviewed_at"):
+            lines.append(f"interviewed at {held_at:%Y-%m-%d %H:%M}")
+        for attribute in card.nodes("attributes"):
+            said = f" ({note_})" if (note_ := attribute.line("note", 2_000)) else ""
+            rating = words(attribute.line("rating"))
+            lines.append(f"{attribute.line('name')}: {rating}{said}")
+        for question in card.nodes("questions"):
+            answer = question.line("answer", 4_000)
+            lines.append(f"{question.line('question', 500)} {answer}")
+        return [self._note(card, "\n".join(lines), card.at("submitted_at"))]
+
+    def _note(self, node: Node, text: str, at: datetime | None) -> Step:
+        person = self._person(node.text("candidate_id"))
+        columns = {"person_id": f"{node.path}.candidate_id"}
+        return self._fact(
+            "person.note_written", person, NoteWritten(written_at=at, text=text), columns=columns
+        )
+
+    def _activity(self, feed: Node) -> None:
+        """Greenhouse answers it for a candidate, who is not in it: ``candidate_id`` says who."""
+        key = str(feed.raw.get("candidate_id") or "")
+        if not key:
+            for path in feed.left:
+                feed.left[path] = "does not say whose it is: add a candidate_id"
+            return
+        feed.take("candidate_id")
+        every = (("notes", self._said), ("activities", self._said), ("emails", self._sent))
+        for name, plan in every:
+            try:
+                items = feed.nodes(name)
+            except RowFault as fault:
+                report = RowReport(len(self.rows) + 1, "refused", fault.columns, fault.reason)
+                self.rows.append(Row(report.line, None, report))
+                continue
+            for item in items:
+                self._record(item, name, lambda each, plan=plan: plan(each, key))  # type: ignore[misc]
+
+    def _said(self, item: Node, candidate: str) -> list[Step]:
+        item.take("id")
+        text = "\n".join(filter(None, (item.line("subject"), item.text("body"))))
+        fact = NoteWritten(written_at=item.at("created_at"), text=text)
+        return [self._fact("person.note_written", self._person(candidate), fact)]
+
+    def _sent(self, item: Node, candidate: str) -> list[Step]:
+        if (at := item.at("created_at")) is None:
+            raise item.fault("created_at", "is missing")
+        text = "\n\n".join(filter(None, (item.line("subject"), item.text("body"))))
+        fact = MessageSent(
+            channel="email", message_id=f"greenhouse:{item.text('id')}", sent_at=at, text=text
+        )
+        return [self._fact("person.message_sent", self._person(candidate), fact)]
+
+    def _end_of_job(self, job: Node) -> list[Step]:
+        """After all who applied for it: nobody applies for one that is over."""
+        at = job.at("closed_at")
+        if job.raw.get("status") != "closed" or at is None:
+            return []
+        order, openings = self._order(job.text("id")), job.nodes("openings")
+        if openings and all(opening.raw.get("application_id") for opening in openings):
+            fact: JobOrderSteps = JobOrderFilled(job_order_id=order, filled_at=at)
+        else:
+            fact = JobOrderCancelled(job_order_id=order, cancelled_at=at, reason="closed")
+        return [self._fact("company.job_order_stepped", self.company_id, fact)]
+
+    def homeless(self) -> Iterator[Homeless]:
+        """Every value that is in no fact, in the order of the files; when all is planned."""
+        yield from self.found.homeless
+        for nodes in self.found.records.values():
+            for node in nodes:
+                yield from (Homeless(path, why) for path, why in node.left.items())
+
+
+def _is_prospect(application: Node) -> bool:
+    """Somebody whom they might ask, for several jobs or none: no application."""
+    jobs = application.raw.get("jobs")
+    return application.raw.get("prospect") is True or not jobs
+
+
+def _embedded(candidate: Node) -> list[Node]:
+    with suppress(RowFault):  # the candidate is refused for it
+        return candidate.nodes("applications")
+    return []
+
+
+def company_id(hash: Hash, company: str) -> UUID:
+    return made_id(hash, NAME, "company", company)
+
+
+def _match(table: Sequence[tuple[str, Any]], name: str) -> Any:
+    return next((value for like, value in table if re.search(like, name, re.IGNORECASE)), None)
+
+
+def _code(text: str, otherwise: str) -> str:
+    """As a slug; where there is no letter that it could begin with, of ``otherwise`` and a hash of
+    the text, or "" without."""
+    code = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")[:40].rstrip("_")
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(code, Slug)
+    return f"{otherwise}_{id_of(otherwise, text).hex[:12]}" if otherwise else ""
+
+
+def _range(job: Node) -> tuple[int, int, str]:
+    """The salary, in minor units; nothing if it is no range of whole amounts in one currency."""
+    salary = job.node("custom_fields")
+    if not isinstance(salary.raw.get("salary_range"), dict):
+        return 0, 0, "EUR"
+    salary = salary.node("salary_range")
+    low, high, unit = (salary.raw.get(key) for key in ("min_value", "max_value", "unit"))
+    if not isinstance(unit, str) or not re.fullmatch("[A-Z]{3}", unit):
+        return 0, 0, "EUR"
+    if not isinstance(low, int) or not isinstance(high, int) or not 0 <= low <= high < 10**12:
+        return 0, 0, "EUR"
+    salary.take("min_value", "max_value", "unit")
+    into = 10 ** DIGITS.get(unit, 2)
+    return low * into, high * into, unit
+
+
+# --- all of it ------------------------------------------------------------------------------
+
+
+async def import_folder(
+    ledger: Ledger,
+    folder: Folder,
+    *,
+    company: str,
+    dry_run: bool = False,
+    on_row: Callable[[RowReport], None] | None = None,
+    on_homeless: Callable[[Homeless], None] | None = None,
+) -> FolderReport:
+    """``company``: whose jobs these are, the name of one to be added or the id of one that is
+    there. Raises ImportFault when nothing can be used, NoSuchRecord, Unavailable; what was written
+    before stays, and the same call goes on from there."""
+    started = time.monotonic()
+    report = FolderReport(mapping=NAME, dry_run=dry_run)
+    plan = await _planned(ledger, _records(folder), company.strip())
+    rows = plan.make()
+    fields: dict[tuple[str, str], Missing] = {}
+    for homeless in plan.homeless():
+        _count(fields, homeless)
+        if on_homeless:
+            on_homeless(homeless)
+    report.homeless = list(fields.values())[:LISTED]
+    report.unnamed = len(fields) - len(report.homeless)
+    writer = Writer(ledger, NAME, report)
+    for start in range(0, len(rows), importing.CHUNK_ROWS):
+        chunk = rows[start : start + importing.CHUNK_ROWS]
+        await writer.decide(chunk)
+        if not await writer.write(chunk):
+            await writer.write_again(chunk)
+        note(report, chunk, on_row)
+    report.duration_s = round(time.monotonic() - started, 3)
+    return report
+
+
+async def _planned(ledger: Ledger, found: Found, company: str) -> Plan:
+    """Rests on what an earlier run wrote: stages and questions are added to those that are there.
+    Raises ImportFault, NoSuchRecord."""
+    try:
+        msgspec.convert(company, Title)
+    except msgspec.ValidationError:
+        raise ImportFault(
+            "say whose jobs these are: --company, with the name of a company or the id of one here"
+        ) from None
+    hash = ledger.store.keyring.hash_of
+    id, before, pipeline = company_id(hash, company), None, None
+    try:
+        before = await ledger.get(Company, id)
+    except NoSuchRecord:
+        if company.casefold() == str(id):
+            raise
+    with suppress(NoSuchRecord):
+        pipeline = await ledger.get(Pipeline, pipeline_id(NAME))
+    return Plan(found, hash, company, pipeline=pipeline, before=before)
+
+
+def _count(fields: dict[tuple[str, str], Missing], homeless: Homeless) -> None:
+    field = re.sub(r"\[\d+\]", "[]", homeless.path), homeless.reason
+    if known := fields.get(field):
+        known.times += 1
+    else:
+        fields[field] = Missing(homeless.path, homeless.reason)
