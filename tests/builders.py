@@ -22,6 +22,14 @@ from ledger_crm.domain import permission as p
 from ledger_crm.domain import placement as pl
 from ledger_crm.domain import shortlist as sl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
+from ledger_crm.domain.custom import (
+    Choice,
+    CustomFieldCleared,
+    CustomFieldDefined,
+    CustomFieldSet,
+    FirmFieldCleared,
+    FirmFieldSet,
+)
 from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
@@ -643,6 +651,31 @@ def client_commented(**changes: Any) -> sl.ClientCommented:
 
 # No NUL, which the store refuses, and no lone surrogates, which are not Unicode text.
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40)
+
+
+def field_defined(slug: str = "licence", **fields: Any) -> CustomFieldDefined:
+    some = {"subject": "person", "label": "Driving licence", "type": "choice"}
+    if (some | fields)["type"] in ("choice", "multi_choice"):
+        some |= {"choices": (Choice("b", "Car"), Choice("c1", "Lorry"))}  # type: ignore[dict-item]
+    return CustomFieldDefined(slug=slug, **some | fields)
+
+
+def field_set(text: str = "b", field: str = "licence", **fields: Any) -> CustomFieldSet:
+    return CustomFieldSet(**{"field": field, "type": "choice", "text": text} | fields)
+
+
+def field_cleared(field: str = "licence", **fields: Any) -> CustomFieldCleared:
+    return CustomFieldCleared(field=field, **fields)
+
+
+def firm_field_set(value: str = "12", field: str = "team_size", **fields: Any) -> FirmFieldSet:
+    return FirmFieldSet(**{"field": field, "type": "number", "value": value} | fields)
+
+
+def firm_field_cleared(field: str = "team_size", **fields: Any) -> FirmFieldCleared:
+    return FirmFieldCleared(field=field, **fields)
+
+
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))
 instants = st.datetimes(
     datetime(1900, 1, 1),  # noqa: DTZ001  (the zone is drawn)
@@ -680,6 +713,8 @@ def _values(type_: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.StrType(min_length=low, max_length=high):
             long = texts.map(lambda text: (text or "x") * ((high or 40) // max(len(text), 1)))
             return (texts | long).filter(lambda text: len(text) >= (low or 0))
+        case inspect.FloatType():
+            return st.floats(-1e9, 1e9)
         case inspect.IntType(ge=low, le=high):
             return st.integers(low, high)
         case inspect.BoolType():

@@ -226,6 +226,10 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     written(api, f"{at}/rights-to-represent", text=mark())
     written(api, f"{at}/introductions", text=mark())
     interviews_and_offers(api, mark, f"/people/{ada}", opened["created"])
+    for subject, path in (("person", f"/people/{ada}"), ("company", company)):
+        field = {"subject": subject, "slug": "x", "label": "X", "type": "text", "personal": True}
+        api.put(f"/custom-fields/{subject}/x", json=field)
+        written(api, f"{path}/custom-fields", values={"x": mark()})
     _shortlist(api, mark, acme, order)
     _money(api, mark, acme, order, ada, at)
     for stage, reason in (("contacted", ""), ("won", ""), ("lost", "price")):
@@ -332,6 +336,7 @@ def refusals(api: httpx.Client, mark: Marks, email: str, ada: str) -> Iterator[h
     yield api.post(
         f"{person}/interactions", json={"kind": "person.note_written", "written_at": mark()}
     )
+    yield api.post(f"{person}/custom-fields", json={"values": {"x": [mark()]}})
     yield api.get("/people", params={"cursor": mark()})
     yield api.get(f"/people/{mark()}")
     yield api.get(f"/people/{mark()}/history", params={"after": mark()})

@@ -91,7 +91,7 @@ def test_a_name_is_used_once() -> None:
 def test_an_event_sets_its_own_name(event: type[Event]) -> None:
     """One that is inherited, or made from the class's name, would change with the class."""
     stream, _, fact = kind(event).partition(".")
-    assert stream in ("person", "company", "pipeline", "pool", "segment", "key")
+    assert stream in ("person", "company", "pipeline", "pool", "segment", "custom_field", "key")
     msgspec.convert(fact, Slug)
     assert event.__struct_config__.tag_field == "kind"
     assert event.__struct_config__.frozen

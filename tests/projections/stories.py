@@ -38,6 +38,7 @@ from builders import (
     fee_amended,
     fee_ended,
     feedback,
+    field_defined,
     firm_profile,
     firm_tagged,
     firm_untagged,
@@ -87,7 +88,7 @@ from builders import (
     unpooled,
     untagged,
 )
-from ledger_crm.commands import candidacies, intake, placements, selling, shortlists
+from ledger_crm.commands import candidacies, customising, intake, placements, selling, shortlists
 from ledger_crm.commands.catalogue import (
     create_key,
     define_pipeline,
@@ -252,6 +253,41 @@ def shortlisted(
     ]
 
 
+def customised(
+    person: UUID, candidacy: UUID, company: UUID, order: UUID, text: str
+) -> list[Command]:
+    """Everything that custom fields may come to."""
+
+    def defining(subject: str, slug: str, type_: str) -> Command:
+        definition = field_defined(slug, subject=subject, type=type_)
+        return lambda work: customising.define(work, definition)
+
+    values: list[Any] = [
+        {"note": text or None},
+        {"weeks": len(text) / 2, "licence": ("b",), "mentor": str(person)},
+        {"licence": None, "mentor": None},
+    ]
+    setting: list[Command] = []
+    for each in values:
+        setting += [
+            lambda w, v=each: customising.of_person(w, person, v),  # type: ignore[misc]
+            lambda w, v=each: customising.of_placement(w, person, candidacy, v),  # type: ignore[misc]
+            lambda w, v=each: customising.of_company(w, company, v),  # type: ignore[misc]
+            lambda w, v=each: customising.of_company(w, company, v, job_order_id=order),  # type: ignore[misc]
+            lambda w, v=each: customising.of_company(w, company, v, deal_id=DEALS[0]),  # type: ignore[misc]
+        ]
+    types = {"note": "text", "weeks": "number", "licence": "multi_choice", "mentor": "person"}
+    subjects = ("person", "placement", "company", "job_order", "deal")
+
+    async def define_all(work: Work) -> Any:
+        for subject in subjects:
+            for slug, type_ in types.items():
+                found = await defining(subject, slug, type_)(work)
+        return found
+
+    return [define_all, *setting]
+
+
 @st.composite
 def _commands(draw: st.DrawFn) -> Command:
     person, (company, order), at = draw(people), draw(places), draw(instants)
@@ -267,7 +303,9 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-9, 20)):
+    match draw(st.integers(-10, 20)):
+        case -10:
+            return draw(st.sampled_from(customised(person, candidacy, company, order, text)))
         case -5:
             became = draw(
                 st.sampled_from(deal_steps_of(draw(st.sampled_from(DEALS)), person, order))
@@ -565,6 +603,9 @@ async def a_full_story(ledger: Ledger) -> None:
             ),
         ]
         for command in commands:
+            await ledger.decide(command, intent=Intent(by=ANA))
+    for company, [order, _] in ORDERS.items():
+        for command in customised(ada, candidacy_id(ada, order), company, order, "in full")[:5]:
             await ledger.decide(command, intent=Intent(by=ANA))
     for said in (sent(), replied(), note()):
         await ledger.decide(

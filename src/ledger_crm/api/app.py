@@ -15,6 +15,7 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault
 
 from . import (
+    customs,
     day,
     documents,
     engagement,
@@ -69,6 +70,7 @@ def create_app(
             *search.HANDLERS,
             *documents.HANDLERS,
             *resumes.HANDLERS,
+            *customs.HANDLERS,
         ],
         guards=[key_required(ledger)],
         before_request=must_be_well_formed,

@@ -27,6 +27,7 @@ from ledger_crm.ledger import Receipt
 from ledger_crm.projections import companies, history, people
 
 from .acting import Act, Made, alone, fields
+from .asking import Custom, asked
 from .posting import JobPosting, posting_of
 from .reading import Limit, Named, Page, Token, View, moment, position
 
@@ -119,6 +120,7 @@ class Companies(Controller):
         tag: Tagged = None,
         industry: Trade = None,
         parent_id: FromQuery[UUID | None] = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[companies.CompanyListed]]:
@@ -137,6 +139,7 @@ class Companies(Controller):
             tag=tag,
             industry=industry,
             parent_id=parent_id,
+            custom=asked(custom),
             cursor=cursor,
             limit=limit,
             at=position,
@@ -348,6 +351,7 @@ class JobOrders(Controller):
         status: Status = None,
         company_id: FromQuery[UUID | None] = None,
         consultant: Works = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[companies.JobOrderListed]]:
@@ -360,6 +364,7 @@ class JobOrders(Controller):
             status=status,
             company_id=company_id,
             consultant=consultant,
+            custom=asked(custom),
             cursor=cursor,
             limit=limit,
             at=position,

@@ -174,8 +174,39 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "cadence_days": 60,
         }
     },
+    "define_custom_field": {
+        "a choice, asked before they are introduced": {
+            "subject": "person",
+            "slug": "licence",
+            "label": "Driving licence",
+            "type": "choice",
+            "choices": [{"id": "b", "label": "Car"}, {"id": "c1", "label": "Lorry to 7.5 t"}],
+            "required": True,
+        }
+    },
+    "set_person_fields": {
+        "of several types": {
+            "values": {
+                "licence": "c1",
+                "notice_weeks": 6,
+                "salary_wish": {"amount_cents": 6_500_000, "currency": "EUR"},
+                "free_from": "2026-06-01",
+                "shirt_size": None,
+            }
+        }
+    },
+    "set_placement_fields": {"a choice": {"values": {"cost_centre": "north"}}},
+    "set_company_fields": {"several choices": {"values": {"benefits": ["car", "pension"]}}},
+    "set_job_order_fields": {"a number": {"values": {"team_size": 12}}},
+    "set_deal_fields": {"a person": {"values": {"champion": CONTACT}}},
     "try_criteria": {
-        "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30}
+        "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30},
+        "by custom fields": {
+            "custom": [
+                {"field": "licence", "any_of": ["c1"]},
+                {"field": "notice_weeks", "at_most": 8},
+            ]
+        },
     },
     "snooze_person": {"on parental leave": {"until_on": "2027-03-01", "reason": "parental_leave"}},
     "snooze_company": {"no hiring": {"until_on": "2027-03-01", "reason": "hiring_freeze"}},

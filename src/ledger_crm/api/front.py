@@ -62,6 +62,7 @@ LINKS = {
     "follow_ups": "/follow-ups",
     "pools": "/pools",
     "segments": "/segments",
+    "custom_fields": "/custom-fields",
     "pipelines": "/pipelines",
 }
 

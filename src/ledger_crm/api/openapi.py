@@ -51,6 +51,7 @@ TAGS = {
     "follow-ups": "What we promised, and what somebody owes today.",
     "pools": "People whom somebody put together, since when and why.",
     "segments": "Criteria under a name, and who fits them now.",
+    "custom fields": "What the agency asks beside what we ask for, typed, and its values.",
     "search": "People and companies by words.",
     "documents": "CVs and other files of people, encrypted under each person's own key.",
     "candidates": "Who is on which job order, and how far.",

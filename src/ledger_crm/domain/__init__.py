@@ -10,6 +10,7 @@ from . import (
     access,
     candidacy,
     company,
+    custom,
     document,
     engagement,
     followup,
@@ -39,6 +40,7 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     pipeline.Pipeline,
     pool.Pool,
     segment.Segment,
+    custom.CustomFields,
     access.ApiKey,
 )
 
@@ -76,6 +78,8 @@ EVENTS = vocabulary(
     pipeline.PipelineEvents,
     pool.PoolEvents,
     segment.SegmentEvents,
+    custom.PersonFields,
+    custom.CustomFieldEvents,
     access.KeyEvents,
 )
 

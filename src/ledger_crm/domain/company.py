@@ -29,6 +29,7 @@ from .agreement import (
 )
 from .clock import today
 from .contact import normalised
+from .custom import CompanyFields, FirmFieldCleared, FirmFieldSet, known_as
 from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
 from .engagement import CompanyQuietSnoozed, must_lie_ahead
 from .entry import (
@@ -240,6 +241,7 @@ CompanyEvents = (
     | MoneyFacts
     | OffLimitsFacts
     | ShortlistFacts
+    | CompanyFields
 )
 
 
@@ -291,6 +293,7 @@ class Company(Aggregate):
         self.off_limits = Said()
         self.books = Books()
         self.shortlists: dict[UUID, Shortlist] = {}
+        self.custom: dict[UUID | None, dict[str, str]] = {}  # of an order or deal; None: its own
 
     @classmethod
     def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
@@ -676,6 +679,16 @@ class Company(Aggregate):
         ]
         return doors[0] if doors else None
 
+    def learn(self, fact: CompanyFields, *, by: Actor) -> None:
+        """A custom field. What is so already is a no-op. Raises NoSuchJobOrder, NoSuchDeal."""
+        if fact.job_order_id:
+            self.job_order(fact.job_order_id)
+        if fact.deal_id:
+            self.deal(fact.deal_id)
+        before = self.custom.get(fact.job_order_id or fact.deal_id, {}).get(fact.field, "")
+        if before != (known_as(fact) if isinstance(fact, FirmFieldSet) else ""):
+            self.enter(fact, by=by)
+
     def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
         must_lie_ahead(fact)
@@ -785,6 +798,11 @@ class Company(Aggregate):
             case ShortlistFact(shortlist_id=id, job_order_id=job_order_id):
                 found = self.shortlists.setdefault(id, Shortlist(job_order_id))
                 found.apply(event)  # type: ignore[arg-type]  # each is one of them
+            case FirmFieldSet(field=field):
+                of = event.job_order_id or event.deal_id
+                self.custom.setdefault(of, {})[field] = known_as(event)
+            case FirmFieldCleared(field=field):
+                self.custom.get(event.job_order_id or event.deal_id, {}).pop(field, None)
             case OffLimitsAgreed() | OffLimitsLifted():
                 self.off_limits.add(event.word)
 

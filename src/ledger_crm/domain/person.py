@@ -22,6 +22,7 @@ from . import candidacy as c
 from . import interview as i
 from .clock import now, today
 from .contact import Point, normalised
+from .custom import CustomFieldCleared, CustomFieldSet, PersonFields, known_as
 from .document import DocumentAdded, DocumentRemoved, DocumentThere, NoSuchDocument
 from .engagement import PersonQuietSnoozed, must_lie_ahead
 from .entry import (
@@ -293,6 +294,7 @@ class Person(Aggregate):
         self.pools: set[str] = set()
         self.documents: dict[UUID, str] = {}  # and the digest of each
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
+        self.custom: dict[UUID | None, dict[str, str]] = {}  # of a placement; None: their own
         self.consent = Said()
         self.contact = Said()
         self.candidacies: dict[UUID, Candidacy] = {}
@@ -366,6 +368,12 @@ class Person(Aggregate):
     def pool(self, fact: Pooling, *, by: Actor) -> None:
         """What is so already is a no-op."""
         if isinstance(fact, PersonPooled) != (fact.pool in self.pools):
+            self.enter(fact, by=by)
+
+    def learn(self, fact: PersonFields, *, by: Actor) -> None:
+        """A custom field. What is so already is a no-op."""
+        before = self.custom.get(fact.candidacy_id, {}).get(fact.field, "")
+        if before != (known_as(fact) if isinstance(fact, CustomFieldSet) else ""):
             self.enter(fact, by=by)
 
     def must_not_have(self, digest: str) -> None:
@@ -839,6 +847,10 @@ class Person(Aggregate):
                 self.pools.add(pool)
             case PersonUnpooled(pool=pool):
                 self.pools.discard(pool)
+            case CustomFieldSet(candidacy_id=of, field=field):
+                self.custom.setdefault(of, {})[field] = known_as(event)
+            case CustomFieldCleared(candidacy_id=of, field=field):
+                self.custom.get(of, {}).pop(field, None)
             case DocumentAdded(document_id=id, digest=digest):
                 self.documents[id] = digest
             case DocumentRemoved(document_id=id):
