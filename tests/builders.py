@@ -20,6 +20,7 @@ from ledger_crm.domain import invoice as inv
 from ledger_crm.domain import joborder as jo
 from ledger_crm.domain import permission as p
 from ledger_crm.domain import placement as pl
+from ledger_crm.domain import referral as rf
 from ledger_crm.domain import shortlist as sl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.custom import (
@@ -674,6 +675,40 @@ def firm_field_set(value: str = "12", field: str = "team_size", **fields: Any) -
 
 def firm_field_cleared(field: str = "team_size", **fields: Any) -> FirmFieldCleared:
     return FirmFieldCleared(field=field, **fields)
+
+
+REFERRAL = UUID(int=0x3E)
+REFERRER = UUID(int=0xA9)
+
+
+def referred(**fields: Any) -> rf.CandidateReferred:
+    some = {"referral_id": REFERRAL, "received_at": NOON, "by_person_id": REFERRER}
+    return rf.CandidateReferred(**some | fields)
+
+
+def passed_on(**fields: Any) -> rf.CandidatePassedOn:
+    some = {"referral_id": REFERRAL, "given_at": NOON, "to_company_id": COMPANY}
+    return rf.CandidatePassedOn(**some | fields)
+
+
+def client_referred(**fields: Any) -> rf.ClientReferred:
+    some = {"referral_id": REFERRAL, "received_at": NOON, "by_person_id": REFERRER}
+    return rf.ClientReferred(**some | fields)
+
+
+def client_passed_on(**fields: Any) -> rf.ClientPassedOn:
+    some = {"referral_id": REFERRAL, "given_at": NOON, "to_person_id": REFERRER}
+    return rf.ClientPassedOn(**some | fields)
+
+
+def referral_fee(state: rf.FeeState = "paid", **fields: Any) -> rf.CandidateReferralFee:
+    some = {"referral_id": REFERRAL, "told_at": LATER}
+    return rf.CandidateReferralFee(state=state, **some | fields)
+
+
+def client_referral_fee(state: rf.FeeState = "paid", **fields: Any) -> rf.ClientReferralFee:
+    some = {"referral_id": REFERRAL, "told_at": LATER}
+    return rf.ClientReferralFee(state=state, **some | fields)
 
 
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))

@@ -185,6 +185,14 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         if one["kind"] in ("message_sent", "call_held"):
             body |= {"override": mark()}
         written(api, f"/people/{ada}/interactions", **body)
+    bo, bolt = (written(api, f"/{kind_}", name="Bo")["id"] for kind_ in ("people", "companies"))
+    for stream, path in (("person", f"/people/{ada}"), ("company", company)):
+        for kind_, when, way in (("received", "received_at", "by"), ("given", "given_at", "to")):
+            fact = {"kind": f"{stream}.referral_{kind_}", f"{way}_person_id": bo, when: AT}
+            fact |= {f"{way}_company_id": bolt, "fee_cents": 1}
+            told = written(api, f"{path}/referrals", **fact, text=mark())["created"]
+        fee = {"referral_id": told, "state": "due", "told_at": AT, "text": mark()}
+        written(api, f"{path}/referrals/fees", **fee)
     for kind_, when in (
         ("consent_given", "given_at"), ("consent_withdrawn", "withdrawn_at"),
         ("do_not_contact_set", "set_at"), ("do_not_contact_lifted", "lifted_at"),

@@ -21,6 +21,9 @@ from builders import (
     call,
     called_off,
     clicked,
+    client_passed_on,
+    client_referral_fee,
+    client_referred,
     company_snoozed,
     consent,
     credited,
@@ -69,6 +72,7 @@ from builders import (
     paper_sent,
     paper_signed,
     parent,
+    passed_on,
     pool_defined,
     pooled,
     preferred,
@@ -76,6 +80,8 @@ from builders import (
     promised,
     put_off,
     raised,
+    referral_fee,
+    referred,
     refunded,
     removed,
     replied,
@@ -88,7 +94,15 @@ from builders import (
     unpooled,
     untagged,
 )
-from ledger_crm.commands import candidacies, customising, intake, placements, selling, shortlists
+from ledger_crm.commands import (
+    candidacies,
+    customising,
+    intake,
+    placements,
+    referring,
+    selling,
+    shortlists,
+)
 from ledger_crm.commands.catalogue import (
     create_key,
     define_pipeline,
@@ -112,7 +126,7 @@ from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.segment import SegmentSaved
 from ledger_crm.domain.shortlist import ClientVerdict, Door
 from ledger_crm.ledger import Intent, Ledger, Work
-from scenario import ANA, NOON
+from scenario import ANA, LATER, NOON
 
 PEOPLE = [UUID(int=0xA1 + n) for n in range(3)]
 COMPANIES = [UUID(int=0xC1 + n) for n in range(2)]
@@ -253,6 +267,38 @@ def shortlisted(
     ]
 
 
+def referring_to(person: UUID, company: UUID, other: UUID, at: datetime) -> list[Command]:
+    """Everything that referrals may come to: one for each of them."""
+    own, firm = {"referral_id": id_of("r", str(person))}, {"referral_id": id_of("r", str(company))}
+    fee: dict[str, Any] = {"fee_cents": 1}
+
+    async def tell_person(work: Work, state: Any) -> Person:
+        found = await work.get(Person, person)
+        found.tell_referral_fee(referral_fee(state, **own, told_at=at), by=ANA)
+        return found
+
+    async def tell_company(work: Work, state: Any) -> Company:
+        found = await work.get(Company, company)
+        found.tell_referral_fee(client_referral_fee(state, **firm, told_at=at), by=ANA)
+        return found
+
+    candidate = [
+        referred(**own, **fee, by_person_id=other, received_at=at),
+        referred(**own, **fee, fee_on="referral", by_person_id=other, by_company_id=company),
+        passed_on(**own, **fee, to_person_id=other, to_company_id=company),
+    ]
+    client = [
+        client_referred(**firm, **fee, by_person_id=other),
+        client_passed_on(**firm, **fee, to_person_id=person),
+    ]
+    return [
+        *(lambda w, f=f: referring.candidate(w, person, f) for f in candidate),  # type: ignore[misc]
+        *(lambda w, f=f: referring.client(w, company, f) for f in client),  # type: ignore[misc]
+        *(lambda w, s=s: tell_person(w, s) for s in ("due", "paid")),  # type: ignore[misc]
+        *(lambda w, s=s: tell_company(w, s) for s in ("due", "waived")),  # type: ignore[misc]
+    ]
+
+
 def customised(
     person: UUID, candidacy: UUID, company: UUID, order: UUID, text: str
 ) -> list[Command]:
@@ -303,7 +349,9 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-10, 20)):
+    match draw(st.integers(-11, 20)):
+        case -11:
+            return draw(st.sampled_from(referring_to(person, company, draw(people), at)))
         case -10:
             return draw(st.sampled_from(customised(person, candidacy, company, order, text)))
         case -5:
@@ -607,6 +655,8 @@ async def a_full_story(ledger: Ledger) -> None:
     for company, [order, _] in ORDERS.items():
         for command in customised(ada, candidacy_id(ada, order), company, order, "in full")[:5]:
             await ledger.decide(command, intent=Intent(by=ANA))
+    for command in referring_to(ada, COMPANIES[0], ben, LATER)[::4]:
+        await ledger.decide(command, intent=Intent(by=ANA))
     for said in (sent(), replied(), note()):
         await ledger.decide(
             lambda w, s=said: intake.record(w, ada, s),  # type: ignore[misc]

@@ -199,6 +199,34 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "set_company_fields": {"several choices": {"values": {"benefits": ["car", "pension"]}}},
     "set_job_order_fields": {"a number": {"values": {"team_size": 12}}},
     "set_deal_fields": {"a person": {"values": {"champion": CONTACT}}},
+    "refer_candidate": {
+        "to us, by a person, for a fee": {
+            "kind": "person.referral_received",
+            "by_person_id": CONTACT,
+            "received_at": "2026-03-04T09:00:00Z",
+            "fee_cents": 100_000,
+            "currency": "GBP",
+        },
+        "to a partner": {
+            "kind": "person.referral_given",
+            "to_company_id": COMPANY,
+            "given_at": "2026-03-04T09:00:00Z",
+            "text": "They place nurses; we do not.",
+        },
+    },
+    "tell_candidate_referral_fee": {
+        "paid": {"referral_id": ORDER, "state": "paid", "told_at": "2026-07-01T09:00:00Z"}
+    },
+    "refer_client": {
+        "by a company": {
+            "kind": "company.referral_received",
+            "by_company_id": COMPANY,
+            "received_at": "2026-03-04T09:00:00Z",
+        }
+    },
+    "tell_client_referral_fee": {
+        "waived": {"referral_id": ORDER, "state": "waived", "told_at": "2026-07-01T09:00:00Z"}
+    },
     "try_criteria": {
         "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30},
         "by custom fields": {

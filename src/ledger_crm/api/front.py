@@ -63,6 +63,7 @@ LINKS = {
     "pools": "/pools",
     "segments": "/segments",
     "custom_fields": "/custom-fields",
+    "referrals": "/referrals",
     "pipelines": "/pipelines",
 }
 

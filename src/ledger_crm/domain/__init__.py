@@ -21,6 +21,7 @@ from . import (
     pipeline,
     placement,
     pool,
+    referral,
     segment,
     shortlist,
 )
@@ -79,6 +80,7 @@ EVENTS = vocabulary(
     pool.PoolEvents,
     segment.SegmentEvents,
     custom.PersonFields,
+    referral.PersonReferralFacts,
     custom.CustomFieldEvents,
     access.KeyEvents,
 )

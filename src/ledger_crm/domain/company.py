@@ -104,6 +104,14 @@ from .permission import (
     must_last,
 )
 from .pipeline import Category, Pipeline, Probability, Stage
+from .referral import (
+    ClientReferralFee,
+    ClientReferrals,
+    CompanyReferralFacts,
+    Referral,
+    ReferralFee,
+    Referrals,
+)
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 from .shortlist import (
     Door,
@@ -242,6 +250,7 @@ CompanyEvents = (
     | OffLimitsFacts
     | ShortlistFacts
     | CompanyFields
+    | CompanyReferralFacts
 )
 
 
@@ -291,6 +300,7 @@ class Company(Aggregate):
         self.job_orders: dict[UUID, JobOrder] = {}
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
         self.off_limits = Said()
+        self.referrals = Referrals()
         self.books = Books()
         self.shortlists: dict[UUID, Shortlist] = {}
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of an order or deal; None: its own
@@ -689,6 +699,15 @@ class Company(Aggregate):
         if before != (known_as(fact) if isinstance(fact, FirmFieldSet) else ""):
             self.enter(fact, by=by)
 
+    def refer(self, fact: ClientReferrals, *, by: Actor) -> None:
+        """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing."""
+        self.referrals.must_take(self.id, fact)
+        self.enter(fact, by=by)
+
+    def tell_referral_fee(self, fact: ClientReferralFee, *, by: Actor) -> None:
+        """Raises as ``Referrals.told``."""
+        self.enter(self.referrals.told(fact), by=by)
+
     def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
         must_lie_ahead(fact)
@@ -803,6 +822,8 @@ class Company(Aggregate):
                 self.custom.setdefault(of, {})[field] = known_as(event)
             case FirmFieldCleared(field=field):
                 self.custom.get(event.job_order_id or event.deal_id, {}).pop(field, None)
+            case Referral() | ReferralFee():
+                self.referrals.apply(event)
             case OffLimitsAgreed() | OffLimitsLifted():
                 self.off_limits.add(event.word)
 

@@ -91,6 +91,14 @@ from .placement import (
     Remedy,
 )
 from .pool import PersonPooled, PersonUnpooled, Pooling
+from .referral import (
+    CandidatePassedOn,
+    CandidateReferralFee,
+    CandidateReferrals,
+    Referral,
+    ReferralFee,
+    Referrals,
+)
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 from .shortlist import (
     ClientCommented,
@@ -295,6 +303,7 @@ class Person(Aggregate):
         self.documents: dict[UUID, str] = {}  # and the digest of each
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of a placement; None: their own
+        self.referrals = Referrals()
         self.consent = Said()
         self.contact = Said()
         self.candidacies: dict[UUID, Candidacy] = {}
@@ -375,6 +384,18 @@ class Person(Aggregate):
         before = self.custom.get(fact.candidacy_id, {}).get(fact.field, "")
         if before != (known_as(fact) if isinstance(fact, CustomFieldSet) else ""):
             self.enter(fact, by=by)
+
+    def refer(self, fact: CandidateReferrals, *, by: Actor) -> None:
+        """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing; for a partner NoConsent,
+        DoNotContact."""
+        self.referrals.must_take(self.id, fact)
+        if isinstance(fact, CandidatePassedOn):
+            self._must_be_free(fact.given_at)
+        self.enter(fact, by=by)
+
+    def tell_referral_fee(self, fact: CandidateReferralFee, *, by: Actor) -> None:
+        """Raises as ``Referrals.told``."""
+        self.enter(self.referrals.told(fact), by=by)
 
     def must_not_have(self, digest: str) -> None:
         """Raises DocumentThere."""
@@ -851,6 +872,8 @@ class Person(Aggregate):
                 self.custom.setdefault(of, {})[field] = known_as(event)
             case CustomFieldCleared(candidacy_id=of, field=field):
                 self.custom.get(of, {}).pop(field, None)
+            case Referral() | ReferralFee():
+                self.referrals.apply(event)
             case DocumentAdded(document_id=id, digest=digest):
                 self.documents[id] = digest
             case DocumentRemoved(document_id=id):
