@@ -64,6 +64,7 @@ LINKS = {
     "segments": "/segments",
     "custom_fields": "/custom-fields",
     "referrals": "/referrals",
+    "renewals": "/renewals",
     "pipelines": "/pipelines",
 }
 
