@@ -18,6 +18,7 @@ from ledger_crm.domain import firm as f
 from ledger_crm.domain import interview as i
 from ledger_crm.domain import invoice as inv
 from ledger_crm.domain import joborder as jo
+from ledger_crm.domain import market as mk
 from ledger_crm.domain import permission as p
 from ledger_crm.domain import placement as pl
 from ledger_crm.domain import referral as rf
@@ -709,6 +710,21 @@ def referral_fee(state: rf.FeeState = "paid", **fields: Any) -> rf.CandidateRefe
 def client_referral_fee(state: rf.FeeState = "paid", **fields: Any) -> rf.ClientReferralFee:
     some = {"referral_id": REFERRAL, "told_at": LATER}
     return rf.ClientReferralFee(state=state, **some | fields)
+
+
+def target_named(**fields: Any) -> mk.TargetNamed:
+    some = {"job_order_id": ORDER, "target_id": UUID(int=0xC9), "named_at": NOON}
+    return mk.TargetNamed(**some | fields)
+
+
+def target_dropped(**fields: Any) -> mk.TargetDropped:
+    some = {"job_order_id": ORDER, "target_id": UUID(int=0xC9), "dropped_at": LATER}
+    return mk.TargetDropped(**some | fields)
+
+
+def researched(**fields: Any) -> mk.Researched:
+    some = {"job_order_id": ORDER, "company_id": COMPANY, "researched_at": NOON}
+    return mk.Researched(**some | fields)
 
 
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))

@@ -193,6 +193,12 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
             told = written(api, f"{path}/referrals", **fact, text=mark())["created"]
         fee = {"referral_id": told, "state": "due", "told_at": AT, "text": mark()}
         written(api, f"{path}/referrals/fees", **fee)
+    vacancy = written(api, f"{company}/job-orders", title="Director", opened_at=AT)["created"]
+    for kind_ in ("named", "dropped"):
+        fact = {"kind": f"company.target_{kind_}", "job_order_id": vacancy, f"{kind_}_at": AT}
+        written(api, f"{company}/job-orders/targets", **fact, target_id=bolt, text=mark())
+    looked = {"company_id": acme, "job_order_id": vacancy, "researched_at": AT, "text": mark()}
+    written(api, f"/people/{ada}/research", **looked)
     for kind_, when in (
         ("consent_given", "given_at"), ("consent_withdrawn", "withdrawn_at"),
         ("do_not_contact_set", "set_at"), ("do_not_contact_lifted", "lifted_at"),

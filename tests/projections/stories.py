@@ -85,12 +85,15 @@ from builders import (
     refunded,
     removed,
     replied,
+    researched,
     segment_saved,
     sent,
     snoozed,
     some_filled,
     sourced,
     tagged,
+    target_dropped,
+    target_named,
     unpooled,
     untagged,
 )
@@ -98,6 +101,7 @@ from ledger_crm.commands import (
     candidacies,
     customising,
     intake,
+    markets,
     placements,
     referring,
     selling,
@@ -131,6 +135,7 @@ from scenario import ANA, LATER, NOON
 PEOPLE = [UUID(int=0xA1 + n) for n in range(3)]
 COMPANIES = [UUID(int=0xC1 + n) for n in range(2)]
 ORDERS = {company: [UUID(int=company.int * 16 + n) for n in range(2)] for company in COMPANIES}
+OTHER = dict(zip(COMPANIES, reversed(COMPANIES), strict=True))
 DEALS = [UUID(int=0xD1 + n) for n in range(2)]
 LISTS = {order: UUID(int=order.int + 0x51) for orders in ORDERS.values() for order in orders}
 INVOICES = [UUID(int=0xE1 + n) for n in range(2)]
@@ -268,7 +273,7 @@ def shortlisted(
 
 
 def referring_to(person: UUID, company: UUID, other: UUID, at: datetime) -> list[Command]:
-    """Everything that referrals may come to: one for each of them."""
+    """Everything that referrals and market maps may come to: one for each of them."""
     own, firm = {"referral_id": id_of("r", str(person))}, {"referral_id": id_of("r", str(company))}
     fee: dict[str, Any] = {"fee_cents": 1}
 
@@ -291,7 +296,15 @@ def referring_to(person: UUID, company: UUID, other: UUID, at: datetime) -> list
         client_referred(**firm, **fee, by_person_id=other),
         client_passed_on(**firm, **fee, to_person_id=person),
     ]
+    mapped = {"job_order_id": ORDERS[company][0], "target_id": OTHER[company]}
+    targets: list[Command] = [
+        lambda w: markets.target(w, company, target_named(**mapped)),
+        lambda w: markets.target(w, company, target_dropped(**mapped)),
+    ]
+    looked_at = {"job_order_id": ORDERS[company][0], "company_id": company, "researched_at": at}
     return [
+        lambda w: markets.research(w, person, researched(**looked_at)),
+        *targets,
         *(lambda w, f=f: referring.candidate(w, person, f) for f in candidate),  # type: ignore[misc]
         *(lambda w, f=f: referring.client(w, company, f) for f in client),  # type: ignore[misc]
         *(lambda w, s=s: tell_person(w, s) for s in ("due", "paid")),  # type: ignore[misc]
@@ -655,7 +668,8 @@ async def a_full_story(ledger: Ledger) -> None:
     for company, [order, _] in ORDERS.items():
         for command in customised(ada, candidacy_id(ada, order), company, order, "in full")[:5]:
             await ledger.decide(command, intent=Intent(by=ANA))
-    for command in referring_to(ada, COMPANIES[0], ben, LATER)[::4]:
+    several = referring_to(ada, COMPANIES[0], ben, LATER)
+    for command in (several[n] for n in (0, 1, 3, 7, -1)):
         await ledger.decide(command, intent=Intent(by=ANA))
     for said in (sent(), replied(), note()):
         await ledger.decide(

@@ -227,6 +227,31 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "tell_client_referral_fee": {
         "waived": {"referral_id": ORDER, "state": "waived", "told_at": "2026-07-01T09:00:00Z"}
     },
+    "name_target": {
+        "named": {
+            "kind": "company.target_named",
+            "job_order_id": ORDER,
+            "target_id": COMPANY,
+            "named_at": "2026-03-04T09:00:00Z",
+            "reason": "same_products",
+        },
+        "dropped": {
+            "kind": "company.target_dropped",
+            "job_order_id": ORDER,
+            "target_id": COMPANY,
+            "dropped_at": "2026-03-20T09:00:00Z",
+            "reason": "became_a_client",
+        },
+    },
+    "research_person": {
+        "may fit": {
+            "company_id": COMPANY,
+            "job_order_id": ORDER,
+            "researched_at": "2026-03-05T09:00:00Z",
+            "standing": "to_approach",
+            "text": "Runs the team that built their engine.",
+        }
+    },
     "try_criteria": {
         "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30},
         "by custom fields": {

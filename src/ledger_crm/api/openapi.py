@@ -53,6 +53,7 @@ TAGS = {
     "segments": "Criteria under a name, and who fits them now.",
     "custom fields": "What the agency asks beside what we ask for, typed, and its values.",
     "referrals": "Who was referred to us by whom, whom we referred to whom, what is owed for it.",
+    "market": "Target companies of a search, who sits there, and conflicts before an approach.",
     "search": "People and companies by words.",
     "documents": "CVs and other files of people, encrypted under each person's own key.",
     "candidates": "Who is on which job order, and how far.",

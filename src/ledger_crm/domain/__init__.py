@@ -17,6 +17,7 @@ from . import (
     identity,
     interaction,
     interview,
+    market,
     person,
     pipeline,
     placement,
@@ -81,6 +82,7 @@ EVENTS = vocabulary(
     segment.SegmentEvents,
     custom.PersonFields,
     referral.PersonReferralFacts,
+    market.Research,
     custom.CustomFieldEvents,
     access.KeyEvents,
 )

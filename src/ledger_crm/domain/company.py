@@ -82,6 +82,7 @@ from .invoice import (
 )
 from .joborder import (
     IN_WORK,
+    OVER,
     JobOrder,
     JobOrderCancelled,
     JobOrderEvents,
@@ -95,6 +96,7 @@ from .joborder import (
     OpeningsFilled,
     must_be_the_right_way_round,
 )
+from .market import TargetDropped, TargetIsClient, TargetNamed, Targets
 from .permission import (
     OffLimits,
     OffLimitsAgreed,
@@ -251,6 +253,7 @@ CompanyEvents = (
     | ShortlistFacts
     | CompanyFields
     | CompanyReferralFacts
+    | Targets
 )
 
 
@@ -301,6 +304,7 @@ class Company(Aggregate):
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
         self.off_limits = Said()
         self.referrals = Referrals()
+        self.targets: set[tuple[UUID, UUID]] = set()  # job order and company
         self.books = Books()
         self.shortlists: dict[UUID, Shortlist] = {}
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of an order or deal; None: its own
@@ -699,6 +703,18 @@ class Company(Aggregate):
         if before != (known_as(fact) if isinstance(fact, FirmFieldSet) else ""):
             self.enter(fact, by=by)
 
+    def target(self, fact: Targets, *, by: Actor) -> None:
+        """Of a search. What is so already is a no-op. Raises NoSuchJobOrder, TargetIsClient, and
+        for a new one JobOrderIsClosed."""
+        if fact.target_id == self.id:
+            raise TargetIsClient(target_id=fact.target_id)
+        self.job_order(fact.job_order_id)
+        there = (fact.job_order_id, fact.target_id) in self.targets
+        if isinstance(fact, TargetNamed):
+            self.order_not_over(fact.job_order_id)
+        if there == isinstance(fact, TargetDropped):
+            self.enter(fact, by=by)
+
     def refer(self, fact: ClientReferrals, *, by: Actor) -> None:
         """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing."""
         self.referrals.must_take(self.id, fact)
@@ -753,6 +769,14 @@ class Company(Aggregate):
         """Open, or covered by those who are on it. Raises NoSuchJobOrder, JobOrderIsClosed."""
         order = self.job_order(id)
         if order.status not in IN_WORK:
+            raise JobOrderIsClosed(company_id=self.id, job_order_id=id, standing=order.status)
+        return order
+
+    def order_not_over(self, id: UUID) -> JobOrder:
+        """On hold too: we may look for whom we will need. Raises NoSuchJobOrder,
+        JobOrderIsClosed."""
+        order = self.job_order(id)
+        if order.status in OVER:
             raise JobOrderIsClosed(company_id=self.id, job_order_id=id, standing=order.status)
         return order
 
@@ -822,6 +846,10 @@ class Company(Aggregate):
                 self.custom.setdefault(of, {})[field] = known_as(event)
             case FirmFieldCleared(field=field):
                 self.custom.get(event.job_order_id or event.deal_id, {}).pop(field, None)
+            case TargetNamed(job_order_id=order_id, target_id=target_id):
+                self.targets.add((order_id, target_id))
+            case TargetDropped(job_order_id=order_id, target_id=target_id):
+                self.targets.discard((order_id, target_id))
             case Referral() | ReferralFee():
                 self.referrals.apply(event)
             case OffLimitsAgreed() | OffLimitsLifted():

@@ -64,6 +64,7 @@ from .identity import (
     Tags,
 )
 from .interaction import Interaction, Outbound
+from .market import Researched
 from .permission import (
     Consent,
     ConsentGiven,
@@ -396,6 +397,9 @@ class Person(Aggregate):
     def tell_referral_fee(self, fact: CandidateReferralFee, *, by: Actor) -> None:
         """Raises as ``Referrals.told``."""
         self.enter(self.referrals.told(fact), by=by)
+
+    def research(self, fact: Researched, *, by: Actor) -> None:
+        self.enter(fact, by=by)
 
     def must_not_have(self, digest: str) -> None:
         """Raises DocumentThere."""
