@@ -18,12 +18,22 @@ from ledger_crm.domain import firm as f
 from ledger_crm.domain import interview as i
 from ledger_crm.domain import invoice as inv
 from ledger_crm.domain import joborder as jo
+from ledger_crm.domain import market as mk
 from ledger_crm.domain import permission as p
 from ledger_crm.domain import placement as pl
+from ledger_crm.domain import referral as rf
 from ledger_crm.domain import screening as sc
 from ledger_crm.domain import shortlist as sl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.application import Applied, ScreeningAnswered
+from ledger_crm.domain.custom import (
+    Choice,
+    CustomFieldCleared,
+    CustomFieldDefined,
+    CustomFieldSet,
+    FirmFieldCleared,
+    FirmFieldSet,
+)
 from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
@@ -686,6 +696,80 @@ def client_commented(**changes: Any) -> sl.ClientCommented:
 
 # No NUL, which the store refuses, and no lone surrogates, which are not Unicode text.
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40)
+
+
+def field_defined(slug: str = "licence", **fields: Any) -> CustomFieldDefined:
+    some = {"subject": "person", "label": "Driving licence", "type": "choice"}
+    if (some | fields)["type"] in ("choice", "multi_choice"):
+        some |= {"choices": (Choice("b", "Car"), Choice("c1", "Lorry"))}  # type: ignore[dict-item]
+    return CustomFieldDefined(slug=slug, **some | fields)
+
+
+def field_set(text: str = "b", field: str = "licence", **fields: Any) -> CustomFieldSet:
+    return CustomFieldSet(**{"field": field, "type": "choice", "text": text} | fields)
+
+
+def field_cleared(field: str = "licence", **fields: Any) -> CustomFieldCleared:
+    return CustomFieldCleared(field=field, **fields)
+
+
+def firm_field_set(value: str = "12", field: str = "team_size", **fields: Any) -> FirmFieldSet:
+    return FirmFieldSet(**{"field": field, "type": "number", "value": value} | fields)
+
+
+def firm_field_cleared(field: str = "team_size", **fields: Any) -> FirmFieldCleared:
+    return FirmFieldCleared(field=field, **fields)
+
+
+REFERRAL = UUID(int=0x3E)
+REFERRER = UUID(int=0xA9)
+
+
+def referred(**fields: Any) -> rf.CandidateReferred:
+    some = {"referral_id": REFERRAL, "received_at": NOON, "by_person_id": REFERRER}
+    return rf.CandidateReferred(**some | fields)
+
+
+def passed_on(**fields: Any) -> rf.CandidatePassedOn:
+    some = {"referral_id": REFERRAL, "given_at": NOON, "to_company_id": COMPANY}
+    return rf.CandidatePassedOn(**some | fields)
+
+
+def client_referred(**fields: Any) -> rf.ClientReferred:
+    some = {"referral_id": REFERRAL, "received_at": NOON, "by_person_id": REFERRER}
+    return rf.ClientReferred(**some | fields)
+
+
+def client_passed_on(**fields: Any) -> rf.ClientPassedOn:
+    some = {"referral_id": REFERRAL, "given_at": NOON, "to_person_id": REFERRER}
+    return rf.ClientPassedOn(**some | fields)
+
+
+def referral_fee(state: rf.FeeState = "paid", **fields: Any) -> rf.CandidateReferralFee:
+    some = {"referral_id": REFERRAL, "told_at": LATER}
+    return rf.CandidateReferralFee(state=state, **some | fields)
+
+
+def client_referral_fee(state: rf.FeeState = "paid", **fields: Any) -> rf.ClientReferralFee:
+    some = {"referral_id": REFERRAL, "told_at": LATER}
+    return rf.ClientReferralFee(state=state, **some | fields)
+
+
+def target_named(**fields: Any) -> mk.TargetNamed:
+    some = {"job_order_id": ORDER, "target_id": UUID(int=0xC9), "named_at": NOON}
+    return mk.TargetNamed(**some | fields)
+
+
+def target_dropped(**fields: Any) -> mk.TargetDropped:
+    some = {"job_order_id": ORDER, "target_id": UUID(int=0xC9), "dropped_at": LATER}
+    return mk.TargetDropped(**some | fields)
+
+
+def researched(**fields: Any) -> mk.Researched:
+    some = {"job_order_id": ORDER, "company_id": COMPANY, "researched_at": NOON}
+    return mk.Researched(**some | fields)
+
+
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))
 instants = st.datetimes(
     datetime(1900, 1, 1),  # noqa: DTZ001  (the zone is drawn)
@@ -723,6 +807,8 @@ def _values(type_: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.StrType(min_length=low, max_length=high):
             long = texts.map(lambda text: (text or "x") * ((high or 40) // max(len(text), 1)))
             return (texts | long).filter(lambda text: len(text) >= (low or 0))
+        case inspect.FloatType():
+            return st.floats(-1e9, 1e9)
         case inspect.IntType(ge=low, le=high):
             return st.integers(low, high)
         case inspect.BoolType():

@@ -186,6 +186,20 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         if one["kind"] in ("message_sent", "call_held"):
             body |= {"override": mark()}
         written(api, f"/people/{ada}/interactions", **body)
+    bo, bolt = (written(api, f"/{kind_}", name="Bo")["id"] for kind_ in ("people", "companies"))
+    for stream, path in (("person", f"/people/{ada}"), ("company", company)):
+        for kind_, when, way in (("received", "received_at", "by"), ("given", "given_at", "to")):
+            fact = {"kind": f"{stream}.referral_{kind_}", f"{way}_person_id": bo, when: AT}
+            fact |= {f"{way}_company_id": bolt, "fee_cents": 1}
+            told = written(api, f"{path}/referrals", **fact, text=mark())["created"]
+        fee = {"referral_id": told, "state": "due", "told_at": AT, "text": mark()}
+        written(api, f"{path}/referrals/fees", **fee)
+    vacancy = written(api, f"{company}/job-orders", title="Director", opened_at=AT)["created"]
+    for kind_ in ("named", "dropped"):
+        fact = {"kind": f"company.target_{kind_}", "job_order_id": vacancy, f"{kind_}_at": AT}
+        written(api, f"{company}/job-orders/targets", **fact, target_id=bolt, text=mark())
+    looked = {"company_id": acme, "job_order_id": vacancy, "researched_at": AT, "text": mark()}
+    written(api, f"/people/{ada}/research", **looked)
     for kind_, when in (
         ("consent_given", "given_at"), ("consent_withdrawn", "withdrawn_at"),
         ("do_not_contact_set", "set_at"), ("do_not_contact_lifted", "lifted_at"),
@@ -234,6 +248,10 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     written(api, f"{at}/rights-to-represent", text=mark())
     written(api, f"{at}/introductions", text=mark())
     interviews_and_offers(api, mark, f"/people/{ada}", opened["created"])
+    for subject, path in (("person", f"/people/{ada}"), ("company", company)):
+        field = {"subject": subject, "slug": "x", "label": "X", "type": "text", "personal": True}
+        api.put(f"/custom-fields/{subject}/x", json=field)
+        written(api, f"{path}/custom-fields", values={"x": mark()})
     _shortlist(api, mark, acme, order)
     _money(api, mark, acme, order, ada, at)
     for stage, reason in (("contacted", ""), ("won", ""), ("lost", "price")):
@@ -351,6 +369,7 @@ def refusals(api: httpx.Client, mark: Marks, email: str, ada: str) -> Iterator[h
     yield api.post(
         f"{person}/interactions", json={"kind": "person.note_written", "written_at": mark()}
     )
+    yield api.post(f"{person}/custom-fields", json={"values": {"x": [mark()]}})
     yield api.get("/people", params={"cursor": mark()})
     yield api.get(f"/people/{mark()}")
     yield api.get(f"/people/{mark()}/history", params={"after": mark()})

@@ -21,6 +21,9 @@ from builders import (
     call,
     called_off,
     clicked,
+    client_passed_on,
+    client_referral_fee,
+    client_referred,
     company_snoozed,
     consent,
     credited,
@@ -38,6 +41,7 @@ from builders import (
     fee_amended,
     fee_ended,
     feedback,
+    field_defined,
     firm_profile,
     firm_tagged,
     firm_untagged,
@@ -69,6 +73,7 @@ from builders import (
     paper_sent,
     paper_signed,
     parent,
+    passed_on,
     pool_defined,
     pooled,
     preferred,
@@ -76,9 +81,12 @@ from builders import (
     promised,
     put_off,
     raised,
+    referral_fee,
+    referred,
     refunded,
     removed,
     replied,
+    researched,
     screening,
     segment_saved,
     sent,
@@ -86,11 +94,22 @@ from builders import (
     some_filled,
     sourced,
     tagged,
+    target_dropped,
+    target_named,
     template_defined,
     unpooled,
     untagged,
 )
-from ledger_crm.commands import candidacies, intake, placements, selling, shortlists
+from ledger_crm.commands import (
+    candidacies,
+    customising,
+    intake,
+    markets,
+    placements,
+    referring,
+    selling,
+    shortlists,
+)
 from ledger_crm.commands.catalogue import (
     create_key,
     define_pipeline,
@@ -117,11 +136,12 @@ from ledger_crm.domain.screening import Answer
 from ledger_crm.domain.segment import SegmentSaved
 from ledger_crm.domain.shortlist import ClientVerdict, Door
 from ledger_crm.ledger import Intent, Ledger, Work
-from scenario import ANA, NOON
+from scenario import ANA, LATER, NOON
 
 PEOPLE = [UUID(int=0xA1 + n) for n in range(3)]
 COMPANIES = [UUID(int=0xC1 + n) for n in range(2)]
 ORDERS = {company: [UUID(int=company.int * 16 + n) for n in range(2)] for company in COMPANIES}
+OTHER = dict(zip(COMPANIES, reversed(COMPANIES), strict=True))
 DEALS = [UUID(int=0xD1 + n) for n in range(2)]
 LISTS = {order: UUID(int=order.int + 0x51) for orders in ORDERS.values() for order in orders}
 INVOICES = [UUID(int=0xE1 + n) for n in range(2)]
@@ -266,6 +286,81 @@ async def equally_answers(work: Work, answers: Answers) -> Any:
     return [work.add(EqualOpportunityForm.answer(answers, by=form)) for _ in range(TOGETHER)][-1]
 
 
+def referring_to(person: UUID, company: UUID, other: UUID, at: datetime) -> list[Command]:
+    """Everything that referrals and market maps may come to: one for each of them."""
+    own, firm = {"referral_id": id_of("r", str(person))}, {"referral_id": id_of("r", str(company))}
+    fee: dict[str, Any] = {"fee_cents": 1}
+
+    async def tell_person(work: Work, state: Any) -> Person:
+        found = await work.get(Person, person)
+        found.tell_referral_fee(referral_fee(state, **own, told_at=at), by=ANA)
+        return found
+
+    async def tell_company(work: Work, state: Any) -> Company:
+        found = await work.get(Company, company)
+        found.tell_referral_fee(client_referral_fee(state, **firm, told_at=at), by=ANA)
+        return found
+
+    candidate = [
+        referred(**own, **fee, by_person_id=other, received_at=at),
+        referred(**own, **fee, fee_on="referral", by_person_id=other, by_company_id=company),
+        passed_on(**own, **fee, to_person_id=other, to_company_id=company),
+    ]
+    client = [
+        client_referred(**firm, **fee, by_person_id=other),
+        client_passed_on(**firm, **fee, to_person_id=person),
+    ]
+    mapped = {"job_order_id": ORDERS[company][0], "target_id": OTHER[company]}
+    targets: list[Command] = [
+        lambda w: markets.target(w, company, target_named(**mapped)),
+        lambda w: markets.target(w, company, target_dropped(**mapped)),
+    ]
+    looked_at = {"job_order_id": ORDERS[company][0], "company_id": company, "researched_at": at}
+    return [
+        lambda w: markets.research(w, person, researched(**looked_at)),
+        *targets,
+        *(lambda w, f=f: referring.candidate(w, person, f) for f in candidate),  # type: ignore[misc]
+        *(lambda w, f=f: referring.client(w, company, f) for f in client),  # type: ignore[misc]
+        *(lambda w, s=s: tell_person(w, s) for s in ("due", "paid")),  # type: ignore[misc]
+        *(lambda w, s=s: tell_company(w, s) for s in ("due", "waived")),  # type: ignore[misc]
+    ]
+
+
+def customised(
+    person: UUID, candidacy: UUID, company: UUID, order: UUID, text: str
+) -> list[Command]:
+    """Everything that custom fields may come to."""
+
+    def defining(subject: str, slug: str, type_: str) -> Command:
+        definition = field_defined(slug, subject=subject, type=type_)
+        return lambda work: customising.define(work, definition)
+
+    values: list[Any] = [
+        {"note": text or None},
+        {"weeks": len(text) / 2, "licence": ("b",), "mentor": str(person)},
+        {"licence": None, "mentor": None},
+    ]
+    setting: list[Command] = []
+    for each in values:
+        setting += [
+            lambda w, v=each: customising.of_person(w, person, v),  # type: ignore[misc]
+            lambda w, v=each: customising.of_placement(w, person, candidacy, v),  # type: ignore[misc]
+            lambda w, v=each: customising.of_company(w, company, v),  # type: ignore[misc]
+            lambda w, v=each: customising.of_company(w, company, v, job_order_id=order),  # type: ignore[misc]
+            lambda w, v=each: customising.of_company(w, company, v, deal_id=DEALS[0]),  # type: ignore[misc]
+        ]
+    types = {"note": "text", "weeks": "number", "licence": "multi_choice", "mentor": "person"}
+    subjects = ("person", "placement", "company", "job_order", "deal")
+
+    async def define_all(work: Work) -> Any:
+        for subject in subjects:
+            for slug, type_ in types.items():
+                found = await defining(subject, slug, type_)(work)
+        return found
+
+    return [define_all, *setting]
+
+
 @st.composite
 def _commands(draw: st.DrawFn) -> Command:
     person, (company, order), at = draw(people), draw(places), draw(instants)
@@ -281,7 +376,11 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-11, 20)):
+    match draw(st.integers(-13, 20)):
+        case -13:
+            return draw(st.sampled_from(referring_to(person, company, draw(people), at)))
+        case -12:
+            return draw(st.sampled_from(customised(person, candidacy, company, order, text)))
         case -5:
             became = draw(
                 st.sampled_from(deal_steps_of(draw(st.sampled_from(DEALS)), person, order))
@@ -596,6 +695,12 @@ async def a_full_story(ledger: Ledger) -> None:
         ]
         for command in commands:
             await ledger.decide(command, intent=Intent(by=ANA))
+    for company, [order, _] in ORDERS.items():
+        for command in customised(ada, candidacy_id(ada, order), company, order, "in full")[:5]:
+            await ledger.decide(command, intent=Intent(by=ANA))
+    several = referring_to(ada, COMPANIES[0], ben, LATER)
+    for command in (several[n] for n in (0, 1, 3, 7, -1)):
+        await ledger.decide(command, intent=Intent(by=ANA))
     for said in (sent(), replied(), note()):
         await ledger.decide(
             lambda w, s=said: intake.record(w, ada, s),  # type: ignore[misc]

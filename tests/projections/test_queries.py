@@ -36,6 +36,7 @@ from ledger_crm.commands import candidacies, intake, placements, selling
 from ledger_crm.domain.access import KeyCreated
 from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.clock import stopped_at
+from ledger_crm.domain.custom import CustomFieldDefined
 from ledger_crm.domain.entry import Entry, Event, kind, new_id
 from ledger_crm.domain.identity import ProfileChanged
 from ledger_crm.domain.person import Employed, Move, Person, candidacy_id
@@ -113,6 +114,9 @@ async def do(ledger: Ledger, *commands: Command) -> None:
 # history
 
 
+CATALOGUE = PipelineDefined | KeyCreated | PoolDefined | SegmentSaved | CustomFieldDefined
+
+
 def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
     """Positions, newest fact first, by the rule as it is written down."""
     ours = {
@@ -123,7 +127,7 @@ def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
 
     def belongs(entry: Entry[Event]) -> bool:
         event = entry.event
-        if isinstance(event, PipelineDefined | KeyCreated | PoolDefined | SegmentSaved):
+        if isinstance(event, CATALOGUE):
             return False
         about_nobody_else = kind(event).startswith("person.") and not event.concerns
         return (

@@ -21,6 +21,7 @@ from ledger_crm.domain.followup import FollowUpPromised
 from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferFact, OfferMade
 from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
 from ledger_crm.domain.joborder import JobOrderOpened
+from ledger_crm.domain.referral import Referral
 from ledger_crm.domain.shortlist import ShortlistDrawn, ShortlistShared
 from ledger_crm.ledger import Intent, Ledger, Receipt, Work
 
@@ -55,7 +56,7 @@ class Made(Receipt, frozen=True):
     """A receipt for what has an id of its own inside a record.
 
     created  id of the deal, job order, fee agreement, candidacy, interview, offer, follow-up,
-             document, invoice, shortlist or link
+             document, invoice, shortlist, link or referral
     """
 
     created: UUID
@@ -176,6 +177,8 @@ def _made(event: Event) -> UUID:
         case OfferMade(offer_id=id) | OfferFact(offer_id=id):
             return id
         case DocumentAdded(document_id=id):
+            return id
+        case Referral(referral_id=id):
             return id
     raise AssertionError(f"{type(event).__name__} makes nothing with an id of its own")
 

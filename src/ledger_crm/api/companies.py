@@ -28,6 +28,7 @@ from ledger_crm.ledger import Ledger, Receipt
 from ledger_crm.projections import companies, history, people
 
 from .acting import Act, Made, alone, fields
+from .asking import Custom, asked
 from .posting import JobPosting, posting_of
 from .reading import Limit, Named, Page, Token, View, moment, position
 
@@ -148,6 +149,7 @@ class Companies(Controller):
         tag: Tagged = None,
         industry: Trade = None,
         parent_id: FromQuery[UUID | None] = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[companies.CompanyListed]]:
@@ -166,6 +168,7 @@ class Companies(Controller):
             tag=tag,
             industry=industry,
             parent_id=parent_id,
+            custom=asked(custom),
             cursor=cursor,
             limit=limit,
             at=position,
@@ -418,6 +421,7 @@ class JobOrders(Controller):
         status: Status = None,
         company_id: FromQuery[UUID | None] = None,
         consultant: Works = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[companies.JobOrderListed]]:
@@ -430,6 +434,7 @@ class JobOrders(Controller):
             status=status,
             company_id=company_id,
             consultant=consultant,
+            custom=asked(custom),
             cursor=cursor,
             limit=limit,
             at=position,

@@ -1,4 +1,4 @@
-"""/day and /follow-ups: what we promised, and what somebody owes today."""
+"""/day, /follow-ups and /renewals: what we promised, what runs out, what somebody owes today."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ Owner = Annotated[
     str | None,
     QueryParameter(max_length=80, description="Who of us, like consultant:ana."),
 ]
+Within = Annotated[
+    int,
+    QueryParameter(
+        ge=0, le=3650, description="Only those that end, or ended, at most so many days from then."
+    ),
+]
 
 
 @get("/day", tags=["follow-ups"])
@@ -35,8 +41,8 @@ async def read_day(
 ) -> Response[day.Day]:
     """What do I owe today?
 
-    Follow-ups that are due and people who wait for an answer; of whoever asks and today, or of
-    somebody else or for another day."""
+    Follow-ups that are due, people who wait for an answer, and fee agreements to renew; of whoever
+    asks and today, or of somebody else or for another day."""
     return await view.answer(
         day.owed,
         NOTHING,
@@ -69,6 +75,23 @@ async def list_follow_ups(
     )
 
 
+@get("/renewals", tags=["money"])
+async def list_renewals(
+    view: NamedDependency[View],
+    owner: Owner = None,
+    on: FromQuery[date | None] = None,
+    within_days: Within = day.RENEWAL_DAYS,
+) -> Response[list[day.Renewal]]:
+    """List fee agreements to renew
+
+    Whose last day is near, of everybody or of one of us; the first to end first, at most 200. Not
+    those that were ended, that a later one replaced, or whose job order is over. Each is its job
+    order's owner's, else the client's owner's, else of who agreed it."""
+    return await view.answer(
+        day.to_renew, NOTHING, on=on or now().date(), owner=owner, within_days=within_days
+    )
+
+
 class OfPeople(Controller):
     path = "/people/{person_id:uuid}/follow-ups"
     tags = ("follow-ups",)
@@ -98,4 +121,4 @@ class OfPeople(Controller):
         return await act.on(person_id, alone(Person, Person.follow_up), data)
 
 
-HANDLERS: list[Any] = [read_day, list_follow_ups, OfPeople]
+HANDLERS: list[Any] = [read_day, list_follow_ups, list_renewals, OfPeople]

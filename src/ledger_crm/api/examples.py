@@ -174,8 +174,92 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "cadence_days": 60,
         }
     },
+    "define_custom_field": {
+        "a choice, asked before they are introduced": {
+            "subject": "person",
+            "slug": "licence",
+            "label": "Driving licence",
+            "type": "choice",
+            "choices": [{"id": "b", "label": "Car"}, {"id": "c1", "label": "Lorry to 7.5 t"}],
+            "required": True,
+        }
+    },
+    "set_person_fields": {
+        "of several types": {
+            "values": {
+                "licence": "c1",
+                "notice_weeks": 6,
+                "salary_wish": {"amount_cents": 6_500_000, "currency": "EUR"},
+                "free_from": "2026-06-01",
+                "shirt_size": None,
+            }
+        }
+    },
+    "set_placement_fields": {"a choice": {"values": {"cost_centre": "north"}}},
+    "set_company_fields": {"several choices": {"values": {"benefits": ["car", "pension"]}}},
+    "set_job_order_fields": {"a number": {"values": {"team_size": 12}}},
+    "set_deal_fields": {"a person": {"values": {"champion": CONTACT}}},
+    "refer_candidate": {
+        "to us, by a person, for a fee": {
+            "kind": "person.referral_received",
+            "by_person_id": CONTACT,
+            "received_at": "2026-03-04T09:00:00Z",
+            "fee_cents": 100_000,
+            "currency": "GBP",
+        },
+        "to a partner": {
+            "kind": "person.referral_given",
+            "to_company_id": COMPANY,
+            "given_at": "2026-03-04T09:00:00Z",
+            "text": "They place nurses; we do not.",
+        },
+    },
+    "tell_candidate_referral_fee": {
+        "paid": {"referral_id": ORDER, "state": "paid", "told_at": "2026-07-01T09:00:00Z"}
+    },
+    "refer_client": {
+        "by a company": {
+            "kind": "company.referral_received",
+            "by_company_id": COMPANY,
+            "received_at": "2026-03-04T09:00:00Z",
+        }
+    },
+    "tell_client_referral_fee": {
+        "waived": {"referral_id": ORDER, "state": "waived", "told_at": "2026-07-01T09:00:00Z"}
+    },
+    "name_target": {
+        "named": {
+            "kind": "company.target_named",
+            "job_order_id": ORDER,
+            "target_id": COMPANY,
+            "named_at": "2026-03-04T09:00:00Z",
+            "reason": "same_products",
+        },
+        "dropped": {
+            "kind": "company.target_dropped",
+            "job_order_id": ORDER,
+            "target_id": COMPANY,
+            "dropped_at": "2026-03-20T09:00:00Z",
+            "reason": "became_a_client",
+        },
+    },
+    "research_person": {
+        "may fit": {
+            "company_id": COMPANY,
+            "job_order_id": ORDER,
+            "researched_at": "2026-03-05T09:00:00Z",
+            "standing": "to_approach",
+            "text": "Runs the team that built their engine.",
+        }
+    },
     "try_criteria": {
-        "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30}
+        "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30},
+        "by custom fields": {
+            "custom": [
+                {"field": "licence", "any_of": ["c1"]},
+                {"field": "notice_weeks", "at_most": 8},
+            ]
+        },
     },
     "snooze_person": {"on parental leave": {"until_on": "2027-03-01", "reason": "parental_leave"}},
     "snooze_company": {"no hiring": {"until_on": "2027-03-01", "reason": "hiring_freeze"}},

@@ -64,6 +64,9 @@ LINKS = {
     "segments": "/segments",
     "applications": "/applications",
     "templates": "/templates",
+    "custom_fields": "/custom-fields",
+    "referrals": "/referrals",
+    "renewals": "/renewals",
     "pipelines": "/pipelines",
 }
 

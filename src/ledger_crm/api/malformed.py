@@ -130,7 +130,8 @@ def _walk(wanted: Any, value: Any, at: str) -> Iterator[Fault]:
     structs = [m for m in map(_bare, members) if isinstance(m, type) and _is_struct(m)]
     if value is None and NoneType in members:
         return
-    if structs:
+    only = len(structs) + (NoneType in members) == len(members)
+    if structs and (only or isinstance(value, dict)):
         if not isinstance(value, dict):
             yield Fault(at, f"expected an object, got {_word(value)}")
         else:

@@ -29,6 +29,7 @@ from ledger_crm.projections import (
 )
 
 from .acting import Act, Made, alone, fields
+from .asking import Custom, asked
 from .reading import NOTHING, Limit, Named, Page, Token, View, position
 
 EndsBefore = Annotated[
@@ -306,6 +307,7 @@ class Money(Controller):
         company_id: FromQuery[UUID | None] = None,
         status: Status = None,
         in_guarantee_on: GuaranteeOn = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[placements.PlacementShown]]:
@@ -318,6 +320,7 @@ class Money(Controller):
             company_id=company_id,
             status=status,
             in_guarantee_on=in_guarantee_on,
+            custom=asked(custom),
             named=Named(person_id=person_id, company_id=company_id),
             cursor=cursor,
             limit=limit,

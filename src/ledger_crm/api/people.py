@@ -32,6 +32,7 @@ from ledger_crm.ledger import Receipt
 from ledger_crm.projections import history, people
 
 from .acting import Act, Made, alone, fields
+from .asking import Custom, asked
 from .reading import Limit, Named, Page, Token, View, moment, position
 
 Tagged = Annotated[str | None, QueryParameter(max_length=40, description="Only with this tag.")]
@@ -162,6 +163,7 @@ class People(Controller):
         stage: Staged = None,
         channel: FromQuery[Source | None] = None,
         seniority: FromQuery[Seniority | None] = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[people.PersonListed]]:
@@ -174,6 +176,7 @@ class People(Controller):
             stages=(stage,) if stage else (),
             channels=(channel,) if channel else (),
             seniority=(seniority,) if seniority else (),
+            custom=asked(custom),
         )
         return await view.page(
             people.listing,

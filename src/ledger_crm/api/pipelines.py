@@ -16,6 +16,7 @@ from ledger_crm.ledger import Receipt, Work
 from ledger_crm.projections import candidates, deals, directory
 
 from .acting import Act
+from .asking import Custom, asked
 from .reading import NOTHING, Limit, Named, Page, Token, View, position
 
 Slugged = Annotated[str, QueryParameter(max_length=40, description="Slug of a pipeline.")]
@@ -100,6 +101,7 @@ class Deals(Controller):
         pipeline: Slugged = "sales",
         company_id: FromQuery[UUID | None] = None,
         stage: Staged = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[deals.DealCard]]:
@@ -112,6 +114,7 @@ class Deals(Controller):
             named=Named(subject="deal", pipeline=pipeline, stage=stage, company_id=company_id),
             company_id=company_id,
             stage=stage,
+            custom=asked(custom),
             cursor=cursor,
             limit=limit,
             at=position,

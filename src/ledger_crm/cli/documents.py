@@ -146,8 +146,7 @@ def _type(field: dict[str, Any]) -> str:
         case {"$ref": name}:
             return str(name).lower()
         case {"anyOf": either}:
-            [word] = [_type(one) for one in either if one.get("type") != "null"]
-            return word
+            return " or ".join(_type(one) for one in either if one.get("type") != "null")
         case {"type": "array", "items": item}:
             return f"list of {_type(item)}s{_bounds(field, 'Items')}"
     return _constraints(field)

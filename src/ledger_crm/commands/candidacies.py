@@ -18,6 +18,8 @@ from ledger_crm.domain.placement import PayUnclear
 from ledger_crm.domain.screening import Answer
 from ledger_crm.ledger import Work
 
+from .customising import must_not_miss
+
 
 async def open_candidacy(
     work: Work,
@@ -101,12 +103,15 @@ async def introduce(
     to_person_id: UUID | None = None,
     text: str = "",
 ) -> Person:
-    """Under the terms in force at that moment. Raises NoSuchRecord, JobOrderIsClosed, NoTerms, and
-    as ``Person.introduce``."""
+    """Under the terms in force at that moment. Raises NoSuchRecord, JobOrderIsClosed, NoTerms,
+    RequiredFieldsMissing, and as ``Person.introduce``."""
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
     company.open_order(candidacy.job_order_id)
+    await must_not_miss(work, "person", person.custom.get(None, ()), person_id=person_id)
+    of_order = company.custom.get(candidacy.job_order_id, ())
+    await must_not_miss(work, "job_order", of_order, job_order_id=candidacy.job_order_id)
     if to_person_id:
         await work.get(Person, to_person_id)
     person.introduce(

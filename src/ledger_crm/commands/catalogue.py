@@ -13,6 +13,8 @@ from ledger_crm.domain.segment import Segment, SegmentSaved, segment_id
 from ledger_crm.domain.template import Template, TemplateDefined, template_id
 from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
 
+from .customising import must_be_askable
+
 SETUP = Actor("system:setup")
 
 
@@ -37,7 +39,9 @@ async def define_pool(work: Work, definition: PoolDefined) -> Pool:
 
 
 async def save_segment(work: Work, definition: SegmentSaved) -> Segment:
-    """New, or another version of the one with its slug. Raises NoCriteria."""
+    """New, or another version of the one with its slug. Raises NoCriteria, NoSuchField,
+    WrongFieldValue."""
+    await must_be_askable(work, definition.criteria.custom)
     id = segment_id(definition.slug)
     if not await work.has(id):
         return work.add(Segment.begin(definition, by=work.by))

@@ -32,6 +32,7 @@ from msgspec import inspect
 
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.company import Company, CompanyAdded
+from ledger_crm.domain.custom import Subject
 from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug, Title
 from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.fee import DIGITS
@@ -63,7 +64,7 @@ from ledger_crm.domain.person import (
 from ledger_crm.domain.pipeline import PipelineDefined, pipeline_id
 from ledger_crm.ledger import Work
 
-from . import candidacies, catalogue, intake, selling
+from . import candidacies, catalogue, customising, intake, selling
 
 
 class ImportFault(Exception):
@@ -203,6 +204,61 @@ async def _move_deal(work: Work, id: UUID, to: DealMove) -> Aggregate:
     )
 
 
+class PersonField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """value         as text: 12.5, 1250.00 EUR, 2026-12-31, a choice, choices with commas between
+    job_order_id  of the placement that it is about; None: it is about the person
+    """
+
+    field: Slug
+    value: Sealed = ""
+    value_person_id: UUID | None = None
+    value_company_id: UUID | None = None
+    job_order_id: UUID | None = None
+    set_at: Instant | None = None
+
+
+class CompanyField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """value                  as text, as of a person
+    job_order_id, deal_id  that it is about; without both it is about the company
+    """
+
+    field: Slug
+    value: Sealed = ""
+    value_person_id: UUID | None = None
+    value_company_id: UUID | None = None
+    job_order_id: UUID | None = None
+    deal_id: UUID | None = None
+    set_at: Instant | None = None
+
+
+async def _set_person_field(work: Work, id: UUID, said: PersonField) -> Aggregate:
+    of = said.job_order_id
+    values = await _field_value(work, "placement" if of else "person", said)
+    if of:
+        candidacy = _candidacy_id(id, of)
+        return await customising.of_placement(work, id, candidacy, values, at=said.set_at)
+    return await customising.of_person(work, id, values, at=said.set_at)
+
+
+async def _set_company_field(work: Work, id: UUID, said: CompanyField) -> Aggregate:
+    subject: Subject = "job_order" if said.job_order_id else "deal" if said.deal_id else "company"
+    values = await _field_value(work, subject, said)
+    of = {"job_order_id": said.job_order_id, "deal_id": said.deal_id}
+    return await customising.of_company(work, id, values, **of, at=said.set_at)
+
+
+async def _field_value(
+    work: Work, subject: Subject, said: PersonField | CompanyField
+) -> customising.Values:
+    """Nothing of an empty cell."""
+    id = said.value_person_id or said.value_company_id
+    if id:
+        return {said.field: str(id)}
+    if not said.value:
+        return {}
+    return await customising.from_text(work, subject, said.field, said.value)
+
+
 async def _define_pipeline(work: Work, _: UUID, fact: PipelineDefined) -> Aggregate:
     return await catalogue.define_pipeline(work, fact)
 
@@ -239,11 +295,15 @@ KINDS: dict[str, Kind] = {
     "company.off_limits_lifted": Kind("company", (OffLimitsLifted,), _set_off_limits),
     "company.deal_opened": Kind("company", (DealOpening,), _open_deal),
     "company.deal_moved": Kind("company", (DealMove,), _move_deal),
+    "person.custom_field_set": Kind("person", (PersonField,), _set_person_field),
+    "company.custom_field_set": Kind("company", (CompanyField,), _set_company_field),
     "pipeline.defined": Kind("pipeline", (PipelineDefined,), _define_pipeline),
 }
 
-PERSONS = ("person_id", "to_person_id", "contact_id", "hiring_manager_id")
-"""Fields that hold the id of a person; every other ``<noun>_id`` holds that of a <noun>."""
+PERSONS = ("person_id", "to_person_id", "contact_id", "hiring_manager_id", "value_person_id")
+COMPANIES = ("company_id", "value_company_id")
+"""Fields that hold the id of a person or of a company; every other ``<noun>_id`` holds that of a
+<noun>."""
 
 
 # --- the file -------------------------------------------------------------------------------
@@ -586,6 +646,7 @@ class Compiler:
             make: Callable[[Values], Any] = text
             if field.endswith("_id") and field not in ("message_id", "thread_id"):
                 noun = "person" if field in PERSONS else field.removesuffix("_id")
+                noun = "company" if field in COMPANIES else noun
                 make = self._memo(value, partial(_id_from, text, partial(self.id, noun)))
             if columns[field]:
                 made[field] = make

@@ -14,13 +14,18 @@ from ledger_crm.domain.invoice import RemedyOwed
 from ledger_crm.domain.person import Candidacy, Person
 from ledger_crm.ledger import Work
 
+from .customising import must_not_miss
+
 
 async def start(
     work: Work, person_id: UUID, candidacy_id: UUID, *, starts_on: date, text: str = ""
 ) -> Person:
-    """What is left of the fee falls due. Raises NoSuchRecord, and as ``Person.start``."""
+    """What is left of the fee falls due. Raises NoSuchRecord, RequiredFieldsMissing, and as
+    ``Person.start``."""
     person = await work.get(Person, person_id)
     found, placement = person.placed(candidacy_id)
+    known = person.custom.get(candidacy_id, ())
+    await must_not_miss(work, "placement", known, candidacy_id=candidacy_id)
     company, terms = await _terms(work, found)
     person.start(candidacy_id, terms=terms, starts_on=starts_on, text=text, by=work.by)
     company.take_start(

@@ -15,6 +15,8 @@ from ledger_crm.domain.pipeline import Pipeline, Subject, pipeline_id
 from ledger_crm.domain.refusals import Invalid, Unknown
 from ledger_crm.ledger import Work
 
+from .customising import must_not_miss
+
 
 class WrongPipeline(Invalid):
     """This pipeline is not for this: candidates and deals have pipelines of their own."""
@@ -70,9 +72,11 @@ async def move_deal(
     reason: str = "",
     text: str = "",
 ) -> Company:
-    """Raises NoSuchRecord, and as ``Company.move_deal``."""
+    """Raises NoSuchRecord, RequiredFieldsMissing, and as ``Company.move_deal``."""
     company = await work.get(Company, company_id)
     pipeline = await work.get(Pipeline, pipeline_id(company.deal(deal_id).pipeline))
+    if not company.deal(deal_id).over and pipeline.stage(stage).category == "won":
+        await must_not_miss(work, "deal", company.custom.get(deal_id, ()), deal_id=deal_id)
     company.move_deal(deal_id, stage, pipeline, at=at, reason=reason, text=text, by=work.by)
     return company
 
@@ -87,9 +91,10 @@ async def work_on_deal(work: Work, company_id: UUID, fact: DealSteps) -> Company
 
 
 async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> Company:
-    """Raises NoSuchRecord (company, hiring manager), NoSuchPipeline, WrongPipeline, IdTaken, and
-    as ``Company.open_job_order``."""
+    """Raises NoSuchRecord (company, hiring manager), NoSuchPipeline, WrongPipeline, IdTaken,
+    RequiredFieldsMissing, and as ``Company.open_job_order``."""
     company = await work.get(Company, company_id)
+    await must_not_miss(work, "company", company.custom.get(None, ()), company_id=company_id)
     await _pipeline(work, fact.pipeline, "candidate")
     if await work.has(fact.job_order_id):
         raise IdTaken(holder=fact.job_order_id)

@@ -11,6 +11,7 @@ from . import (
     application,
     candidacy,
     company,
+    custom,
     document,
     engagement,
     equal_opportunity,
@@ -18,10 +19,12 @@ from . import (
     identity,
     interaction,
     interview,
+    market,
     person,
     pipeline,
     placement,
     pool,
+    referral,
     segment,
     shortlist,
     template,
@@ -44,6 +47,7 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     segment.Segment,
     template.Template,
     equal_opportunity.EqualOpportunityForm,
+    custom.CustomFields,
     access.ApiKey,
 )
 
@@ -84,6 +88,10 @@ EVENTS = vocabulary(
     segment.SegmentEvents,
     template.TemplateEvents,
     equal_opportunity.EqualOpportunityEvents,
+    custom.PersonFields,
+    referral.PersonReferralFacts,
+    market.Research,
+    custom.CustomFieldEvents,
     access.KeyEvents,
 )
 

@@ -29,6 +29,7 @@ from .agreement import (
 )
 from .clock import today
 from .contact import normalised
+from .custom import CompanyFields, FirmFieldCleared, FirmFieldSet, known_as
 from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
 from .engagement import CompanyQuietSnoozed, must_lie_ahead
 from .entry import (
@@ -81,6 +82,7 @@ from .invoice import (
 )
 from .joborder import (
     IN_WORK,
+    OVER,
     JobOrder,
     JobOrderCancelled,
     JobOrderEvents,
@@ -95,6 +97,7 @@ from .joborder import (
     OpeningVacated,
     must_be_the_right_way_round,
 )
+from .market import TargetDropped, TargetIsClient, TargetNamed, Targets
 from .permission import (
     OffLimits,
     OffLimitsAgreed,
@@ -104,6 +107,14 @@ from .permission import (
     must_last,
 )
 from .pipeline import Category, Pipeline, Probability, Stage
+from .referral import (
+    ClientReferralFee,
+    ClientReferrals,
+    CompanyReferralFacts,
+    Referral,
+    ReferralFee,
+    Referrals,
+)
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 from .shortlist import (
     Door,
@@ -241,6 +252,9 @@ CompanyEvents = (
     | MoneyFacts
     | OffLimitsFacts
     | ShortlistFacts
+    | CompanyFields
+    | CompanyReferralFacts
+    | Targets
 )
 
 
@@ -294,8 +308,11 @@ class Company(Aggregate):
         self.job_orders: dict[UUID, JobOrder] = {}
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
         self.off_limits = Said()
+        self.referrals = Referrals()
+        self.targets: set[tuple[UUID, UUID]] = set()  # job order and company
         self.books = Books()
         self.shortlists: dict[UUID, Shortlist] = {}
+        self.custom: dict[UUID | None, dict[str, str]] = {}  # of an order or deal; None: its own
 
     @classmethod
     def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
@@ -688,6 +705,37 @@ class Company(Aggregate):
         ]
         return doors[0] if doors else None
 
+    def learn(self, fact: CompanyFields, *, by: Actor) -> None:
+        """A custom field. What is so already is a no-op. Raises NoSuchJobOrder, NoSuchDeal."""
+        if fact.job_order_id:
+            self.job_order(fact.job_order_id)
+        if fact.deal_id:
+            self.deal(fact.deal_id)
+        before = self.custom.get(fact.job_order_id or fact.deal_id, {}).get(fact.field, "")
+        if before != (known_as(fact) if isinstance(fact, FirmFieldSet) else ""):
+            self.enter(fact, by=by)
+
+    def target(self, fact: Targets, *, by: Actor) -> None:
+        """Of a search. What is so already is a no-op. Raises NoSuchJobOrder, TargetIsClient, and
+        for a new one JobOrderIsClosed."""
+        if fact.target_id == self.id:
+            raise TargetIsClient(target_id=fact.target_id)
+        self.job_order(fact.job_order_id)
+        there = (fact.job_order_id, fact.target_id) in self.targets
+        if isinstance(fact, TargetNamed):
+            self.order_not_over(fact.job_order_id)
+        if there == isinstance(fact, TargetDropped):
+            self.enter(fact, by=by)
+
+    def refer(self, fact: ClientReferrals, *, by: Actor) -> None:
+        """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing."""
+        self.referrals.must_take(self.id, fact)
+        self.enter(fact, by=by)
+
+    def tell_referral_fee(self, fact: ClientReferralFee, *, by: Actor) -> None:
+        """Raises as ``Referrals.told``."""
+        self.enter(self.referrals.told(fact), by=by)
+
     def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
         must_lie_ahead(fact)
@@ -733,6 +781,14 @@ class Company(Aggregate):
         """Open, or covered by those who are on it. Raises NoSuchJobOrder, JobOrderIsClosed."""
         order = self.job_order(id)
         if order.status not in IN_WORK:
+            raise JobOrderIsClosed(company_id=self.id, job_order_id=id, standing=order.status)
+        return order
+
+    def order_not_over(self, id: UUID) -> JobOrder:
+        """On hold too: we may look for whom we will need. Raises NoSuchJobOrder,
+        JobOrderIsClosed."""
+        order = self.job_order(id)
+        if order.status in OVER:
             raise JobOrderIsClosed(company_id=self.id, job_order_id=id, standing=order.status)
         return order
 
@@ -797,6 +853,17 @@ class Company(Aggregate):
             case ShortlistFact(shortlist_id=id, job_order_id=job_order_id):
                 found = self.shortlists.setdefault(id, Shortlist(job_order_id))
                 found.apply(event)  # type: ignore[arg-type]  # each is one of them
+            case FirmFieldSet(field=field):
+                of = event.job_order_id or event.deal_id
+                self.custom.setdefault(of, {})[field] = known_as(event)
+            case FirmFieldCleared(field=field):
+                self.custom.get(event.job_order_id or event.deal_id, {}).pop(field, None)
+            case TargetNamed(job_order_id=order_id, target_id=target_id):
+                self.targets.add((order_id, target_id))
+            case TargetDropped(job_order_id=order_id, target_id=target_id):
+                self.targets.discard((order_id, target_id))
+            case Referral() | ReferralFee():
+                self.referrals.apply(event)
             case OffLimitsAgreed() | OffLimitsLifted():
                 self.off_limits.add(event.word)
 

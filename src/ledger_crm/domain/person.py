@@ -23,6 +23,7 @@ from . import interview as i
 from .application import AlreadyApplied, Applied, ScreeningAnswered
 from .clock import now, today
 from .contact import Point, normalised
+from .custom import CustomFieldCleared, CustomFieldSet, PersonFields, known_as
 from .document import DocumentAdded, DocumentRemoved, DocumentThere, NoSuchDocument
 from .engagement import PersonQuietSnoozed, must_lie_ahead
 from .entry import (
@@ -65,6 +66,7 @@ from .identity import (
     Tags,
 )
 from .interaction import Interaction, Outbound
+from .market import Researched
 from .permission import (
     Consent,
     ConsentGiven,
@@ -92,6 +94,14 @@ from .placement import (
     Remedy,
 )
 from .pool import PersonPooled, PersonUnpooled, Pooling
+from .referral import (
+    CandidatePassedOn,
+    CandidateReferralFee,
+    CandidateReferrals,
+    Referral,
+    ReferralFee,
+    Referrals,
+)
 from .refusals import Conflict, Forbidden, Invalid, Unknown
 from .screening import Answer, Question, must_answer
 from .shortlist import (
@@ -294,6 +304,8 @@ class Person(Aggregate):
         self.pools: set[str] = set()
         self.documents: dict[UUID, str] = {}  # and the digest of each
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
+        self.custom: dict[UUID | None, dict[str, str]] = {}  # of a placement; None: their own
+        self.referrals = Referrals()
         self.consent = Said()
         self.contact = Said()
         self.candidacies: dict[UUID, Candidacy] = {}
@@ -368,6 +380,27 @@ class Person(Aggregate):
         """What is so already is a no-op."""
         if isinstance(fact, PersonPooled) != (fact.pool in self.pools):
             self.enter(fact, by=by)
+
+    def learn(self, fact: PersonFields, *, by: Actor) -> None:
+        """A custom field. What is so already is a no-op."""
+        before = self.custom.get(fact.candidacy_id, {}).get(fact.field, "")
+        if before != (known_as(fact) if isinstance(fact, CustomFieldSet) else ""):
+            self.enter(fact, by=by)
+
+    def refer(self, fact: CandidateReferrals, *, by: Actor) -> None:
+        """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing; for a partner NoConsent,
+        DoNotContact."""
+        self.referrals.must_take(self.id, fact)
+        if isinstance(fact, CandidatePassedOn):
+            self._must_be_free(fact.given_at)
+        self.enter(fact, by=by)
+
+    def tell_referral_fee(self, fact: CandidateReferralFee, *, by: Actor) -> None:
+        """Raises as ``Referrals.told``."""
+        self.enter(self.referrals.told(fact), by=by)
+
+    def research(self, fact: Researched, *, by: Actor) -> None:
+        self.enter(fact, by=by)
 
     def must_not_have(self, digest: str) -> None:
         """Raises DocumentThere."""
@@ -879,6 +912,12 @@ class Person(Aggregate):
                 self.pools.add(pool)
             case PersonUnpooled(pool=pool):
                 self.pools.discard(pool)
+            case CustomFieldSet(candidacy_id=of, field=field):
+                self.custom.setdefault(of, {})[field] = known_as(event)
+            case CustomFieldCleared(candidacy_id=of, field=field):
+                self.custom.get(of, {}).pop(field, None)
+            case Referral() | ReferralFee():
+                self.referrals.apply(event)
             case DocumentAdded(document_id=id, digest=digest):
                 self.documents[id] = digest
             case DocumentRemoved(document_id=id):

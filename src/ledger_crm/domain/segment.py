@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from .custom import Scalar
 from .entry import Actor, Aggregate, Event, Slug, id_of, words
 from .identity import SKILL_LETTERS, Seniority, Source
 from .refusals import Invalid
@@ -20,6 +21,27 @@ from .refusals import Invalid
 Skill = Annotated[str, msgspec.Meta(min_length=1, max_length=SKILL_LETTERS)]
 Few = msgspec.Meta(max_length=20)
 Days = Annotated[int, msgspec.Meta(ge=1, le=3650)]
+
+
+class FieldIs(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """What a custom field is known to be; all that is given has to hold.
+
+    any_of             one of these; of text: words, or parts of words
+    at_least, at_most  of a number, a day, or money in the same currency
+    known              whether anything is known at all
+    """
+
+    field: Slug
+    any_of: Annotated[tuple[Scalar, ...], Few] = ()
+    at_least: Scalar | None = None
+    at_most: Scalar | None = None
+    known: bool | None = None
+
+
+class InAddress(FieldIs, frozen=True, kw_only=True):
+    """Asked for in the address of a request, which proxies log."""
 
 
 class Criteria(
@@ -36,6 +58,7 @@ class Criteria(
     pools            in all of these
     contactable      whether we may contact them: consent is not withdrawn or over, and nobody set
                      do-not-contact
+    custom           what these custom fields of people are
     silent_days      nothing passed between us for so many days, or never did
     in_touch_days    something passed between us within so many days
     """
@@ -50,6 +73,7 @@ class Criteria(
     contactable: bool | None = None
     silent_days: Days | None = None
     in_touch_days: Days | None = None
+    custom: Annotated[tuple[FieldIs, ...], Few] = ()
 
 
 class SegmentSaved(Event, frozen=True, kw_only=True, tag="segment.saved"):

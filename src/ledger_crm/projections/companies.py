@@ -3,6 +3,7 @@ agreement, one a job order."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.custom import FirmFieldCleared, FirmFieldSet, Value
 from ledger_crm.domain.entry import CompanyFact, Entry
 from ledger_crm.domain.fee import Share
 from ledger_crm.domain.firm import (
@@ -37,7 +39,9 @@ from ledger_crm.domain.joborder import (
     status_after,
 )
 from ledger_crm.domain.permission import OffLimitsAgreed, OffLimitsLifted, Word
+from ledger_crm.domain.segment import FieldIs
 
+from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 
 
@@ -144,7 +148,15 @@ job_orders = Table(
     CREATE INDEX job_order_status ON job_order (status, position DESC);
     """,
 )
-projection = Projection("companies", companies, domains, fees, job_orders, version=7)
+custom = values(  # of companies and of job orders
+    "company_field",
+    FirmFieldSet,
+    FirmFieldCleared,
+    of=lambda entry: (
+        None if entry.event.deal_id else entry.event.job_order_id or entry.originator_id
+    ),
+)
+projection = Projection("companies", companies, domains, fees, job_orders, custom, version=8)
 
 
 @companies.starts(CompanyAdded)
@@ -361,6 +373,7 @@ class JobOrderShown(msgspec.Struct, frozen=True):
     shares  of the consultants in the commission
     found   openings that are filled
     reason  for which it is held, lost or cancelled
+    custom  values of custom fields, by field
     """
 
     id: UUID
@@ -383,6 +396,7 @@ class JobOrderShown(msgspec.Struct, frozen=True):
     status_since: datetime
     closed_at: datetime | None
     reason: str
+    custom: dict[str, Value]
 
 
 class JobOrderListed(JobOrderShown, frozen=True):
@@ -406,6 +420,7 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
     owner             who of us answers for it
     off_limits        the last word on whether we approach their people
     fees, job_orders  the newest 200 of each, newest first
+    custom            values of custom fields, by field
     """
 
     id: UUID
@@ -428,6 +443,7 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
     off_limits: Word | None
     fees: list[FeeShown]
     job_orders: list[JobOrderShown]
+    custom: dict[str, Value]
 
 
 class CompanyListed(msgspec.Struct, frozen=True):
@@ -449,26 +465,38 @@ OWN = [
     field
     for field in CompanyShown.__struct_fields__
     if field
-    not in ("id", "off_limits", "tags", "domains", "parent", "children", "fees", "job_orders")
+    not in (
+        "id",
+        "off_limits",
+        "tags",
+        "domains",
+        "parent",
+        "children",
+        "fees",
+        "job_orders",
+        "custom",
+    )
 ]
 TAGS = "array_remove(string_to_array(tags, E'\n'), '')"
-JOB_ORDER = """
+JOB_ORDER = f"""
 o.job_order_id, o.title, o.openings, o.pipeline, o.opened_at, o.location, o.requisition,
 o.hiring_manager_id, o.salary_from_cents, o.salary_to_cents, o.currency, o.must_haves,
-o.confidential, o.owner, o.shares, o.found, o.status, o.status_since, o.closed_at, o.reason"""
+o.confidential, o.owner, o.shares, o.found, o.status, o.status_since, o.closed_at, o.reason,
+{shown_of("company_field", "o.job_order_id")}"""
 SHARES = msgspec.json.Decoder(list[Share])
 
 
 async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     await cur.execute(
-        f"SELECT off_limits_said_at, off_limits, off_limits_until_on, {TAGS}, {', '.join(OWN)}"
+        "SELECT off_limits_said_at, off_limits, off_limits_until_on,"
+        f" {shown_of('company_field', 'company.company_id')}, {TAGS}, {', '.join(OWN)}"
         " FROM company WHERE company_id = %s",
         (company_id,),
     )
     row = await cur.fetchone()
     if row is None:
         return None
-    limits, (tags, *own) = row[:3], row[3:]
+    limits, (known, tags, *own) = row[:3], row[3:]
     await cur.execute(
         "SELECT domain FROM company_domain WHERE company_id = %s ORDER BY position", (company_id,)
     )
@@ -506,6 +534,7 @@ async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
         children=below,
         fees=terms,
         job_orders=orders,
+        custom=_typed(known),
         **dict(zip(OWN, own, strict=True)),
     )
 
@@ -521,13 +550,18 @@ async def listing(
     tag: str | None = None,
     industry: str | None = None,
     parent_id: UUID | None = None,
+    custom: Sequence[FieldIs] = (),
 ) -> list[CompanyListed]:
     """Newest first; page by passing the last one's position as ``before``.
 
     domain  in its one written form
     name    words, or parts of words, that the name holds all of, without regard to capitals and
             accents; it reads names until it has found enough, see ``people.called``
+    custom  what these custom fields are; joins the directory for them
+
+    Raises NoSuchField, WrongFieldValue.
     """
+    fits, known = await fitting(cur, "company_field", "company", "company.company_id", custom)
     await cur.execute(
         f"SELECT company_id, name, industry, location, added_at, employees, owner, {TAGS}, position"
         " FROM company WHERE (%(before)s::bigint IS NULL OR position < %(before)s)"
@@ -537,9 +571,10 @@ async def listing(
         " AND (%(tag)s::text IS NULL OR %(tag)s = ANY(string_to_array(tags, E'\\n')))"
         " AND (%(industry)s::text IS NULL OR lower(industry) = lower(%(industry)s))"
         " AND (%(parent)s::uuid IS NULL OR parent_id = %(parent)s)"
-        " AND sought LIKE ALL(%(words)s)"
+        f" AND sought LIKE ALL(%(words)s) AND {fits}"
         " ORDER BY position DESC LIMIT %(limit)s",
-        {
+        known
+        | {
             "before": before,
             "domain": domain,
             "owner": owner,
@@ -565,19 +600,24 @@ async def orders(
     status: str | None = None,
     company_id: UUID | None = None,
     consultant: str | None = None,
+    custom: Sequence[FieldIs] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[JobOrderListed]:
     """Newest first; page by passing the last one's position as ``before``. ``consultant``: who
-    owns it, or has a share."""
+    owns it, or has a share. ``custom``: what these custom fields are; joins the directory for
+    them. Raises NoSuchField, WrongFieldValue."""
+    fits, known = await fitting(cur, "company_field", "job_order", "o.job_order_id", custom)
     await cur.execute(
         f"{ORDERS} WHERE (%(before)s::bigint IS NULL OR o.position < %(before)s)"
         " AND (%(status)s::text IS NULL OR o.status = %(status)s)"
         " AND (%(company)s::uuid IS NULL OR o.company_id = %(company)s)"
         " AND (%(consultant)s::text IS NULL OR o.owner = %(consultant)s OR o.shares::jsonb"
         "   @> jsonb_build_array(jsonb_build_object('consultant', %(consultant)s::text)))"
+        f" AND {fits}"
         " ORDER BY o.position DESC LIMIT %(limit)s",
-        {
+        known
+        | {
             "before": before,
             "status": status,
             "company": company_id,
@@ -604,4 +644,9 @@ def _order(type_: type[S], row: tuple[Any, ...]) -> S:
     fields = dict(zip(type_.__struct_fields__, row, strict=True))
     fields["must_haves"] = fields["must_haves"].splitlines()
     fields["shares"] = SHARES.decode(fields["shares"])
+    fields["custom"] = _typed(fields["custom"])
     return type_(**fields)
+
+
+def _typed(custom: object) -> dict[str, Value]:
+    return msgspec.convert(custom, dict[str, Value])

@@ -1,8 +1,11 @@
-"""A consultant's day: what they owe. Follow-ups that are due, and people who wrote and wait for an
-answer. One row a follow-up, one row a person.
+"""A consultant's day: what they owe. Follow-ups that are due, people who wrote and wait for an
+answer, and fee agreements that run out and are to be renewed. One row a follow-up, one row a
+person, one row an agreement, one row for who answers for a client or a job order.
 
-A person waits for whoever of us spoke to them last; before that, for who found them. The day is an
-argument of the query.
+A person waits for whoever of us spoke to them last; before that, for who found them. An agreement
+is renewed by the owner of its job order; else by the owner of the client; else by who agreed it. It
+is not to be renewed once it is ended, or a later one took its place, or its job order is over. The
+day is an argument of the query.
 """
 
 from __future__ import annotations
@@ -13,15 +16,26 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.engagement import contact, later
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.firm import OwnerAssigned
 from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
 from ledger_crm.domain.interaction import Interaction
+from ledger_crm.domain.joborder import (
+    OVER,
+    JobOrderStaffed,
+    JobOrderStep,
+    JobOrderSteps,
+    status_after,
+)
 from ledger_crm.domain.person import PersonSourced
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
 MOST = 200  # of each on one day
+RENEWAL_DAYS = 60  # to talk a client into new terms, and to hear that they let them run out
+RENEWER = "coalesce(nullif(o.owner, ''), nullif(a.owner, ''), r.by)"
 
 
 class FollowUpRow(Row, frozen=True, kw_only=True):
@@ -45,6 +59,24 @@ class AnswerRow(Row, frozen=True, kw_only=True):
     heard_at: datetime | None = None
 
 
+class RenewalRow(Row, frozen=True, kw_only=True):
+    agreement_id: UUID
+    position: int
+    company_id: UUID
+    job_order_id: UUID | None
+    since: datetime  # agreed
+    by: str
+    version: int = 1
+    ends_on: date | None
+    ended_at: datetime | None = None
+
+
+class AnswerableRow(Row, frozen=True, kw_only=True):
+    id: UUID  # of a company or a job order
+    owner: str = ""
+    status: str = "open"  # of a job order
+
+
 follow_ups = Table(
     "follow_up",
     FollowUpRow,
@@ -62,7 +94,17 @@ answers = Table(
     sql="""CREATE INDEX owed_answer_by ON owed_answer (owner, heard_at)
     WHERE heard_at > coalesce(reached_at, '-infinity');""",
 )
-projection = Projection("day", follow_ups, answers, version=1)
+renewals = Table(
+    "renewal",
+    RenewalRow,
+    key="agreement_id",
+    sql="""
+    CREATE INDEX renewal_ends ON renewal (ends_on) WHERE ended_at IS NULL;
+    CREATE INDEX renewal_of ON renewal (company_id);
+    """,
+)
+answerable = Table("answerable", AnswerableRow, key="id")
+projection = Projection("day", follow_ups, answers, renewals, answerable, version=2)
 
 
 @follow_ups.starts(FollowUpPromised)
@@ -113,6 +155,49 @@ def touched(row: AnswerRow, entry: Entry[Interaction]) -> AnswerRow:
     )
 
 
+@renewals.starts(FeeAgreed)
+def agreed(entry: Entry[FeeAgreed]) -> RenewalRow:
+    fact = entry.event
+    return RenewalRow(
+        agreement_id=fact.agreement_id,
+        position=entry.position,
+        company_id=entry.originator_id,
+        job_order_id=fact.job_order_id,
+        since=fact.agreed_at,
+        by=entry.by,
+        ends_on=fact.ends_on,
+    )
+
+
+@renewals.on(FeeAmended, key=lambda entry: entry.event.agreement_id)
+def amended(row: RenewalRow, entry: Entry[FeeAmended]) -> RenewalRow:
+    return replace(row, version=entry.event.version, ends_on=entry.event.ends_on)
+
+
+@renewals.on(FeeEnded, key=lambda entry: entry.event.agreement_id)
+def ended(row: RenewalRow, entry: Entry[FeeEnded]) -> RenewalRow:
+    return replace(row, ended_at=entry.event.ended_at)
+
+
+def answers_for(entry: Entry[OwnerAssigned | JobOrderStep]) -> UUID:
+    step = entry.event
+    return step.job_order_id if isinstance(step, JobOrderStep) else entry.originator_id
+
+
+def nobody_yet(entry: Entry[OwnerAssigned | JobOrderStep]) -> AnswerableRow:
+    return AnswerableRow(id=answers_for(entry))
+
+
+@answerable.on(OwnerAssigned, JobOrderStaffed, key=answers_for, start=nobody_yet)
+def assigned(row: AnswerableRow, entry: Entry[OwnerAssigned | JobOrderStaffed]) -> AnswerableRow:
+    return replace(row, owner=entry.event.owner)
+
+
+@answerable.on(JobOrderStep, key=answers_for, start=nobody_yet)
+def stepped(row: AnswerableRow, entry: Entry[JobOrderSteps]) -> AnswerableRow:
+    return replace(row, status=status_after(row.status, entry.event))  # type: ignore[arg-type]
+
+
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
     """promised_for_on  the day that was promised first
     due_on           the day on which it is owed now
@@ -142,15 +227,37 @@ class OwedAnswer(msgspec.Struct, frozen=True):
     reached_at: datetime | None
 
 
+class Renewal(msgspec.Struct, frozen=True):
+    """A fee agreement to renew.
+
+    ends_on    its last day, in its newest version
+    days_left  from the day that was asked for; negative once it has run out
+    owner      who of us is to renew it
+    """
+
+    agreement_id: UUID
+    version: int
+    company_id: UUID
+    company: str
+    job_order_id: UUID | None
+    job_order: str | None
+    ends_on: date
+    days_left: int
+    owner: str
+
+
 class Day(msgspec.Struct, frozen=True):
     """follow_ups  due on that day or before it and not done, the longest due first
-    answers     to people who wrote last, the longest waiting first; 200 of each at most
+    answers     to people who wrote last, the longest waiting first
+    renewals    of fee agreements that end within 60 days, or ended within the last 60, the first
+                to end first; 200 of each at most
     """
 
     on: date
     owner: str
     follow_ups: list[FollowUp]
     answers: list[OwedAnswer]
+    renewals: list[Renewal]
 
 
 FOLLOW_UP = """
@@ -176,7 +283,33 @@ async def owed(cur: Cursor, *, owner: str, on: date) -> Day:
         " ORDER BY a.heard_at, a.person_id LIMIT %s",
         (owner, on, MOST),
     )
-    return Day(on, owner, due, [OwedAnswer(*row) for row in await cur.fetchall()])
+    waiting = [OwedAnswer(*row) for row in await cur.fetchall()]
+    return Day(on, owner, due, waiting, await to_renew(cur, on=on, owner=owner))
+
+
+async def to_renew(
+    cur: Cursor, *, on: date, owner: str | None = None, within_days: int = RENEWAL_DAYS
+) -> list[Renewal]:
+    """Agreements whose last day is at most so many days from ``on``, before or after; the first to
+    end first, at most 200. Joins the directory for the names."""
+    await cur.execute(
+        f"SELECT r.agreement_id, r.version, r.company_id, coalesce(c.name, ''), r.job_order_id,"
+        f" j.name, r.ends_on, r.ends_on - %(on)s::date, {RENEWER}"
+        " FROM renewal r LEFT JOIN directory c ON c.id = r.company_id"
+        " LEFT JOIN directory j ON j.id = r.job_order_id"
+        " LEFT JOIN answerable a ON a.id = r.company_id"
+        " LEFT JOIN answerable o ON o.id = r.job_order_id"
+        " WHERE r.ended_at IS NULL AND r.since < %(on)s::date + 1"
+        " AND abs(r.ends_on - %(on)s::date) <= %(days)s"
+        " AND coalesce(o.status, 'open') <> ALL(%(over)s)"
+        f" AND (%(owner)s::text IS NULL OR {RENEWER} = %(owner)s)"
+        " AND NOT EXISTS (SELECT FROM renewal n WHERE n.company_id = r.company_id"
+        "   AND n.job_order_id IS NOT DISTINCT FROM r.job_order_id"
+        "   AND (n.since, n.position) > (r.since, r.position))"
+        " ORDER BY r.ends_on, r.position LIMIT %(limit)s",
+        {"on": on, "owner": owner, "days": within_days, "over": sorted(OVER), "limit": MOST},
+    )
+    return [Renewal(*row) for row in await cur.fetchall()]
 
 
 async def promises(

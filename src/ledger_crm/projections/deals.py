@@ -5,6 +5,7 @@ One row per deal. Sums are by currency: nothing here converts one into another.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -12,9 +13,12 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.company import DealFact, DealLost, DealOpened, DealWon
+from ledger_crm.domain.custom import FirmFieldCleared, FirmFieldSet, Value
 from ledger_crm.domain.deal import DealChanged, DealLinked, DealStep, PaperSent, PaperSigned
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.segment import FieldIs
 
+from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table
 
 
@@ -52,7 +56,8 @@ deals = Table(
     CREATE INDEX deal_company ON deal (company_id, position DESC);
     """,
 )
-projection = Projection("deals", deals, version=2)
+custom = values("deal_field", FirmFieldSet, FirmFieldCleared, of=lambda entry: entry.event.deal_id)
+projection = Projection("deals", deals, custom, version=3)
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:
@@ -144,6 +149,7 @@ class DealCard(msgspec.Struct, frozen=True, kw_only=True):
     """proposal_version, terms_version  the last one sent; 0: none
     proposal_signed, terms_signed    the last one signed; 0: none
     signed_by_id                     who signed what was signed last
+    custom                           values of custom fields, by field
     """
 
     id: UUID
@@ -168,6 +174,7 @@ class DealCard(msgspec.Struct, frozen=True, kw_only=True):
     terms_signed: int
     signed_by_id: UUID | None
     job_orders: list[UUID]
+    custom: dict[str, Value]
     position: int
 
 
@@ -196,24 +203,29 @@ async def cards(
     *,
     company_id: UUID | None = None,
     stage: str | None = None,
+    custom: Sequence[FieldIs] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[DealCard]:
     """The last to move first; page by passing the last one's position as ``before``. Joins the
-    directory for the companies' names."""
+    directory for the companies' names, and for custom fields. Raises NoSuchField,
+    WrongFieldValue."""
+    fits, known = await fitting(cur, "deal_field", "deal", "d.deal_id", custom)
     await cur.execute(
         "SELECT d.deal_id, d.company_id, coalesce(o.name, ''), d.title, d.pipeline, d.stage,"
         " d.category, d.probability_bp, d.value_cents, d.currency, d.opened_at, d.stage_since,"
         " d.expected_close_on, d.contact_id, d.over, d.reason, d.proposal_version,"
         " d.proposal_signed, d.terms_version, d.terms_signed, d.signed_by_id,"
-        " array_remove(string_to_array(d.job_orders, E'\\n'), '')::uuid[], d.position"
+        " array_remove(string_to_array(d.job_orders, E'\\n'), '')::uuid[],"
+        f" {shown_of('deal_field', 'd.deal_id')}, d.position"
         " FROM deal d LEFT JOIN directory o ON o.id = d.company_id"
         " WHERE d.pipeline = %(pipeline)s"
         " AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s)"
         " AND (%(stage)s::text IS NULL OR d.stage = %(stage)s)"
-        " AND (%(before)s::bigint IS NULL OR d.position < %(before)s)"
+        f" AND (%(before)s::bigint IS NULL OR d.position < %(before)s) AND {fits}"
         " ORDER BY d.position DESC LIMIT %(limit)s",
-        {
+        known
+        | {
             "pipeline": pipeline,
             "company": company_id,
             "stage": stage,
@@ -222,7 +234,8 @@ async def cards(
         },
     )
     names = DealCard.__struct_fields__
-    return [DealCard(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
+    rows = [dict(zip(names, row, strict=True)) for row in await cur.fetchall()]
+    return [msgspec.convert(row, DealCard) for row in rows]
 
 
 class Month(msgspec.Struct, frozen=True):

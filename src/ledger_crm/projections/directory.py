@@ -12,6 +12,13 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.custom import (
+    REQUIRED_BEFORE,
+    Choice,
+    CustomFieldDefined,
+    FieldType,
+    Subject,
+)
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.firm import FirmProfileChanged
 from ledger_crm.domain.identity import ProfileChanged
@@ -42,9 +49,18 @@ class StageName(Row, frozen=True, kw_only=True):
     version: int  # of the definition
 
 
+class FieldName(Row, frozen=True, kw_only=True):
+    subject: str
+    slug: str
+    position: int  # of the definition
+    definition: str  # JSON
+    version: int  # of the catalogue of its subject, at the definition
+
+
 names = Table("directory", Name, key="id")
 stages = Table("directory_stage", StageName, key="pipeline, stage")
-projection = Projection("directory", names, stages, version=4)
+fields = Table("directory_field", FieldName, key="subject, slug")
+projection = Projection("directory", names, stages, fields, version=5)
 
 
 @names.starts(PersonSourced)
@@ -98,6 +114,17 @@ def pipeline_defined(entry: Entry[PipelineDefined]) -> list[StageName]:
     ]
 
 
+@fields.starts(CustomFieldDefined)
+def field_defined(entry: Entry[CustomFieldDefined]) -> FieldName:
+    return FieldName(
+        subject=entry.event.subject,
+        slug=entry.event.slug,
+        position=entry.position,
+        definition=msgspec.json.encode(entry.event).decode(),
+        version=entry.originator_version,
+    )
+
+
 class StageShown(msgspec.Struct, frozen=True):
     id: str
     label: str
@@ -119,6 +146,57 @@ class PipelineShown(msgspec.Struct, frozen=True):
     subject: str
     version: int
     stages: list[StageShown]
+
+
+class FieldShown(msgspec.Struct, frozen=True, kw_only=True):
+    """version          of all the fields of this subject, when this one was defined last
+    personal         its values are sealed
+    required_before  where it is asked for; "" for a field that is not required
+    """
+
+    subject: Subject
+    slug: str
+    version: int
+    label: str
+    type: FieldType
+    choices: tuple[Choice, ...]
+    required: bool
+    required_before: str
+    personal: bool
+    retired: bool
+
+
+async def custom_fields(
+    cur: Cursor, *, subject: str | None = None, slug: str | None = None
+) -> list[FieldShown]:
+    """By subject and slug."""
+    await cur.execute(
+        "SELECT definition, version FROM directory_field"
+        " WHERE (%(subject)s::text IS NULL OR subject = %(subject)s)"
+        " AND (%(slug)s::text IS NULL OR slug = %(slug)s) ORDER BY subject, slug",
+        {"subject": subject, "slug": slug},
+    )
+    found = []
+    for definition, version in await cur.fetchall():
+        field = msgspec.json.decode(definition, type=CustomFieldDefined)
+        shown = {name: getattr(field, name) for name in ("subject", "slug", "label", "type")}
+        found.append(
+            FieldShown(
+                **shown,
+                version=version,
+                choices=field.choices,
+                required=field.required,
+                required_before=REQUIRED_BEFORE[field.subject] if field.required else "",
+                personal=field.is_personal,
+                retired=field.retired,
+            )
+        )
+    return found
+
+
+async def custom_field(cur: Cursor, slug: str, *, subject: str) -> FieldShown | None:
+    found = await custom_fields(cur, subject=subject, slug=slug)
+    return found[0] if found else None
 
 
 async def pipeline(cur: Cursor, slug: str) -> PipelineShown | None:

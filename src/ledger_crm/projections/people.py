@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.candidacy import CandidacyOpened, StageReached
+from ledger_crm.domain.custom import CustomFieldCleared, CustomFieldSet, Value
 from ledger_crm.domain.engagement import PersonQuietSnoozed, contact, later
 from ledger_crm.domain.entry import Entry, PersonFact
 from ledger_crm.domain.identity import (
@@ -38,6 +39,7 @@ from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled
 from ledger_crm.domain.segment import Criteria, SegmentSaved
 
+from ._custom import fitting, shown_of, values
 from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 
@@ -141,7 +143,15 @@ stages = Table(
     sql="CREATE INDEX person_stage_now ON person_stage (stage, person_id);",
 )
 saved = Table("segment", SegmentRow, key="slug")
-projection = Projection("people", people, contact_points, employments, stages, saved, version=8)
+custom = values(
+    "person_field",
+    CustomFieldSet,
+    CustomFieldCleared,
+    of=lambda entry: None if entry.event.candidacy_id else entry.originator_id,
+)
+projection = Projection(
+    "people", people, contact_points, employments, stages, saved, custom, version=9
+)
 
 
 @people.starts(PersonSourced)
@@ -342,6 +352,7 @@ class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     consent         the last word on whether they want to hear from us; None: nobody asked
     contact         the last word on do-not-contact
     contact_points  of each kind the primary one first
+    custom          values of custom fields, by field
     """
 
     id: UUID
@@ -363,6 +374,7 @@ class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str]
     contact_points: list[Reach]
     employments: list[Employment]
+    custom: dict[str, Value]
 
 
 class SegmentShown(msgspec.Struct, frozen=True):
@@ -394,7 +406,7 @@ class PersonListed(msgspec.Struct, frozen=True):
 OWN = [
     field
     for field in PersonShown.__struct_fields__
-    if field not in ("id", "consent", "contact", "tags", "contact_points", "employments")
+    if field not in ("id", "consent", "contact", "tags", "contact_points", "employments", "custom")
 ]
 TAGS = "array_remove(string_to_array({}tags, E'\\n'), '')"
 
@@ -419,7 +431,8 @@ SELECT row_to_json(shown) FROM (
       SELECT e.company_id, coalesce(d.name, '') AS company, e.title, e.role, e.starts_on, e.ends_on
       FROM employment e LEFT JOIN directory d ON d.id = e.company_id
       WHERE e.person_id = p.person_id ORDER BY e.starts_on DESC NULLS LAST, e.position DESC
-    ) job) AS employments
+    ) job) AS employments,
+    {shown_of("person_field", "p.person_id")} AS custom
   FROM person p WHERE p.person_id = asked.id
 ) shown
 """
@@ -443,8 +456,9 @@ async def listing(
     before: int | None = None,
     limit: int = 50,
 ) -> list[PersonListed]:
-    """Who fits; newest first; page by passing the last one's position as ``before``."""
-    where, values = _fitting(criteria, on)
+    """Who fits; newest first; page by passing the last one's position as ``before``. Joins the
+    directory for the custom fields. Raises NoSuchField, WrongFieldValue."""
+    where, values = await _fitting(cur, criteria, on)
     return await _listed(cur, where, values, before, limit)
 
 
@@ -465,7 +479,7 @@ async def segment(cur: Cursor, slug: str, *, on: datetime) -> SegmentShown | Non
         return None
     slug, version, title, kept, cadence_days, retired = row
     criteria = msgspec.json.decode(kept, type=Criteria)
-    where, values = _fitting(criteria, on)
+    where, values = await _fitting(cur, criteria, on)
     await cur.execute(f"SELECT count(*) FROM person p WHERE {where}", values)
     [found] = await cur.fetchone() or [0]
     return SegmentShown(slug, version, title, criteria, cadence_days, retired, found)
@@ -494,7 +508,7 @@ async def quiet_in_segment(
     found = await criteria_of(cur, slug)
     if found is None:
         return []
-    where, values = _fitting(found[0], on)
+    where, values = await _fitting(cur, found[0], on)
     quiet = "p.touched_at < %(quiet_since)s AND coalesce(p.snoozed_until_on < %(quiet_on)s, true)"
     values |= {"quiet_since": on - timedelta(days=found[1]), "quiet_on": on.date()}
     return await _listed(cur, f"{where} AND {quiet}", values, before, limit)
@@ -506,7 +520,7 @@ FREE = f"""
  = %(contactable)s"""
 
 
-def _fitting(criteria: Criteria, on: datetime) -> tuple[str, dict[str, object]]:
+async def _fitting(cur: Cursor, criteria: Criteria, on: datetime) -> tuple[str, dict[str, object]]:
     """Of rows ``p`` of the table: a condition of our own words, and the values in it."""
     days = {"silent": criteria.silent_days, "in_touch": criteria.in_touch_days}
     since = {name: on - timedelta(days=each) if each else None for name, each in days.items()}
@@ -529,8 +543,9 @@ def _fitting(criteria: Criteria, on: datetime) -> tuple[str, dict[str, object]]:
         "in_touch": ("p.touched_at >= %(in_touch)s", since["in_touch"]),
     }
     asked = {name: each for name, each in given.items() if each[1] not in (None, [])}
-    where = " AND ".join(clause for clause, _ in asked.values()) or "true"
-    return where, {"on": on} | {name: value for name, (_, value) in asked.items()}
+    known, found = await fitting(cur, "person_field", "person", "p.person_id", criteria.custom)
+    where = " AND ".join([*(clause for clause, _ in asked.values()), known])
+    return where, {"on": on} | {name: value for name, (_, value) in asked.items()} | found
 
 
 async def holders(

@@ -5,6 +5,7 @@ One row per placement.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -13,9 +14,12 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.candidacy import CandidacyFact, Placed
+from ledger_crm.domain.custom import CustomFieldCleared, CustomFieldSet, Value
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.placement import FellThrough, GuaranteeEnded, PlacementStarted
+from ledger_crm.domain.segment import FieldIs
 
+from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table
 
 Status = Literal["placed", "started", "fell_through", "guarantee_ended"]
@@ -56,7 +60,13 @@ placements = Table(
     CREATE INDEX placement_person ON placement (person_id, position DESC);
     """,
 )
-projection = Projection("placements", placements, version=1)
+custom = values(
+    "placement_field",
+    CustomFieldSet,
+    CustomFieldCleared,
+    of=lambda entry: entry.event.candidacy_id,
+)
+projection = Projection("placements", placements, custom, version=2)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -122,6 +132,7 @@ class PlacementShown(msgspec.Struct, frozen=True, kw_only=True):
     remedy              of a fall-through: rebate, replacement, none; else ""
     rebate_cents        of the fee, what is not owed any more
     replaces_id         the candidacy that fell through, in whose place they came for no fee
+    custom              values of custom fields, by field
     """
 
     candidacy_id: UUID
@@ -148,6 +159,7 @@ class PlacementShown(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     remedy: str
     rebate_cents: int
+    custom: dict[str, Value]
     position: int
 
 
@@ -155,6 +167,7 @@ JOINED = {
     "person": "coalesce(p.name, '')",
     "company": "coalesce(c.name, '')",
     "job_order": "coalesce(j.name, '')",
+    "custom": shown_of("placement_field", "t.candidacy_id"),
 }
 COLUMNS = ", ".join(JOINED.get(name, f"t.{name}") for name in PlacementShown.__struct_fields__)
 
@@ -166,11 +179,13 @@ async def listing(
     company_id: UUID | None = None,
     status: Status | None = None,
     in_guarantee_on: date | None = None,
+    custom: Sequence[FieldIs] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[PlacementShown]:
     """The newest first; page by passing the last one's position as ``before``. Joins the directory
-    for the names."""
+    for the names and the custom fields. Raises NoSuchField, WrongFieldValue."""
+    fits, known = await fitting(cur, "placement_field", "placement", "t.candidacy_id", custom)
     await cur.execute(
         f"SELECT {COLUMNS} FROM placement t"
         " LEFT JOIN directory p ON p.id = t.person_id"
@@ -181,9 +196,10 @@ async def listing(
         " AND (%(company)s::uuid IS NULL OR t.company_id = %(company)s)"
         " AND (%(status)s::text IS NULL OR t.status = %(status)s)"
         " AND (%(day)s::date IS NULL OR t.status = 'started'"
-        "   AND %(day)s BETWEEN t.starts_on AND t.guarantee_until_on)"
+        f"   AND %(day)s BETWEEN t.starts_on AND t.guarantee_until_on) AND {fits}"
         " ORDER BY t.position DESC LIMIT %(limit)s",
-        {
+        known
+        | {
             "person": person_id,
             "company": company_id,
             "status": status,
@@ -193,4 +209,5 @@ async def listing(
         },
     )
     names = PlacementShown.__struct_fields__
-    return [PlacementShown(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
+    rows = [dict(zip(names, row, strict=True)) for row in await cur.fetchall()]
+    return [msgspec.convert(row, PlacementShown) for row in rows]

@@ -1,5 +1,5 @@
-"""Search: people and companies by words of their names, headlines, skills and notes. One row a
-subject, one row a note.
+"""Search: people and companies by words of their names, headlines, skills, notes and custom fields.
+One row a subject, one row a note, one row a value of a custom field.
 
 PostgreSQL's full text with the dictionary ``simple``, since names are of every language; without
 capitals and accents, which the folds take off; words may be begun only. Names with a typo are found
@@ -15,7 +15,14 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.company import CompanyAdded
-from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.custom import (
+    CustomFieldCleared,
+    CustomFieldSet,
+    FirmFieldCleared,
+    FirmFieldSet,
+    is_erased,
+)
+from ledger_crm.domain.entry import Entry, words
 from ledger_crm.domain.identity import ProfileChanged
 from ledger_crm.domain.interaction import CallHeld, MeetingHeld, NoteWritten
 from ledger_crm.domain.person import PersonSourced
@@ -41,6 +48,13 @@ class NoteRow(Row, frozen=True, kw_only=True):
     position: int
     subject_id: UUID
     words: str
+
+
+class FieldRow(Row, frozen=True, kw_only=True):
+    subject_id: UUID
+    of: str  # id of what of theirs it is about
+    field: str
+    words: str = ""
 
 
 WORDS = """(setweight(to_tsvector('simple', names), 'A')
@@ -70,7 +84,13 @@ notes = Table(
     key="position",
     sql="CREATE INDEX search_note_words ON search_note USING gin (to_tsvector('simple', words));",
 )
-projection = Projection("search", subjects, notes, version=1)
+fields = Table(
+    "search_field",
+    FieldRow,
+    key="subject_id, of, field",
+    sql="CREATE INDEX search_field_words ON search_field USING gin (to_tsvector('simple', words));",
+)
+projection = Projection("search", subjects, notes, fields, version=2)
 
 
 @subjects.starts(PersonSourced)
@@ -120,12 +140,44 @@ def noted(entry: Entry[NoteWritten | CallHeld | MeetingHeld]) -> list[NoteRow]:
     return [NoteRow(position=entry.position, subject_id=entry.originator_id, words=text)]
 
 
+Known = CustomFieldSet | CustomFieldCleared | FirmFieldSet | FirmFieldCleared
+
+
+def known(entry: Entry[Known]) -> tuple[UUID, str, str]:
+    fact = entry.event
+    match fact:
+        case CustomFieldSet() | CustomFieldCleared():
+            of = fact.candidacy_id
+        case _:
+            of = fact.job_order_id or fact.deal_id
+    return entry.originator_id, str(of or ""), fact.field
+
+
+def begun(entry: Entry[Known]) -> FieldRow:
+    subject_id, of, field = known(entry)
+    return FieldRow(subject_id=subject_id, of=of, field=field)
+
+
+@fields.on(
+    CustomFieldSet, CustomFieldCleared, FirmFieldSet, FirmFieldCleared, key=known, start=begun
+)
+def learned(row: FieldRow, entry: Entry[Known]) -> FieldRow | None:
+    """Of text and choices; nobody looks for amounts and days by words."""
+    fact = entry.event
+    if not isinstance(fact, CustomFieldSet | FirmFieldSet) or is_erased(fact):
+        return None
+    if fact.type not in ("text", "choice", "multi_choice"):
+        return None
+    said = fact.value or fact.text
+    return replace(row, words=_sought(said if fact.type == "text" else words(said)))
+
+
 def _sought(text: str) -> str:
     return plain(text)[:MOST].strip()
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """found_in  profile, notes; name: it only looks alike"""
+    """found_in  profile, notes, fields: of a custom field; name: it only looks alike"""
 
     id: UUID
     kind: str
@@ -151,8 +203,8 @@ async def trigrams(cur: Cursor) -> str | None:
 
 
 async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int = 20) -> Hits:
-    """Who has all of these words, or words that begin so, in their profile or in one note; or whose
-    name looks alike. The best first. Joins the directory for the names."""
+    """Who has all of these words, or words that begin so, in their profile, in one note or in one
+    custom field; or whose name looks alike. The best first. Joins the directory for the names."""
     home = await trigrams(cur)
     asked = f"({home}.word_similarity(%(plain)s, s.names))" if home else "0"
     alike = f"""
@@ -173,6 +225,12 @@ async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int 
         max(ts_rank(to_tsvector('simple', n.words), to_tsquery('simple', %(query)s))) * 0.5
         FROM search_note n JOIN search_subject s USING (subject_id)
         WHERE to_tsvector('simple', n.words) @@ to_tsquery('simple', %(query)s)
+        AND (%(kind)s::text IS NULL OR s.kind = %(kind)s)
+        GROUP BY 1 ORDER BY 3 DESC LIMIT 200)
+    UNION ALL (SELECT k.subject_id, 'fields',
+        max(ts_rank(to_tsvector('simple', k.words), to_tsquery('simple', %(query)s))) * 0.5
+        FROM search_field k JOIN search_subject s USING (subject_id)
+        WHERE to_tsvector('simple', k.words) @@ to_tsquery('simple', %(query)s)
         AND (%(kind)s::text IS NULL OR s.kind = %(kind)s)
         GROUP BY 1 ORDER BY 3 DESC LIMIT 200){alike if home else ""})
     SELECT f.subject_id, s.kind, coalesce(d.name, ''), array_agg(f.found_in ORDER BY f.score DESC)

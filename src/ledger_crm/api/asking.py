@@ -1,0 +1,49 @@
+"""Custom fields as filters of lists."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar.params import QueryParameter
+
+from ledger_crm.domain.entry import Slug
+from ledger_crm.domain.segment import InAddress
+
+from .problems import Fault, Malformed
+
+Custom = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1,
+        max_length=1000,
+        description="Only those whose custom fields are these: `field:value`, `field:one|another`,"
+        " `field:from..to` of a number, a day or money (`100.00 EUR`), `field:*` for anything and"
+        " `field:` for nothing known; several with `;` between. What is personal text is not asked"
+        " for in an address, which proxies log: POST criteria instead.",
+    ),
+]
+
+
+def asked(custom: str | None) -> tuple[InAddress, ...]:
+    """Raises Malformed."""
+    if custom is None:
+        return ()
+    found = []
+    for part in custom.split(";"):
+        name, colon, what = (each.strip() for each in part.partition(":"))
+        try:
+            field = msgspec.convert(name, Slug)
+        except msgspec.ValidationError:
+            colon = ""
+        if not colon:
+            raise Malformed(faults=[Fault("query:custom", "write it like field:value")])
+        least, between, most = (each.strip() for each in what.partition(".."))
+        if what in ("", "*"):
+            found.append(InAddress(field=field, known=what == "*"))
+        elif between:
+            found.append(InAddress(field=field, at_least=least or None, at_most=most or None))
+        else:
+            any_of = tuple(each.strip() for each in what.split("|"))
+            found.append(InAddress(field=field, any_of=any_of))
+    return tuple(found)

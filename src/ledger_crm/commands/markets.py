@@ -1,0 +1,28 @@
+"""Market maps: what is written of a search rests on its job order, and on the target's being
+there."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ledger_crm.domain.company import Company
+from ledger_crm.domain.market import Researched, Targets
+from ledger_crm.domain.person import Person
+from ledger_crm.ledger import Work
+
+
+async def target(work: Work, company_id: UUID, fact: Targets) -> Company:
+    """Raises NoSuchRecord (client, target), and as ``Company.target``."""
+    company = await work.get(Company, company_id)
+    if fact.target_id != company_id:
+        await work.get(Company, fact.target_id)
+    company.target(fact, by=work.by)
+    return work.last(company)
+
+
+async def research(work: Work, person_id: UUID, fact: Researched) -> Person:
+    """Raises NoSuchRecord (person, client), NoSuchJobOrder, JobOrderIsClosed."""
+    person = await work.get(Person, person_id)
+    (await work.get(Company, fact.company_id)).order_not_over(fact.job_order_id)
+    person.research(fact, by=work.by)
+    return person

@@ -1,0 +1,178 @@
+"""Values of custom fields beside the rows that they are about: a table of them for each read model
+that shows or filters by them, one row a value. What a field is called and takes is in the
+directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from ledger_crm.domain.custom import (
+    Amount,
+    CustomFieldCleared,
+    CustomFieldDefined,
+    CustomFieldSet,
+    FirmFieldCleared,
+    FirmFieldSet,
+    NoSuchField,
+    PersonalInAddress,
+    Scalar,
+    Written,
+    WrongFieldValue,
+    is_erased,
+    rank,
+    read,
+    shown,
+    takes,
+    written,
+)
+from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.segment import FieldIs, InAddress
+
+from ._projection import Cursor, Row, Table, all_words, plain
+
+Fact = CustomFieldSet | CustomFieldCleared | FirmFieldSet | FirmFieldCleared
+Of = Callable[[Entry[Any]], UUID | None]
+
+
+class ValueRow(Row, frozen=True, kw_only=True):
+    of_id: UUID  # the record, job order, deal or candidacy that it is about
+    field: str
+    value: str = "null"  # JSON
+    sought: str = ""  # text as it is looked for; choices, a line each
+    rank: int | None = None
+    currency: str = ""
+    ref_id: UUID | None = None
+
+
+def values(name: str, *facts: type[Event], of: Of) -> Table[ValueRow]:
+    """``facts``: set and cleared. ``of``: what the entry's fact is about; None: nothing here."""
+    table = Table(
+        name,
+        ValueRow,
+        key="of_id, field",
+        sql=f"CREATE INDEX {name}_ranked ON {name} (field, rank);",
+    )
+
+    def key(entry: Entry[Fact]) -> tuple[UUID, str]:
+        # what is about nothing here gets a row of its own, which goes at once
+        return of(entry) or entry.originator_id, f"{'' if of(entry) else '-'}{entry.event.field}"
+
+    def start(entry: Entry[Fact]) -> ValueRow:
+        of_id, field = key(entry)
+        return ValueRow(of_id=of_id, field=field)
+
+    @table.on(*facts, key=key, start=start)
+    def said(row: ValueRow, entry: Entry[Fact]) -> ValueRow | None:
+        fact = entry.event
+        if not of(entry) or not isinstance(fact, CustomFieldSet | FirmFieldSet) or is_erased(fact):
+            return None
+        return row_of(row.of_id, fact)
+
+    return table
+
+
+def row_of(of_id: UUID, fact: CustomFieldSet | FirmFieldSet) -> ValueRow:
+    text = fact.value or fact.text
+    value = shown(fact.type, text, fact.ref_id)
+    is_choice = fact.type in ("choice", "multi_choice")
+    return ValueRow(
+        of_id=of_id,
+        field=fact.field,
+        value=msgspec.json.encode(value).decode(),
+        sought=text if is_choice else plain(text),
+        rank=rank(fact.type, text),
+        currency=value.currency if isinstance(value, Amount) else "",
+        ref_id=fact.ref_id,
+    )
+
+
+def shown_of(table: str, id: str) -> str:
+    """A column with all of them, as a JSON object by field. ``id``: the column that they are
+    about."""
+    return (
+        f"(SELECT coalesce(json_object_agg(v.field, v.value::json ORDER BY v.field), '{{}}')"
+        f" FROM {table} v WHERE v.of_id = {id})"
+    )
+
+
+async def fitting(
+    cur: Cursor, table: str, subject: str, id: str, asked: Sequence[FieldIs]
+) -> tuple[str, dict[str, object]]:
+    """A condition of our own words, and the values in it. Joins the directory for the fields.
+    Raises NoSuchField, WrongFieldValue, PersonalInAddress."""
+    clauses, values = ["true"], dict[str, object]()
+    for n, each in enumerate(asked):
+        field = await defined(cur, subject, each.field)
+        personal = field.is_personal and field.type == "text"
+        if isinstance(each, InAddress) and each.any_of and personal:
+            raise PersonalInAddress(custom_field=each.field)
+        values[f"custom_{n}"] = each.field
+        there = f"SELECT FROM {table} v WHERE v.of_id = {id} AND v.field = %(custom_{n})s"
+        if each.known is False:
+            clauses.append(f"NOT EXISTS ({there})")
+            continue
+        for m, (clause, value) in enumerate(_conditions(field, each)):
+            there += f" AND {clause.format(f'%(custom_{n}_{m})s')}"
+            values[f"custom_{n}_{m}"] = value
+        clauses.append(f"EXISTS ({there})")
+    return " AND ".join(clauses), values
+
+
+async def defined(cur: Cursor, subject: str, slug: str) -> CustomFieldDefined:
+    """Raises NoSuchField."""
+    await cur.execute(
+        "SELECT definition FROM directory_field WHERE subject = %s AND slug = %s", (subject, slug)
+    )
+    row = await cur.fetchone()
+    if row is None:
+        raise NoSuchField(custom_field=slug, of=subject)
+    return msgspec.json.decode(row[0], type=CustomFieldDefined)
+
+
+def _conditions(field: CustomFieldDefined, asked: FieldIs) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    if asked.any_of:
+        found.append(_any_of(field, asked.any_of))
+    for bound, sign in ((asked.at_least, ">="), (asked.at_most, "<=")):
+        if bound is not None:
+            if field.type not in ("number", "money", "date"):
+                raise WrongFieldValue(wrong=f"{field.slug} has no least and no most: ask any_of")
+            value = _written(field, bound)
+            found.append((f"v.rank {sign} {{}}", rank(field.type, value.text)))
+            if field.type == "money":
+                found.append(("v.currency = {}", value.text[-3:]))
+    return found
+
+
+def _any_of(field: CustomFieldDefined, asked: Sequence[Scalar]) -> tuple[str, object]:
+    match field.type:
+        case "text":
+            # each word, in any of them: a pattern for each would be a query for each
+            some = [all_words(_written(field, each).text) for each in asked]
+            return (
+                "EXISTS (SELECT FROM json_array_elements({}::json) alike WHERE NOT EXISTS (SELECT"
+                " FROM json_array_elements_text(alike) word WHERE v.sought NOT LIKE word))",
+                msgspec.json.encode(some).decode(),
+            )
+        case "choice" | "multi_choice":
+            some_of = [str(each) for each in asked]
+            for each in some_of:
+                if each not in {choice.id for choice in field.choices}:
+                    raise WrongFieldValue(wrong=takes(field))
+            return "string_to_array(v.sought, E'\\n') && {}::text[]", some_of
+        case "person" | "company":
+            return "v.ref_id = ANY({})", [_written(field, each).ref_id for each in asked]
+    found = [_written(field, each).text for each in asked]
+    return "v.sought = ANY({})", [plain(text) for text in found]
+
+
+def _written(field: CustomFieldDefined, value: Scalar) -> Written:
+    """Raises WrongFieldValue."""
+    try:
+        return written(field, read(field, value) if isinstance(value, str) else value)
+    except ValueError:
+        raise WrongFieldValue(wrong=takes(field)) from None

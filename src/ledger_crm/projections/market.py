@@ -1,0 +1,559 @@
+"""Market: where people sit, for whom we search there, and what stands in the way of approaching
+them. The market map of a search, and the conflict check before an approach.
+
+One row a target of a search, one a person researched for it, one an employment, and one each for
+what a check asks of a person, a company, a job order and a candidacy. The day is an argument of the
+query: who sits where, what is off limits and who is a client depend on it. Of each word on
+contacting somebody the last one is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger_crm.domain.candidacy import CandidacyClosed, CandidacyOpened, Placed, StageReached
+from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.identity import EmploymentEnded
+from ledger_crm.domain.joborder import (
+    OVER,
+    JobOrderOpened,
+    JobOrderStep,
+    JobOrderSteps,
+    status_after,
+)
+from ledger_crm.domain.market import Researched, Standing, TargetDropped, TargetNamed
+from ledger_crm.domain.permission import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    DoNotContactLifted,
+    DoNotContactSet,
+    OffLimitsAgreed,
+    OffLimitsLifted,
+    Word,
+)
+from ledger_crm.domain.person import Employed, PersonSourced
+from ledger_crm.domain.placement import FellThrough, PlacementStarted
+
+from ._projection import Cursor, Projection, Row, Table, stream
+
+MOST = 200  # targets of a search, people at a company, searches of a person
+CLIENT_DAYS = 365  # after somebody started there
+
+
+class TargetRow(Row, frozen=True, kw_only=True):
+    job_order_id: UUID
+    target_id: UUID
+    position: int
+    named_at: datetime
+    by: str
+    reason: str
+    text: str
+
+
+class ResearchRow(Row, frozen=True, kw_only=True):
+    job_order_id: UUID
+    person_id: UUID
+    researched_at: datetime
+    by: str
+    standing: str
+    text: str
+
+
+class SeatRow(Row, frozen=True, kw_only=True):
+    position: int
+    person_id: UUID
+    company_id: UUID
+    title: str
+    role: str
+    starts_on: date | None
+    ends_on: date | None
+
+
+class WordRow(Row, frozen=True, kw_only=True):
+    """What was last said about contacting a person, or about the people of a company."""
+
+    id: UUID
+    said_at: datetime | None = None  # consent, or off-limits
+    refuses: bool = False
+    until_on: date | None = None
+    text: str = ""
+    contact_said_at: datetime | None = None  # do-not-contact
+    contact_refuses: bool = False
+    contact_until_on: date | None = None
+    contact_text: str = ""
+
+
+class SearchRow(Row, frozen=True, kw_only=True):
+    job_order_id: UUID
+    company_id: UUID
+    status: str = "open"
+
+
+class ActiveRow(Row, frozen=True, kw_only=True):
+    candidacy_id: UUID
+    person_id: UUID
+    company_id: UUID
+    job_order_id: UUID
+    stage: str
+    since: datetime
+    closed: bool = False
+    starts_on: date | None = None  # placed by us
+    fallen: bool = False
+
+
+targets = Table("market_target", TargetRow, key="job_order_id, target_id")
+research = Table(
+    "market_research",
+    ResearchRow,
+    key="job_order_id, person_id",
+    sql="CREATE INDEX market_research_of ON market_research (person_id);",
+)
+seats = Table(
+    "market_seat",
+    SeatRow,
+    key="position",
+    sql="""
+    CREATE INDEX market_seat_of ON market_seat (person_id);
+    CREATE INDEX market_seat_at ON market_seat (company_id, position DESC);
+    """,
+)
+said = Table("market_word", WordRow, key="id")
+searches = Table(
+    "market_search",
+    SearchRow,
+    key="job_order_id",
+    sql="CREATE INDEX market_search_of ON market_search (company_id);",
+)
+active = Table(
+    "market_active",
+    ActiveRow,
+    key="candidacy_id",
+    sql="""
+    CREATE INDEX market_active_of ON market_active (person_id);
+    CREATE INDEX market_active_at ON market_active (company_id, starts_on);
+    """,
+)
+projection = Projection("market", targets, research, seats, said, searches, active, version=1)
+
+
+@targets.starts(TargetNamed)
+def target_named(entry: Entry[TargetNamed]) -> TargetRow:
+    fact = entry.event
+    return TargetRow(
+        job_order_id=fact.job_order_id,
+        target_id=fact.target_id,
+        position=entry.position,
+        named_at=fact.named_at,
+        by=entry.by,
+        reason=fact.reason,
+        text=fact.text,
+    )
+
+
+@targets.on(TargetDropped, key=lambda entry: (entry.event.job_order_id, entry.event.target_id))
+def target_dropped(row: TargetRow, entry: Entry[TargetDropped]) -> None:
+    return None
+
+
+@research.starts(Researched)
+def researched(entry: Entry[Researched]) -> ResearchRow:
+    fact = entry.event
+    return ResearchRow(
+        job_order_id=fact.job_order_id,
+        person_id=entry.originator_id,
+        researched_at=fact.researched_at,
+        by=entry.by,
+        standing=fact.standing,
+        text=fact.text,
+    )
+
+
+@seats.starts(Employed)
+def employed(entry: Entry[Employed]) -> SeatRow:
+    fact = entry.event
+    return SeatRow(
+        position=entry.position,
+        person_id=entry.originator_id,
+        company_id=fact.company_id,
+        title=fact.title,
+        role=fact.role,
+        starts_on=fact.starts_on,
+        ends_on=fact.ends_on,
+    )
+
+
+@seats.each(EmploymentEnded, person_id=stream)
+def employment_ended(row: SeatRow, entry: Entry[EmploymentEnded]) -> SeatRow:
+    there = row.company_id == entry.event.company_id and row.ends_on is None
+    return replace(row, ends_on=entry.event.ends_on) if there else row
+
+
+@said.starts(PersonSourced, CompanyAdded)
+def came(entry: Entry[PersonSourced | CompanyAdded]) -> WordRow:
+    return WordRow(id=entry.originator_id)
+
+
+@said.on(ConsentGiven, ConsentWithdrawn, OffLimitsAgreed, OffLimitsLifted, key=stream)
+def allowed(
+    row: WordRow, entry: Entry[ConsentGiven | ConsentWithdrawn | OffLimitsAgreed | OffLimitsLifted]
+) -> WordRow:
+    word = entry.event.word
+    if row.said_at and word.said_at < row.said_at:
+        return row
+    return replace(
+        row,
+        said_at=word.said_at,
+        refuses=word.refuses,
+        until_on=word.until_on,
+        text=entry.event.text,
+    )
+
+
+@said.on(DoNotContactSet, DoNotContactLifted, key=stream)
+def left_alone(row: WordRow, entry: Entry[DoNotContactSet | DoNotContactLifted]) -> WordRow:
+    word = entry.event.word
+    if row.contact_said_at and word.said_at < row.contact_said_at:
+        return row
+    return replace(
+        row,
+        contact_said_at=word.said_at,
+        contact_refuses=word.refuses,
+        contact_until_on=word.until_on,
+        contact_text=entry.event.text,
+    )
+
+
+@searches.starts(JobOrderOpened)
+def opened(entry: Entry[JobOrderOpened]) -> SearchRow:
+    return SearchRow(job_order_id=entry.event.job_order_id, company_id=entry.originator_id)
+
+
+@searches.on(JobOrderStep, key=lambda entry: entry.event.job_order_id)
+def stepped(row: SearchRow, entry: Entry[JobOrderSteps]) -> SearchRow:
+    return replace(row, status=status_after(row.status, entry.event))  # type: ignore[arg-type]
+
+
+@active.starts(CandidacyOpened)
+def put_on(entry: Entry[CandidacyOpened]) -> ActiveRow:
+    fact = entry.event
+    return ActiveRow(
+        candidacy_id=fact.candidacy_id,
+        person_id=entry.originator_id,
+        company_id=fact.company_id,
+        job_order_id=fact.job_order_id,
+        stage=fact.stage,
+        since=fact.opened_at,
+    )
+
+
+@active.on(StageReached, key=lambda entry: entry.event.candidacy_id)
+def moved(row: ActiveRow, entry: Entry[StageReached]) -> ActiveRow:
+    fact = entry.event
+    starts_on = fact.starts_on if isinstance(fact, Placed) else row.starts_on
+    closed = isinstance(fact, CandidacyClosed)
+    return replace(row, stage=fact.stage, since=fact.reached_at, closed=closed, starts_on=starts_on)
+
+
+@active.on(PlacementStarted, key=lambda entry: entry.event.candidacy_id)
+def started(row: ActiveRow, entry: Entry[PlacementStarted]) -> ActiveRow:
+    return replace(row, starts_on=entry.event.starts_on)
+
+
+@active.on(FellThrough, key=lambda entry: entry.event.candidacy_id)
+def fell_through(row: ActiveRow, entry: Entry[FellThrough]) -> ActiveRow:
+    return replace(row, fallen=True)
+
+
+class FirmCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """off_limits         whether its people are, on that day; until when (null: until it is
+                       lifted), and why
+    client             a job order of theirs is not over, or somebody started there within a year
+    open_orders        how many are not over
+    last_start_on      of somebody whom we placed there
+    """
+
+    company_id: UUID
+    company: str
+    off_limits: bool
+    off_limits_until_on: date | None
+    off_limits_text: str
+    client: bool
+    open_orders: int
+    last_start_on: date | None
+
+
+class Obstacle(msgspec.Struct, frozen=True):
+    """what        no_consent, do_not_contact; off_limits: of the company; placed_by_us: there
+    until_on    its last day; null: for good, or as long as they are there
+    text        why
+    """
+
+    what: Literal["no_consent", "do_not_contact", "off_limits", "placed_by_us"]
+    company_id: UUID | None
+    company: str | None
+    until_on: date | None
+    text: str
+
+
+class OtherSearch(msgspec.Struct, frozen=True):
+    """A job order on which they are."""
+
+    job_order_id: UUID
+    job_order: str
+    company_id: UUID
+    company: str
+    stage: str
+    since: datetime
+
+
+class Seat(msgspec.Struct, frozen=True):
+    company_id: UUID
+    company: str
+    title: str
+    role: str
+    starts_on: date | None
+    ends_on: date | None
+
+
+class PersonCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """free       nothing stands in the way of approaching them
+    seats      where they sit on that day
+    active_in  other searches in which they are, the last to move first
+    """
+
+    person_id: UUID
+    person: str
+    free: bool
+    obstacles: list[Obstacle]
+    seats: list[Seat]
+    active_in: list[OtherSearch]
+
+
+class Found(PersonCheck, frozen=True, kw_only=True):
+    """standing  of the research for this search; null: nobody looked at them yet"""
+
+    standing: Standing | None
+    researched_at: datetime | None
+    researched_by: str
+    research_text: str
+
+
+class Target(FirmCheck, frozen=True, kw_only=True):
+    """people  who sit there on that day, at most 200"""
+
+    named_at: datetime
+    named_by: str
+    reason: str
+    text: str
+    people: list[Found]
+
+
+class MarketMap(msgspec.Struct, frozen=True):
+    """targets    in the order in which they were named
+    elsewhere  who is researched for this search and sits at none of them
+    """
+
+    job_order_id: UUID
+    job_order: str
+    company_id: UUID
+    on: date
+    targets: list[Target]
+    elsewhere: list[Found]
+
+
+THERE = "coalesce(s.starts_on, %(on)s) <= %(on)s AND coalesce(s.ends_on, %(on)s) >= %(on)s"
+
+
+async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | None:
+    """Joins the directory for the names."""
+    await cur.execute(
+        "SELECT s.company_id, coalesce(d.name, '') FROM market_search s"
+        " LEFT JOIN directory d ON d.id = s.job_order_id WHERE s.job_order_id = %s",
+        (job_order_id,),
+    )
+    row = await cur.fetchone()
+    if row is None:
+        return None
+    client_id, title = row
+    await cur.execute(
+        "SELECT target_id, named_at, by, reason, text FROM market_target WHERE job_order_id = %s"
+        " ORDER BY position LIMIT %s",
+        (job_order_id, MOST),
+    )
+    named = await cur.fetchall()
+    firms = await firms_checked(cur, [target_id for target_id, *_ in named], on=on)
+    await cur.execute(
+        "SELECT s.company_id, s.person_id FROM ("
+        "  SELECT DISTINCT ON (s.company_id, s.person_id) s.*,"
+        "  dense_rank() OVER (PARTITION BY s.company_id ORDER BY s.person_id) AS nth"
+        f"  FROM market_seat s WHERE s.company_id = ANY(%(targets)s) AND {THERE}) s"
+        " WHERE s.nth <= %(most)s ORDER BY s.position",
+        {"targets": list(firms), "on": on, "most": MOST},
+    )
+    at: dict[UUID, list[UUID]] = {}
+    for company_id, person_id in await cur.fetchall():
+        at.setdefault(company_id, []).append(person_id)
+    await cur.execute(
+        "SELECT person_id, standing, researched_at, by, text FROM market_research"
+        " WHERE job_order_id = %s ORDER BY researched_at, person_id",
+        (job_order_id,),
+    )
+    looked_at = {person_id: rest for person_id, *rest in await cur.fetchall()}
+    sitting = {person_id for people in at.values() for person_id in people}
+    ids = [*sitting, *(id for id in looked_at if id not in sitting)]
+    checks = await people_checked(cur, ids, on=on, besides=job_order_id)
+
+    def found(person_id: UUID) -> Found:
+        standing, when, by, text = looked_at.get(person_id, (None, None, "", ""))
+        return Found(
+            **msgspec.structs.asdict(checks[person_id]),
+            standing=standing,
+            researched_at=when,
+            researched_by=by,
+            research_text=text,
+        )
+
+    shown = [
+        Target(
+            **msgspec.structs.asdict(firms[target_id]),
+            named_at=named_at,
+            named_by=by,
+            reason=reason,
+            text=text,
+            people=[found(id) for id in at.get(target_id, ()) if id in checks],
+        )
+        for target_id, named_at, by, reason, text in named
+    ]
+    elsewhere = [found(id) for id in looked_at if id not in sitting and id in checks]
+    return MarketMap(job_order_id, title, client_id, on, shown, elsewhere)
+
+
+async def person_checked(
+    cur: Cursor, person_id: UUID, *, on: date, besides: UUID | None = None
+) -> PersonCheck | None:
+    """Joins the directory for the names. ``besides``: the search for which it is asked."""
+    return (await people_checked(cur, [person_id], on=on, besides=besides)).get(person_id)
+
+
+async def firm_checked(cur: Cursor, company_id: UUID, *, on: date) -> FirmCheck | None:
+    """Joins the directory for the name."""
+    return (await firms_checked(cur, [company_id], on=on)).get(company_id)
+
+
+async def people_checked(
+    cur: Cursor, ids: Sequence[UUID], *, on: date, besides: UUID | None
+) -> dict[UUID, PersonCheck]:
+    asked = {"ids": list(ids), "on": on, "besides": besides, "over": sorted(OVER)}
+    await cur.execute(
+        "SELECT s.person_id, s.company_id, coalesce(d.name, ''), s.title, s.role, s.starts_on,"
+        f" s.ends_on FROM market_seat s LEFT JOIN directory d ON d.id = s.company_id"
+        f" WHERE s.person_id = ANY(%(ids)s) AND {THERE} ORDER BY s.position DESC",
+        asked,
+    )
+    sits: dict[UUID, list[Seat]] = {}
+    for person_id, *seat in await cur.fetchall():
+        sits.setdefault(person_id, []).append(Seat(*seat))
+    firms = await firms_checked(cur, [s.company_id for each in sits.values() for s in each], on=on)
+    await cur.execute(
+        "SELECT a.person_id, a.job_order_id, coalesce(j.name, ''), a.company_id,"
+        " coalesce(c.name, ''), a.stage, a.since FROM market_active a"
+        " JOIN market_search o USING (job_order_id)"
+        " LEFT JOIN directory j ON j.id = a.job_order_id"
+        " LEFT JOIN directory c ON c.id = a.company_id"
+        " WHERE a.person_id = ANY(%(ids)s) AND NOT a.closed AND a.starts_on IS NULL"
+        " AND o.status <> ALL(%(over)s)"
+        " AND (%(besides)s::uuid IS NULL OR a.job_order_id <> %(besides)s)"
+        " ORDER BY a.since DESC, a.candidacy_id",
+        asked,
+    )
+    busy: dict[UUID, list[OtherSearch]] = {}
+    for person_id, *search in await cur.fetchall():
+        busy.setdefault(person_id, []).append(OtherSearch(*search))
+    await cur.execute(
+        "SELECT a.person_id, a.company_id FROM market_active a WHERE a.person_id = ANY(%(ids)s)"
+        " AND a.starts_on <= %(on)s AND NOT a.fallen",
+        asked,
+    )
+    placed = set(await cur.fetchall())
+    await cur.execute(
+        "SELECT w.id, coalesce(d.name, ''), w.said_at, w.refuses, w.until_on, w.text,"
+        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text"
+        " FROM market_word w JOIN directory d ON d.id = w.id AND d.kind = 'person'"
+        " WHERE w.id = ANY(%(ids)s)",
+        asked,
+    )
+    found = {}
+    for id, name, *words in await cur.fetchall():
+        obstacles = [*_refused("no_consent", on, *words[:4])]
+        obstacles += _refused("do_not_contact", on, *words[4:])
+        for seat in sits.get(id, ()):
+            firm = firms.get(seat.company_id)
+            if firm and firm.off_limits and seat.role == "employee":
+                why, until_on = firm.off_limits_text, firm.off_limits_until_on
+                where = (firm.company_id, firm.company)
+                obstacles.append(Obstacle("off_limits", *where, until_on, why))
+            if (id, seat.company_id) in placed:
+                where = (seat.company_id, seat.company)
+                obstacles.append(Obstacle("placed_by_us", *where, None, ""))
+        found[id] = PersonCheck(
+            person_id=id,
+            person=name,
+            free=not obstacles,
+            obstacles=obstacles,
+            seats=sits.get(id, [])[:MOST],
+            active_in=busy.get(id, [])[:MOST],
+        )
+    return found
+
+
+async def firms_checked(cur: Cursor, ids: Iterable[UUID], *, on: date) -> dict[UUID, FirmCheck]:
+    await cur.execute(
+        "SELECT w.id, coalesce(d.name, ''), w.said_at, w.refuses, w.until_on, w.text,"
+        " (SELECT count(*) FROM market_search o WHERE o.company_id = w.id"
+        "   AND o.status <> ALL(%(over)s)),"
+        " (SELECT max(a.starts_on) FROM market_active a WHERE a.company_id = w.id"
+        "   AND a.starts_on <= %(on)s AND NOT a.fallen)"
+        " FROM market_word w JOIN directory d ON d.id = w.id AND d.kind = 'company'"
+        " WHERE w.id = ANY(%(ids)s)",
+        {"ids": list({*ids}), "on": on, "over": sorted(OVER)},
+    )
+    found = {}
+    for id, name, said_at, refuses, until_on, text, orders, last in await cur.fetchall():
+        holds = _holds(on, said_at, refuses, until_on)
+        found[id] = FirmCheck(
+            company_id=id,
+            company=name,
+            off_limits=holds,
+            off_limits_until_on=until_on if holds else None,
+            off_limits_text=text if holds else "",
+            client=bool(orders) or (last is not None and (on - last).days <= CLIENT_DAYS),
+            open_orders=orders,
+            last_start_on=last,
+        )
+    return found
+
+
+def _refused(
+    what: Literal["no_consent", "do_not_contact"],
+    on: date,
+    said_at: datetime | None,
+    refuses: bool,
+    until_on: date | None,
+    text: str,
+) -> list[Obstacle]:
+    if not _holds(on, said_at, refuses, until_on):
+        return []
+    return [Obstacle(what, None, None, until_on if refuses else None, text)]
+
+
+def _holds(on: date, said_at: datetime | None, refuses: bool, until_on: date | None) -> bool:
+    """Whether a no holds at the end of that day."""
+    at = datetime.combine(on, time.max, UTC)
+    return said_at is not None and said_at <= at and Word(said_at, refuses, until_on).holds_no(at)

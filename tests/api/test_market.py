@@ -1,0 +1,162 @@
+"""The market map of a search, and what stands in the way of approaching somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.journey import ENGINES, FEE, ORDER, found, problem, written
+
+pytestmark = pytest.mark.anyio
+
+ON = "2024-06-01"
+AT = "2024-05-02T09:00:00Z"
+
+
+async def company(client: httpx.AsyncClient, name: str) -> str:
+    return str((await written(client, "/companies", {"name": name}))["id"])
+
+
+async def at(client: httpx.AsyncClient, name: str, company_id: str, **job: Any) -> str:
+    person = str((await written(client, "/people", {"name": name}))["id"])
+    await written(client, f"/people/{person}/employments", {"company_id": company_id} | job)
+    return person
+
+
+async def on_order(client: httpx.AsyncClient, person: str, of: str, order: str) -> str:
+    body = {"company_id": of, "job_order_id": order, "opened_at": AT}
+    opened = (await written(client, f"/people/{person}/candidacies", body))["created"]
+    return f"/people/{person}/candidacies/{opened}"
+
+
+async def test_a_search_is_mapped_before_anybody_is_approached(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    engines = (await written(ana, "/companies", ENGINES))["id"]
+    bolt, cog, dyno = [await company(ana, name) for name in ("Bolt", "Cog", "Dyno")]
+    orders = f"/companies/{engines}/job-orders"
+    search = (await written(ana, orders, ORDER | {"title": "Director"}))["created"]
+    three = ORDER | {"openings": 3}
+    other = (await written(ana, f"/companies/{cog}/job-orders", three))["created"]
+    await written(ana, f"/companies/{cog}/fees", FEE)
+    for target, reason in ((bolt, "same_products"), (cog, ""), (dyno, "")):
+        named = {"kind": "company.target_named", "job_order_id": search, "target_id": target,
+                 "named_at": AT, "reason": reason}  # fmt: skip
+        await written(ana, f"{orders}/targets", named)
+    assert (await written(ana, f"{orders}/targets", named))["position"] is None
+    dropped = named | {"kind": "company.target_dropped", "dropped_at": AT}
+    del dropped["named_at"]
+    await written(ana, f"{orders}/targets", dropped)
+
+    kim = await at(ana, "Kim", bolt, title="CTO", starts_on="2020-01-01")
+    lee = await at(ana, "Lee", bolt, role="hiring_manager")
+    await at(ana, "Moe", bolt, ends_on="2024-05-31")
+    await at(ana, "Nia", bolt, starts_on="2024-06-02")
+    oli = await at(ana, "Oli", cog)
+    pam = await at(ana, "Pam", engines)
+    dee = await at(ana, "Dee", dyno)
+    for person, standing in ((kim, "identified"), (kim, "to_approach"), (dee, "not_suitable")):
+        research = {"company_id": engines, "job_order_id": search, "researched_at": AT,
+                    "standing": standing, "text": f"Found {standing}"}  # fmt: skip
+        await written(ana, f"/people/{person}/research", research)
+    limits = {"kind": "company.off_limits_agreed", "agreed_at": AT, "until_on": "2025-12-31",
+              "text": "Since we placed their CFO"}  # fmt: skip
+    await written(ana, f"/companies/{bolt}/off-limits", limits)
+    await on_order(ana, kim, cog, other)
+    await on_order(ana, kim, engines, search)
+    out = await on_order(ana, lee, cog, other)
+    leaving = {"stage": "withdrawn", "reason": "pay", "decided_by": "candidate"}
+    await written(ana, f"{out}/moves", leaving)
+    way = await on_order(ana, oli, cog, other)
+    await written(ana, f"{way}/rights-to-represent", {"given_at": AT})
+    await written(ana, f"{way}/introductions", {"introduced_at": AT})
+    job = {"starts_on": "2024-05-10", "first_year_pay_cents": 1, "placed_at": AT}
+    await written(ana, f"{way}/placements", job)
+    alone = {"kind": "person.do_not_contact_set", "set_at": AT, "until_on": "2024-12-31",
+             "text": "Asked for peace"}  # fmt: skip
+    await written(ana, f"/people/{dee}/permissions", alone)
+    await written(
+        ana, f"/people/{dee}/permissions", {"kind": "person.consent_withdrawn", "withdrawn_at": AT}
+    )
+    project()
+
+    map_ = await found(ana, f"/job-orders/{search}/market-map", on=ON)
+    assert (map_["job_order"], map_["company_id"]) == ("Director", engines)
+    [at_bolt, at_cog] = map_["targets"]
+    assert (at_bolt["company"], at_bolt["reason"], at_bolt["named_by"]) == (
+        "Bolt", "same_products", "consultant:ana"
+    )  # fmt: skip
+    assert (at_bolt["off_limits"], at_bolt["off_limits_until_on"]) == (True, "2025-12-31")
+    assert at_bolt["off_limits_text"] == "Since we placed their CFO"
+    assert (at_bolt["client"], at_cog["client"], at_cog["open_orders"]) == (False, True, 1)
+    assert at_cog["last_start_on"] == "2024-05-10"
+    people = {each["person"]: each for each in (*at_bolt["people"], *at_cog["people"])}
+    assert set(people) == {"Kim", "Lee", "Oli"}
+    assert people["Kim"]["standing"] == "to_approach"
+    assert people["Kim"]["research_text"] == "Found to_approach"
+    assert people["Kim"]["seats"][0]["title"] == "CTO"
+    assert people["Kim"]["obstacles"] == [
+        {"what": "off_limits", "company_id": bolt, "company": "Bolt", "until_on": "2025-12-31",
+         "text": "Since we placed their CFO"}
+    ]  # fmt: skip
+    assert [(s["job_order"], s["company"]) for s in people["Kim"]["active_in"]] == [
+        ("Engineer", "Cog")
+    ]  # fmt: skip
+    assert people["Lee"]["free"], "who hires there is our contact"
+    assert [o["what"] for o in people["Oli"]["obstacles"]] == ["placed_by_us"]
+    assert people["Oli"]["active_in"] == []
+    assert people["Lee"]["active_in"] == []
+    [dee_found] = map_["elsewhere"]
+    assert (dee_found["person_id"], dee_found["standing"]) == (dee, "not_suitable")
+    assert [(o["what"], o["until_on"], o["text"]) for o in dee_found["obstacles"]] == [
+        ("no_consent", None, ""), ("do_not_contact", "2024-12-31", "Asked for peace")
+    ]  # fmt: skip
+
+    check = await found(ana, f"/people/{kim}/conflicts", on=ON, job_order_id=other)
+    assert [s["job_order"] for s in check["active_in"]] == ["Director"]
+    check = await found(ana, f"/people/{kim}/conflicts", on=ON)
+    assert {s["job_order"] for s in check["active_in"]} == {"Director", "Engineer"}
+
+    # the day decides who sits where, and what holds
+    await written(ana, f"/companies/{cog}/job-orders/{other}/fillings", {})
+    project()
+    later = await found(ana, f"/job-orders/{search}/market-map", on="2026-01-01")
+    assert later["targets"][0]["off_limits"] is False
+    assert {p["person"] for p in later["targets"][0]["people"]} == {"Kim", "Lee", "Nia"}
+    assert later["targets"][1]["client"] is False, "the last one started more than a year ago"
+    assert [o["what"] for o in later["elsewhere"][0]["obstacles"]] == ["no_consent"]
+
+    assert (await found(ana, f"/people/{pam}/conflicts", on=ON))["free"]
+    firm = await found(ana, f"/companies/{engines}/conflicts", on=ON)
+    assert (firm["client"], firm["open_orders"], firm["off_limits"]) == (True, 1, False)
+    told = (await found(ana, f"/companies/{bolt}/history"))["items"]
+    assert "target company named: same products" in {line["line"] for line in told}
+    told = (await found(ana, f"/people/{kim}/history"))["items"]
+    assert "researched for a search: to approach" in {line["line"] for line in told}
+    told = (await found(ana, f"/companies/{engines}/history"))["items"]
+    assert "researched for a search: not suitable" in {line["line"] for line in told}
+    others = (await found(ana, f"/companies/{bolt}/history"))["items"]
+    assert not {line["line"] for line in others if "researched" in line["line"]}, "not theirs"
+
+    # an approach that the check warned of is refused where it is made
+    sent = {"kind": "person.message_sent", "channel": "email", "message_id": "<9@us>",
+            "sent_at": "2024-06-01T09:00:00Z"}  # fmt: skip
+    problem(await ana.post(f"/people/{kim}/interactions", json=sent), 403, "off-limits")
+    # and a search that is over leaves nobody active in it
+    await written(ana, f"{orders}/{search}/cancellations", {"reason": "budget"})
+    problem(await ana.post(f"{orders}/targets", json=named), 409, "job-order-is-closed")
+    problem(await ana.post(f"/people/{pam}/research", json=research), 409, "job-order-is-closed")
+    project()
+    check = await found(ana, f"/people/{kim}/conflicts", on=ON)
+    assert check["active_in"] == []
+
+    own = named | {"target_id": engines}
+    problem(await ana.post(f"{orders}/targets", json=own), 422, "target-is-client")
+    none = named | {"target_id": kim}
+    problem(await ana.post(f"{orders}/targets", json=none), 404, "no-such-record")
+    for path in (f"/job-orders/{kim}/market-map", f"/people/{bolt}/conflicts",
+                 f"/companies/{kim}/conflicts"):  # fmt: skip
+        problem(await ana.get(path), 404, "no-such-record")
