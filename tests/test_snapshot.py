@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +20,8 @@ from ledger_crm.domain.company import Company
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Intent, Ledger, Receipt, Work
 from scenario import ANA, KEYRING
+
+pytestmark = pytest.mark.anyio
 
 LONG = 20
 BY_ANA = Intent(by=ANA)
@@ -129,17 +132,61 @@ def test_another_program_folds_for_itself(
     database: str, ada: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(database, ada, "first")
-    monkeypatch.setattr("ledger_crm.store.program", lambda: b"another")
+    monkeypatch.setattr("ledger_crm.store.PROGRAM", b"another")
     assert written(database, ada, "second")[1] == LONG + 3
 
 
 def test_who_asks_for_a_whole_stream_gets_it(database: str, ada: UUID) -> None:
-    """Also together with those who would be content with less."""
+    """Also together with those who are content with less; and these get no more for it."""
+    written(database, ada, "first")
+    streams: list[dict[UUID, int]] = [{ada: module.SNAPSHOT}, {ada: 0}, {ada: 3}, {ada: LONG + 3}]
+    with Ledger(database, KEYRING) as ledger:
+        for order in permutations(streams):
+            found: list[Any] = ledger.store.load_together(order)
+            read = {each[ada]: len(one.entries) for each, one in zip(order, found, strict=True)}
+            assert read == {module.SNAPSHOT: 1, 0: LONG + 3, 3: LONG, LONG + 3: 0}
+            with_it = [each[ada] for each, one in zip(order, found, strict=True) if one.folded]
+            assert with_it == [module.SNAPSHOT]
+
+
+def test_beside_a_tail_that_is_shorter_a_snapshot_is_still_used(database: str, ada: UUID) -> None:
     written(database, ada, "first")
     with Ledger(database, KEYRING) as ledger:
-        streams: list[dict[UUID, int]] = [{ada: module.SNAPSHOT}, {ada: 0}, {ada: 3}]
-        found = ledger.store.load_together(streams)
-    assert [len(each.entries) for each in found] == [LONG + 3, LONG + 3, LONG]  # type: ignore[union-attr]
+        store, read = ledger.store, []
+        opened = store._select
+
+        def counted(*asked: Any) -> Any:
+            found = opened(*asked)
+            read.append(len(found))
+            return found
+
+        store._select = counted  # type: ignore[method-assign]
+        store.load_together([{ada: LONG + 2}, {ada: module.SNAPSHOT}])
+    assert read == [3], "an entry, the key and the snapshot"
+
+
+async def test_one_that_cannot_be_made_is_no_loss(
+    database: str, ada: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> bytes:
+        raise RecursionError
+
+    with Ledger(database, KEYRING) as ledger:
+        monkeypatch.setattr(ledger.store, "frozen", fails)
+        receipt = await ledger.change(
+            Person, ada, lambda p: p.record(note(), by=ANA), intent=BY_ANA
+        )
+    assert receipt.version == LONG + 3
+
+
+def test_an_older_one_or_one_of_who_is_erased_is_not_kept(database: str, ada: UUID) -> None:
+    with Ledger(database, KEYRING) as ledger:
+        for version in (50, 5):
+            ledger.store.keep_snapshot(ada, version, b"x")
+        assert rows(database) == [(ada, 50)]
+        ledger.store.destroy_key(ada)
+        ledger.store.keep_snapshot(ada, 60, b"x")
+    assert rows(database) == []
 
 
 def test_two_who_ask_at_once_get_one_each(database: str, ada: UUID) -> None:

@@ -591,13 +591,14 @@ class Ledger:
 
     def take_snapshot(self, aggregate: Aggregate, key: DataKey | None) -> None:
         """Of how it is now, in its own time; it is no loss if that fails."""
-        state, id, version = self.store.frozen(aggregate, key), aggregate.id, aggregate.version
+        id, version = aggregate.id, aggregate.version
 
-        def keep() -> None:
+        def keep(state: bytes) -> None:
             with suppress(Exception):
                 self.store.keep_snapshot(id, version, state)
 
-        self._threads.submit(keep)
+        with suppress(Exception):
+            self._threads.submit(keep, self.store.frozen(aggregate, key))
 
     async def destroy_key(self, id: UUID) -> None:
         """See ``Store.destroy_key``. This process forgets at once what it holds in clear; others

@@ -41,7 +41,7 @@ from .domain import EVENTS
 from .domain.entry import ERASED, Actor, Aggregate, Entry, Event, Reservation, kind, sealed_fields
 from .domain.refusals import Invalid
 from .sealing import DataKey, Keyring, WrongKey, seal, unseal
-from .snapshot import frozen, program, thawed
+from .snapshot import PROGRAM, frozen, thawed
 
 Row = Notification
 """An entry as stored: ``id`` (its position), ``topic``, ``originator_id``, ``originator_version``,
@@ -346,14 +346,15 @@ SNAPSHOT = -1
 
 LOAD = (
     "WITH w AS MATERIALIZED ("
-    " SELECT u.id, coalesce(s.version, u.version) AS version, s.state"
-    " FROM unnest(%b::uuid[], %b::bigint[]) AS u (id, version)"
-    " LEFT JOIN ledger.snapshots s ON u.version < 0 AND s.stream_id = u.id AND s.program = %b)"
+    " SELECT u.id, CASE WHEN NOT u.snapshot THEN u.version WHEN s.version IS NULL THEN 0"
+    "   ELSE least(s.version, u.version) END AS version, s.version AS folded, s.state"
+    " FROM unnest(%b::uuid[], %b::bigint[], %b::boolean[]) AS u (id, version, snapshot)"
+    " LEFT JOIN ledger.snapshots s ON u.snapshot AND s.stream_id = u.id AND s.program = %b)"
     " SELECT e.originator_id, e.originator_version, e.topic, e.state"
     " FROM w JOIN ledger.entries e ON e.originator_id = w.id AND e.originator_version > w.version"
     " UNION ALL SELECT k.stream_id, 0, '', k.wrapped"
     " FROM w JOIN ledger.data_keys k ON k.stream_id = w.id"
-    " UNION ALL SELECT w.id, -w.version, '', w.state FROM w WHERE w.state IS NOT NULL"
+    " UNION ALL SELECT w.id, -w.folded, '', w.state FROM w WHERE w.state IS NOT NULL"
     " ORDER BY 1, 2"
 )
 """Streams after a version, their data keys as version 0, and snapshots as versions below that."""
@@ -468,17 +469,21 @@ class Store:
     def load_together(self, asked: Sequence[dict[UUID, int]]) -> list[Loaded | Undecodable]:
         """For each of them what ``load`` finds, but only after these versions. One query, and one
         more where a snapshot cannot be opened."""
-        since: dict[UUID, int] = {}
+        since: dict[UUID, int | None] = {}  # None: whoever asks wants what is after a snapshot
+        folded_too: set[UUID] = set()
         for streams in asked:
             for id, version in streams.items():
-                other = since.get(id, version)
-                if version != other and SNAPSHOT in (version, other):
-                    version = other = 0  # the tail of a snapshot may be less than another wants
-                since[id] = min(version, other)
+                if version == SNAPSHOT:
+                    folded_too.add(id)
+                    since.setdefault(id, None)
+                else:
+                    other = since.get(id)
+                    since[id] = version if other is None else min(version, other)
         rows: dict[UUID, list[StoredEvent]] = {}
         keys: dict[UUID, DataKey | None] = {}
         snapshots: dict[UUID, tuple[int, bytes]] = {}
-        values = (list(since), list(since.values()), program())
+        wanted = [id in folded_too for id in since]
+        values = (list(since), list(since.values()), wanted, PROGRAM)
         for id, version, topic, state in self._select(LOAD, values):
             if version > 0:
                 rows.setdefault(id, []).append(StoredEvent(id, version, topic, state))
@@ -488,9 +493,13 @@ class Store:
                 keys[id] = self.keyring.unwrap(state) if state else None
         found: list[Loaded | Undecodable] = []
         for streams in asked:
+            begin = {
+                id: snapshots.get(id, (0,))[0] if version == SNAPSHOT else version
+                for id, version in streams.items()
+            }
             theirs = [
                 row
-                for id, version in streams.items()
+                for id, version in begin.items()
                 for row in rows.get(id, ())
                 if row.originator_version > version
             ]
@@ -499,7 +508,7 @@ class Store:
                 folded = {
                     id: thawed(state, have.get(id) or self.keyring.own, stream=id, version=version)
                     for id, (version, state) in snapshots.items()
-                    if id in streams
+                    if streams.get(id) == SNAPSHOT
                 }
             except ValueError:  # as if there were none
                 found += self.load_together(
@@ -513,13 +522,18 @@ class Store:
         return found
 
     def keep_snapshot(self, stream_id: UUID, version: int, state: bytes) -> None:
-        """Of a stream at a version; an older one makes room."""
+        """Of a stream at a version, unless there is a newer one or whoever it is of is erased."""
         self._select(
-            "INSERT INTO ledger.snapshots (stream_id, version, program, state)"
-            " VALUES (%b, %b, %b, %b) ON CONFLICT (stream_id) DO UPDATE"
+            "INSERT INTO ledger.snapshots AS s (stream_id, version, program, state)"
+            " SELECT v.* FROM (VALUES (%b::uuid, %b::bigint, %b::bytea, %b::bytea))"
+            "   AS v (id, version, program, state)"
+            " WHERE NOT EXISTS (SELECT FROM ledger.data_keys k"
+            "   WHERE k.stream_id = v.id AND k.destroyed_at IS NOT NULL)"
+            " ON CONFLICT (stream_id) DO UPDATE"
             " SET version = excluded.version, program = excluded.program, state = excluded.state,"
-            " taken_at = now() RETURNING version",
-            (stream_id, version, program(), state),
+            " taken_at = now() WHERE s.program <> excluded.program OR s.version < excluded.version"
+            " RETURNING version",
+            (stream_id, version, PROGRAM, state),
         )
 
     def frozen(self, aggregate: Aggregate, key: DataKey | None) -> bytes:

@@ -368,6 +368,23 @@ async def test_a_replacement_is_owed_and_given_for_no_further_fee(
     assert fees[ben] == 0
 
 
+async def test_a_replacement_takes_no_opening_that_nobody_left(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, openings=2, guarantee_days=90)
+    _, way = await introduced(ana, company, order)
+    _, other_way = await introduced(ana, company, order, "Ben")
+    await written(ana, f"{way}/placements", PLACED)
+    await written(ana, f"{way}/starts", {"starts_on": "2024-05-01"})
+    fell = {"left_on": "2024-06-14", "reason": "moved_away", "decided_by": "candidate"}
+    await written(ana, f"{way}/fall-throughs", fell | {"look_again": False})
+    replacing = PLACED | {"starts_on": "2024-07-01", "replaces_id": way.rpartition("/")[2]}
+    await written(ana, f"{other_way}/placements", replacing)
+    project()
+    there = await found(ana, f"/job-orders/{order}")
+    assert (there["found"], there["status"]) == (1, "open"), "one is there, and one is looked for"
+
+
 async def test_retained_thirds_cancelled_after_the_second_and_filled_elsewhere(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:

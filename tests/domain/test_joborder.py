@@ -42,6 +42,7 @@ from ledger_crm.domain.joborder import (
 )
 from scenario import ANA, COMPANY, folded, given
 
+OTHER = UUID(int=0x0E)
 STEPS = [
     order_changed(),
     order_staffed(),
@@ -127,9 +128,22 @@ def test_a_filled_order_is_open_again_when_somebody_is_gone() -> None:
 
 @pytest.mark.parametrize("history", [[], [some_filled(), order_lost()], [order_cancelled()]])
 def test_who_is_gone_leaves_nothing_free_where_nobody_looks_any_more(history: list[Any]) -> None:
-    vacate = lambda c: c.vacate(ORDER, at=LATER, by=ANA)  # noqa: E731
+    vacate = lambda c: c.vacate(ORDER, OTHER, at=LATER, by=ANA)  # noqa: E731
     after(*history).when(vacate).then_nothing()
-    after(some_filled()).when(vacate).then(opening_vacated())
+    after(some_filled()).when(vacate).then(opening_vacated(candidacy_id=OTHER))
+
+
+def test_only_who_replaces_somebody_whose_opening_is_free_takes_one() -> None:
+    free = opening_vacated(candidacy_id=OTHER)
+    for history, has_place in (
+        ([some_filled()], False),
+        ([some_filled(), opening_vacated()], False),
+        ([some_filled(), free], True),
+        ([some_filled(), free, order_held()], False),
+        ([some_filled(), free, order_filled()], False),
+    ):
+        order = folded(Company, added(), order_opened(openings=2), *history).job_order(ORDER)
+        assert order.has_place_for(OTHER) == has_place
 
 
 def test_openings_are_not_changed_to_what_is_found_already() -> None:

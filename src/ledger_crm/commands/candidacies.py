@@ -194,7 +194,7 @@ async def place(
             given_at=at,
         )
         company.give_replacement(given, by=work.by)
-    if not replaces_id or order.looks_for_more:
+    if not replaces_id or order.has_place_for(replaces_id):
         company.fill_job_order(candidacy.job_order_id, at=at, openings=1, by=work.by)
     return person
 

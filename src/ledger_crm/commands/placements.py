@@ -81,7 +81,7 @@ async def fall_through(
         company.owe(owed, by=work.by)
     if look_again if look_again is not None else remedy == "replacement":
         at = datetime.combine(left_on, time(), UTC)
-        company.vacate(found.job_order_id, at=at, by=work.by)
+        company.vacate(found.job_order_id, candidacy_id, at=at, by=work.by)
     return person
 
 

@@ -580,12 +580,15 @@ class Company(Aggregate):
             some = OpeningsFilled(job_order_id=job_order_id, filled_at=at, openings=openings)
             self.step(some, by=by)
 
-    def vacate(self, job_order_id: UUID, *, at: datetime, by: Actor) -> None:
+    def vacate(self, job_order_id: UUID, candidacy_id: UUID, *, at: datetime, by: Actor) -> None:
         """Who was found for it is gone: another is looked for. Nothing, if it is lost or cancelled
         by now, or was filled without them. Raises NoSuchJobOrder."""
         order = self.job_order(job_order_id)
         if order.can_be_vacated and order.found:
-            self.step(OpeningVacated(job_order_id=job_order_id, vacated_at=at), by=by)
+            gone = OpeningVacated(
+                job_order_id=job_order_id, vacated_at=at, candidacy_id=candidacy_id
+            )
+            self.step(gone, by=by)
 
     def cancel_job_order(self, job_order_id: UUID, *, at: datetime, reason: str, by: Actor) -> None:
         """Raises as ``step``."""

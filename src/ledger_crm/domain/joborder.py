@@ -235,9 +235,13 @@ class JobOrderReopened(JobOrderStep, frozen=True, kw_only=True, tag="company.job
 
 
 class OpeningVacated(JobOrderStep, frozen=True, kw_only=True, tag="company.opening_vacated"):
-    """Somebody who was found is gone again, and another is looked for in their place."""
+    """Somebody who was found is gone again, and another is looked for in their place.
+
+    candidacy_id  of whoever is gone; None: not told
+    """
 
     vacated_at: Instant
+    candidacy_id: UUID | None = None
 
     @property
     def line(self) -> str:
@@ -310,6 +314,7 @@ class JobOrder(msgspec.Struct):
     pipeline: str
     openings: int = 1
     found: int = 0
+    vacated: set[UUID] = msgspec.field(default_factory=set)  # candidacies whose opening is free
     status: Status = "open"
     salary_from_cents: int = 0
     salary_to_cents: int = 0
@@ -320,9 +325,11 @@ class JobOrder(msgspec.Struct):
     def open(self) -> bool:
         return self.status == "open"
 
-    @property
-    def looks_for_more(self) -> bool:
-        return self.status in IN_WORK and self.found < self.openings
+    def has_place_for(self, replaced_id: UUID) -> bool:
+        """Whether an opening is free, and free because this one left it: who replaces somebody
+        whose opening was never freed takes none."""
+        free = self.status in IN_WORK and self.found < self.openings
+        return free and replaced_id in self.vacated
 
     @property
     def can_be_vacated(self) -> bool:
@@ -398,8 +405,9 @@ class JobOrder(msgspec.Struct):
                 self.openings = self.found + (fact.openings or 1)
             case JobOrderFilled():
                 self.found = self.openings
-            case OpeningVacated():
+            case OpeningVacated(candidacy_id=candidacy_id):
                 self.found -= 1
+                self.vacated |= {candidacy_id} if candidacy_id else set()
         self.status = status_after(self.status, fact)
 
 
