@@ -113,7 +113,7 @@ def prepare(server: Postgres) -> None:
 
 def copy(server: Postgres, name: str) -> None:
     with psycopg.connect(server.url, autocommit=True) as conn:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE template_ledger")
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template_ledger STRATEGY FILE_COPY")
         conn.execute(create.format(sql.Identifier(name)))
 
 
