@@ -30,6 +30,7 @@ from ledger_crm.commands.mapping import ImportFault
 from ledger_crm.domain.application import Applied, ScreeningAnswered
 from ledger_crm.domain.candidacy import CandidacyClosed, CandidacyMoved
 from ledger_crm.domain.entry import Actor, Event
+from ledger_crm.domain.identity import PersonTagged
 from ledger_crm.domain.interaction import MessageSent, NoteWritten
 from ledger_crm.domain.joborder import JobOrderCancelled, JobOrderOpened, ScreeningSet
 from ledger_crm.domain.permission import DoNotContactSet
@@ -233,7 +234,7 @@ def changed(raw: Any, keys: tuple[str | int, ...]) -> Any:
 async def test_candidates_jobs_and_applications_become_our_facts(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    report = await take(ledger, folder(tmp_path, STORY))
+    report = await take(ledger, folder(tmp_path, STORY), codes=["linkedin (ad)"])
 
     assert (report.refused, report.changed) == (0, 0)
     facts = await events(ledger)
@@ -256,6 +257,34 @@ async def test_candidates_jobs_and_applications_become_our_facts(
     assert [f.text for f in facts if isinstance(f, NoteWritten)] == ["Very mysterious."]
     assert [f.text for f in facts if isinstance(f, MessageSent)] == ["Hello\n\nAre you there?"]
     assert sum(isinstance(f, ContactPointAdded) for f in facts) == 4
+
+
+async def test_what_somebody_typed_is_sealed_unless_the_agency_names_it(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A code is in clear in the events and on the feed, and erasing a person leaves it there."""
+    typed = ["Depressed; ask Tom Jones", "Top  Talent"]
+    reason = {"id": 9, "name": "Tom Jones said, no", "type": {"id": 1, "name": "We rejected them"}}
+    story = STORY | {
+        "candidates": [candidate(1, tags=typed), candidate(2)],
+        "applications": [
+            application(source={"id": 4, "public_name": "Jane Doe, my sister"}),
+            REJECTED | {"rejection_reason": reason},
+        ],
+    }
+
+    report = await take(ledger, folder(tmp_path, story), codes=["top talent"])
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    assert [f.tag for f in facts if isinstance(f, PersonTagged)] == ["top_talent"]
+    assert "Tags in Greenhouse:\nDepressed; ask Tom Jones" in [
+        f.text for f in facts if isinstance(f, NoteWritten)
+    ]
+    first = next(f for f in facts if isinstance(f, Applied))
+    assert (first.source, first.text) == ("", "Source in Greenhouse: Jane Doe, my sister")
+    [no] = [f for f in facts if isinstance(f, CandidacyClosed)]
+    assert (no.reason, no.text) == ("told_in_text", "Tom Jones said, no, We rejected them")
 
 
 async def test_whom_greenhouse_may_not_write_to_we_do_not_write_to(

@@ -24,7 +24,7 @@ import msgspec
 
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point, normalised
-from ledger_crm.domain.entry import Aggregate, Instant, Slug, Title, id_of, words
+from ledger_crm.domain.entry import Aggregate, Instant, Sealed, Slug, Title, id_of, words
 from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.fee import DIGITS
 from ledger_crm.domain.identity import PersonTagged, Source
@@ -78,6 +78,8 @@ RECORDS: dict[str, tuple[set[str], ...]] = {
 """By which of their fields records of each file are known."""
 
 NO_HOME = "has no home here"
+PLAIN = re.compile(r"[^\W\d_]+(?:[ '\u2019/&-]+[^\W\d_]+){0,5}")
+"""A reason of rejection that becomes a code unasked: at most six words, and no sentence."""
 CATEGORIES: tuple[tuple[str, Category], ...] = (
     ("offer", "offer"),
     ("final", "final_interview"),
@@ -304,6 +306,7 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     channel: Source
     source: str
     answers: tuple[Answer, ...]
+    text: Sealed = ""
 
 
 async def _apply(work: Work, id: UUID, coming: Coming) -> Aggregate:
@@ -339,8 +342,11 @@ class Plan:
         *,
         pipeline: Pipeline | None,
         before: Company | None,
+        codes: Sequence[str] = (),
     ) -> None:
-        """``before``: the company as it is, if it is there; ``pipeline`` likewise."""
+        """``before``: the company as it is, if it is there; ``pipeline`` likewise. ``codes``: as
+        in ``import_folder``."""
+        self.codes = {_folded(code) for code in codes}
         self.found, self.hash, self.pipeline, self.before = found, hash, pipeline, before
         self.company, self.company_id = company, company_id(hash, company)
         self.rows: list[Row] = []
@@ -617,13 +623,30 @@ class Plan:
         tags = candidate.raw.get("tags") or []
         if not isinstance(tags, list):
             raise candidate.fault("tags", "is not a list")
-        steps = []
+        steps, others = [], []
         for n, tag in enumerate(tags):
-            if isinstance(tag, str) and (code := _code(tag, "")):
-                candidate.left.pop(f"{candidate.path}.tags[{n}]", None)
+            if not isinstance(tag, str) or not tag.strip():
+                continue
+            if "\0" in tag or len(tag) > 2_000:
+                raise candidate.fault(f"tags[{n}]", "holds a NUL, or is longer than 2,000 letters")
+            candidate.left.pop(f"{candidate.path}.tags[{n}]", None)
+            if code := self._named(tag):
                 fact = PersonTagged(tag=code, tagged_at=since)
                 steps.append(self._fact("person.tagged", id, fact))
+            else:
+                others.append(tag.strip())
+        if others:
+            text = "\n".join(("Tags in Greenhouse:", *others))
+            if len(text) > 60_000:
+                raise candidate.fault("tags", "are longer than 60,000 letters")
+            written = NoteWritten(written_at=since, text=text)
+            steps.append(self._fact("person.note_written", id, written))
         return steps
+
+    def _named(self, text: str) -> str:
+        """Its code, if the agency named it; else "": whatever somebody typed may be about a
+        person, and a code stands in clear in the events and on the feed, for ever."""
+        return _code(text, "") if _folded(text) in self.codes else ""
 
     def _application(self, application: Node) -> list[Step]:
         if _is_prospect(application):
@@ -637,6 +660,7 @@ class Plan:
         if at is None:
             raise application.fault("applied_at", "is missing")
         source = application.node("source").line("public_name")
+        code = self._named(source)
         where = {"company_id": self.company_id, "job_order_id": self._order(key)}
         columns = {
             "person_id": f"{application.path}.candidate_id",
@@ -646,8 +670,9 @@ class Plan:
             **where,
             at=at,
             channel=_match(SOURCES, source) or "other",
-            source=_code(source, "") if source else "",
+            source=code,
             answers=tuple(self._answers(application, key)),
+            text=f"Source in Greenhouse: {source}" if source and not code else "",
         )
         steps = [self._fact("person.applied", person, coming, columns=columns)]
         then = application.at("rejected_at") or application.at("last_activity_at") or at
@@ -669,12 +694,14 @@ class Plan:
     def _rejection(self, application: Node, job: str, at: datetime) -> CandidacyMove:
         reason = application.node("rejection_reason")
         kind, name = reason.node("type").line("name"), reason.line("name")
+        listed = reason.raw.get("id") is not None and bool(PLAIN.fullmatch(name))
+        code = _code(name, "") if listed and len(name) <= 40 else self._named(name)
         theirs = bool(re.search(r"they rejected|withdr", kind, re.IGNORECASE))
         return CandidacyMove(
             job_order_id=self._order(job),
             stage="withdrawn" if theirs else "rejected_by_us",
             at=at,
-            reason=_code(name, "") or "none_given",
+            reason=code or ("told_in_text" if name else "none_given"),
             decided_by="candidate" if theirs else "us",
             decider="" if theirs else "as recorded in Greenhouse",
             text=", ".join(filter(None, (name, kind))),
@@ -808,6 +835,10 @@ def _code(text: str, otherwise: str) -> str:
     return f"{otherwise}_{id_of(otherwise, text).hex[:12]}" if otherwise else ""
 
 
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
 def _range(job: Node) -> tuple[int, int, str]:
     """The salary, in minor units; nothing if it is no range of whole amounts in one currency."""
     salary = job.node("custom_fields")
@@ -832,16 +863,20 @@ async def import_folder(
     folder: Folder,
     *,
     company: str,
+    codes: Sequence[str] = (),
     dry_run: bool = False,
     on_row: Callable[[RowReport], None] | None = None,
     on_homeless: Callable[[Homeless], None] | None = None,
 ) -> FolderReport:
     """``company``: whose jobs these are, the name of one to be added or the id of one that is
-    there. Raises ImportFault when nothing can be used, NoSuchRecord, Unavailable; what was written
-    before stays, and the same call goes on from there."""
+    there. ``codes``: tags, sources and reasons that are the agency's own words, and no free text:
+    they become codes, which are in clear.
+
+    Raises ImportFault when nothing can be used, NoSuchRecord, Unavailable; what was written before
+    stays, and the same call goes on from there."""
     started = time.monotonic()
     report = FolderReport(mapping=NAME, dry_run=dry_run)
-    plan = await _planned(ledger, _records(folder), company.strip())
+    plan = await _planned(ledger, _records(folder), company.strip(), codes)
     rows = plan.make()
     fields: dict[tuple[str, str], Missing] = {}
     for homeless in plan.homeless():
@@ -861,7 +896,7 @@ async def import_folder(
     return report
 
 
-async def _planned(ledger: Ledger, found: Found, company: str) -> Plan:
+async def _planned(ledger: Ledger, found: Found, company: str, codes: Sequence[str]) -> Plan:
     """Rests on what an earlier run wrote: stages and questions are added to those that are there.
     Raises ImportFault, NoSuchRecord."""
     try:
@@ -879,7 +914,7 @@ async def _planned(ledger: Ledger, found: Found, company: str) -> Plan:
             raise
     with suppress(NoSuchRecord):
         pipeline = await ledger.get(Pipeline, pipeline_id(NAME))
-    return Plan(found, hash, company, pipeline=pipeline, before=before)
+    return Plan(found, hash, company, pipeline=pipeline, before=before, codes=codes)
 
 
 def _count(fields: dict[tuple[str, str], Missing], homeless: Homeless) -> None:
