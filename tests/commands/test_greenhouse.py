@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from ledger_crm.commands.greenhouse import (
@@ -35,7 +36,7 @@ from ledger_crm.domain.interaction import MessageSent, NoteWritten
 from ledger_crm.domain.joborder import JobOrderCancelled, JobOrderOpened, ScreeningSet
 from ledger_crm.domain.permission import DoNotContactSet
 from ledger_crm.domain.person import ContactPointAdded, PersonSourced
-from ledger_crm.domain.pipeline import PipelineDefined
+from ledger_crm.domain.pipeline import Pipeline, PipelineDefined, pipeline_id
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Work
 from ledger_crm.sealing import Keyring
 
@@ -342,6 +343,56 @@ async def test_more_of_the_same_agency_adds_and_changes_nothing_that_is_in(
     assert await ledger.head() == head
 
 
+async def test_a_stage_that_got_another_label_here_is_still_known(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Else a second run adds it again, and finds every application in it changed."""
+    path = folder(tmp_path, STORY)
+    await take(ledger, path)
+    await revise(ledger, "phone_screen", label="First call")
+    head = await ledger.head()
+
+    again = await take(ledger, path)
+
+    assert (again.facts, again.changed, await ledger.head()) == (0, 0, head)
+
+
+async def test_who_applied_in_a_stage_that_is_retired_here_comes_in_and_is_told_of(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await take(ledger, folder(tmp_path / "one", STORY))
+    await revise(ledger, "phone_screen", retired=True)
+    await revise(ledger, "rejected_by_us", retired=True)
+    no = REJECTED | {"id": 14, "candidate_id": 4}
+    more = {
+        "jobs": [JOB],
+        "candidates": [candidate(3), candidate(4)],
+        "applications": [application(), application(13, 3), no],
+    }
+
+    report = await take(ledger, folder(tmp_path / "two", more))
+
+    assert [row.path for row in report.listed] == ["applications[2]"], "there is no other exit"
+    assert report.changed == 0
+    assert sum(isinstance(f, Applied) for f in await events(ledger)) == 3
+    assert "applications[].current_stage.name" in {
+        re.sub(r"\d+", "", each.path) for each in report.homeless
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["Applied", "Hired", "Withdrawn", "Phone-Screen", "4. Call", "面接"]
+)
+async def test_every_name_is_that_of_a_stage_one_may_be_in(
+    ledger: Ledger, tmp_path: Path, name: str
+) -> None:
+    both = [application(current_stage={"name": name}), application(12, 2)]
+    report = await take(ledger, folder(tmp_path, STORY | {"applications": both}))
+    assert report.refused == 0
+    [defined] = [f for f in await events(ledger) if isinstance(f, PipelineDefined)]
+    assert len(defined.stages) == 6 + (name != "Applied")
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -498,3 +549,19 @@ async def events(ledger: Ledger) -> list[Event]:
 def counts(report: FolderReport) -> dict[str, int]:
     names = ("read", "imported", "already", "changed", "refused", "skipped")
     return {name: getattr(report, name) for name in names}
+
+
+async def revise(ledger: Ledger, stage: str, **changes: Any) -> None:
+    """The agency changes a stage here."""
+
+    async def revising(work: Work) -> Pipeline:
+        pipeline = await work.get(Pipeline, pipeline_id("greenhouse"))
+        stages = tuple(
+            msgspec.structs.replace(each, **changes) if each.id == stage else each
+            for each in pipeline.stages
+        )
+        definition = msgspec.structs.replace(pipeline.definition, stages=stages)
+        pipeline.revise(definition, by=work.by)
+        return pipeline
+
+    await ledger.decide(revising, intent=Intent(by=Actor("consultant:ana")))

@@ -39,7 +39,16 @@ from ledger_crm.domain.joborder import (
 )
 from ledger_crm.domain.permission import DoNotContactSet
 from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
-from ledger_crm.domain.pipeline import Category, Pipeline, PipelineDefined, Stage, pipeline_id
+from ledger_crm.domain.pipeline import (
+    EXITS,
+    Category,
+    NoSuchStage,
+    Pipeline,
+    PipelineDefined,
+    Stage,
+    StageIsRetired,
+    pipeline_id,
+)
 from ledger_crm.domain.refusals import Invalid
 from ledger_crm.domain.screening import Answer, Question
 from ledger_crm.ledger import Ledger, NoSuchRecord, Work
@@ -317,6 +326,23 @@ async def _step(work: Work, id: UUID, fact: JobOrderSteps) -> Aggregate:
     return await selling.step_job_order(work, id, fact)
 
 
+async def _move(work: Work, id: UUID, to: CandidacyMove) -> Aggregate:
+    """Who would come to a stage that is retired here stays where they are; whoever is over goes to
+    another exit of that category. Raises StageIsRetired if there is none, and as
+    ``candidacies.move``."""
+    try:
+        return await KINDS["person.candidacy_moved"].do(work, id, to)
+    except StageIsRetired:
+        pipeline = await work.get(Pipeline, pipeline_id(NAME))
+        [category] = [stage.category for stage in pipeline.stages if stage.id == to.stage]
+        if category not in EXITS:
+            return await work.get(Person, id)
+        with suppress(NoSuchStage):
+            other = msgspec.structs.replace(to, stage=pipeline.in_category(category).id)
+            return await KINDS["person.candidacy_moved"].do(work, id, other)
+        raise
+
+
 async def _tag(work: Work, id: UUID, fact: PersonTagged) -> Aggregate:
     person = await work.get(Person, id)
     person.tag(fact, by=work.by)
@@ -325,10 +351,11 @@ async def _tag(work: Work, id: UUID, fact: PersonTagged) -> Aggregate:
 
 OURS: dict[str, Callable[..., Any]] = {
     "person.applied": _apply,
+    "person.candidacy_moved": _move,
     "person.tagged": _tag,
     "company.job_order_stepped": _step,
 }
-DO = OURS | {kind: each.do for kind, each in KINDS.items()}
+DO = {kind: each.do for kind, each in KINDS.items()} | OURS
 
 
 class Plan:
@@ -351,8 +378,7 @@ class Plan:
         self.company, self.company_id = company, company_id(hash, company)
         self.rows: list[Row] = []
         self.questions: dict[str, list[Question]] = {}  # by job
-        stages = pipeline.stages if pipeline else ()
-        self.stages = {stage.label.casefold(): stage for stage in stages}  # by name
+        self.stages: dict[str, Stage] = {}  # by their name in Greenhouse
 
     def make(self) -> list[Row]:
         records = self.found.records
@@ -455,17 +481,14 @@ class Plan:
                 if not _is_prospect(application):
                     listed.append((LAST, application.node("current_stage").line("name", 80)))
         there = list(self.pipeline.stages) if self.pipeline else [BEGINS, *ENDS]
-        ids = {stage.id for stage in there}
+        ids = {stage.id: stage for stage in there}
         new: list[Stage] = []
         for _, name in sorted(listed, key=lambda each: each[0]):
             if name and name.casefold() not in self.stages:
-                id = _code(name, "stage")
-                if id in ids:
-                    id = _code(f"{name[:20]} {id_of('stage', name).hex[:8]}", "stage")
-                ids.add(id)
-                made = Stage(id, name, _match(CATEGORIES, name) or "screening")
-                self.stages[name.casefold()] = made
-                new.append(made)
+                made = Stage(_stage_id(name), name, _match(CATEGORIES, name) or "screening")
+                if made.id not in ids:
+                    new.append(made)
+                self.stages[name.casefold()] = ids.setdefault(made.id, made)
         at = next((n for n, stage in enumerate(there) if stage.category == "submitted"), len(there))
         stages = (*there[:at], *new, *there[at:])
         title = self.pipeline.definition.title if self.pipeline else "Greenhouse"
@@ -676,7 +699,10 @@ class Plan:
         )
         steps = [self._fact("person.applied", person, coming, columns=columns)]
         then = application.at("rejected_at") or application.at("last_activity_at") or at
-        stage = self.stages.get(application.node("current_stage").line("name", 80).casefold())
+        current = application.node("current_stage")
+        stage = self.stages.get(current.line("name", 80).casefold())
+        if stage and stage.retired:
+            current.stays("name", "is retired here: who applies now stays in the first stage")
         if stage and stage.id != BEGINS.id and stage.category not in ("submitted", "placed"):
             move = CandidacyMove(job_order_id=self._order(key), stage=stage.id, at=then)
             steps.append(self._fact("person.candidacy_moved", person, move))
@@ -833,6 +859,24 @@ def _code(text: str, otherwise: str) -> str:
     with suppress(msgspec.ValidationError):
         return msgspec.convert(code, Slug)
     return f"{otherwise}_{id_of(otherwise, text).hex[:12]}" if otherwise else ""
+
+
+def _stage_id(name: str) -> str:
+    """By its name in Greenhouse alone: the agency may give it another label here. No name is that
+    of a stage in which a candidacy is over or the client's."""
+    id = _known_by(name, "stage")
+    return id if all(id != end.id for end in ENDS) else _hashed(name, "stage")
+
+
+def _known_by(text: str, noun: str) -> str:
+    """A code that no other text has, but for capitals: the words, or with a hash where there is
+    more in the text than these."""
+    code = _code(text, noun)
+    return code if code.replace("_", " ") == text.casefold() else _hashed(text, noun)
+
+
+def _hashed(text: str, noun: str) -> str:
+    return _code(f"{text[:20].casefold()} {id_of(noun, text.casefold()).hex[:12]}", noun)
 
 
 def _folded(text: str) -> str:
