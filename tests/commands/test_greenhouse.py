@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from ledger_crm.commands import greenhouse
 from ledger_crm.commands.greenhouse import (
     RECORDS,
     Folder,
@@ -23,6 +25,7 @@ from ledger_crm.commands.greenhouse import (
     Homeless,
     Plan,
     _records,
+    company_id,
     import_folder,
     read_folder,
 )
@@ -30,6 +33,7 @@ from ledger_crm.commands.importing import RowReport
 from ledger_crm.commands.mapping import ImportFault
 from ledger_crm.domain.application import Applied, ScreeningAnswered
 from ledger_crm.domain.candidacy import CandidacyClosed, CandidacyMoved
+from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Actor, Event
 from ledger_crm.domain.identity import PersonTagged
 from ledger_crm.domain.interaction import MessageSent, NoteWritten
@@ -37,6 +41,7 @@ from ledger_crm.domain.joborder import JobOrderCancelled, JobOrderOpened, Screen
 from ledger_crm.domain.permission import DoNotContactSet
 from ledger_crm.domain.person import ContactPointAdded, PersonSourced
 from ledger_crm.domain.pipeline import Pipeline, PipelineDefined, pipeline_id
+from ledger_crm.domain.screening import Question
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Work
 from ledger_crm.sealing import Keyring
 
@@ -195,7 +200,7 @@ def test_no_value_gets_lost(shared_data: Path, noun: str) -> None:
 
 def planned(noun: str, raw: Any) -> tuple[list[Any], set[str]]:
     found = _records(Folder({noun: [raw]}))
-    plan = Plan(found, KEYRING.hash_of, "Acme", pipeline=None, before=None)
+    plan = Plan(found, KEYRING.hash_of, "Acme", pipeline=None)
     rows = [(r.report.outcome, r.report.column, r.planned and r.planned[:2]) for r in plan.make()]
     return rows, {homeless.path for homeless in plan.homeless()}
 
@@ -393,6 +398,51 @@ async def test_every_name_is_that_of_a_stage_one_may_be_in(
     assert len(defined.stages) == 6 + (name != "Applied")
 
 
+async def test_what_the_agency_changed_while_an_import_was_planned_stays(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that holds all stages, or all questions, as they were would undo it."""
+    await take(ledger, folder(tmp_path / "one", STORY))
+    planned, why = greenhouse._planned, Question(id="why_us", asked="Why us?")
+    ours = Question(id="notice", asked="How long is your notice?")
+
+    async def planned_meanwhile(*args: Any) -> Any:
+        plan = await planned(*args)
+        await revise(ledger, "phone_screen", label="First call")
+        await ask(ledger, why, ours)
+        return plan
+
+    monkeypatch.setattr(greenhouse, "_planned", planned_meanwhile)
+    asked = [{"question": "May you work here?", "answer": "Yes"}]
+    third = application(13, 3, answers=asked, current_stage={"id": 6, "name": "Take Home Test"})
+    more = {"jobs": [JOB], "candidates": [candidate(3)], "applications": [third]}
+
+    report = await take(ledger, folder(tmp_path / "two", more))
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    stages = [f for f in facts if isinstance(f, PipelineDefined)][-1].stages
+    assert [s.label for s in stages][:4] == [
+        "Applied", "First call", "Take Home Test", "Submitted to client",
+    ]  # fmt: skip
+    questions = [f for f in facts if isinstance(f, ScreeningSet)][-1].questions
+    assert [q.id for q in questions] == ["why_us", "notice", "may_you_work_here"]
+
+
+async def test_an_answer_to_what_is_no_longer_asked_here_is_in_the_text(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await take(ledger, folder(tmp_path / "one", STORY))
+    await ask(ledger)
+    more = {"jobs": [JOB], "candidates": [candidate(3)], "applications": [application(13, 3)]}
+
+    report = await take(ledger, folder(tmp_path / "two", more))
+
+    assert (report.refused, report.changed) == (0, 0)
+    last = [f for f in await events(ledger) if isinstance(f, Applied)][-1]
+    assert last.text.splitlines()[-1] == "Why us? For the engines"
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -565,3 +615,16 @@ async def revise(ledger: Ledger, stage: str, **changes: Any) -> None:
         return pipeline
 
     await ledger.decide(revising, intent=Intent(by=Actor("consultant:ana")))
+
+
+async def ask(ledger: Ledger, *questions: Question) -> None:
+    """The agency says what the job order asks."""
+
+    async def asking(work: Work) -> Company:
+        company = await work.get(Company, company_id(KEYRING.hash_of, "Acme"))
+        [id] = company.job_orders
+        at = datetime(2018, 1, 1, tzinfo=UTC)
+        company.step(ScreeningSet(job_order_id=id, set_at=at, questions=questions), by=work.by)
+        return company
+
+    await ledger.decide(asking, intent=Intent(by=Actor("consultant:ana")))

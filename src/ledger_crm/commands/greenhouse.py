@@ -30,6 +30,7 @@ from ledger_crm.domain.fee import DIGITS
 from ledger_crm.domain.identity import PersonTagged, Source
 from ledger_crm.domain.interaction import MessageSent, NoteWritten
 from ledger_crm.domain.joborder import (
+    OVER,
     JobOrderCancelled,
     JobOrderFilled,
     JobOrderHeld,
@@ -53,7 +54,7 @@ from ledger_crm.domain.refusals import Invalid
 from ledger_crm.domain.screening import Answer, Question
 from ledger_crm.ledger import Ledger, NoSuchRecord, Work
 
-from . import candidacies, importing, selling
+from . import candidacies, catalogue, importing, selling
 from .importing import Report, Row, RowReport, Writer, note
 from .intake import Reachable
 from .mapping import (
@@ -72,7 +73,8 @@ NAME = "greenhouse"
 FILE_BYTES = 256 * 2**20
 LISTED = 1000  # paths kept in the report; ``on_homeless`` is told all of them
 LAST = 10_000  # the priority of a stage that no job has any longer
-MOST = 40  # screening questions of a job order, and answers to them
+MOST = 40  # screening questions of a job order
+STAGES = 60  # of the pipeline
 
 RECORDS: dict[str, tuple[set[str], ...]] = {
     "job_stages": ({"id", "name", "job_id"},),
@@ -314,12 +316,79 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: Instant
     channel: Source
     source: str
-    answers: tuple[Answer, ...]
+    answers: tuple[Said, ...]
     text: Sealed = ""
 
 
+class Said(msgspec.Struct, frozen=True):
+    """An answer, to a question as it was asked."""
+
+    question: Slug
+    asked: str
+    text: Sealed
+
+
+class MoreStages(msgspec.Struct, frozen=True):
+    """Those of Greenhouse, in its order. What the agency made of the pipeline meanwhile is known
+    only when they are added to it."""
+
+    stages: tuple[Stage, ...]
+
+
+class MoreQuestions(msgspec.Struct, frozen=True):
+    """Those that were answered in Greenhouse, likewise."""
+
+    job_order_id: UUID
+    set_at: Instant
+    questions: tuple[Question, ...]
+
+
+async def _add_stages(work: Work, id: UUID, more: MoreStages) -> Aggregate:
+    """Before those in which the candidate is the client's; what is there stays as it is. Raises
+    RowFault."""
+    there = PipelineDefined(
+        slug=NAME, title="Greenhouse", subject="candidate", stages=(BEGINS, *ENDS)
+    )
+    if await work.has(id):
+        there = (await work.get(Pipeline, id)).definition
+    ids, stages = {stage.id for stage in there.stages}, there.stages
+    new = [stage for stage in more.stages if stage.id not in ids]
+    if len(stages) + len(new) > STAGES:
+        raise RowFault("", f"would make more than {STAGES} stages")
+    at = next((n for n, s in enumerate(stages) if s.category == "submitted"), len(stages))
+    stages = (*stages[:at], *new, *stages[at:])
+    return await catalogue.define_pipeline(work, msgspec.structs.replace(there, stages=stages))
+
+
+async def _ask(work: Work, id: UUID, more: MoreQuestions) -> Aggregate:
+    """Beside what is asked, as far as there is room, if anybody can still be asked."""
+    company = await work.get(Company, id)
+    order = company.job_order(more.job_order_id)
+    ids = {question.id for question in order.questions}
+    new = [question for question in more.questions if question.id not in ids]
+    if not new or order.status in OVER or len(order.questions) >= MOST:
+        return company
+    questions = (*order.questions, *new)[:MOST]
+    fact = ScreeningSet(job_order_id=more.job_order_id, set_at=more.set_at, questions=questions)
+    return await selling.step_job_order(work, id, fact)
+
+
 async def _apply(work: Work, id: UUID, coming: Coming) -> Aggregate:
-    return await candidacies.apply(work, id, **msgspec.structs.asdict(coming))
+    """Answers to what the job order does not ask, or not so, go into the text. Raises RowFault,
+    and as ``candidacies.apply``."""
+    order = (await work.get(Company, coming.company_id)).job_order(coming.job_order_id)
+    asked = {question.id: question for question in order.questions}
+    answers, rest = list[Answer](), [coming.text] if coming.text else []
+    for said in coming.answers:
+        question = asked.get(said.question)
+        if question and (not question.allowed or said.text in question.allowed):
+            answers.append(Answer(question=said.question, text=said.text))
+        else:
+            rest.append(f"{said.asked} {said.text}")
+    if len(text := "\n".join(rest)) > 60_000:
+        raise RowFault("", "has answers of more than 60,000 letters that nobody asks for here")
+    how = msgspec.structs.asdict(coming) | {"answers": answers, "text": text}
+    return await candidacies.apply(work, id, **how)
 
 
 async def _step(work: Work, id: UUID, fact: JobOrderSteps) -> Aggregate:
@@ -350,6 +419,8 @@ async def _tag(work: Work, id: UUID, fact: PersonTagged) -> Aggregate:
 
 
 OURS: dict[str, Callable[..., Any]] = {
+    "pipeline.defined": _add_stages,
+    "company.screening_set": _ask,
     "person.applied": _apply,
     "person.candidacy_moved": _move,
     "person.tagged": _tag,
@@ -368,16 +439,13 @@ class Plan:
         company: str,
         *,
         pipeline: Pipeline | None,
-        before: Company | None,
         codes: Sequence[str] = (),
     ) -> None:
-        """``before``: the company as it is, if it is there; ``pipeline`` likewise. ``codes``: as
-        in ``import_folder``."""
+        """``pipeline``: as it is, if it is there. ``codes``: as in ``import_folder``."""
         self.codes = {_folded(code) for code in codes}
-        self.found, self.hash, self.pipeline, self.before = found, hash, pipeline, before
+        self.found, self.hash, self.pipeline = found, hash, pipeline
         self.company, self.company_id = company, company_id(hash, company)
         self.rows: list[Row] = []
-        self.questions: dict[str, list[Question]] = {}  # by job
         self.stages: dict[str, Stage] = {}  # by their name in Greenhouse
 
     def make(self) -> list[Row]:
@@ -466,7 +534,7 @@ class Plan:
         return self._fact("company.added", self.company_id, added)
 
     def _stages(self, applications: Sequence[Node]) -> Step:
-        """Of all jobs together, by the order in which they come in a job; what is there stays."""
+        """Of all jobs together, by the order in which they come in a job."""
         listed: list[tuple[int, str]] = []
         for stage in self.found.records["job_stages"]:
             priority = stage.raw.get("priority")
@@ -480,20 +548,15 @@ class Plan:
             with suppress(RowFault):  # the application is refused for it
                 if not _is_prospect(application):
                     listed.append((LAST, application.node("current_stage").line("name", 80)))
-        there = list(self.pipeline.stages) if self.pipeline else [BEGINS, *ENDS]
-        ids = {stage.id: stage for stage in there}
-        new: list[Stage] = []
+        there = {s.id: s for s in (self.pipeline.stages if self.pipeline else (BEGINS, *ENDS))}
+        made: dict[str, Stage] = {}
         for _, name in sorted(listed, key=lambda each: each[0]):
             if name and name.casefold() not in self.stages:
-                made = Stage(_stage_id(name), name, _match(CATEGORIES, name) or "screening")
-                if made.id not in ids:
-                    new.append(made)
-                self.stages[name.casefold()] = ids.setdefault(made.id, made)
-        at = next((n for n, stage in enumerate(there) if stage.category == "submitted"), len(there))
-        stages = (*there[:at], *new, *there[at:])
-        title = self.pipeline.definition.title if self.pipeline else "Greenhouse"
-        defined = PipelineDefined(slug=NAME, title=title, subject="candidate", stages=stages)
-        return self._fact("pipeline.defined", pipeline_id(NAME), defined)
+                id = _stage_id(name)
+                made[id] = Stage(id, name, _match(CATEGORIES, name) or "screening")
+                self.stages[name.casefold()] = there.get(id, made[id])
+        more = MoreStages(tuple(made.values()))
+        return self._fact("pipeline.defined", pipeline_id(NAME), more)
 
     def _job(self, job: Node) -> list[Step]:
         key, opened_at = job.text("id"), job.at("opened_at") or job.at("created_at")
@@ -549,34 +612,32 @@ class Plan:
             self._one("job", key, path, lambda step=step: [step])  # type: ignore[misc]
 
     def _screening(self, applications: Sequence[Node]) -> None:
-        """What the applicants of a job answered, beside what it asks already."""
-        since: dict[str, datetime] = {}  # of the jobs that ask something new
+        """What the applicants of a job answered."""
+        questions: dict[str, dict[str, Question]] = {}  # by job
+        since: dict[str, datetime] = {}
         for application in applications:
             with suppress(RowFault):  # the application is refused for it
                 if _is_prospect(application) or not (at := application.at("applied_at")):
                     continue
                 key = application.nodes("jobs")[0].text("id")
-                known = self.questions.setdefault(key, self._asked(key))
                 for answer in application.nodes("answers"):
-                    asked = answer.line("question", 500)
-                    if not asked or len(known) >= MOST or any(q.asked == asked for q in known):
-                        continue
-                    id = _code(asked, "question")
-                    if any(q.id == id for q in known):
-                        id = _code(f"{asked[:20]} {id_of('question', asked).hex[:8]}", "question")
-                    known.append(Question(id=id, asked=asked))
-                    since[key] = min(at, since.get(key, at))
+                    if asked := answer.line("question", 500):
+                        id = _question_id(asked)
+                        questions.setdefault(key, {}).setdefault(id, Question(id=id, asked=asked))
+                        since[key] = min(at, since.get(key, at))
         for key, at in since.items():
-            fact = ScreeningSet(
-                job_order_id=self._order(key), set_at=at, questions=tuple(self.questions[key])
+            more = MoreQuestions(self._order(key), at, tuple(questions[key].values()))
+            self._one(
+                "screening",
+                key,
+                f"job {key}",
+                lambda m=more: [
+                    self._fact(  # type: ignore[misc]
+                        "company.screening_set", self.company_id, m
+                    )
+                ],
+                versioned=True,
             )
-            step = self._fact("company.job_order_stepped", self.company_id, fact)
-            self._one("screening", key, f"job {key}", lambda s=step: [s], versioned=True)  # type: ignore[misc]
-
-    def _asked(self, job: str) -> list[Question]:
-        there = self.before.job_orders if self.before else {}
-        order = there.get(self._order(job))
-        return list(order.questions) if order else []
 
     def _candidate(self, candidate: Node) -> list[Step]:
         key = candidate.text("id")
@@ -694,7 +755,7 @@ class Plan:
             at=at,
             channel=_match(SOURCES, source) or "other",
             source=code,
-            answers=tuple(self._answers(application, key)),
+            answers=tuple(self._answers(application)),
             text=f"Source in Greenhouse: {source}" if source and not code else "",
         )
         steps = [self._fact("person.applied", person, coming, columns=columns)]
@@ -733,16 +794,16 @@ class Plan:
             text=", ".join(filter(None, (name, kind))),
         )
 
-    def _answers(self, application: Node, job: str) -> Iterator[Answer]:
-        ids = {question.asked: question.id for question in self.questions.get(job, ())}
+    def _answers(self, application: Node) -> Iterator[Said]:
         answered = set[str]()
         for answer in application.nodes("answers"):
-            id = ids.get(answer.line("question", 500))
-            if id is None or id in answered:
-                answer.stays("answer", "is to a question that is asked twice, or one too many")
+            asked = answer.line("question", 500)
+            id = _question_id(asked) if asked else ""
+            if not asked or id in answered:
+                answer.stays("answer", "is to no question, or to one that is asked twice")
             elif text := answer.text("answer"):
                 answered.add(id)
-                yield Answer(question=id, text=text)
+                yield Said(id, asked, text)
 
     def _offer(self, offer: Node) -> list[Step]:
         """A note: nobody is offered anything before being introduced under terms."""
@@ -868,6 +929,11 @@ def _stage_id(name: str) -> str:
     return id if all(id != end.id for end in ENDS) else _hashed(name, "stage")
 
 
+def _question_id(asked: str) -> str:
+    """By the words of it alone, with or without the mark at its end."""
+    return _known_by(asked.rstrip(" ?:.*") or asked, "question")
+
+
 def _known_by(text: str, noun: str) -> str:
     """A code that no other text has, but for capitals: the words, or with a hash where there is
     more in the text than these."""
@@ -941,8 +1007,7 @@ async def import_folder(
 
 
 async def _planned(ledger: Ledger, found: Found, company: str, codes: Sequence[str]) -> Plan:
-    """Rests on what an earlier run wrote: stages and questions are added to those that are there.
-    Raises ImportFault, NoSuchRecord."""
+    """Raises ImportFault, NoSuchRecord."""
     try:
         msgspec.convert(company, Title)
     except msgspec.ValidationError:
@@ -950,15 +1015,15 @@ async def _planned(ledger: Ledger, found: Found, company: str, codes: Sequence[s
             "say whose jobs these are: --company, with the name of a company or the id of one here"
         ) from None
     hash = ledger.store.keyring.hash_of
-    id, before, pipeline = company_id(hash, company), None, None
+    id, pipeline = company_id(hash, company), None
     try:
-        before = await ledger.get(Company, id)
+        await ledger.get(Company, id)
     except NoSuchRecord:
         if company.casefold() == str(id):
             raise
     with suppress(NoSuchRecord):
         pipeline = await ledger.get(Pipeline, pipeline_id(NAME))
-    return Plan(found, hash, company, pipeline=pipeline, before=before, codes=codes)
+    return Plan(found, hash, company, pipeline=pipeline, codes=codes)
 
 
 def _count(fields: dict[tuple[str, str], Missing], homeless: Homeless) -> None:
