@@ -443,6 +443,37 @@ async def test_an_answer_to_what_is_no_longer_asked_here_is_in_the_text(
     assert last.text.splitlines()[-1] == "Why us? For the engines"
 
 
+async def test_what_was_refused_for_a_job_goes_in_when_it_is_mended_though_the_job_is_closed(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    closed = {"jobs": [JOB | {"status": "closed", "closed_at": "2018-01-01T10:00:00Z"}]}
+    broken = application(answers="Zyxw")
+    await take(ledger, folder(tmp_path / "one", STORY | closed | {"applications": [broken]}))
+
+    report = await take(ledger, folder(tmp_path / "two", STORY | closed))
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    assert sum(isinstance(f, Applied) for f in facts) == 2
+    assert sum(isinstance(f, JobOrderCancelled) for f in facts) == 1, "it stays closed"
+    assert {f.text for f in facts if isinstance(f, Applied)} == {
+        "Source in Greenhouse: LinkedIn (Ad)\nWhy us? For the engines"
+    }, "nobody can be asked any longer"
+
+
+async def test_what_is_required_here_now_was_not_asked_of_those_who_applied_in_greenhouse(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await take(ledger, folder(tmp_path / "one", STORY))
+    must = Question(id="visa", asked="May you work here?", required=True)
+    await ask(ledger, must, Question(id="why_us", asked="Why us?"))
+    more = {"jobs": [JOB], "candidates": [candidate(3)], "applications": [application(13, 3)]}
+
+    report = await take(ledger, folder(tmp_path / "two", more))
+
+    assert (report.refused, report.changed) == (0, 0)
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path

@@ -388,7 +388,7 @@ async def _apply(work: Work, id: UUID, coming: Coming) -> Aggregate:
     if len(text := "\n".join(rest)) > 60_000:
         raise RowFault("", "has answers of more than 60,000 letters that nobody asks for here")
     how = msgspec.structs.asdict(coming) | {"answers": answers, "text": text}
-    return await candidacies.apply(work, id, **how)
+    return await candidacies.apply(work, id, **how, past=True)
 
 
 async def _step(work: Work, id: UUID, fact: JobOrderSteps) -> Aggregate:
