@@ -474,6 +474,40 @@ async def test_what_is_required_here_now_was_not_asked_of_those_who_applied_in_g
     assert (report.refused, report.changed) == (0, 0)
 
 
+async def test_notes_without_an_id_are_known_by_what_they_say(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Else only the first of them goes in."""
+    said = [{"created_at": "2017-09-02T10:00:00Z", "body": body} for body in ("One", "Two")]
+    feed = [FEED | {"candidate_id": who, "notes": said, "emails": said} for who in (1, 2)]
+    path = folder(tmp_path, STORY | {"activity_feed": feed})
+
+    report = await take(ledger, path)
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    assert [f.text for f in facts if isinstance(f, NoteWritten)] == ["One", "Two"] * 2
+    assert [f.text for f in facts if isinstance(f, MessageSent)] == ["One", "Two"] * 2
+    assert (await take(ledger, path)).facts == 0
+
+
+@pytest.mark.parametrize(
+    ("noun", "record", "column"),
+    [
+        ("jobs", JOB | {"id": None}, "jobs[0].id"),
+        ("candidates", candidate() | {"id": None}, "candidates[0].id"),
+        ("applications", application() | {"id": None}, "applications[0].id"),
+        ("applications", application(candidate_id=""), "applications[0].candidate_id"),
+        ("applications", application(jobs=[{"name": "Engineer"}]), "applications[0].jobs[0].id"),
+    ],
+)
+async def test_what_others_name_by_its_id_is_refused_without(
+    ledger: Ledger, tmp_path: Path, noun: str, record: dict[str, Any], column: str
+) -> None:
+    report = await take(ledger, folder(tmp_path, {noun: [record]}))
+    assert [(row.column, row.outcome) for row in report.listed] == [(column, "refused")]
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path

@@ -211,6 +211,12 @@ class Node:
         self.take(key)
         return text
 
+    def id(self, key: str) -> str:
+        """By which it is known: never empty. Raises RowFault."""
+        if not (text := self.text(key)):
+            raise self.fault(key, "is missing")
+        return text
+
     def line(self, key: str, most: int = 200) -> str:
         """As text in one line."""
         return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", self.text(key, most)).split())
@@ -473,10 +479,19 @@ class Plan:
             self._record(job, "end_of_job", self._end_of_job)
         return self.rows
 
-    def _record(self, node: Node, noun: str, plan: Callable[[Node], list[Step]]) -> None:
-        if not self._one(noun, str(node.raw.get("id")), node.path, lambda: plan(node)):
+    def _record(
+        self, node: Node, noun: str, plan: Callable[[Node], list[Step]], *, of: str = ""
+    ) -> None:
+        if not self._one(noun, self._id(node, of), node.path, lambda: plan(node)):
             for path in _leaves(node.raw, node.path):
                 node.left.pop(path, None)  # the record is refused, and told of as a whole
+
+    def _id(self, node: Node, of: str = "") -> str:
+        """Its own, or made of all that it says, and ``of`` whom."""
+        if (id := node.raw.get("id")) not in (None, ""):
+            return str(id)
+        said = msgspec.json.encode([of, node.raw], order="deterministic").decode()
+        return f"said:{self.hash('import record', said).hex()}"
 
     def _one(
         self,
@@ -559,7 +574,7 @@ class Plan:
         return self._fact("pipeline.defined", pipeline_id(NAME), more)
 
     def _job(self, job: Node) -> list[Step]:
-        key, opened_at = job.text("id"), job.at("opened_at") or job.at("created_at")
+        key, opened_at = job.id("id"), job.at("opened_at") or job.at("created_at")
         title = job.line("name")
         if not title or not opened_at:
             raise job.fault("name" if not title else "opened_at", "is missing")
@@ -600,7 +615,7 @@ class Plan:
                 if _is_prospect(application):
                     continue
                 job, at = application.nodes("jobs")[0], application.at("applied_at")
-                key, title = job.text("id"), job.line("name")
+                key, title = job.id("id"), job.line("name")
                 if at and title and key not in there:
                     first = named.get(key, (at, title, job.path))
                     named[key] = min(first, (at, *first[1:]))
@@ -619,7 +634,7 @@ class Plan:
             with suppress(RowFault):  # the application is refused for it
                 if _is_prospect(application) or not (at := application.at("applied_at")):
                     continue
-                key = application.nodes("jobs")[0].text("id")
+                key = application.nodes("jobs")[0].id("id")
                 for answer in application.nodes("answers"):
                     if asked := answer.line("question", 500):
                         id = _question_id(asked)
@@ -640,7 +655,7 @@ class Plan:
             )
 
     def _candidate(self, candidate: Node) -> list[Step]:
-        key = candidate.text("id")
+        key = candidate.id("id")
         id = self._person(key)
         name = f"{candidate.line('first_name')} {candidate.line('last_name')}".strip()
         if not name:
@@ -735,11 +750,11 @@ class Plan:
     def _application(self, application: Node) -> list[Step]:
         if _is_prospect(application):
             return []
-        application.text("id")
+        application.id("id")
         application.take("prospect")
-        person = self._person(application.text("candidate_id"))
+        person = self._person(application.id("candidate_id"))
         job = application.nodes("jobs")[0]
-        key, at = job.text("id"), application.at("applied_at")
+        key, at = job.id("id"), application.at("applied_at")
         job.take("name")
         if at is None:
             raise application.fault("applied_at", "is missing")
@@ -833,7 +848,7 @@ class Plan:
         return [self._note(card, "\n".join(lines), card.at("submitted_at"))]
 
     def _note(self, node: Node, text: str, at: datetime | None) -> Step:
-        person = self._person(node.text("candidate_id"))
+        person = self._person(node.id("candidate_id"))
         columns = {"person_id": f"{node.path}.candidate_id"}
         return self._fact(
             "person.note_written", person, NoteWritten(written_at=at, text=text), columns=columns
@@ -856,7 +871,7 @@ class Plan:
                 self.rows.append(Row(report.line, None, report))
                 continue
             for item in items:
-                self._record(item, name, lambda each, plan=plan: plan(each, key))  # type: ignore[misc]
+                self._record(item, name, lambda each, plan=plan: plan(each, key), of=key)  # type: ignore[misc]
 
     def _said(self, item: Node, candidate: str) -> list[Step]:
         item.take("id")
@@ -869,8 +884,12 @@ class Plan:
             raise item.fault("created_at", "is missing")
         text = "\n\n".join(filter(None, (item.line("subject"), item.text("body"))))
         fact = MessageSent(
-            channel="email", message_id=f"greenhouse:{item.text('id')}", sent_at=at, text=text
+            channel="email",
+            message_id=f"greenhouse:{self._id(item, candidate)}",
+            sent_at=at,
+            text=text,
         )
+        item.take("id")
         return [self._fact("person.message_sent", self._person(candidate), fact)]
 
     def _end_of_job(self, job: Node) -> list[Step]:
@@ -878,7 +897,7 @@ class Plan:
         at = job.at("closed_at")
         if job.raw.get("status") != "closed" or at is None:
             return []
-        order, openings = self._order(job.text("id")), job.nodes("openings")
+        order, openings = self._order(job.id("id")), job.nodes("openings")
         if openings and all(opening.raw.get("application_id") for opening in openings):
             fact: JobOrderSteps = JobOrderFilled(job_order_id=order, filled_at=at)
         else:
