@@ -508,6 +508,18 @@ async def test_what_others_name_by_its_id_is_refused_without(
     assert [(row.column, row.outcome) for row in report.listed] == [(column, "refused")]
 
 
+async def test_who_applied_again_is_taken_in_the_order_of_days_whatever_that_of_the_file(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    again = application(13, 2, applied_at="2018-09-01T10:00:00Z", answers=[])
+
+    report = await take(ledger, folder(tmp_path, STORY | {"applications": [again, REJECTED]}))
+
+    assert report.refused == 0
+    at = [f.applied_at.year for f in await events(ledger) if isinstance(f, Applied)]
+    assert at == [2017, 2018]
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path

@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -457,7 +457,7 @@ class Plan:
     def make(self) -> list[Row]:
         records = self.found.records
         embedded = [each for candidate in records["candidates"] for each in _embedded(candidate)]
-        applications = [*embedded, *records["applications"]]
+        applications = sorted([*embedded, *records["applications"]], key=_applied_at)
         if self.company.casefold() != str(self.company_id):
             self._one("company", str(self.company_id), "", lambda: [self._company()])
         self._one("pipeline", NAME, "", lambda: [self._stages(applications)], versioned=True)
@@ -910,6 +910,14 @@ class Plan:
         for nodes in self.found.records.values():
             for node in nodes:
                 yield from (Homeless(path, why) for path, why in node.left.items())
+
+
+def _applied_at(application: Node) -> datetime:
+    """For the order in which they are written: who applied again was rejected before."""
+    with suppress(RowFault):  # the application is refused for it
+        if not _is_prospect(application) and (at := application.at("applied_at")):
+            return at
+    return datetime.max.replace(tzinfo=UTC)
 
 
 def _is_prospect(application: Node) -> bool:
