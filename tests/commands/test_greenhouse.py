@@ -520,6 +520,16 @@ async def test_who_applied_again_is_taken_in_the_order_of_days_whatever_that_of_
     assert at == [2017, 2018]
 
 
+async def test_a_company_in_other_letters_is_the_same(ledger: Ledger, tmp_path: Path) -> None:
+    path = folder(tmp_path, STORY)
+    await take(ledger, path, company="Acme Ltd")
+    head = await ledger.head()
+
+    again = await take(ledger, path, company=" acme  LTD")
+
+    assert (again.facts, again.changed, again.refused, await ledger.head()) == (0, 0, 0, head)
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path

@@ -546,7 +546,8 @@ class Plan:
 
     def _company(self) -> Step:
         added = CompanyAdded(name=self.company, source="Greenhouse")
-        return self._fact("company.added", self.company_id, added)
+        step = self._fact("company.added", self.company_id, added)
+        return step._replace(content={})  # by its id it is known in other letters too
 
     def _stages(self, applications: Sequence[Node]) -> Step:
         """Of all jobs together, by the order in which they come in a job."""
@@ -933,7 +934,8 @@ def _embedded(candidate: Node) -> list[Node]:
 
 
 def company_id(hash: Hash, company: str) -> UUID:
-    return made_id(hash, NAME, "company", company)
+    """The same in capitals or not."""
+    return made_id(hash, NAME, "company", _folded(company))
 
 
 def _match(table: Sequence[tuple[str, Any]], name: str) -> Any:
