@@ -530,6 +530,37 @@ async def test_a_company_in_other_letters_is_the_same(ledger: Ledger, tmp_path: 
     assert (again.facts, again.changed, again.refused, await ledger.head()) == (0, 0, 0, head)
 
 
+async def test_of_more_stages_than_a_pipeline_has_the_rarest_stand_as_another_of_their_category(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    words = [f"{a} {b}" for a in ("Screen", "Check", "Call") for b in "abcdefghijklmnopqrstuvwxyz"]
+    names = [*words, "Offer made", "Screen z"]
+    story = {
+        "jobs": [JOB],
+        "job_stages": [{"id": n, "name": name, "job_id": 7} for n, name in enumerate(names)],
+        "candidates": [candidate(n) for n, _ in enumerate(names, 1)],
+        "applications": [
+            application(n, n, current_stage={"id": n, "name": name}, answers=[])
+            for n, name in enumerate(names, 1)
+        ],
+    }
+    path, told = folder(tmp_path, story), list[str]()
+
+    report = await take(ledger, path, on_homeless=lambda each: told.append(each.path))
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    [defined] = [f for f in facts if isinstance(f, PipelineDefined)]
+    ids = {stage.id for stage in defined.stages}
+    assert len(ids) == 60
+    assert {"offer_made", "screen_z"} <= ids, "the only one of its category, and one used twice"
+    assert sum(isinstance(f, CandidacyMoved) for f in facts) == len(names)
+    assert len([each for each in told if each.endswith("current_stage.name")]) == len(words) - 54
+    assert len([each for each in told if each.startswith("job_stages") and "name" in each]) == 24
+    again = await take(ledger, path)
+    assert (again.facts, again.changed, again.refused) == (0, 0, 0)
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path

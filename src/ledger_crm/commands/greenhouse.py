@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -75,6 +76,7 @@ LISTED = 1000  # paths kept in the report; ``on_homeless`` is told all of them
 LAST = 10_000  # the priority of a stage that no job has any longer
 MOST = 40  # screening questions of a job order
 STAGES = 60  # of the pipeline
+TOO_MANY = f"is one of more than {STAGES} stages: it stands as another of its category"
 
 RECORDS: dict[str, tuple[set[str], ...]] = {
     "job_stages": ({"id", "name", "job_id"},),
@@ -453,6 +455,7 @@ class Plan:
         self.company, self.company_id = company, company_id(hash, company)
         self.rows: list[Row] = []
         self.stages: dict[str, Stage] = {}  # by their name in Greenhouse
+        self.instead: dict[str, Stage] = {}  # of those for which there is no room, by id
 
     def make(self) -> list[Row]:
         records = self.found.records
@@ -552,6 +555,7 @@ class Plan:
     def _stages(self, applications: Sequence[Node]) -> Step:
         """Of all jobs together, by the order in which they come in a job."""
         listed: list[tuple[int, str]] = []
+        used = Counter[str]()  # by id
         for stage in self.found.records["job_stages"]:
             priority = stage.raw.get("priority")
             with suppress(RowFault):  # of one that says nothing that is a name
@@ -563,7 +567,9 @@ class Plan:
         for application in applications:
             with suppress(RowFault):  # the application is refused for it
                 if not _is_prospect(application):
-                    listed.append((LAST, application.node("current_stage").line("name", 80)))
+                    name = application.node("current_stage").line("name", 80)
+                    listed.append((LAST, name))
+                    used[_stage_id(name)] += 1
         there = {s.id: s for s in (self.pipeline.stages if self.pipeline else (BEGINS, *ENDS))}
         made: dict[str, Stage] = {}
         for _, name in sorted(listed, key=lambda each: each[0]):
@@ -571,8 +577,28 @@ class Plan:
                 id = _stage_id(name)
                 made[id] = Stage(id, name, _match(CATEGORIES, name) or "screening")
                 self.stages[name.casefold()] = there.get(id, made[id])
-        more = MoreStages(tuple(made.values()))
+        self._make_room([stage for stage in made.values() if stage.id not in there], there, used)
+        for node in self.found.records["job_stages"]:
+            with suppress(RowFault):
+                if (name := node.line("name", 80)) and _stage_id(name) in self.instead:
+                    node.stays("name", TOO_MANY)
+        more = MoreStages(tuple(each for each in made.values() if each.id not in self.instead))
         return self._fact("pipeline.defined", pipeline_id(NAME), more)
+
+    def _make_room(self, new: list[Stage], there: dict[str, Stage], used: Counter[str]) -> None:
+        """Those of which there are too many, the rarest, stand as another of their category; of
+        each category the most used one stays."""
+        new.sort(key=lambda stage: -used[stage.id])
+        seen = {stage.category for stage in there.values() if not stage.retired}
+        first, others = list[Stage](), list[Stage]()
+        for stage in new:
+            (others if stage.category in seen else first).append(stage)
+            seen.add(stage.category)
+        ranked, room = [*first, *others], max(STAGES - len(there), 0)
+        stay = [each for each in (*there.values(), *ranked[:room]) if not each.retired]
+        for left in ranked[room:]:
+            near = (each for each in stay if each.category == left.category)
+            self.instead[left.id] = next(near, BEGINS)
 
     def _job(self, job: Node) -> list[Step]:
         key, opened_at = job.id("id"), job.at("opened_at") or job.at("created_at")
@@ -778,11 +804,16 @@ class Plan:
         then = application.at("rejected_at") or application.at("last_activity_at") or at
         current = application.node("current_stage")
         stage = self.stages.get(current.line("name", 80).casefold())
+        near = self.instead.get(stage.id, stage) if stage else None
+        if near is not stage:
+            current.stays("name", TOO_MANY)
         if stage and stage.retired:
             current.stays("name", "is retired here: who applies now stays in the first stage")
-        if stage and stage.id != BEGINS.id and stage.category not in ("submitted", "placed"):
-            move = CandidacyMove(job_order_id=self._order(key), stage=stage.id, at=then)
-            steps.append(self._fact("person.candidacy_moved", person, move))
+        if stage and near and near.id != BEGINS.id and near.category not in ("submitted", "placed"):
+            move = CandidacyMove(job_order_id=self._order(key), stage=near.id, at=then)
+            step = self._fact("person.candidacy_moved", person, move)
+            # the record stays the same if its stage stands as another one next time
+            steps.append(step._replace(content=step.content | {"stage": stage.id}))
         match application.raw.get("status"):
             case "rejected":
                 application.take("status")
