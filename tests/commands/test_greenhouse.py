@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
+from ledger_crm.commands import greenhouse
 from ledger_crm.commands.greenhouse import (
     RECORDS,
     Folder,
@@ -22,6 +25,7 @@ from ledger_crm.commands.greenhouse import (
     Homeless,
     Plan,
     _records,
+    company_id,
     import_folder,
     read_folder,
 )
@@ -29,12 +33,15 @@ from ledger_crm.commands.importing import RowReport
 from ledger_crm.commands.mapping import ImportFault
 from ledger_crm.domain.application import Applied, ScreeningAnswered
 from ledger_crm.domain.candidacy import CandidacyClosed, CandidacyMoved
+from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Actor, Event
+from ledger_crm.domain.identity import PersonTagged
 from ledger_crm.domain.interaction import MessageSent, NoteWritten
 from ledger_crm.domain.joborder import JobOrderCancelled, JobOrderOpened, ScreeningSet
 from ledger_crm.domain.permission import DoNotContactSet
 from ledger_crm.domain.person import ContactPointAdded, PersonSourced
-from ledger_crm.domain.pipeline import PipelineDefined
+from ledger_crm.domain.pipeline import Pipeline, PipelineDefined, pipeline_id
+from ledger_crm.domain.screening import Question
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Work
 from ledger_crm.sealing import Keyring
 
@@ -193,7 +200,7 @@ def test_no_value_gets_lost(shared_data: Path, noun: str) -> None:
 
 def planned(noun: str, raw: Any) -> tuple[list[Any], set[str]]:
     found = _records(Folder({noun: [raw]}))
-    plan = Plan(found, KEYRING.hash_of, "Acme", pipeline=None, before=None)
+    plan = Plan(found, KEYRING.hash_of, "Acme", pipeline=None)
     rows = [(r.report.outcome, r.report.column, r.planned and r.planned[:2]) for r in plan.make()]
     return rows, {homeless.path for homeless in plan.homeless()}
 
@@ -233,7 +240,7 @@ def changed(raw: Any, keys: tuple[str | int, ...]) -> Any:
 async def test_candidates_jobs_and_applications_become_our_facts(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    report = await take(ledger, folder(tmp_path, STORY))
+    report = await take(ledger, folder(tmp_path, STORY), codes=["linkedin (ad)"])
 
     assert (report.refused, report.changed) == (0, 0)
     facts = await events(ledger)
@@ -256,6 +263,34 @@ async def test_candidates_jobs_and_applications_become_our_facts(
     assert [f.text for f in facts if isinstance(f, NoteWritten)] == ["Very mysterious."]
     assert [f.text for f in facts if isinstance(f, MessageSent)] == ["Hello\n\nAre you there?"]
     assert sum(isinstance(f, ContactPointAdded) for f in facts) == 4
+
+
+async def test_what_somebody_typed_is_sealed_unless_the_agency_names_it(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A code is in clear in the events and on the feed, and erasing a person leaves it there."""
+    typed = ["Depressed; ask Tom Jones", "Top  Talent"]
+    reason = {"id": 9, "name": "Tom Jones said, no", "type": {"id": 1, "name": "We rejected them"}}
+    story = STORY | {
+        "candidates": [candidate(1, tags=typed), candidate(2)],
+        "applications": [
+            application(source={"id": 4, "public_name": "Jane Doe, my sister"}),
+            REJECTED | {"rejection_reason": reason},
+        ],
+    }
+
+    report = await take(ledger, folder(tmp_path, story), codes=["top talent"])
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    assert [f.tag for f in facts if isinstance(f, PersonTagged)] == ["top_talent"]
+    assert "Tags in Greenhouse:\nDepressed; ask Tom Jones" in [
+        f.text for f in facts if isinstance(f, NoteWritten)
+    ]
+    first = next(f for f in facts if isinstance(f, Applied))
+    assert (first.source, first.text) == ("", "Source in Greenhouse: Jane Doe, my sister")
+    [no] = [f for f in facts if isinstance(f, CandidacyClosed)]
+    assert (no.reason, no.text) == ("told_in_text", "Tom Jones said, no, We rejected them")
 
 
 async def test_whom_greenhouse_may_not_write_to_we_do_not_write_to(
@@ -311,6 +346,219 @@ async def test_more_of_the_same_agency_adds_and_changes_nothing_that_is_in(
     head = await ledger.head()
     assert (await take(ledger, folder(tmp_path / "two", more))).facts == 0
     assert await ledger.head() == head
+
+
+async def test_a_stage_that_got_another_label_here_is_still_known(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Else a second run adds it again, and finds every application in it changed."""
+    path = folder(tmp_path, STORY)
+    await take(ledger, path)
+    await revise(ledger, "phone_screen", label="First call")
+    head = await ledger.head()
+
+    again = await take(ledger, path)
+
+    assert (again.facts, again.changed, await ledger.head()) == (0, 0, head)
+
+
+async def test_who_applied_in_a_stage_that_is_retired_here_comes_in_and_is_told_of(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await take(ledger, folder(tmp_path / "one", STORY))
+    await revise(ledger, "phone_screen", retired=True)
+    await revise(ledger, "rejected_by_us", retired=True)
+    no = REJECTED | {"id": 14, "candidate_id": 4}
+    more = {
+        "jobs": [JOB],
+        "candidates": [candidate(3), candidate(4)],
+        "applications": [application(), application(13, 3), no],
+    }
+
+    report = await take(ledger, folder(tmp_path / "two", more))
+
+    assert [row.path for row in report.listed] == ["applications[2]"], "there is no other exit"
+    assert report.changed == 0
+    assert sum(isinstance(f, Applied) for f in await events(ledger)) == 3
+    assert "applications[].current_stage.name" in {
+        re.sub(r"\d+", "", each.path) for each in report.homeless
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["Applied", "Hired", "Withdrawn", "Phone-Screen", "4. Call", "面接"]
+)
+async def test_every_name_is_that_of_a_stage_one_may_be_in(
+    ledger: Ledger, tmp_path: Path, name: str
+) -> None:
+    both = [application(current_stage={"name": name}), application(12, 2)]
+    report = await take(ledger, folder(tmp_path, STORY | {"applications": both}))
+    assert report.refused == 0
+    [defined] = [f for f in await events(ledger) if isinstance(f, PipelineDefined)]
+    assert len(defined.stages) == 6 + (name != "Applied")
+
+
+async def test_what_the_agency_changed_while_an_import_was_planned_stays(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that holds all stages, or all questions, as they were would undo it."""
+    await take(ledger, folder(tmp_path / "one", STORY))
+    planned, why = greenhouse._planned, Question(id="why_us", asked="Why us?")
+    ours = Question(id="notice", asked="How long is your notice?")
+
+    async def planned_meanwhile(*args: Any) -> Any:
+        plan = await planned(*args)
+        await revise(ledger, "phone_screen", label="First call")
+        await ask(ledger, why, ours)
+        return plan
+
+    monkeypatch.setattr(greenhouse, "_planned", planned_meanwhile)
+    asked = [{"question": "May you work here?", "answer": "Yes"}]
+    third = application(13, 3, answers=asked, current_stage={"id": 6, "name": "Take Home Test"})
+    more = {"jobs": [JOB], "candidates": [candidate(3)], "applications": [third]}
+
+    report = await take(ledger, folder(tmp_path / "two", more))
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    stages = [f for f in facts if isinstance(f, PipelineDefined)][-1].stages
+    assert [s.label for s in stages][:4] == [
+        "Applied", "First call", "Take Home Test", "Submitted to client",
+    ]  # fmt: skip
+    questions = [f for f in facts if isinstance(f, ScreeningSet)][-1].questions
+    assert [q.id for q in questions] == ["why_us", "notice", "may_you_work_here"]
+
+
+async def test_an_answer_to_what_is_no_longer_asked_here_is_in_the_text(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await take(ledger, folder(tmp_path / "one", STORY))
+    await ask(ledger)
+    more = {"jobs": [JOB], "candidates": [candidate(3)], "applications": [application(13, 3)]}
+
+    report = await take(ledger, folder(tmp_path / "two", more))
+
+    assert (report.refused, report.changed) == (0, 0)
+    last = [f for f in await events(ledger) if isinstance(f, Applied)][-1]
+    assert last.text.splitlines()[-1] == "Why us? For the engines"
+
+
+async def test_what_was_refused_for_a_job_goes_in_when_it_is_mended_though_the_job_is_closed(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    closed = {"jobs": [JOB | {"status": "closed", "closed_at": "2018-01-01T10:00:00Z"}]}
+    broken = application(answers="Zyxw")
+    await take(ledger, folder(tmp_path / "one", STORY | closed | {"applications": [broken]}))
+
+    report = await take(ledger, folder(tmp_path / "two", STORY | closed))
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    assert sum(isinstance(f, Applied) for f in facts) == 2
+    assert sum(isinstance(f, JobOrderCancelled) for f in facts) == 1, "it stays closed"
+    assert {f.text for f in facts if isinstance(f, Applied)} == {
+        "Source in Greenhouse: LinkedIn (Ad)\nWhy us? For the engines"
+    }, "nobody can be asked any longer"
+
+
+async def test_what_is_required_here_now_was_not_asked_of_those_who_applied_in_greenhouse(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    await take(ledger, folder(tmp_path / "one", STORY))
+    must = Question(id="visa", asked="May you work here?", required=True)
+    await ask(ledger, must, Question(id="why_us", asked="Why us?"))
+    more = {"jobs": [JOB], "candidates": [candidate(3)], "applications": [application(13, 3)]}
+
+    report = await take(ledger, folder(tmp_path / "two", more))
+
+    assert (report.refused, report.changed) == (0, 0)
+
+
+async def test_notes_without_an_id_are_known_by_what_they_say(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Else only the first of them goes in."""
+    said = [{"created_at": "2017-09-02T10:00:00Z", "body": body} for body in ("One", "Two")]
+    feed = [FEED | {"candidate_id": who, "notes": said, "emails": said} for who in (1, 2)]
+    path = folder(tmp_path, STORY | {"activity_feed": feed})
+
+    report = await take(ledger, path)
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    assert [f.text for f in facts if isinstance(f, NoteWritten)] == ["One", "Two"] * 2
+    assert [f.text for f in facts if isinstance(f, MessageSent)] == ["One", "Two"] * 2
+    assert (await take(ledger, path)).facts == 0
+
+
+@pytest.mark.parametrize(
+    ("noun", "record", "column"),
+    [
+        ("jobs", JOB | {"id": None}, "jobs[0].id"),
+        ("candidates", candidate() | {"id": None}, "candidates[0].id"),
+        ("applications", application() | {"id": None}, "applications[0].id"),
+        ("applications", application(candidate_id=""), "applications[0].candidate_id"),
+        ("applications", application(jobs=[{"name": "Engineer"}]), "applications[0].jobs[0].id"),
+    ],
+)
+async def test_what_others_name_by_its_id_is_refused_without(
+    ledger: Ledger, tmp_path: Path, noun: str, record: dict[str, Any], column: str
+) -> None:
+    report = await take(ledger, folder(tmp_path, {noun: [record]}))
+    assert [(row.column, row.outcome) for row in report.listed] == [(column, "refused")]
+
+
+async def test_who_applied_again_is_taken_in_the_order_of_days_whatever_that_of_the_file(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    again = application(13, 2, applied_at="2018-09-01T10:00:00Z", answers=[])
+
+    report = await take(ledger, folder(tmp_path, STORY | {"applications": [again, REJECTED]}))
+
+    assert report.refused == 0
+    at = [f.applied_at.year for f in await events(ledger) if isinstance(f, Applied)]
+    assert at == [2017, 2018]
+
+
+async def test_a_company_in_other_letters_is_the_same(ledger: Ledger, tmp_path: Path) -> None:
+    path = folder(tmp_path, STORY)
+    await take(ledger, path, company="Acme Ltd")
+    head = await ledger.head()
+
+    again = await take(ledger, path, company=" acme  LTD")
+
+    assert (again.facts, again.changed, again.refused, await ledger.head()) == (0, 0, 0, head)
+
+
+async def test_of_more_stages_than_a_pipeline_has_the_rarest_stand_as_another_of_their_category(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    words = [f"{a} {b}" for a in ("Screen", "Check", "Call") for b in "abcdefghijklmnopqrstuvwxyz"]
+    names = [*words, "Offer made", "Screen z"]
+    story = {
+        "jobs": [JOB],
+        "job_stages": [{"id": n, "name": name, "job_id": 7} for n, name in enumerate(names)],
+        "candidates": [candidate(n) for n, _ in enumerate(names, 1)],
+        "applications": [
+            application(n, n, current_stage={"id": n, "name": name}, answers=[])
+            for n, name in enumerate(names, 1)
+        ],
+    }
+    path, told = folder(tmp_path, story), list[str]()
+
+    report = await take(ledger, path, on_homeless=lambda each: told.append(each.path))
+
+    assert (report.refused, report.changed) == (0, 0)
+    facts = await events(ledger)
+    [defined] = [f for f in facts if isinstance(f, PipelineDefined)]
+    ids = {stage.id for stage in defined.stages}
+    assert len(ids) == 60
+    assert {"offer_made", "screen_z"} <= ids, "the only one of its category, and one used twice"
+    assert sum(isinstance(f, CandidacyMoved) for f in facts) == len(names)
+    assert len([each for each in told if each.endswith("current_stage.name")]) == len(words) - 54
+    assert len([each for each in told if each.startswith("job_stages") and "name" in each]) == 24
+    again = await take(ledger, path)
+    assert (again.facts, again.changed, again.refused) == (0, 0, 0)
 
 
 KILLED = """
@@ -469,3 +717,32 @@ async def events(ledger: Ledger) -> list[Event]:
 def counts(report: FolderReport) -> dict[str, int]:
     names = ("read", "imported", "already", "changed", "refused", "skipped")
     return {name: getattr(report, name) for name in names}
+
+
+async def revise(ledger: Ledger, stage: str, **changes: Any) -> None:
+    """The agency changes a stage here."""
+
+    async def revising(work: Work) -> Pipeline:
+        pipeline = await work.get(Pipeline, pipeline_id("greenhouse"))
+        stages = tuple(
+            msgspec.structs.replace(each, **changes) if each.id == stage else each
+            for each in pipeline.stages
+        )
+        definition = msgspec.structs.replace(pipeline.definition, stages=stages)
+        pipeline.revise(definition, by=work.by)
+        return pipeline
+
+    await ledger.decide(revising, intent=Intent(by=Actor("consultant:ana")))
+
+
+async def ask(ledger: Ledger, *questions: Question) -> None:
+    """The agency says what the job order asks."""
+
+    async def asking(work: Work) -> Company:
+        company = await work.get(Company, company_id(KEYRING.hash_of, "Acme"))
+        [id] = company.job_orders
+        at = datetime(2018, 1, 1, tzinfo=UTC)
+        company.step(ScreeningSet(job_order_id=id, set_at=at, questions=questions), by=work.by)
+        return company
+
+    await ledger.decide(asking, intent=Intent(by=Actor("consultant:ana")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
@@ -32,6 +32,7 @@ def import_(
     mapping: Annotated[Path | None, cyclopts.Parameter(name=["--mapping", "-m"])] = None,
     from_: Annotated[Literal["greenhouse"] | None, cyclopts.Parameter(name="--from")] = None,
     company: str = "",
+    code: list[str] | None = None,
     dry_run: Flag = False,
     report: Path | None = None,
     json: Flag = False,
@@ -53,6 +54,9 @@ def import_(
         The system whose files these are.
     company:
         Whose jobs they are: the name of a company to be added, or the id of one that is there.
+    code:
+        A tag, source or reason of rejection that is a word of the agency's own, and becomes a code
+        in clear; repeatable. Other tags and sources are sealed as text.
     dry_run:
         Decide everything, write nothing.
     report:
@@ -63,8 +67,10 @@ def import_(
     if from_:
         if mapping:
             raise Fault("--from and --mapping are two ways to read a file: say one of them")
-        return _import_folder(source, company, dry_run=dry_run, report=report, json=json)
-    if mapping is None or company:
+        return _import_folder(
+            source, company, codes=code or (), dry_run=dry_run, report=report, json=json
+        )
+    if mapping is None or company or code:
         raise Fault("say how to read it: --mapping FILE, or --from greenhouse --company NAME")
     chosen, plan = load(), _mapping(mapping)
     with ExitStack() as stack:
@@ -99,7 +105,13 @@ def import_(
 
 
 def _import_folder(
-    source: str, company: str, *, dry_run: bool, report: Path | None, json: bool
+    source: str,
+    company: str,
+    *,
+    codes: Sequence[str],
+    dry_run: bool,
+    report: Path | None,
+    json: bool,
 ) -> None:
     chosen, folder = load(), greenhouse.read_folder(Path(source))
     with ExitStack() as stack:
@@ -113,7 +125,13 @@ def _import_folder(
         stack.enter_context(_interrupted())
         found = run(
             lambda: greenhouse.import_folder(
-                ledger, folder, company=company, dry_run=dry_run, on_row=write, on_homeless=write
+                ledger,
+                folder,
+                company=company,
+                codes=codes,
+                dry_run=dry_run,
+                on_row=write,
+                on_homeless=write,
             )
         )
     if json:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
+import msgspec
+
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.fee import Pay, Share, fee, first_year_pay, with_partner
 from ledger_crm.domain.identity import Source
@@ -57,14 +59,20 @@ async def apply(
     source: str = "",
     answers: Sequence[Answer] = (),
     text: str = "",
+    past: bool = False,
 ) -> Person:
-    """For a job order that is open. Raises NoSuchRecord, NoSuchJobOrder, JobOrderIsClosed, and as
-    ``Person.take_application``."""
+    """For a job order that is open. ``past``: it was made elsewhere, under the rules of then; the
+    job order may be over by now, and ask more. Raises NoSuchRecord, NoSuchJobOrder,
+    JobOrderIsClosed, and as ``Person.take_application``."""
     person = await work.get(Person, person_id)
-    order = (await work.get(Company, company_id)).open_order(job_order_id)
+    company = await work.get(Company, company_id)
+    order = company.job_order(job_order_id) if past else company.open_order(job_order_id)
+    questions = order.questions
+    if past:
+        questions = tuple(msgspec.structs.replace(each, required=False) for each in questions)
     person.take_application(
         await work.get(Pipeline, pipeline_id(order.pipeline)),
-        order.questions,
+        questions,
         company_id=company_id,
         job_order_id=job_order_id,
         at=at,

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -24,12 +25,13 @@ import msgspec
 
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point, normalised
-from ledger_crm.domain.entry import Aggregate, Instant, Slug, Title, id_of, words
+from ledger_crm.domain.entry import Aggregate, Instant, Sealed, Slug, Title, id_of, words
 from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.fee import DIGITS
 from ledger_crm.domain.identity import PersonTagged, Source
 from ledger_crm.domain.interaction import MessageSent, NoteWritten
 from ledger_crm.domain.joborder import (
+    OVER,
     JobOrderCancelled,
     JobOrderFilled,
     JobOrderHeld,
@@ -39,12 +41,21 @@ from ledger_crm.domain.joborder import (
 )
 from ledger_crm.domain.permission import DoNotContactSet
 from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
-from ledger_crm.domain.pipeline import Category, Pipeline, PipelineDefined, Stage, pipeline_id
+from ledger_crm.domain.pipeline import (
+    EXITS,
+    Category,
+    NoSuchStage,
+    Pipeline,
+    PipelineDefined,
+    Stage,
+    StageIsRetired,
+    pipeline_id,
+)
 from ledger_crm.domain.refusals import Invalid
 from ledger_crm.domain.screening import Answer, Question
 from ledger_crm.ledger import Ledger, NoSuchRecord, Work
 
-from . import candidacies, importing, selling
+from . import candidacies, catalogue, importing, selling
 from .importing import Report, Row, RowReport, Writer, note
 from .intake import Reachable
 from .mapping import (
@@ -63,7 +74,9 @@ NAME = "greenhouse"
 FILE_BYTES = 256 * 2**20
 LISTED = 1000  # paths kept in the report; ``on_homeless`` is told all of them
 LAST = 10_000  # the priority of a stage that no job has any longer
-MOST = 40  # screening questions of a job order, and answers to them
+MOST = 40  # screening questions of a job order
+STAGES = 60  # of the pipeline
+TOO_MANY = f"is one of more than {STAGES} stages: it stands as another of its category"
 
 RECORDS: dict[str, tuple[set[str], ...]] = {
     "job_stages": ({"id", "name", "job_id"},),
@@ -78,6 +91,8 @@ RECORDS: dict[str, tuple[set[str], ...]] = {
 """By which of their fields records of each file are known."""
 
 NO_HOME = "has no home here"
+PLAIN = re.compile(r"[^\W\d_]+(?:[ '\u2019/&-]+[^\W\d_]+){0,5}")
+"""A reason of rejection that becomes a code unasked: at most six words, and no sentence."""
 CATEGORIES: tuple[tuple[str, Category], ...] = (
     ("offer", "offer"),
     ("final", "final_interview"),
@@ -198,6 +213,12 @@ class Node:
         self.take(key)
         return text
 
+    def id(self, key: str) -> str:
+        """By which it is known: never empty. Raises RowFault."""
+        if not (text := self.text(key)):
+            raise self.fault(key, "is missing")
+        return text
+
     def line(self, key: str, most: int = 200) -> str:
         """As text in one line."""
         return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", self.text(key, most)).split())
@@ -303,15 +324,100 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: Instant
     channel: Source
     source: str
-    answers: tuple[Answer, ...]
+    answers: tuple[Said, ...]
+    text: Sealed = ""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """An answer, to a question as it was asked."""
+
+    question: Slug
+    asked: str
+    text: Sealed
+
+
+class MoreStages(msgspec.Struct, frozen=True):
+    """Those of Greenhouse, in its order. What the agency made of the pipeline meanwhile is known
+    only when they are added to it."""
+
+    stages: tuple[Stage, ...]
+
+
+class MoreQuestions(msgspec.Struct, frozen=True):
+    """Those that were answered in Greenhouse, likewise."""
+
+    job_order_id: UUID
+    set_at: Instant
+    questions: tuple[Question, ...]
+
+
+async def _add_stages(work: Work, id: UUID, more: MoreStages) -> Aggregate:
+    """Before those in which the candidate is the client's; what is there stays as it is. Raises
+    RowFault."""
+    there = PipelineDefined(
+        slug=NAME, title="Greenhouse", subject="candidate", stages=(BEGINS, *ENDS)
+    )
+    if await work.has(id):
+        there = (await work.get(Pipeline, id)).definition
+    ids, stages = {stage.id for stage in there.stages}, there.stages
+    new = [stage for stage in more.stages if stage.id not in ids]
+    if len(stages) + len(new) > STAGES:
+        raise RowFault("", f"would make more than {STAGES} stages")
+    at = next((n for n, s in enumerate(stages) if s.category == "submitted"), len(stages))
+    stages = (*stages[:at], *new, *stages[at:])
+    return await catalogue.define_pipeline(work, msgspec.structs.replace(there, stages=stages))
+
+
+async def _ask(work: Work, id: UUID, more: MoreQuestions) -> Aggregate:
+    """Beside what is asked, as far as there is room, if anybody can still be asked."""
+    company = await work.get(Company, id)
+    order = company.job_order(more.job_order_id)
+    ids = {question.id for question in order.questions}
+    new = [question for question in more.questions if question.id not in ids]
+    if not new or order.status in OVER or len(order.questions) >= MOST:
+        return company
+    questions = (*order.questions, *new)[:MOST]
+    fact = ScreeningSet(job_order_id=more.job_order_id, set_at=more.set_at, questions=questions)
+    return await selling.step_job_order(work, id, fact)
 
 
 async def _apply(work: Work, id: UUID, coming: Coming) -> Aggregate:
-    return await candidacies.apply(work, id, **msgspec.structs.asdict(coming))
+    """Answers to what the job order does not ask, or not so, go into the text. Raises RowFault,
+    and as ``candidacies.apply``."""
+    order = (await work.get(Company, coming.company_id)).job_order(coming.job_order_id)
+    asked = {question.id: question for question in order.questions}
+    answers, rest = list[Answer](), [coming.text] if coming.text else []
+    for said in coming.answers:
+        question = asked.get(said.question)
+        if question and (not question.allowed or said.text in question.allowed):
+            answers.append(Answer(question=said.question, text=said.text))
+        else:
+            rest.append(f"{said.asked} {said.text}")
+    if len(text := "\n".join(rest)) > 60_000:
+        raise RowFault("", "has answers of more than 60,000 letters that nobody asks for here")
+    how = msgspec.structs.asdict(coming) | {"answers": answers, "text": text}
+    return await candidacies.apply(work, id, **how, past=True)
 
 
 async def _step(work: Work, id: UUID, fact: JobOrderSteps) -> Aggregate:
     return await selling.step_job_order(work, id, fact)
+
+
+async def _move(work: Work, id: UUID, to: CandidacyMove) -> Aggregate:
+    """Who would come to a stage that is retired here stays where they are; whoever is over goes to
+    another exit of that category. Raises StageIsRetired if there is none, and as
+    ``candidacies.move``."""
+    try:
+        return await KINDS["person.candidacy_moved"].do(work, id, to)
+    except StageIsRetired:
+        pipeline = await work.get(Pipeline, pipeline_id(NAME))
+        [category] = [stage.category for stage in pipeline.stages if stage.id == to.stage]
+        if category not in EXITS:
+            return await work.get(Person, id)
+        with suppress(NoSuchStage):
+            other = msgspec.structs.replace(to, stage=pipeline.in_category(category).id)
+            return await KINDS["person.candidacy_moved"].do(work, id, other)
+        raise
 
 
 async def _tag(work: Work, id: UUID, fact: PersonTagged) -> Aggregate:
@@ -321,11 +427,14 @@ async def _tag(work: Work, id: UUID, fact: PersonTagged) -> Aggregate:
 
 
 OURS: dict[str, Callable[..., Any]] = {
+    "pipeline.defined": _add_stages,
+    "company.screening_set": _ask,
     "person.applied": _apply,
+    "person.candidacy_moved": _move,
     "person.tagged": _tag,
     "company.job_order_stepped": _step,
 }
-DO = OURS | {kind: each.do for kind, each in KINDS.items()}
+DO = {kind: each.do for kind, each in KINDS.items()} | OURS
 
 
 class Plan:
@@ -338,20 +447,20 @@ class Plan:
         company: str,
         *,
         pipeline: Pipeline | None,
-        before: Company | None,
+        codes: Sequence[str] = (),
     ) -> None:
-        """``before``: the company as it is, if it is there; ``pipeline`` likewise."""
-        self.found, self.hash, self.pipeline, self.before = found, hash, pipeline, before
+        """``pipeline``: as it is, if it is there. ``codes``: as in ``import_folder``."""
+        self.codes = {_folded(code) for code in codes}
+        self.found, self.hash, self.pipeline = found, hash, pipeline
         self.company, self.company_id = company, company_id(hash, company)
         self.rows: list[Row] = []
-        self.questions: dict[str, list[Question]] = {}  # by job
-        stages = pipeline.stages if pipeline else ()
-        self.stages = {stage.label.casefold(): stage for stage in stages}  # by name
+        self.stages: dict[str, Stage] = {}  # by their name in Greenhouse
+        self.instead: dict[str, Stage] = {}  # of those for which there is no room, by id
 
     def make(self) -> list[Row]:
         records = self.found.records
         embedded = [each for candidate in records["candidates"] for each in _embedded(candidate)]
-        applications = [*embedded, *records["applications"]]
+        applications = sorted([*embedded, *records["applications"]], key=_applied_at)
         if self.company.casefold() != str(self.company_id):
             self._one("company", str(self.company_id), "", lambda: [self._company()])
         self._one("pipeline", NAME, "", lambda: [self._stages(applications)], versioned=True)
@@ -373,10 +482,19 @@ class Plan:
             self._record(job, "end_of_job", self._end_of_job)
         return self.rows
 
-    def _record(self, node: Node, noun: str, plan: Callable[[Node], list[Step]]) -> None:
-        if not self._one(noun, str(node.raw.get("id")), node.path, lambda: plan(node)):
+    def _record(
+        self, node: Node, noun: str, plan: Callable[[Node], list[Step]], *, of: str = ""
+    ) -> None:
+        if not self._one(noun, self._id(node, of), node.path, lambda: plan(node)):
             for path in _leaves(node.raw, node.path):
                 node.left.pop(path, None)  # the record is refused, and told of as a whole
+
+    def _id(self, node: Node, of: str = "") -> str:
+        """Its own, or made of all that it says, and ``of`` whom."""
+        if (id := node.raw.get("id")) not in (None, ""):
+            return str(id)
+        said = msgspec.json.encode([of, node.raw], order="deterministic").decode()
+        return f"said:{self.hash('import record', said).hex()}"
 
     def _one(
         self,
@@ -431,11 +549,13 @@ class Plan:
 
     def _company(self) -> Step:
         added = CompanyAdded(name=self.company, source="Greenhouse")
-        return self._fact("company.added", self.company_id, added)
+        step = self._fact("company.added", self.company_id, added)
+        return step._replace(content={})  # by its id it is known in other letters too
 
     def _stages(self, applications: Sequence[Node]) -> Step:
-        """Of all jobs together, by the order in which they come in a job; what is there stays."""
+        """Of all jobs together, by the order in which they come in a job."""
         listed: list[tuple[int, str]] = []
+        used = Counter[str]()  # by id
         for stage in self.found.records["job_stages"]:
             priority = stage.raw.get("priority")
             with suppress(RowFault):  # of one that says nothing that is a name
@@ -447,27 +567,41 @@ class Plan:
         for application in applications:
             with suppress(RowFault):  # the application is refused for it
                 if not _is_prospect(application):
-                    listed.append((LAST, application.node("current_stage").line("name", 80)))
-        there = list(self.pipeline.stages) if self.pipeline else [BEGINS, *ENDS]
-        ids = {stage.id for stage in there}
-        new: list[Stage] = []
+                    name = application.node("current_stage").line("name", 80)
+                    listed.append((LAST, name))
+                    used[_stage_id(name)] += 1
+        there = {s.id: s for s in (self.pipeline.stages if self.pipeline else (BEGINS, *ENDS))}
+        made: dict[str, Stage] = {}
         for _, name in sorted(listed, key=lambda each: each[0]):
             if name and name.casefold() not in self.stages:
-                id = _code(name, "stage")
-                if id in ids:
-                    id = _code(f"{name[:20]} {id_of('stage', name).hex[:8]}", "stage")
-                ids.add(id)
-                made = Stage(id, name, _match(CATEGORIES, name) or "screening")
-                self.stages[name.casefold()] = made
-                new.append(made)
-        at = next((n for n, stage in enumerate(there) if stage.category == "submitted"), len(there))
-        stages = (*there[:at], *new, *there[at:])
-        title = self.pipeline.definition.title if self.pipeline else "Greenhouse"
-        defined = PipelineDefined(slug=NAME, title=title, subject="candidate", stages=stages)
-        return self._fact("pipeline.defined", pipeline_id(NAME), defined)
+                id = _stage_id(name)
+                made[id] = Stage(id, name, _match(CATEGORIES, name) or "screening")
+                self.stages[name.casefold()] = there.get(id, made[id])
+        self._make_room([stage for stage in made.values() if stage.id not in there], there, used)
+        for node in self.found.records["job_stages"]:
+            with suppress(RowFault):
+                if (name := node.line("name", 80)) and _stage_id(name) in self.instead:
+                    node.stays("name", TOO_MANY)
+        more = MoreStages(tuple(each for each in made.values() if each.id not in self.instead))
+        return self._fact("pipeline.defined", pipeline_id(NAME), more)
+
+    def _make_room(self, new: list[Stage], there: dict[str, Stage], used: Counter[str]) -> None:
+        """Those of which there are too many, the rarest, stand as another of their category; of
+        each category the most used one stays."""
+        new.sort(key=lambda stage: -used[stage.id])
+        seen = {stage.category for stage in there.values() if not stage.retired}
+        first, others = list[Stage](), list[Stage]()
+        for stage in new:
+            (others if stage.category in seen else first).append(stage)
+            seen.add(stage.category)
+        ranked, room = [*first, *others], max(STAGES - len(there), 0)
+        stay = [each for each in (*there.values(), *ranked[:room]) if not each.retired]
+        for left in ranked[room:]:
+            near = (each for each in stay if each.category == left.category)
+            self.instead[left.id] = next(near, BEGINS)
 
     def _job(self, job: Node) -> list[Step]:
-        key, opened_at = job.text("id"), job.at("opened_at") or job.at("created_at")
+        key, opened_at = job.id("id"), job.at("opened_at") or job.at("created_at")
         title = job.line("name")
         if not title or not opened_at:
             raise job.fault("name" if not title else "opened_at", "is missing")
@@ -508,7 +642,7 @@ class Plan:
                 if _is_prospect(application):
                     continue
                 job, at = application.nodes("jobs")[0], application.at("applied_at")
-                key, title = job.text("id"), job.line("name")
+                key, title = job.id("id"), job.line("name")
                 if at and title and key not in there:
                     first = named.get(key, (at, title, job.path))
                     named[key] = min(first, (at, *first[1:]))
@@ -520,37 +654,35 @@ class Plan:
             self._one("job", key, path, lambda step=step: [step])  # type: ignore[misc]
 
     def _screening(self, applications: Sequence[Node]) -> None:
-        """What the applicants of a job answered, beside what it asks already."""
-        since: dict[str, datetime] = {}  # of the jobs that ask something new
+        """What the applicants of a job answered."""
+        questions: dict[str, dict[str, Question]] = {}  # by job
+        since: dict[str, datetime] = {}
         for application in applications:
             with suppress(RowFault):  # the application is refused for it
                 if _is_prospect(application) or not (at := application.at("applied_at")):
                     continue
-                key = application.nodes("jobs")[0].text("id")
-                known = self.questions.setdefault(key, self._asked(key))
+                key = application.nodes("jobs")[0].id("id")
                 for answer in application.nodes("answers"):
-                    asked = answer.line("question", 500)
-                    if not asked or len(known) >= MOST or any(q.asked == asked for q in known):
-                        continue
-                    id = _code(asked, "question")
-                    if any(q.id == id for q in known):
-                        id = _code(f"{asked[:20]} {id_of('question', asked).hex[:8]}", "question")
-                    known.append(Question(id=id, asked=asked))
-                    since[key] = min(at, since.get(key, at))
+                    if asked := answer.line("question", 500):
+                        id = _question_id(asked)
+                        questions.setdefault(key, {}).setdefault(id, Question(id=id, asked=asked))
+                        since[key] = min(at, since.get(key, at))
         for key, at in since.items():
-            fact = ScreeningSet(
-                job_order_id=self._order(key), set_at=at, questions=tuple(self.questions[key])
+            more = MoreQuestions(self._order(key), at, tuple(questions[key].values()))
+            self._one(
+                "screening",
+                key,
+                f"job {key}",
+                lambda m=more: [
+                    self._fact(  # type: ignore[misc]
+                        "company.screening_set", self.company_id, m
+                    )
+                ],
+                versioned=True,
             )
-            step = self._fact("company.job_order_stepped", self.company_id, fact)
-            self._one("screening", key, f"job {key}", lambda s=step: [s], versioned=True)  # type: ignore[misc]
-
-    def _asked(self, job: str) -> list[Question]:
-        there = self.before.job_orders if self.before else {}
-        order = there.get(self._order(job))
-        return list(order.questions) if order else []
 
     def _candidate(self, candidate: Node) -> list[Step]:
-        key = candidate.text("id")
+        key = candidate.id("id")
         id = self._person(key)
         name = f"{candidate.line('first_name')} {candidate.line('last_name')}".strip()
         if not name:
@@ -617,26 +749,44 @@ class Plan:
         tags = candidate.raw.get("tags") or []
         if not isinstance(tags, list):
             raise candidate.fault("tags", "is not a list")
-        steps = []
+        steps, others = [], []
         for n, tag in enumerate(tags):
-            if isinstance(tag, str) and (code := _code(tag, "")):
-                candidate.left.pop(f"{candidate.path}.tags[{n}]", None)
+            if not isinstance(tag, str) or not tag.strip():
+                continue
+            if "\0" in tag or len(tag) > 2_000:
+                raise candidate.fault(f"tags[{n}]", "holds a NUL, or is longer than 2,000 letters")
+            candidate.left.pop(f"{candidate.path}.tags[{n}]", None)
+            if code := self._named(tag):
                 fact = PersonTagged(tag=code, tagged_at=since)
                 steps.append(self._fact("person.tagged", id, fact))
+            else:
+                others.append(tag.strip())
+        if others:
+            text = "\n".join(("Tags in Greenhouse:", *others))
+            if len(text) > 60_000:
+                raise candidate.fault("tags", "are longer than 60,000 letters")
+            written = NoteWritten(written_at=since, text=text)
+            steps.append(self._fact("person.note_written", id, written))
         return steps
+
+    def _named(self, text: str) -> str:
+        """Its code, if the agency named it; else "": whatever somebody typed may be about a
+        person, and a code stands in clear in the events and on the feed, for ever."""
+        return _code(text, "") if _folded(text) in self.codes else ""
 
     def _application(self, application: Node) -> list[Step]:
         if _is_prospect(application):
             return []
-        application.text("id")
+        application.id("id")
         application.take("prospect")
-        person = self._person(application.text("candidate_id"))
+        person = self._person(application.id("candidate_id"))
         job = application.nodes("jobs")[0]
-        key, at = job.text("id"), application.at("applied_at")
+        key, at = job.id("id"), application.at("applied_at")
         job.take("name")
         if at is None:
             raise application.fault("applied_at", "is missing")
         source = application.node("source").line("public_name")
+        code = self._named(source)
         where = {"company_id": self.company_id, "job_order_id": self._order(key)}
         columns = {
             "person_id": f"{application.path}.candidate_id",
@@ -646,15 +796,24 @@ class Plan:
             **where,
             at=at,
             channel=_match(SOURCES, source) or "other",
-            source=_code(source, "") if source else "",
-            answers=tuple(self._answers(application, key)),
+            source=code,
+            answers=tuple(self._answers(application)),
+            text=f"Source in Greenhouse: {source}" if source and not code else "",
         )
         steps = [self._fact("person.applied", person, coming, columns=columns)]
         then = application.at("rejected_at") or application.at("last_activity_at") or at
-        stage = self.stages.get(application.node("current_stage").line("name", 80).casefold())
-        if stage and stage.id != BEGINS.id and stage.category not in ("submitted", "placed"):
-            move = CandidacyMove(job_order_id=self._order(key), stage=stage.id, at=then)
-            steps.append(self._fact("person.candidacy_moved", person, move))
+        current = application.node("current_stage")
+        stage = self.stages.get(current.line("name", 80).casefold())
+        near = self.instead.get(stage.id, stage) if stage else None
+        if near is not stage:
+            current.stays("name", TOO_MANY)
+        if stage and stage.retired:
+            current.stays("name", "is retired here: who applies now stays in the first stage")
+        if stage and near and near.id != BEGINS.id and near.category not in ("submitted", "placed"):
+            move = CandidacyMove(job_order_id=self._order(key), stage=near.id, at=then)
+            step = self._fact("person.candidacy_moved", person, move)
+            # the record stays the same if its stage stands as another one next time
+            steps.append(step._replace(content=step.content | {"stage": stage.id}))
         match application.raw.get("status"):
             case "rejected":
                 application.take("status")
@@ -669,27 +828,29 @@ class Plan:
     def _rejection(self, application: Node, job: str, at: datetime) -> CandidacyMove:
         reason = application.node("rejection_reason")
         kind, name = reason.node("type").line("name"), reason.line("name")
+        listed = reason.raw.get("id") is not None and bool(PLAIN.fullmatch(name))
+        code = _code(name, "") if listed and len(name) <= 40 else self._named(name)
         theirs = bool(re.search(r"they rejected|withdr", kind, re.IGNORECASE))
         return CandidacyMove(
             job_order_id=self._order(job),
             stage="withdrawn" if theirs else "rejected_by_us",
             at=at,
-            reason=_code(name, "") or "none_given",
+            reason=code or ("told_in_text" if name else "none_given"),
             decided_by="candidate" if theirs else "us",
             decider="" if theirs else "as recorded in Greenhouse",
             text=", ".join(filter(None, (name, kind))),
         )
 
-    def _answers(self, application: Node, job: str) -> Iterator[Answer]:
-        ids = {question.asked: question.id for question in self.questions.get(job, ())}
+    def _answers(self, application: Node) -> Iterator[Said]:
         answered = set[str]()
         for answer in application.nodes("answers"):
-            id = ids.get(answer.line("question", 500))
-            if id is None or id in answered:
-                answer.stays("answer", "is to a question that is asked twice, or one too many")
+            asked = answer.line("question", 500)
+            id = _question_id(asked) if asked else ""
+            if not asked or id in answered:
+                answer.stays("answer", "is to no question, or to one that is asked twice")
             elif text := answer.text("answer"):
                 answered.add(id)
-                yield Answer(question=id, text=text)
+                yield Said(id, asked, text)
 
     def _offer(self, offer: Node) -> list[Step]:
         """A note: nobody is offered anything before being introduced under terms."""
@@ -719,7 +880,7 @@ class Plan:
         return [self._note(card, "\n".join(lines), card.at("submitted_at"))]
 
     def _note(self, node: Node, text: str, at: datetime | None) -> Step:
-        person = self._person(node.text("candidate_id"))
+        person = self._person(node.id("candidate_id"))
         columns = {"person_id": f"{node.path}.candidate_id"}
         return self._fact(
             "person.note_written", person, NoteWritten(written_at=at, text=text), columns=columns
@@ -742,7 +903,7 @@ class Plan:
                 self.rows.append(Row(report.line, None, report))
                 continue
             for item in items:
-                self._record(item, name, lambda each, plan=plan: plan(each, key))  # type: ignore[misc]
+                self._record(item, name, lambda each, plan=plan: plan(each, key), of=key)  # type: ignore[misc]
 
     def _said(self, item: Node, candidate: str) -> list[Step]:
         item.take("id")
@@ -755,8 +916,12 @@ class Plan:
             raise item.fault("created_at", "is missing")
         text = "\n\n".join(filter(None, (item.line("subject"), item.text("body"))))
         fact = MessageSent(
-            channel="email", message_id=f"greenhouse:{item.text('id')}", sent_at=at, text=text
+            channel="email",
+            message_id=f"greenhouse:{self._id(item, candidate)}",
+            sent_at=at,
+            text=text,
         )
+        item.take("id")
         return [self._fact("person.message_sent", self._person(candidate), fact)]
 
     def _end_of_job(self, job: Node) -> list[Step]:
@@ -764,7 +929,7 @@ class Plan:
         at = job.at("closed_at")
         if job.raw.get("status") != "closed" or at is None:
             return []
-        order, openings = self._order(job.text("id")), job.nodes("openings")
+        order, openings = self._order(job.id("id")), job.nodes("openings")
         if openings and all(opening.raw.get("application_id") for opening in openings):
             fact: JobOrderSteps = JobOrderFilled(job_order_id=order, filled_at=at)
         else:
@@ -777,6 +942,14 @@ class Plan:
         for nodes in self.found.records.values():
             for node in nodes:
                 yield from (Homeless(path, why) for path, why in node.left.items())
+
+
+def _applied_at(application: Node) -> datetime:
+    """For the order in which they are written: who applied again was rejected before."""
+    with suppress(RowFault):  # the application is refused for it
+        if not _is_prospect(application) and (at := application.at("applied_at")):
+            return at
+    return datetime.max.replace(tzinfo=UTC)
 
 
 def _is_prospect(application: Node) -> bool:
@@ -792,7 +965,8 @@ def _embedded(candidate: Node) -> list[Node]:
 
 
 def company_id(hash: Hash, company: str) -> UUID:
-    return made_id(hash, NAME, "company", company)
+    """The same in capitals or not."""
+    return made_id(hash, NAME, "company", _folded(company))
 
 
 def _match(table: Sequence[tuple[str, Any]], name: str) -> Any:
@@ -806,6 +980,33 @@ def _code(text: str, otherwise: str) -> str:
     with suppress(msgspec.ValidationError):
         return msgspec.convert(code, Slug)
     return f"{otherwise}_{id_of(otherwise, text).hex[:12]}" if otherwise else ""
+
+
+def _stage_id(name: str) -> str:
+    """By its name in Greenhouse alone: the agency may give it another label here. No name is that
+    of a stage in which a candidacy is over or the client's."""
+    id = _known_by(name, "stage")
+    return id if all(id != end.id for end in ENDS) else _hashed(name, "stage")
+
+
+def _question_id(asked: str) -> str:
+    """By the words of it alone, with or without the mark at its end."""
+    return _known_by(asked.rstrip(" ?:.*") or asked, "question")
+
+
+def _known_by(text: str, noun: str) -> str:
+    """A code that no other text has, but for capitals: the words, or with a hash where there is
+    more in the text than these."""
+    code = _code(text, noun)
+    return code if code.replace("_", " ") == text.casefold() else _hashed(text, noun)
+
+
+def _hashed(text: str, noun: str) -> str:
+    return _code(f"{text[:20].casefold()} {id_of(noun, text.casefold()).hex[:12]}", noun)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _range(job: Node) -> tuple[int, int, str]:
@@ -832,16 +1033,20 @@ async def import_folder(
     folder: Folder,
     *,
     company: str,
+    codes: Sequence[str] = (),
     dry_run: bool = False,
     on_row: Callable[[RowReport], None] | None = None,
     on_homeless: Callable[[Homeless], None] | None = None,
 ) -> FolderReport:
     """``company``: whose jobs these are, the name of one to be added or the id of one that is
-    there. Raises ImportFault when nothing can be used, NoSuchRecord, Unavailable; what was written
-    before stays, and the same call goes on from there."""
+    there. ``codes``: tags, sources and reasons that are the agency's own words, and no free text:
+    they become codes, which are in clear.
+
+    Raises ImportFault when nothing can be used, NoSuchRecord, Unavailable; what was written before
+    stays, and the same call goes on from there."""
     started = time.monotonic()
     report = FolderReport(mapping=NAME, dry_run=dry_run)
-    plan = await _planned(ledger, _records(folder), company.strip())
+    plan = await _planned(ledger, _records(folder), company.strip(), codes)
     rows = plan.make()
     fields: dict[tuple[str, str], Missing] = {}
     for homeless in plan.homeless():
@@ -861,9 +1066,8 @@ async def import_folder(
     return report
 
 
-async def _planned(ledger: Ledger, found: Found, company: str) -> Plan:
-    """Rests on what an earlier run wrote: stages and questions are added to those that are there.
-    Raises ImportFault, NoSuchRecord."""
+async def _planned(ledger: Ledger, found: Found, company: str, codes: Sequence[str]) -> Plan:
+    """Raises ImportFault, NoSuchRecord."""
     try:
         msgspec.convert(company, Title)
     except msgspec.ValidationError:
@@ -871,15 +1075,15 @@ async def _planned(ledger: Ledger, found: Found, company: str) -> Plan:
             "say whose jobs these are: --company, with the name of a company or the id of one here"
         ) from None
     hash = ledger.store.keyring.hash_of
-    id, before, pipeline = company_id(hash, company), None, None
+    id, pipeline = company_id(hash, company), None
     try:
-        before = await ledger.get(Company, id)
+        await ledger.get(Company, id)
     except NoSuchRecord:
         if company.casefold() == str(id):
             raise
     with suppress(NoSuchRecord):
         pipeline = await ledger.get(Pipeline, pipeline_id(NAME))
-    return Plan(found, hash, company, pipeline=pipeline, before=before)
+    return Plan(found, hash, company, pipeline=pipeline, codes=codes)
 
 
 def _count(fields: dict[tuple[str, str], Missing], homeless: Homeless) -> None:
