@@ -355,6 +355,23 @@ def written(field: CustomFieldDefined, value: Value) -> Written:
     raise ValueError(takes(field))
 
 
+def sought(field: CustomFieldDefined, value: Scalar) -> Written:
+    """A value by which records are looked for: a choice may be retired by now, and several choices
+    are asked for one by one. Raises ValueError as ``written``."""
+    if field.type not in ("choice", "multi_choice"):
+        return written(field, value)
+    if isinstance(value, str) and value in {choice.id for choice in field.choices}:
+        return Written(value)
+    raise ValueError(takes(field))
+
+
+def bound(field: CustomFieldDefined, value: Scalar) -> Written:
+    """The least or the most that is looked for. Raises ValueError as ``written``."""
+    if field.type not in ("number", "money", "date"):
+        raise ValueError(f"{field.slug} has no least and no most: ask any_of")
+    return written(field, value)
+
+
 def takes(field: CustomFieldDefined) -> str:
     """``notice_weeks takes a number like 12.5``."""
     match field.type:
