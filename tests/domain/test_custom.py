@@ -168,6 +168,7 @@ TYPED: list[tuple[str, Any, Any]] = [
     ("number", 999_999_999_999.9999, 999_999_999_999.9999),
     ("money", Amount(125_050, "EUR"), Amount(125_050, "EUR")),
     ("money", Amount(125, "JPY"), Amount(125, "JPY")),
+    ("money", Amount(10**15, "JPY"), Amount(10**15, "JPY")),  # of currencies without a minor unit
     ("date", "2026-12-31", "2026-12-31"),
     ("choice", "b", "b"),
     ("multi_choice", ("c1", "b"), ("b", "c1")),

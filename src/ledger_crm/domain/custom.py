@@ -465,7 +465,7 @@ def _is_day(text: str) -> bool:
 
 
 def _money(text: str) -> Amount | None:
-    found = re.fullmatch(r"(\d{1,14})(?:\.(\d{1,3}))? ([A-Z]{3})", text, re.ASCII)
+    found = re.fullmatch(r"(\d{1,16})(?:\.(\d{1,3}))? ([A-Z]{3})", text, re.ASCII)
     if not found:
         return None
     whole, rest, currency = found[1], found[2] or "", found[3]
