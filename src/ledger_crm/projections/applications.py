@@ -44,7 +44,7 @@ class ApplicationRow(Row, frozen=True, kw_only=True):
 class AnswerRow(Row, frozen=True, kw_only=True):
     candidacy_id: UUID
     question: str
-    position: int
+    position: int  # after that of the application with which it was given
     text: str
 
 
@@ -194,7 +194,7 @@ class AnswerShown(msgspec.Struct, frozen=True):
 class ApplicationShown(msgspec.Struct, frozen=True, kw_only=True):
     """id        of the candidacy
     status    in_process, hired, rejected, withdrawn, or closed for another reason
-    times     how often they applied for this job order
+    times     how often they applied for this job order; what is shown is of the last time
     position  of the application, to page by
     """
 
@@ -295,8 +295,10 @@ async def one(cur: Cursor, candidacy_id: UUID) -> ApplicationShown | None:
 
 async def _shown(cur: Cursor, rows: list[tuple[object, ...]]) -> list[ApplicationShown]:
     await cur.execute(
-        "SELECT candidacy_id, question, text FROM application_answer"
-        " WHERE candidacy_id = ANY(%s) ORDER BY position",
+        # what they answered when they applied before is in their history, and not of this one
+        "SELECT s.candidacy_id, s.question, s.text FROM application_answer s"
+        " JOIN application a USING (candidacy_id)"
+        " WHERE s.candidacy_id = ANY(%s) AND s.position > a.position ORDER BY s.position",
         ([row[0] for row in rows],),
     )
     said: dict[object, list[tuple[str, str]]] = {}
