@@ -202,6 +202,14 @@ def test_a_value_of_another_type_is_refused_without_repeating_it(type_: Any, wro
     assert str(refused.value) == takes(field)
 
 
+def test_several_choices_are_the_same_in_any_order_of_the_definition() -> None:
+    """Else a definition whose choices are swapped would make a new fact of every value."""
+    c = Choice("c1", "Lorry")
+    for choices in ((B, c), (c, B)):
+        field = field_defined(type="multi_choice", choices=choices)
+        assert written(field, ("c1", "b", "c1")).text == "b\nc1"
+
+
 def test_a_retired_choice_is_not_chosen_any_more() -> None:
     field = field_defined(choices=(B, Choice("c1", "Lorry", retired=True)))
     with pytest.raises(ValueError, match=r"one of: b$"):

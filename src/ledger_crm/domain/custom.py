@@ -346,7 +346,7 @@ def written(field: CustomFieldDefined, value: Value) -> Written:
         case "choice", str() if value in _usable(field):
             return Written(value)
         case "multi_choice", tuple() if value and {*value} <= {*_usable(field)}:
-            return Written("\n".join(c for c in _usable(field) if c in value))
+            return Written("\n".join(sorted({*value})))  # the order of the choices may change
         case (("person" | "company"), str()):
             try:
                 return Written(ref_id=UUID(value))
