@@ -186,9 +186,13 @@ async def test_a_value_that_is_wrong_says_what_where_and_what_to_do(
         "licence:d": (422, "wrong-field-value"), "licence:b..c1": (422, "wrong-field-value"),
         "shift:night": (422, "personal-in-address"), "weeks": (400, "malformed"),
         "Weeks:1": (400, "malformed"), ";": (400, "malformed"),
+        ";".join(["weeks:1"] * 21): (400, "malformed"),
+        f"weeks:{'|'.join(['1'] * 21)}": (400, "malformed"),
     }.items():  # fmt: skip
         problem(await ana.get("/people", params={"custom": custom}), *code)
     assert await ids(ana, "/people", "shift:") == [ada]
+    assert await ids(ana, "/people", ";".join(["weeks:"] * 20)) == [ada]
+    assert await ids(ana, "/people", f"weeks:{'|'.join(['1'] * 20)}") == []
     segment = {"slug": "s", "title": "S", "criteria": {"custom": [{"field": "none"}]}}
     problem(await ana.put("/segments/s", json=segment), 404, "no-such-field")
     segment["criteria"] = {"custom": [{"field": "weeks", "at_least": "4"}]}
