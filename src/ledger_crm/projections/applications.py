@@ -71,13 +71,14 @@ applications = Table(
     sql="""
     CREATE INDEX application_newest ON application (position DESC) WHERE times > 0;
     CREATE INDEX application_order ON application (job_order_id, position DESC) WHERE times > 0;
+    CREATE INDEX application_company ON application (company_id, position DESC) WHERE times > 0;
     CREATE INDEX application_person ON application (person_id) WHERE times > 0;
     """,
 )
 answers = Table("application_answer", AnswerRow, key="candidacy_id, question")
 asking = Table("application_asking", AskingRow, key="job_order_id")
 templates = Table("reply_template", TemplateRow, key="slug")
-projection = Projection("applications", applications, answers, asking, templates, version=1)
+projection = Projection("applications", applications, answers, asking, templates, version=2)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
