@@ -108,7 +108,7 @@ async def test_somebody_applies_is_rejected_applies_again_and_is_hired(
     project()
     one = await found(ana, f"/applications/{candidacy}")
     assert (one["status"], one["stage"], one["times"], one["reason"]) == ("hired", "hired", 2, "")
-    assert [a["qualifies"] for a in one["answers"]] == [True, None]
+    assert [(a["text"], a["qualifies"]) for a in one["answers"]] == [("yes", True)], "of this time"
     assert (await found(ana, "/applications", person_id=person, status="rejected"))["items"] == []
     for path in (f"{ada}/history", f"{engines}/history"):
         told = {line["line"]: line["text"] for line in (await found(ana, path))["items"]}

@@ -84,6 +84,44 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
     assert looked[0] > 0, "nothing was counted, and so nothing was proved"
 
 
+async def test_a_list_that_is_narrowed_reads_what_it_shows(
+    ana: httpx.AsyncClient, pool: Pool, project: Callable[[], None], owner_database: str
+) -> None:
+    """And not all that others have: the last applications of everybody, all agreements."""
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    project()
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(
+            "INSERT INTO read.application (candidacy_id, position, person_id, company_id,"
+            " job_order_id, stage, category, status, reason, times, channel, source, text,"
+            " applied_at)"
+            " SELECT gen_random_uuid(), n, gen_random_uuid(),"
+            " CASE n WHEN 1 THEN %s ELSE gen_random_uuid() END, gen_random_uuid(),"
+            " 's', 's', 's', '', 1, '', '', '', now() FROM generate_series(1, %s) n",
+            (company, LARGE),
+        )
+        owner.execute(
+            "INSERT INTO read.renewal (agreement_id, position, company_id, since, by, version,"
+            " ends_on) SELECT gen_random_uuid(), n, gen_random_uuid(), '1999-01-01', '', 1,"
+            " date '2000-01-01' + n FROM generate_series(1, %s) n",
+            (10 * LARGE,),
+        )
+        owner.execute("ANALYZE")
+        owner.execute("SELECT pg_stat_reset()")
+        for page in (f"/applications?company_id={company}", "/renewals?on=2005-01-01"):
+            answer = await ana.get(page)
+            assert answer.status_code == 200, answer.text
+        await pool.close()  # only now its sessions have told what they read
+        read: dict[str, int] = dict(
+            owner.execute(
+                "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
+                " FROM pg_stat_user_tables WHERE relname IN ('application', 'renewal')"
+            ).fetchall()
+        )
+    assert 1 <= read["application"] <= 10
+    assert 121 <= read["renewal"] <= 400
+
+
 @pytest.mark.parametrize("path", ["/people/{}", "/health/ready"])
 async def test_a_connection_that_died_unnoticed_is_no_answer_to_anybody(
     ana: httpx.AsyncClient,

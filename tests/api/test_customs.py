@@ -186,9 +186,13 @@ async def test_a_value_that_is_wrong_says_what_where_and_what_to_do(
         "licence:d": (422, "wrong-field-value"), "licence:b..c1": (422, "wrong-field-value"),
         "shift:night": (422, "personal-in-address"), "weeks": (400, "malformed"),
         "Weeks:1": (400, "malformed"), ";": (400, "malformed"),
+        ";".join(["weeks:1"] * 21): (400, "malformed"),
+        f"weeks:{'|'.join(['1'] * 21)}": (400, "malformed"),
     }.items():  # fmt: skip
         problem(await ana.get("/people", params={"custom": custom}), *code)
     assert await ids(ana, "/people", "shift:") == [ada]
+    assert await ids(ana, "/people", ";".join(["weeks:"] * 20)) == [ada]
+    assert await ids(ana, "/people", f"weeks:{'|'.join(['1'] * 20)}") == []
     segment = {"slug": "s", "title": "S", "criteria": {"custom": [{"field": "none"}]}}
     problem(await ana.put("/segments/s", json=segment), 404, "no-such-field")
     segment["criteria"] = {"custom": [{"field": "weeks", "at_least": "4"}]}
@@ -271,3 +275,32 @@ async def test_what_is_required_is_asked_for_where_it_counts(
     assert [hit["name"] for hit in hits.json()["items"]] == ["Analytical Engines"]
     feed = [e.event for e in await ledger.entries(after=0, limit=200)]
     assert sum(isinstance(e, CustomFieldSet | FirmFieldSet) for e in feed) == 5
+
+
+async def test_criteria_that_cannot_be_read_are_not_kept(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """One segment that cannot be counted would break the list of all of them."""
+    await defined(ana, "person", "hobby", "text")
+    await defined(ana, "person", "licence", "choice", choices=LICENCES)
+    await defined(ana, "person", "tongues", "multi_choice", choices=LICENCES)
+    for custom in (
+        {"field": "hobby", "at_least": "a"}, {"field": "licence", "at_most": "b"},
+        {"field": "tongues", "at_least": "b"}, {"field": "tongues", "any_of": ["b,c1"]},
+    ):  # fmt: skip
+        body = {"slug": "bad", "title": "Bad", "criteria": {"custom": [custom]}}
+        refused = await ana.put("/segments/bad", json=body)
+        problem(refused, 422, "wrong-field-value")
+        project()
+        looked = await ana.post("/segments/lookups", json=body["criteria"])
+        problem(looked, 422, "wrong-field-value")
+    kept = {"custom": [{"field": "licence", "any_of": ["b"]},
+                       {"field": "tongues", "any_of": ["c1"]}]}  # fmt: skip
+    body = {"slug": "drivers", "title": "Drivers", "criteria": kept}
+    assert (await ana.put("/segments/drivers", json=body)).status_code == 200
+    fewer = [choice | {"retired": choice["id"] == "b"} for choice in LICENCES]
+    await defined(ana, "person", "licence", "choice", choices=fewer)
+    again = await ana.put("/segments/drivers", json=body | {"title": "Who drives"})
+    assert again.status_code == 200, "a choice that is retired is still looked for"
+    project()
+    assert [each["slug"] for each in await found(ana, "/segments")] == ["drivers"]

@@ -160,3 +160,55 @@ async def test_a_search_is_mapped_before_anybody_is_approached(
     for path in (f"/job-orders/{kim}/market-map", f"/people/{bolt}/conflicts",
                  f"/companies/{kim}/conflicts"):  # fmt: skip
         problem(await ana.get(path), 404, "no-such-record")
+
+
+async def test_whom_we_placed_sits_there_though_nobody_wrote_an_employment(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Poaching from a client those whom we placed there is what the check is for."""
+    engines = (await written(ana, "/companies", ENGINES))["id"]
+    cog, bolt = [await company(ana, name) for name in ("Cog", "Bolt")]
+    orders = f"/companies/{engines}/job-orders"
+    search = (await written(ana, orders, ORDER))["created"]
+    await written(ana, f"{orders}/targets", {
+        "kind": "company.target_named", "job_order_id": search, "target_id": cog, "named_at": AT,
+    })  # fmt: skip
+    five = ORDER | {"title": "Turner", "openings": 5}
+    other = (await written(ana, f"/companies/{cog}/job-orders", five))["created"]
+    await written(ana, f"/companies/{cog}/fees", FEE)
+    limits = {"kind": "company.off_limits_agreed", "agreed_at": AT}
+    await written(ana, f"/companies/{cog}/off-limits", limits)
+    ways = {}
+    for name, starts_on in {
+        "Stays": "2024-05-10", "Fell": "2024-05-10", "Went on": "2024-05-10", "Left": "2024-05-10",
+        "To come": "2024-07-01",
+    }.items():  # fmt: skip
+        # where they were before does not end by itself
+        person = await at(ana, name, bolt, starts_on="2020-01-01")
+        way = ways[name] = await on_order(ana, person, cog, other)
+        await written(ana, f"{way}/rights-to-represent", {"given_at": AT})
+        await written(ana, f"{way}/introductions", {"introduced_at": AT})
+        job = {"starts_on": starts_on, "first_year_pay_cents": 1, "placed_at": AT}
+        await written(ana, f"{way}/placements", job)
+    fell = {"left_on": "2024-05-20", "reason": "other_offer", "decided_by": "candidate"}
+    await written(ana, f"{ways['Fell']}/fall-throughs", fell)
+    people = {name: way.partition("/candidacies")[0] for name, way in ways.items()}
+    went = {"company_id": bolt, "starts_on": "2024-05-25"}
+    await written(ana, f"{people['Went on']}/employments", went)
+    left = {"company_id": cog, "starts_on": "2024-05-10", "ends_on": "2024-05-28"}
+    await written(ana, f"{people['Left']}/employments", left)
+    project()
+
+    checks = {name: await found(ana, f"{of}/conflicts", on=ON) for name, of in people.items()}
+    assert {name for name, check in checks.items() if not check["free"]} == {"Stays"}
+    assert [(o["what"], o["company"]) for o in checks["Stays"]["obstacles"]] == [
+        ("off_limits", "Cog"), ("placed_by_us", "Cog")
+    ]  # fmt: skip
+    assert checks["Stays"]["seats"][-1] == {
+        "company_id": cog, "company": "Cog", "title": "Turner", "role": "employee",
+        "starts_on": "2024-05-10", "ends_on": None,
+    }  # fmt: skip
+    [at_cog] = (await found(ana, f"/job-orders/{search}/market-map", on=ON))["targets"]
+    assert [each["person"] for each in at_cog["people"]] == ["Stays"]
+    assert (await found(ana, f"{people['Stays']}/conflicts", on="2024-05-09"))["free"]
+    assert not (await found(ana, f"{people['To come']}/conflicts", on="2024-07-01"))["free"]

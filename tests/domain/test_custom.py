@@ -168,6 +168,7 @@ TYPED: list[tuple[str, Any, Any]] = [
     ("number", 999_999_999_999.9999, 999_999_999_999.9999),
     ("money", Amount(125_050, "EUR"), Amount(125_050, "EUR")),
     ("money", Amount(125, "JPY"), Amount(125, "JPY")),
+    ("money", Amount(10**15, "JPY"), Amount(10**15, "JPY")),  # of currencies without a minor unit
     ("date", "2026-12-31", "2026-12-31"),
     ("choice", "b", "b"),
     ("multi_choice", ("c1", "b"), ("b", "c1")),
@@ -199,6 +200,14 @@ def test_a_value_of_another_type_is_refused_without_repeating_it(type_: Any, wro
     with pytest.raises(ValueError, match=r"^f takes ") as refused:
         written(field, wrong)
     assert str(refused.value) == takes(field)
+
+
+def test_several_choices_are_the_same_in_any_order_of_the_definition() -> None:
+    """Else a definition whose choices are swapped would make a new fact of every value."""
+    c = Choice("c1", "Lorry")
+    for choices in ((B, c), (c, B)):
+        field = field_defined(type="multi_choice", choices=choices)
+        assert written(field, ("c1", "b", "c1")).text == "b\nc1"
 
 
 def test_a_retired_choice_is_not_chosen_any_more() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -111,7 +112,56 @@ def test_the_others_cannot_be_told_by_taking_away() -> None:
 def test_what_is_told_never_moves_by_one_person(genders: list[str]) -> None:
     """Whoever asks for the report after each applicant sees it move for TOGETHER of them, or not at
     all."""
-    row, told, since = TallyRow(year=2026, question="gender"), Counter[str](), 0
+    told, since = Counter[str](), 0
+    for row in _rows(genders):
+        after, since = _told(row) + _others(row), since + 1
+        if after != told:
+            assert (after - told).total() == since == TOGETHER
+            told, since = after, 0
+    assert told.total() == len(genders) // TOGETHER * TOGETHER
+
+
+@hypothesis.given(genders=st.lists(st.sampled_from("aaaaaaabbbcd"), max_size=120))
+@hypothesis.example(genders=[*"aaaaabbbbb", *"aaaaaaaaab"])
+@hypothesis.example(genders=[*"abcdefghij", *"aaaaaaaaab"])
+def test_no_number_moves_by_few(genders: list[str]) -> None:
+    """Whoever takes a report from the next one finds no number of few either."""
+    told, others = Counter[str](), 0
+    for row in _rows(genders):
+        after, rest = _told(row), _others(row).total()
+        moves = [after[answer] - told[answer] for answer in after | told] + [abs(rest - others)]
+        assert all(moved == 0 or moved >= SMALLEST for moved in moves)
+        assert rest == 0 or rest >= SMALLEST
+        told, others = after, rest
+
+
+def test_an_answer_is_told_as_soon_as_enough_gave_it() -> None:
+    """Holding back a whole question until every answer of it is frequent would never end."""
+    *_, row = _rows([*"aaaaabbbbb", *"aaaaaaaaab"])
+    assert (_told(row), _others(row).total()) == (Counter(a=5, b=5), 10)
+    *_, row = _rows([*"aaaaabbbbb", *("aaaaaaaaab" * 5)])
+    assert (_told(row), _others(row).total()) == (Counter(a=50, b=10), 0)
+
+
+@hypothesis.given(
+    genders=st.lists(st.sampled_from("aaabbc"), min_size=TOGETHER, max_size=60), data=st.data()
+)
+def test_who_is_erased_takes_nine_others_along(genders: list[str], data: st.DataObject) -> None:
+    """Or the report that is built anew would tell what they answered, by taking away; and if the
+    next one took their place, also what everybody answered at whom a ten begins."""
+    gone = data.draw(st.integers(0, len(genders) - 1))
+    *_, rebuilt = _rows([None if n == gone else gender for n, gender in enumerate(genders)])
+    first = gone // TOGETHER * TOGETHER
+    rows = _rows(genders[:first] + genders[first + TOGETHER :])
+    without = rows[-1] if rows else TallyRow(year=2026, question="gender")
+    if len(genders) >= first + TOGETHER:
+        assert rebuilt == without
+    assert (_told(rebuilt), _others(rebuilt)) == (_told(without), _others(without))
+
+
+def _rows(genders: Iterable[str | None]) -> list[TallyRow]:
+    """After each form. None: erased."""
+    row, rows = TallyRow(year=2026, question="gender"), []
     [handler] = [
         each
         for each in tallies.handlers[EqualOpportunityAnswered]
@@ -119,15 +169,21 @@ def test_what_is_told_never_moves_by_one_person(genders: list[str]) -> None:
     ]
     for gender in genders:
         row = handler.change(row, _entry(gender, NOON))  # type: ignore[union-attr, assignment]
-        after, since = Counter(msgspec.json.decode(row.told, type=dict[str, int])), since + 1
-        if after != told:
-            assert (after - told).total() == since == TOGETHER
-            told, since = after, 0
-    assert told.total() == len(genders) // TOGETHER * TOGETHER
+        rows.append(row)
+    return rows
 
 
-def _entry(gender: str, at: datetime) -> Entry[Any]:
+def _told(row: TallyRow) -> Counter[str]:
+    return Counter(msgspec.json.decode(row.told, type=dict[str, int]))
+
+
+def _others(row: TallyRow) -> Counter[str]:
+    return Counter(msgspec.json.decode(row.others, type=dict[str, int]))
+
+
+def _entry(gender: str | None, at: datetime) -> Entry[Any]:
+    erased = EqualOpportunityAnswered(answers=ERASED)
     return Entry(
         originator_id=UUID(int=1), originator_version=1, timestamp=at, by=FORM,
-        event=equally_answered(gender),
+        event=erased if gender is None else equally_answered(gender),
     )  # fmt: skip

@@ -12,6 +12,8 @@ from ledger_crm.domain.segment import InAddress
 
 from .problems import Fault, Malformed
 
+MOST = 20  # fields, and values of each, as in criteria: each is a query of its own
+
 Custom = Annotated[
     str | None,
     QueryParameter(
@@ -20,7 +22,8 @@ Custom = Annotated[
         description="Only those whose custom fields are these: `field:value`, `field:one|another`,"
         " `field:from..to` of a number, a day or money (`100.00 EUR`), `field:*` for anything and"
         " `field:` for nothing known; several with `;` between. What is personal text is not asked"
-        " for in an address, which proxies log: POST criteria instead.",
+        " for in an address, which proxies log: POST criteria instead. At most 20 fields, and 20"
+        " values of each.",
     ),
 ]
 
@@ -29,8 +32,12 @@ def asked(custom: str | None) -> tuple[InAddress, ...]:
     """Raises Malformed."""
     if custom is None:
         return ()
+    parts = custom.split(";")
+    if len(parts) > MOST or any(part.count("|") >= MOST for part in parts):
+        many = f"ask for at most {MOST} fields, and {MOST} values of each"
+        raise Malformed(faults=[Fault("query:custom", many)])
     found = []
-    for part in custom.split(";"):
+    for part in parts:
         name, colon, what = (each.strip() for each in part.partition(":"))
         try:
             field = msgspec.convert(name, Slug)

@@ -23,9 +23,10 @@ from ledger_crm.domain.custom import (
     Value,
     Written,
     WrongFieldValue,
+    bound,
     custom_fields_id,
     read,
-    takes,
+    sought,
     written,
 )
 from ledger_crm.domain.person import Person
@@ -105,13 +106,18 @@ async def must_not_miss(work: Work, subject: Subject, known: Iterable[str], **of
 
 
 async def must_be_askable(work: Work, asked: Sequence[FieldIs]) -> None:
-    """Of people. Raises NoSuchField, WrongFieldValue."""
+    """Of people: criteria that are kept and cannot be read would break the list of all segments.
+    Raises NoSuchField, WrongFieldValue."""
     for each in asked:
         field = (await _fields(work, "person")).field(each.field)
-        for value in (*each.any_of, each.at_least, each.at_most):
-            of_many = field.type == "multi_choice" and isinstance(value, str)
-            if value is not None:
-                _written(field, (value,) if of_many else value)  # type: ignore[arg-type]
+        try:
+            for value in each.any_of:
+                sought(field, value)
+            for limit in (each.at_least, each.at_most):
+                if limit is not None:
+                    bound(field, limit)
+        except ValueError as wrong:
+            raise WrongFieldValue(wrong=str(wrong)) from None
 
 
 async def _learn_person(
@@ -169,14 +175,6 @@ async def _fields(work: Work, subject: Subject) -> CustomFields:
     if not await work.has(id):
         raise NoSuchField(of=subject, known=[])
     return await work.get(CustomFields, id)
-
-
-def _written(field: CustomFieldDefined, value: Value) -> Written:
-    """Raises WrongFieldValue."""
-    try:
-        return written(field, value)
-    except ValueError:
-        raise WrongFieldValue(wrong=takes(field)) from None
 
 
 def _said(field: CustomFieldDefined, value: Written) -> dict[str, Any]:

@@ -346,13 +346,30 @@ def written(field: CustomFieldDefined, value: Value) -> Written:
         case "choice", str() if value in _usable(field):
             return Written(value)
         case "multi_choice", tuple() if value and {*value} <= {*_usable(field)}:
-            return Written("\n".join(c for c in _usable(field) if c in value))
+            return Written("\n".join(sorted({*value})))  # the order of the choices may change
         case (("person" | "company"), str()):
             try:
                 return Written(ref_id=UUID(value))
             except ValueError:
                 pass
     raise ValueError(takes(field))
+
+
+def sought(field: CustomFieldDefined, value: Scalar) -> Written:
+    """A value by which records are looked for: a choice may be retired by now, and several choices
+    are asked for one by one. Raises ValueError as ``written``."""
+    if field.type not in ("choice", "multi_choice"):
+        return written(field, value)
+    if isinstance(value, str) and value in {choice.id for choice in field.choices}:
+        return Written(value)
+    raise ValueError(takes(field))
+
+
+def bound(field: CustomFieldDefined, value: Scalar) -> Written:
+    """The least or the most that is looked for. Raises ValueError as ``written``."""
+    if field.type not in ("number", "money", "date"):
+        raise ValueError(f"{field.slug} has no least and no most: ask any_of")
+    return written(field, value)
 
 
 def takes(field: CustomFieldDefined) -> str:
@@ -448,7 +465,7 @@ def _is_day(text: str) -> bool:
 
 
 def _money(text: str) -> Amount | None:
-    found = re.fullmatch(r"(\d{1,14})(?:\.(\d{1,3}))? ([A-Z]{3})", text, re.ASCII)
+    found = re.fullmatch(r"(\d{1,16})(?:\.(\d{1,3}))? ([A-Z]{3})", text, re.ASCII)
     if not found:
         return None
     whole, rest, currency = found[1], found[2] or "", found[3]

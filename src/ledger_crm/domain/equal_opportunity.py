@@ -96,13 +96,18 @@ def unpacked(text: str) -> Answers | None:
     return None if text == ERASED else msgspec.json.decode(text, type=Answers)
 
 
-def disclosed(counts: Mapping[str, int]) -> tuple[dict[str, int], int]:
+def disclosed(counts: Mapping[str, int], *, before: int = 0) -> tuple[dict[str, int], int]:
     """What may be told of how often each answer was given, and how many others there were. Each
     number is 0 or at least SMALLEST. So that the others cannot be told by taking away, the least of
-    the larger answers is among them where they would be too few."""
+    the larger answers is among them where they would be too few.
+
+    counts  of the answers that were not told by name yet
+    before  how many of these were told as others: their number moves by 0 or at least SMALLEST too,
+            or who compares two reports would take one from the other
+    """
     ordered = sorted(counts.items(), key=lambda count: (-count[1], count[0]))
     told = [(answer, n) for answer, n in ordered if n >= SMALLEST]
     others = sum(n for _, n in ordered) - sum(n for _, n in told)
-    while told and 0 < others < SMALLEST:
+    while told and (0 < others < SMALLEST or 0 < abs(others - before) < SMALLEST):
         others += told.pop()[1]
     return dict(told), others

@@ -22,12 +22,12 @@ from ledger_crm.domain.custom import (
     Scalar,
     Written,
     WrongFieldValue,
+    bound,
     is_erased,
     rank,
     read,
     shown,
-    takes,
-    written,
+    sought,
 )
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.domain.segment import FieldIs, InAddress
@@ -137,11 +137,9 @@ def _conditions(field: CustomFieldDefined, asked: FieldIs) -> list[tuple[str, ob
     found: list[tuple[str, object]] = []
     if asked.any_of:
         found.append(_any_of(field, asked.any_of))
-    for bound, sign in ((asked.at_least, ">="), (asked.at_most, "<=")):
-        if bound is not None:
-            if field.type not in ("number", "money", "date"):
-                raise WrongFieldValue(wrong=f"{field.slug} has no least and no most: ask any_of")
-            value = _written(field, bound)
+    for limit, sign in ((asked.at_least, ">="), (asked.at_most, "<=")):
+        if limit is not None:
+            value = _asked(bound, field, limit)
             found.append((f"v.rank {sign} {{}}", rank(field.type, value.text)))
             if field.type == "money":
                 found.append(("v.currency = {}", value.text[-3:]))
@@ -152,27 +150,28 @@ def _any_of(field: CustomFieldDefined, asked: Sequence[Scalar]) -> tuple[str, ob
     match field.type:
         case "text":
             # each word, in any of them: a pattern for each would be a query for each
-            some = [all_words(_written(field, each).text) for each in asked]
+            some = [all_words(_asked(sought, field, each).text) for each in asked]
             return (
                 "EXISTS (SELECT FROM json_array_elements({}::json) alike WHERE NOT EXISTS (SELECT"
                 " FROM json_array_elements_text(alike) word WHERE v.sought NOT LIKE word))",
                 msgspec.json.encode(some).decode(),
             )
         case "choice" | "multi_choice":
-            some_of = [str(each) for each in asked]
-            for each in some_of:
-                if each not in {choice.id for choice in field.choices}:
-                    raise WrongFieldValue(wrong=takes(field))
+            some_of = [_asked(sought, field, each).text for each in asked]
             return "string_to_array(v.sought, E'\\n') && {}::text[]", some_of
         case "person" | "company":
-            return "v.ref_id = ANY({})", [_written(field, each).ref_id for each in asked]
-    found = [_written(field, each).text for each in asked]
+            return "v.ref_id = ANY({})", [_asked(sought, field, each).ref_id for each in asked]
+    found = [_asked(sought, field, each).text for each in asked]
     return "v.sought = ANY({})", [plain(text) for text in found]
 
 
-def _written(field: CustomFieldDefined, value: Scalar) -> Written:
-    """Raises WrongFieldValue."""
+def _asked(
+    check: Callable[[CustomFieldDefined, Scalar], Written], field: CustomFieldDefined, value: Scalar
+) -> Written:
+    """As it stands in JSON or in an address, where all is text. Raises WrongFieldValue."""
+    if isinstance(value, str) and field.type != "multi_choice":
+        value = read(field, value)  # type: ignore[assignment]  # several choices are one by one
     try:
-        return written(field, read(field, value) if isinstance(value, str) else value)
-    except ValueError:
-        raise WrongFieldValue(wrong=takes(field)) from None
+        return check(field, value)
+    except ValueError as wrong:
+        raise WrongFieldValue(wrong=str(wrong)) from None

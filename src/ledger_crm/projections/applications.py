@@ -44,7 +44,7 @@ class ApplicationRow(Row, frozen=True, kw_only=True):
 class AnswerRow(Row, frozen=True, kw_only=True):
     candidacy_id: UUID
     question: str
-    position: int
+    position: int  # after that of the application with which it was given
     text: str
 
 
@@ -71,13 +71,14 @@ applications = Table(
     sql="""
     CREATE INDEX application_newest ON application (position DESC) WHERE times > 0;
     CREATE INDEX application_order ON application (job_order_id, position DESC) WHERE times > 0;
+    CREATE INDEX application_company ON application (company_id, position DESC) WHERE times > 0;
     CREATE INDEX application_person ON application (person_id) WHERE times > 0;
     """,
 )
 answers = Table("application_answer", AnswerRow, key="candidacy_id, question")
 asking = Table("application_asking", AskingRow, key="job_order_id")
 templates = Table("reply_template", TemplateRow, key="slug")
-projection = Projection("applications", applications, answers, asking, templates, version=1)
+projection = Projection("applications", applications, answers, asking, templates, version=2)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -194,7 +195,7 @@ class AnswerShown(msgspec.Struct, frozen=True):
 class ApplicationShown(msgspec.Struct, frozen=True, kw_only=True):
     """id        of the candidacy
     status    in_process, hired, rejected, withdrawn, or closed for another reason
-    times     how often they applied for this job order
+    times     how often they applied for this job order; what is shown is of the last time
     position  of the application, to page by
     """
 
@@ -295,8 +296,10 @@ async def one(cur: Cursor, candidacy_id: UUID) -> ApplicationShown | None:
 
 async def _shown(cur: Cursor, rows: list[tuple[object, ...]]) -> list[ApplicationShown]:
     await cur.execute(
-        "SELECT candidacy_id, question, text FROM application_answer"
-        " WHERE candidacy_id = ANY(%s) ORDER BY position",
+        # what they answered when they applied before is in their history, and not of this one
+        "SELECT s.candidacy_id, s.question, s.text FROM application_answer s"
+        " JOIN application a USING (candidacy_id)"
+        " WHERE s.candidacy_id = ANY(%s) AND s.position > a.position ORDER BY s.position",
         ([row[0] for row in rows],),
     )
     said: dict[object, list[tuple[str, str]]] = {}

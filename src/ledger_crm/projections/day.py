@@ -300,7 +300,7 @@ async def to_renew(
         " LEFT JOIN answerable a ON a.id = r.company_id"
         " LEFT JOIN answerable o ON o.id = r.job_order_id"
         " WHERE r.ended_at IS NULL AND r.since < %(on)s::date + 1"
-        " AND abs(r.ends_on - %(on)s::date) <= %(days)s"
+        " AND r.ends_on BETWEEN %(on)s::date - %(days)s::int AND %(on)s::date + %(days)s::int"
         " AND coalesce(o.status, 'open') <> ALL(%(over)s)"
         f" AND (%(owner)s::text IS NULL OR {RENEWER} = %(owner)s)"
         " AND NOT EXISTS (SELECT FROM renewal n WHERE n.company_id = r.company_id"

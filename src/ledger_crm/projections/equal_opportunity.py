@@ -1,8 +1,10 @@
 """Equal opportunity: how often each answer was given in a year, and nothing of anybody.
 
 One row per year and question. What may be told moves only when TOGETHER further answers are in, or
-who compares the report before and after one applicant would know what that one answered. No row
-holds an id.
+who compares the report before and after one applicant would know what that one answered; and each
+number of it moves by none or by enough (``disclosed``). A form that is erased takes its place among
+its ten, none of whom is told when the rows are built anew: without one of them the report would
+tell that one by taking away, and with another in its place all that follow. No row holds an id.
 """
 
 from __future__ import annotations
@@ -28,27 +30,37 @@ from ._projection import Cursor, Projection, Row, Table
 class TallyRow(Row, frozen=True, kw_only=True):
     year: int  # in which it was written down, UTC
     question: str
-    told: str = "{}"  # JSON, how often each answer was given: what may be told of
+    told: str = "{}"  # JSON, how often each answer was given: what is told by name
+    others: str = "{}"  # the same of those who are told as others
     held: str = "{}"  # the same of those since, of whom there are too few yet
     waiting: int = 0  # how many those are
+    erased: bool = False  # one of them or more is
 
 
 tallies = Table("equal_opportunity", TallyRow, key="year, question")
-projection = Projection("equal_opportunity", tallies, version=1)
+projection = Projection("equal_opportunity", tallies, version=2)
 
 
 def _counting(question: str) -> Callable[[TallyRow, Entry[EqualOpportunityAnswered]], TallyRow]:
     def answered(row: TallyRow, entry: Entry[EqualOpportunityAnswered]) -> TallyRow:
         answers = unpacked(entry.event.answers)
-        if answers is None:
-            return row
-        answer = " ".join(getattr(answers, question).casefold().split())
-        held = _counts(row.held) + Counter([answer])
+        held = _counts(row.held)
+        if answers:
+            held[" ".join(getattr(answers, question).casefold().split())] += 1
+        erased = row.erased or answers is None
         if row.waiting + 1 < TOGETHER:
-            return replace(row, held=_text(held), waiting=row.waiting + 1)
-        return replace(row, told=_text(_counts(row.told) + held), held="{}", waiting=0)
+            return replace(row, held=_text(held), waiting=row.waiting + 1, erased=erased)
+        row = replace(row, held="{}", waiting=0, erased=False)
+        return row if erased else _told(row, held)
 
     return answered
+
+
+def _told(row: TallyRow, held: Counter[str]) -> TallyRow:
+    others = _counts(row.others)
+    named, _ = disclosed(others + held, before=others.total())
+    told = _counts(row.told) + Counter(named)
+    return replace(row, told=_text(told), others=_text(others + held - Counter(named)))
 
 
 def _key(question: str) -> Callable[[Entry[EqualOpportunityAnswered]], tuple[int, str]]:
@@ -81,7 +93,10 @@ class AnswerCount(msgspec.Struct, frozen=True):
 
 
 class QuestionReport(msgspec.Struct, frozen=True):
-    """others  people who gave answers of which each was given by too few to be told"""
+    """people   by tens, and none of a ten of which one is erased
+    answers  those of which so many more were given that it may be told
+    others   people whose answers are not told by name, or not yet
+    """
 
     question: str
     people: int
@@ -91,12 +106,17 @@ class QuestionReport(msgspec.Struct, frozen=True):
 
 async def report(cur: Cursor, *, year: int) -> list[QuestionReport]:
     """By question; the most frequent answer first. Empty while too few have answered."""
-    await cur.execute("SELECT question, told FROM equal_opportunity WHERE year = %s", (year,))
-    found = {question: _counts(told) for question, told in await cur.fetchall()}
+    await cur.execute(
+        "SELECT question, told, others FROM equal_opportunity WHERE year = %s", (year,)
+    )
+    found = {
+        question: (_counts(told), _counts(rest)) for question, told, rest in await cur.fetchall()
+    }
     shown = []
     for question in QUESTIONS:
-        if counts := found.get(question):
-            told, others = disclosed(counts)
-            answers = [AnswerCount(answer, people) for answer, people in told.items()]
-            shown.append(QuestionReport(question, counts.total(), answers, others))
+        told, others = found.get(question, (Counter[str](), Counter[str]()))
+        if people := told.total() + others.total():
+            in_order = sorted(told.items(), key=lambda count: (-count[1], count[0]))
+            answers = [AnswerCount(*each) for each in in_order]
+            shown.append(QuestionReport(question, people, answers, others.total()))
     return shown

@@ -105,6 +105,7 @@ class ActiveRow(Row, frozen=True, kw_only=True):
     since: datetime
     closed: bool = False
     starts_on: date | None = None  # placed by us
+    full_time: bool = True
     fallen: bool = False
 
 
@@ -140,7 +141,7 @@ active = Table(
     CREATE INDEX market_active_at ON market_active (company_id, starts_on);
     """,
 )
-projection = Projection("market", targets, research, seats, said, searches, active, version=1)
+projection = Projection("market", targets, research, seats, said, searches, active, version=2)
 
 
 @targets.starts(TargetNamed)
@@ -256,9 +257,15 @@ def put_on(entry: Entry[CandidacyOpened]) -> ActiveRow:
 @active.on(StageReached, key=lambda entry: entry.event.candidacy_id)
 def moved(row: ActiveRow, entry: Entry[StageReached]) -> ActiveRow:
     fact = entry.event
-    starts_on = fact.starts_on if isinstance(fact, Placed) else row.starts_on
-    closed = isinstance(fact, CandidacyClosed)
-    return replace(row, stage=fact.stage, since=fact.reached_at, closed=closed, starts_on=starts_on)
+    row = replace(
+        row,
+        stage=fact.stage,
+        since=fact.reached_at,
+        closed=isinstance(fact, CandidacyClosed),
+    )
+    if isinstance(fact, Placed):
+        return replace(row, starts_on=fact.starts_on, full_time=fact.full_time)
+    return row
 
 
 @active.on(PlacementStarted, key=lambda entry: entry.event.candidacy_id)
@@ -324,7 +331,8 @@ class Seat(msgspec.Struct, frozen=True):
 
 class PersonCheck(msgspec.Struct, frozen=True, kw_only=True):
     """free       nothing stands in the way of approaching them
-    seats      where they sit on that day
+    seats      where they sit on that day, also without an employment if we placed them there; then
+               under the title of the job order
     active_in  other searches in which they are, the last to move first
     """
 
@@ -370,6 +378,23 @@ class MarketMap(msgspec.Struct, frozen=True):
 
 THERE = "coalesce(s.starts_on, %(on)s) <= %(on)s AND coalesce(s.ends_on, %(on)s) >= %(on)s"
 
+# Where people sit on that day. Nobody writes an employment for whom we placed: they sit where they
+# started until they fall through, left there, or began elsewhere.
+SITTING = f"""(
+SELECT s.position, s.person_id, s.company_id, s.title, s.role, s.starts_on, s.ends_on
+FROM market_seat s WHERE {THERE}
+UNION ALL
+SELECT 0, a.person_id, a.company_id, coalesce(j.name, ''), 'employee', a.starts_on, NULL::date
+FROM market_active a LEFT JOIN directory j ON j.id = a.job_order_id
+WHERE a.starts_on <= %(on)s AND NOT a.fallen
+  AND NOT EXISTS (SELECT FROM market_seat s WHERE s.person_id = a.person_id
+    AND CASE WHEN s.company_id = a.company_id
+      THEN {THERE} OR s.ends_on >= a.starts_on AND s.ends_on < %(on)s
+      ELSE s.starts_on > a.starts_on AND s.starts_on <= %(on)s END)
+  AND NOT EXISTS (SELECT FROM market_active b WHERE b.person_id = a.person_id AND NOT b.fallen
+    AND b.starts_on <= %(on)s AND (b.full_time OR b.company_id = a.company_id)
+    AND (b.starts_on, b.candidacy_id) > (a.starts_on, a.candidacy_id)))"""
+
 
 async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | None:
     """Joins the directory for the names."""
@@ -393,7 +418,7 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
         "SELECT s.company_id, s.person_id FROM ("
         "  SELECT DISTINCT ON (s.company_id, s.person_id) s.*,"
         "  dense_rank() OVER (PARTITION BY s.company_id ORDER BY s.person_id) AS nth"
-        f"  FROM market_seat s WHERE s.company_id = ANY(%(targets)s) AND {THERE}) s"
+        f"  FROM {SITTING} s WHERE s.company_id = ANY(%(targets)s)) s"
         " WHERE s.nth <= %(most)s ORDER BY s.position",
         {"targets": list(firms), "on": on, "most": MOST},
     )
@@ -453,8 +478,8 @@ async def people_checked(
     asked = {"ids": list(ids), "on": on, "besides": besides, "over": sorted(OVER)}
     await cur.execute(
         "SELECT s.person_id, s.company_id, coalesce(d.name, ''), s.title, s.role, s.starts_on,"
-        f" s.ends_on FROM market_seat s LEFT JOIN directory d ON d.id = s.company_id"
-        f" WHERE s.person_id = ANY(%(ids)s) AND {THERE} ORDER BY s.position DESC",
+        f" s.ends_on FROM {SITTING} s LEFT JOIN directory d ON d.id = s.company_id"
+        " WHERE s.person_id = ANY(%(ids)s) ORDER BY s.position DESC",
         asked,
     )
     sits: dict[UUID, list[Seat]] = {}
