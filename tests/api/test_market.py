@@ -132,8 +132,11 @@ async def test_a_search_is_mapped_before_anybody_is_approached(
     assert (await found(ana, f"/people/{pam}/conflicts", on=ON))["free"]
     firm = await found(ana, f"/companies/{engines}/conflicts", on=ON)
     assert (firm["client"], firm["open_orders"], firm["off_limits"]) == (True, 1, False)
+    says = "target company named: same products"
     told = (await found(ana, f"/companies/{bolt}/history"))["items"]
-    assert "target company named: same products" in {line["line"] for line in told}
+    assert says not in {line["line"] for line in told}, "whose search it is, is the client's"
+    told = (await found(ana, f"/companies/{engines}/history"))["items"]
+    assert says in {line["line"] for line in told}
     told = (await found(ana, f"/people/{kim}/history"))["items"]
     assert "researched for a search: to approach" in {line["line"] for line in told}
     told = (await found(ana, f"/companies/{engines}/history"))["items"]

@@ -22,15 +22,12 @@ class TargetFact(CompanyFact, frozen=True, kw_only=True):
     """Common to both.
 
     job_order_id  of the search
-    target_id     the company at which we look
+    target_id     the company at which we look; its own history tells nothing of it, for whose
+                  search it is, is the client's business (`/companies/{id}/conflicts` tells us)
     """
 
     job_order_id: UUID
     target_id: UUID
-
-    @property
-    def others(self) -> tuple[UUID, ...]:
-        return (self.target_id,)
 
 
 class TargetNamed(TargetFact, frozen=True, kw_only=True, tag="company.target_named"):
