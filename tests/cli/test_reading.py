@@ -6,10 +6,11 @@ import asyncio
 import json
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
+import structlog
 
 from builders import added, order_opened, sourced
 from ledger_crm import cli
@@ -23,7 +24,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def told(database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def told(
+    database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
     """The program's exit code and what it wrote, in this process and on this test's database."""
     monkeypatch.setenv("LEDGER_DATABASE_URL", database)
     monkeypatch.setenv("LEDGER_SEALING_KEY", urlsafe_b64encode(b"k" * 32).decode())
@@ -39,7 +42,9 @@ def told(database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         said = capfd.readouterr()
         return code, said.out, said.err
 
-    return run
+    logging = structlog.get_config()  # which the program sets, and others of this process need
+    yield run
+    structlog.configure(**logging)
 
 
 @pytest.fixture
