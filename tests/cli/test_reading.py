@@ -7,6 +7,7 @@ import json
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -108,8 +109,14 @@ def test_a_record_is_a_line_for_each_of_its_fields(told: Run) -> None:
     assert "Engineer" in told("read", f"companies/{COMPANY}/history")[1]
 
 
-def test_it_says_what_there_is_to_read_and_by_what(told: Run) -> None:
+def test_it_says_what_there_is_to_read_and_by_what(
+    told: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And opens, or makes, nothing for it."""
+    monkeypatch.delenv("LEDGER_DATABASE_URL")
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path / "home"))
     code, out, _ = told("read", "--json")
+    assert not (tmp_path / "home").exists()
     found = {each["what"]: each["filters"] for each in json.loads(out)}
     assert code == 0
     assert found["invoices"] == ["company_id", "overdue_on", "settled"]

@@ -16,6 +16,7 @@ import msgspec
 
 from ledger_crm.ledger import Ledger
 
+from .documents import openapi
 from .house import Fault, console, load, opened, plain, print_columns, run
 
 if TYPE_CHECKING:
@@ -53,8 +54,18 @@ def read(
         As the API names them.
     """
     filters = {name.replace("-", "_"): value for name, value in filters.items()}
-    with opened(load(), to_look=bool(what)) as (ledger, url):
-        found = run(lambda: _found(ledger, url, what.strip("/"), limit, filters))
+    what, found = what.strip("/"), _catalogue()
+    if what:
+        names = _filters(found, what, filters)
+        most = limit if "cursor" in names else None
+        with opened(load(), to_look=True) as (ledger, url):
+            found = run(lambda: _found(ledger, url, what, most, filters))
+        found = found[:limit] if isinstance(found, list) else found
+    else:
+        found = [
+            {"what": path, "filters": [name for name in names if name not in PAGING]}
+            for path, names in found.items()
+        ]
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     elif isinstance(found, dict):
@@ -65,53 +76,56 @@ def read(
         console(to_stderr=True).print("nothing")
 
 
-async def _found(ledger: Ledger, url: str, what: str, limit: int, filters: dict[str, str]) -> Any:
-    from ledger_crm.api.app import create_app
-    from ledger_crm.api.reading import open_pool
-
-    async with open_pool(url, most=1) as pool:
-        app = create_app(ledger=ledger, pool=pool, feed_position=ledger.head, guard=_is_here)
-        readable = dict(_readable(msgspec.json.decode(app.state.openapi())))
-        if not what:
-            return [
-                {"what": path, "filters": [name for name in names if name not in PAGING]}
-                for path, names in readable.items()
-            ]
-        found = next((names for path, names in readable.items() if _is(path, what)), None)
-        if found is None:
-            raise Fault(f"there is no {what} to read; see which there are: ledger-crm read")
-        names = [name for name in found if name not in PAGING]
-        if wrong := sorted(filters.keys() - set(names)):
-            known = ", ".join(f"--{name.replace('_', '-')}" for name in names) or "none"
-            raise Fault(f"{what} has no filter {', '.join(wrong)}; it has: {known}")
-        items: list[Any] = []
-        query: dict[str, Any] = dict(filters)
-        if "cursor" in found:
-            query["limit"] = min(limit, PAGE)
-        while True:
-            answer = await _answer(app, what, query)
-            if not (isinstance(answer, dict) and answer.keys() == {"items", "next"}):
-                return answer[:limit] if isinstance(answer, list) else answer
-            items += answer["items"]
-            if answer["next"] is None or len(items) >= limit:
-                return items[:limit]
-            query["cursor"] = answer["next"]
-
-
-async def _is_here(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Whoever may open the database."""
-    connection.scope["state"]["actor"] = "system:cli"
-
-
-def _readable(document: dict[str, Any]) -> Any:
-    """What can be read, and by which filters: all that answers with JSON to whoever has a key."""
-    for path, operations in document["paths"].items():
+def _catalogue() -> Any:
+    """What can be read, and by which parameters: all that answers with JSON to whoever has a key.
+    It is in the API's document, for which nothing is opened."""
+    found = {}
+    for path, operations in openapi()["paths"].items():
         asked = operations.get("get")
         if asked is None or {"key": []} not in asked.get("security", ()):
             continue
         if JSON in asked["responses"]["200"].get("content", ()):
             names = [p["name"] for p in asked.get("parameters", ()) if p["in"] == "query"]
-            yield path.strip("/"), [name for name in names if name != "after"]
+            found[path.strip("/")] = [name for name in names if name != "after"]
+    return found
+
+
+def _filters(catalogue: dict[str, list[str]], what: str, asked: dict[str, str]) -> list[str]:
+    """Its parameters. Raises Fault if it is not there, or has no such filter."""
+    found = next((names for path, names in catalogue.items() if _is(path, what)), None)
+    if found is None:
+        raise Fault(f"there is no {what} to read; see which there are: ledger-crm read")
+    names = [name for name in found if name not in PAGING]
+    if wrong := sorted(asked.keys() - set(names)):
+        known = ", ".join(f"--{name.replace('_', '-')}" for name in names) or "none"
+        raise Fault(f"{what} has no filter {', '.join(wrong)}; it has: {known}")
+    return found
+
+
+async def _found(
+    ledger: Ledger, url: str, what: str, most: int | None, filters: dict[str, str]
+) -> Any:
+    """The answer; of a list in pages the items, ``most`` of them or somewhat more."""
+    from ledger_crm.api.app import create_app
+    from ledger_crm.api.reading import open_pool
+
+    async with open_pool(url, most=1) as pool:
+        app = create_app(ledger=ledger, pool=pool, feed_position=ledger.head, guard=_is_here)
+        if most is None:
+            return await _answer(app, what, filters)
+        items: list[Any] = []
+        query: dict[str, Any] = {**filters, "limit": min(most, PAGE)}
+        while True:
+            page = await _answer(app, what, query)
+            items += page["items"]
+            if page["next"] is None or len(items) >= most:
+                return items
+            query["cursor"] = page["next"]
+
+
+async def _is_here(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Whoever may open the database."""
+    connection.scope["state"]["actor"] = "system:cli"
 
 
 def _is(path: str, what: str) -> bool:
