@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -778,6 +779,7 @@ instants = st.datetimes(
 )
 
 
+@cache
 def facts(event: type[Event]) -> st.SearchStrategy[Any]:
     """Any of its kind that its own constraints allow, in all fields, left out or set."""
     return _struct(event)

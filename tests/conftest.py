@@ -15,6 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ledger_crm.embedded import Nats, Postgres
 from ledger_crm.ledger import Ledger, install
+from ledger_crm.projections import every
+from ledger_crm.workers.projector import Driver, connect
 from scenario import KEYRING
 
 hypothesis.settings.register_profile("house", print_blob=True, deadline=None)
@@ -57,13 +59,42 @@ def nats() -> Iterator[str]:
 
 
 @pytest.fixture
-def databases(postgres: Postgres) -> Iterator[Callable[[], str]]:
-    """Makes a fresh ledger whenever it is called, and gives its url as the application's role."""
+def template() -> str:
+    """What a fresh ledger is a copy of. Modules that read views of it take ``read_models``, or what
+    they fill with ``templates``, so that no test makes or fills dozens of tables anew."""
+    return "template_ledger"
+
+
+@pytest.fixture(scope="session")
+def templates(postgres: Postgres) -> Callable[..., str]:
+    """Makes a template, a copy of another, and gives the url by which to fill it. It may be copied
+    once nobody is connected to it."""
+
+    def make(name: str, of: str = "template_ledger") -> str:
+        copy(postgres, name, of)
+        return url_of(postgres, name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def read_models(templates: Callable[..., str]) -> str:
+    """A template that has the empty tables of every read model."""
+    with connect(templates("read_models")) as conn:
+        for projection in every():
+            Driver(projection, lambda after, limit: (), conn)
+    return "read_models"
+
+
+@pytest.fixture
+def databases(postgres: Postgres, template: str) -> Iterator[Callable[..., str]]:
+    """Makes a fresh ledger whenever it is called, ``of`` another template if one is named, and
+    gives its url as the application's role."""
     made: list[str] = []
 
-    def make() -> str:
+    def make(of: str = template) -> str:
         made.append(f"ledger_{next(_number)}")
-        copy(postgres, made[-1])
+        copy(postgres, made[-1], of)
         return url_of(postgres, made[-1])
 
     yield make
@@ -111,10 +142,10 @@ def prepare(server: Postgres) -> None:
     install(url_of(server, "template_ledger", role="ledger_owner"))
 
 
-def copy(server: Postgres, name: str) -> None:
+def copy(server: Postgres, name: str, template: str) -> None:
     with psycopg.connect(server.url, autocommit=True) as conn:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE template_ledger STRATEGY FILE_COPY")
-        conn.execute(create.format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+        conn.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
 
 
 def url_of(server: Postgres, name: str, *, role: str = "ledger_app") -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar
 
 from api.documented import Documented
 from ledger_crm.api.app import create_app
@@ -42,13 +43,28 @@ async def pool(database: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def anybody(ledger: Ledger, pool: Pool, vault: Vault) -> AsyncIterator[httpx.AsyncClient]:
+def template(read_models: str) -> str:
+    return read_models
+
+
+@pytest.fixture(scope="session")
+def made_once() -> Litestar:
+    """The application, not furnished yet: its routes take longer to make than a test to run."""
+    nothing: Any = None
+    return create_app(ledger=nothing, pool=nothing, feed_position=nothing)
+
+
+@pytest.fixture
+def app(made_once: Litestar, ledger: Ledger, pool: Pool, vault: Vault) -> Litestar:
+    made_once.state.equipment.furnish(
+        ledger=ledger, pool=pool, feed_position=ledger.head, vault=vault
+    )
+    return made_once
+
+
+@pytest.fixture
+async def anybody(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key. Every answer that it gets must be as documented."""
-
-    async def feed_position() -> int:
-        return await ledger.head()
-
-    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position, vault=vault)
     documented = Documented(app)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://crm") as client:
@@ -69,15 +85,18 @@ def read(ledger: Ledger) -> Callable[[int, int], list[Entry[Event]]]:
 
 
 @pytest.fixture
-def project(database: str, read: Any) -> Callable[[], None]:
+def project(database: str, read: Any) -> Iterator[Callable[[], None]]:
     """Brings every read model level with the ledger."""
 
-    def catch_up() -> None:
-        with connect(database) as conn:
-            for projection in every():
-                Driver(projection, read, conn).catch_up()
+    conn = connect(database)
+    drivers = [Driver(projection, read, conn) for projection in every()]
 
-    return catch_up
+    def catch_up() -> None:
+        for driver in drivers:
+            driver.catch_up()
+
+    with conn:
+        yield catch_up
 
 
 @pytest.fixture

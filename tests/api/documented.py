@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from typing import Any
 
 import httpx
@@ -12,6 +11,7 @@ from jsonschema import Draft202012Validator
 from litestar import Litestar
 
 _made: dict[str, Any] = {}
+_validators: dict[tuple[str, str, str], Draft202012Validator] = {}
 
 
 class Documented:
@@ -38,10 +38,14 @@ class Documented:
         assert response, f"{answer.status_code} of {operation['operationId']} is not documented"
         response = self.resolved(response)
         media_type = answer.headers["content-type"].partition(";")[0]
-        schema = response["content"][media_type]["schema"]
-        _validator(json.dumps(schema | {"components": self.spec["components"]})).validate(
-            answer.json()
-        )
+        of = (operation["operationId"], str(answer.status_code), media_type)
+        if (validator := _validators.get(of)) is None:
+            schema = response["content"][media_type]["schema"]
+            validator = _validators[of] = Draft202012Validator(
+                schema | {"components": self.spec["components"]},
+                format_checker=Draft202012Validator.FORMAT_CHECKER,
+            )
+        validator.validate(answer.json())
         for name in response["headers"]:
             optional = ("Idempotency-Replayed",)
             assert name in optional or name in answer.headers, f"{name} is missing"
@@ -55,10 +59,3 @@ class Documented:
             at = at[step]
         assert isinstance(at, dict)
         return at
-
-
-@cache
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(
-        json.loads(schema), format_checker=Draft202012Validator.FORMAT_CHECKER
-    )

@@ -13,11 +13,11 @@ import msgspec
 import psycopg
 import pytest
 from jsonschema import Draft202012Validator
+from litestar import Litestar
 
 from api.documented import Documented
 from api.journey import ADA, found, problem, written
 from ledger_crm.api import front, problems, reading
-from ledger_crm.api.app import create_app
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import faults_of
 from ledger_crm.api.openapi import _handlers, _types_of
@@ -96,11 +96,7 @@ async def test_the_document_is_sound(spec: dict[str, Any]) -> None:
             assert {"409", "413", "415", "422"} <= set(operation["responses"])
 
 
-async def test_every_route_is_documented(ledger: Ledger, pool: Pool, spec: dict[str, Any]) -> None:
-    async def feed_position() -> int:
-        return 0
-
-    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position)
+async def test_every_route_is_documented(app: Litestar, spec: dict[str, Any]) -> None:
     routes = {
         (route.path_format, method.lower())
         for route in app.routes
@@ -110,11 +106,7 @@ async def test_every_route_is_documented(ledger: Ledger, pool: Pool, spec: dict[
     assert routes == {(path, method) for path, method, _ in operations(spec)}
 
 
-async def test_every_write_has_examples_that_are_what_it_takes(ledger: Ledger, pool: Pool) -> None:
-    async def feed_position() -> int:
-        return 0
-
-    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position)
+async def test_every_write_has_examples_that_are_what_it_takes(app: Litestar) -> None:
     writes = {
         handler.handler_name: taken
         for _, _, handler in _handlers(app)
@@ -178,13 +170,13 @@ async def test_ready_says_how_far_everything_is(
 
 
 async def test_ready_without_a_broker_is_degraded(
-    ledger: Ledger, pool: Pool, project: Callable[[], None]
+    app: Litestar, ledger: Ledger, pool: Pool, project: Callable[[], None]
 ) -> None:
     async def away() -> int:
         raise ConnectionError
 
     project()
-    app = create_app(ledger=ledger, pool=pool, feed_position=away)
+    app.state.equipment.furnish(ledger=ledger, pool=pool, feed_position=away)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://crm") as client:
         body = await found(client, "/health/ready")

@@ -11,12 +11,11 @@ from uuid import UUID
 
 import httpx
 import pytest
+from litestar import Litestar
 
 from api.documented import Documented
 from api.journey import ENGINES, FEE, ORDER, faults, found, problem, written
 from ledger_crm.api import portal
-from ledger_crm.api.app import create_app
-from ledger_crm.api.reading import Pool
 from ledger_crm.domain.clock import now, stopped_at
 from ledger_crm.domain.shortlist import ShortlistSeen, digest_of
 from ledger_crm.ledger import Ledger
@@ -73,15 +72,8 @@ async def client(ana: httpx.AsyncClient) -> Client:
 
 
 @pytest.fixture
-async def browser(
-    ledger: Ledger, pool: Pool, project: Project
-) -> AsyncIterator[Callable[..., Any]]:
+async def browser(app: Litestar, project: Project) -> AsyncIterator[Callable[..., Any]]:
     """Answers of the portal to the holder of a link. The read models are level when it asks."""
-
-    async def feed_position() -> int:
-        return 0
-
-    app = create_app(ledger=ledger, pool=pool, feed_position=feed_position)
     documented = Documented(app)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://crm") as http:

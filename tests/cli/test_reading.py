@@ -25,6 +25,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
+def template(read_models: str) -> str:
+    return read_models
+
+
+@pytest.fixture
 def told(
     database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Run]:
@@ -150,7 +155,11 @@ def test_what_cannot_be_read_is_one_line(told: Run, words: tuple[str, ...], says
     assert says in err
 
 
-def test_what_is_not_built_yet_is_said(told: Run, database: str) -> None:
+def test_what_is_not_built_yet_is_said(
+    told: Run, databases: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = databases(of="template_ledger")
+    monkeypatch.setenv("LEDGER_DATABASE_URL", database)
     code, out, err = told("read", "people")
     assert (code, out) == (2, "")
     assert "not projected yet" in err

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from ledger_crm.commands import demo
-from ledger_crm.commands.demo import PlayedOtherwise, play
+from ledger_crm.commands.demo import Played, PlayedOtherwise, play
 from ledger_crm.commands.demo_story import Story
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import clock
@@ -26,7 +26,7 @@ from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 from ledger_crm.ledger import Intent, Ledger, Work
 from scenario import ANA, KEYRING, NOON
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("demo")]  # played once for all of them
 
 UNTIL = date(2026, 11, 23)
 SMALL = 0.1
@@ -62,9 +62,34 @@ def of(entries: list[Entry[Event]], *kinds: type[Event]) -> list[Any]:
 
 
 @pytest.fixture
-def another_ledger(databases: Callable[[], str]) -> Iterator[Ledger]:
+def another_ledger(databases: Callable[..., str]) -> Iterator[Ledger]:
     with Ledger(databases(), KEYRING) as ledger:
         yield ledger
+
+
+def agency(templates: Callable[..., str], name: str, size: float) -> Played:
+    with Ledger(templates(name), KEYRING) as ledger:
+        return asyncio.run(play(ledger, until=UNTIL, size=size))
+
+
+@pytest.fixture(scope="module")
+def played(templates: Callable[..., str]) -> Played:
+    """A small agency. Its ledger is the template ``small``."""
+    return agency(templates, "small", SMALL)
+
+
+@pytest.fixture
+def small(databases: Callable[..., str], played: Played) -> Iterator[Ledger]:
+    with Ledger(databases(of="small"), KEYRING) as ledger:
+        yield ledger
+
+
+@pytest.fixture(scope="module")
+def large(templates: Callable[..., str]) -> list[Entry[Event]]:
+    """All entries of an agency that is large enough to look like one."""
+    agency(templates, "large", 0.4)
+    with Ledger(templates("large_read", of="large"), KEYRING) as ledger:
+        return asyncio.run(everything(ledger))
 
 
 async def test_two_years_of_an_agency_are_large_whole_and_in_the_order_of_time(
@@ -98,11 +123,9 @@ async def test_two_years_of_an_agency_are_large_whole_and_in_the_order_of_time(
             assert not {"{", "}"} & set(getattr(entry.event, name))
 
 
-async def test_the_agency_works_like_one(ledger: Ledger) -> None:
+def test_the_agency_works_like_one(large: list[Entry[Event]]) -> None:
     """The funnel narrows, a third answers, exits say why, terms change, orders end both ways."""
-    await play(ledger, until=UNTIL, size=0.4)
-
-    entries = await everything(ledger)
+    entries = large
     stages = defaultdict(set)
     for fact in of(entries, c.StageReached):
         stages[fact.category].add(fact.candidacy_id)
@@ -137,10 +160,8 @@ async def test_the_agency_works_like_one(ledger: Ledger) -> None:
     assert of(entries, CallHeld)
 
 
-async def test_nobody_real_can_be_reached(ledger: Ledger) -> None:
-    await play(ledger, until=UNTIL, size=0.4)
-
-    points = of(await everything(ledger), ContactPointAdded)
+def test_nobody_real_can_be_reached(large: list[Entry[Event]]) -> None:
+    points = of(large, ContactPointAdded)
 
     for point in points:
         match point.point:
@@ -163,50 +184,50 @@ async def test_the_same_seed_gives_the_same_facts(ledger: Ledger, another_ledger
     assert await facts(ledger) == await facts(another_ledger)
 
 
-async def test_another_seed_is_another_agency_beside_the_first(ledger: Ledger) -> None:
-    first = await play(ledger, until=UNTIL, size=SMALL)
-    before = await facts(ledger)
+async def test_another_seed_is_another_agency_beside_the_first(
+    small: Ledger, played: Played
+) -> None:
+    before = await facts(small)
 
-    second = await play(ledger, seed=2, until=UNTIL, size=SMALL)
+    second = await play(small, seed=2, until=UNTIL, size=SMALL)
 
-    now = await facts(ledger)
+    now = await facts(small)
     assert now[: len(before)] == before
     assert len(now) == len(before) + second.facts
-    assert second.hiring_manager_id != first.hiring_manager_id
+    assert second.hiring_manager_id != played.hiring_manager_id
 
 
-async def test_played_again_it_changes_nothing_also_on_another_day(ledger: Ledger) -> None:
-    first = await play(ledger, until=UNTIL, size=SMALL)
-    head = await ledger.head()
+async def test_played_again_it_changes_nothing_also_on_another_day(
+    small: Ledger, played: Played
+) -> None:
+    head = await small.head()
 
     with clock.stopped_at(NOON + timedelta(days=4000)):
-        again = await play(ledger, size=SMALL)
+        again = await play(small, size=SMALL)
 
-    assert await ledger.head() == head
+    assert await small.head() == head
     assert (again.written, again.position) == (0, None)
-    assert again.until == first.until == UNTIL
-    assert again.facts == first.facts
-    assert again.job_order_id == first.job_order_id
+    assert again.until == played.until == UNTIL
+    assert again.facts == played.facts
+    assert again.job_order_id == played.job_order_id
 
 
 @pytest.mark.parametrize("other", [{"until": date(2026, 11, 24)}, {"size": 0.2}])
 async def test_another_day_or_size_for_the_agency_that_is_there_is_refused(
-    ledger: Ledger, other: Any
+    small: Ledger, other: Any
 ) -> None:
-    await play(ledger, until=UNTIL, size=SMALL)
-    head = await ledger.head()
+    head = await small.head()
 
     with pytest.raises(PlayedOtherwise, match="another seed"):
-        await play(ledger, **({"until": UNTIL, "size": SMALL} | other))
+        await play(small, **({"until": UNTIL, "size": SMALL} | other))
 
-    assert await ledger.head() == head
+    assert await small.head() == head
 
 
 async def test_an_address_that_another_record_has_is_refused_naming_the_holder(
-    ledger: Ledger, another_ledger: Ledger
+    ledger: Ledger, small: Ledger
 ) -> None:
-    await play(another_ledger, until=UNTIL, size=SMALL)
-    [domain, *_] = [fact.domain for fact in of(await everything(another_ledger), co.CompanyAdded)]
+    [domain, *_] = [fact.domain for fact in of(await everything(small), co.CompanyAdded)]
     holder = co.Company.add(co.CompanyAdded(name="Was here first", domain=domain), by=ANA)
 
     async def adding(work: Work) -> co.Company:
@@ -221,58 +242,52 @@ async def test_an_address_that_another_record_has_is_refused_naming_the_holder(
 
 
 async def test_killed_half_way_and_begun_again_it_ends_the_same(
-    database: str, another_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    database: str, small: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await play(another_ledger, until=UNTIL, size=SMALL)
     monkeypatch.setattr(demo, "BATCH", 230)  # so that it goes on in the middle of what was one
     with Ledger(database, KEYRING) as ledger, pytest.raises(Pulled):
         await play(ledger, until=UNTIL, size=SMALL, progress=pull_the_plug(after_batches=11))
     monkeypatch.undo()
 
     with Ledger(database, KEYRING) as ledger:
-        played = await play(ledger, size=SMALL)
+        again = await play(ledger, size=SMALL)
 
-        assert 0 < played.written < played.facts
-        assert await facts(ledger) == await facts(another_ledger)
+        assert 0 < again.written < again.facts
+        assert await facts(ledger) == await facts(small)
 
 
 async def test_played_twice_at_once_each_fact_is_there_once(
-    database: str, another_ledger: Ledger
+    database: str, small: Ledger, played: Played
 ) -> None:
-    expected = await play(another_ledger, until=UNTIL, size=SMALL)
     with Ledger(database, KEYRING) as one, Ledger(database, KEYRING) as other:
         both = await asyncio.gather(
             play(one, until=UNTIL, size=SMALL), play(other, until=UNTIL, size=SMALL)
         )
 
-        assert sum(played.written for played in both) == expected.facts
-        assert await facts(one) == await facts(another_ledger)
+        assert sum(each.written for each in both) == played.facts
+        assert await facts(one) == await facts(small)
 
 
 async def test_whoever_was_placed_comes_back_as_hiring_manager_on_the_same_record(
-    ledger: Ledger,
+    small: Ledger, played: Played
 ) -> None:
-    played = await play(ledger, until=UNTIL, size=SMALL)
-
     person = played.hiring_manager_id
-    own = await ledger.stream(person)
+    own = await small.stream(person)
     [placed] = of(own, c.Placed)
     _, manager = of(own, Employed)
     assert manager.role == "hiring_manager"
     assert manager.company_id == placed.company_id
     assert manager.starts_on - placed.placed_at.date() >= timedelta(days=730)
     assert len([p for p in of(own, ContactPointAdded) if p.point == "email"]) == 1
-    theirs = await ledger.stream(placed.company_id)
+    theirs = await small.stream(placed.company_id)
     orders = [o for o in of(theirs, co.JobOrderOpened) if o.hiring_manager_id == person]
     assert orders
     assert all(order.opened_at.date() > manager.starts_on for order in orders)
-    assert any(fact.to_person_id == person for fact in of(await everything(ledger), c.Introduced))
+    assert any(fact.to_person_id == person for fact in of(await everything(small), c.Introduced))
 
 
-async def test_a_client_with_a_steady_rhythm_falls_silent(ledger: Ledger) -> None:
-    played = await play(ledger, until=UNTIL, size=SMALL)
-
-    company = await ledger.stream(played.quiet_company_id)
+async def test_a_client_with_a_steady_rhythm_falls_silent(small: Ledger, played: Played) -> None:
+    company = await small.stream(played.quiet_company_id)
     orders = [order.opened_at for order in of(company, co.JobOrderOpened)]
     gaps = [(later - sooner).days for sooner, later in pairwise(orders)]
     assert len(orders) >= 8
@@ -282,19 +297,19 @@ async def test_a_client_with_a_steady_rhythm_falls_silent(ledger: Ledger) -> Non
     last = max(e.event.occurred_at for e in company if e.event.occurred_at)
     about_them = [
         fact
-        for fact in of(await everything(ledger), MessageSent, MessageReplied)
+        for fact in of(await everything(small), MessageSent, MessageReplied)
         if fact.company_id == played.quiet_company_id and fact.occurred_at > last
     ]
     assert {type(fact) for fact in about_them} == {MessageSent}
 
 
-async def test_the_order_to_look_at_is_open_with_people_in_many_stages(ledger: Ledger) -> None:
-    played = await play(ledger, until=UNTIL, size=SMALL)
-
+async def test_the_order_to_look_at_is_open_with_people_in_many_stages(
+    small: Ledger, played: Played
+) -> None:
     on_it = [
         fact
         for fact in of(
-            await everything(ledger), c.StageReached, co.JobOrderFilled, co.JobOrderCancelled
+            await everything(small), c.StageReached, co.JobOrderFilled, co.JobOrderCancelled
         )
         if fact.job_order_id == played.job_order_id
     ]

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
 
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
@@ -27,16 +26,6 @@ def of_list(entries: Sequence[Entry[Event]]) -> Read:
     return lambda after, limit: entries[after : after + limit]
 
 
-def house(url: str, schema: str) -> Connection:
-    """A connection to read models of their own, beside those of others in the same database."""
-    with psycopg.connect(url.replace("//ledger_app@", "//ledger_owner@")) as owner:
-        make = f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION ledger_app"
-        owner.execute(make.encode())
-    conn = psycopg.connect(url, autocommit=True, row_factory=tuple_row)
-    conn.execute(f"SET search_path = {schema}".encode())
-    return conn
-
-
 def dump(conn: Connection, projections: Iterable[Projection]) -> Dump:
     """As pg_dump writes the data of a table, in the order of its key."""
     found = {}
@@ -48,11 +37,10 @@ def dump(conn: Connection, projections: Iterable[Projection]) -> Dump:
     return found
 
 
-def driven(
-    url: str, schema: str, projections: Iterable[Projection], read: Read, *, batch: int
-) -> Dump:
+def driven(url: str, projections: Iterable[Projection], read: Read, *, batch: int) -> Dump:
+    """url  of a ledger in which nothing is projected yet"""
     projections = list(projections)
-    with house(url, schema) as conn:
+    with connect(url) as conn:
         for projection in projections:
             Driver(projection, read, conn).catch_up(batch=batch)
         return dump(conn, projections)

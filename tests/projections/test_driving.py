@@ -26,13 +26,12 @@ from ledger_crm.domain.person import Employed, PersonSourced
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import Projection, Row, Table, every
 from ledger_crm.projections._projection import stream
-from ledger_crm.workers.projector import Driver, Rows
+from ledger_crm.workers.projector import Driver, Rows, connect
 from projections.driving import (
     Dump,
     driven,
     dump,
     folded,
-    house,
     of_list,
     reading,
     stored,
@@ -45,13 +44,18 @@ BATCHES = (1, 7, 500, 5000)
 ALL = every()
 
 
+@pytest.fixture
+def template(read_models: str) -> str:
+    return read_models
+
+
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=stories)
 def test_any_story_gives_the_same_tables_however_it_is_driven(
-    databases: Callable[[], str], story: list[Command]
+    databases: Callable[..., str], story: list[Command]
 ) -> None:
     url = databases()
-    with Ledger(url, KEYRING) as ledger, house(url, "one") as conn:
+    with Ledger(url, KEYRING) as ledger, connect(url) as conn:
         read = reading(ledger)
         drivers = [Driver(projection, read, conn) for projection in ALL]
 
@@ -61,7 +65,7 @@ def test_any_story_gives_the_same_tables_however_it_is_driven(
 
         as_it_came = dump(conn, ALL)
         for batch in BATCHES:
-            assert driven(url, f"batch_{batch}", ALL, read, batch=batch) == as_it_came
+            assert driven(databases(), ALL, read, batch=batch) == as_it_came
         for driver in drivers:
             driver.rebuild()
             driver.catch_up(batch=3)
@@ -74,7 +78,7 @@ def test_any_story_gives_the_same_tables_however_it_is_driven(
 
 
 def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
-    ledger: Ledger, database: str
+    ledger: Ledger, databases: Callable[..., str]
 ) -> None:
     asyncio.run(play(ledger, until=date(2026, 11, 23), size=0.01))
     read = reading(ledger)
@@ -82,8 +86,7 @@ def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
     assert len(entries) > 5000, "more than one of the largest batches"
 
     def left_by(batch: int, entries: Sequence[Entry[Event]]) -> Dump:
-        schema = f"of_{len(entries)}_by_{batch}"
-        return driven(database, schema, ALL, of_list(entries), batch=batch)
+        return driven(databases(), ALL, of_list(entries), batch=batch)
 
     first, *others = (left_by(batch, entries) for batch in (7, 500, 5000))
     told = {base for entry in entries for base in type(entry.event).__mro__}
@@ -158,7 +161,7 @@ def test_rows_that_start_again_go_and_change_together_are_the_same_in_any_batch(
         )
         for position, (who, event) in enumerate(written, start=1)
     ]
-    with house(database, "toys") as conn:
+    with connect(database) as conn:
         driver = Driver(toy, of_list(entries), conn)
         driver.rebuild()
 
@@ -194,7 +197,7 @@ def test_rows_in_memory_are_let_go_before_they_are_too_many(
 
     monkeypatch.setattr(Rows, "fetch", watched)
 
-    with house(database, "toys") as conn:
+    with connect(database) as conn:
         Driver(toy, of_list(entries), conn).catch_up(batch=3)
 
         assert stored(conn, toys) == folded(toy, entries)["toy"]
@@ -215,7 +218,7 @@ def test_a_column_by_which_rows_are_looked_for_has_an_index(database: str) -> No
     slow = Table("slow", Toy, key="id")
     slow.each(MessageSent, boss=lambda entry: entry.event.company_id)(reorganised)
     forgetful = Projection("forgetful", slow, version=1)
-    with house(database, "indexes") as conn:
+    with connect(database) as conn:
         for projection in (*ALL, toy, forgetful):
             Driver(projection, of_list([]), conn)
 
@@ -232,7 +235,7 @@ def test_another_version_is_built_anew_and_the_same_one_goes_on(
     from ledger_crm.commands.catalogue import ship
 
     asyncio.run(ship(ledger))
-    with house(database, "versions") as conn:
+    with connect(database) as conn:
         Driver(projection, reading(ledger), conn).catch_up()
         assert Driver(projection, reading(ledger), conn).position == 2
 

@@ -81,6 +81,11 @@ ACME, BOLT = COMPANIES
 NOBODY = UUID(int=0xBAD)
 
 
+@pytest.fixture
+def template(read_models: str) -> str:
+    return read_models
+
+
 def project(url: str, ledger: Ledger) -> None:
     with connect(url) as conn:
         for projection in every():
@@ -153,7 +158,7 @@ async def pages(cur: Cursor, subject: UUID, size: int) -> list[history.HistoryLi
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=stories)
 def test_a_history_is_complete_page_by_page_and_shows_no_business_of_others(
-    databases: Callable[[], str], story: list[Command]
+    databases: Callable[..., str], story: list[Command]
 ) -> None:
     url = databases()
 

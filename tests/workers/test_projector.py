@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -41,17 +41,28 @@ from ledger_crm.workers.projector import (
 )
 from projections.driving import driven, dump, positions, reading, running, standing, until
 from projections.stories import PEOPLE, a_full_story
-from scenario import ANA
+from scenario import ANA, KEYRING
 
 ALL = every()
 ADA = PEOPLE[0]
 SECRET = "Ada earns 90,000"
 
 
+@pytest.fixture(scope="module")
+def told(templates: Callable[..., str], read_models: str) -> str:
+    """A template that holds a story, of which nothing is projected."""
+    with Ledger(templates("told", of=read_models), KEYRING) as ledger:
+        asyncio.run(a_full_story(ledger))
+    return "told"
+
+
+@pytest.fixture
+def template(told: str) -> str:
+    return told
+
+
 @pytest.fixture
 def read(ledger: Ledger) -> Read:
-    """Of a ledger that holds a story."""
-    asyncio.run(a_full_story(ledger))
     return reading(ledger)
 
 
@@ -91,10 +102,10 @@ class Killed(BaseException):
 @pytest.mark.parametrize("moment", ["position is moved", "rows are written"])
 @pytest.mark.parametrize("projection", ALL, ids=lambda projection: projection.name)
 def test_killed_between_writing_and_committing_it_counts_nothing_twice_and_skips_nothing(
-    read: Read, database: str, projection: Projection, moment: str
+    read: Read, databases: Callable[..., str], database: str, projection: Projection, moment: str
 ) -> None:
     """Every other batch dies. The driver goes on: what it had in memory must not be believed."""
-    expected = driven(database, "undisturbed", [projection], read, batch=1000)
+    expected = driven(databases(), [projection], read, batch=1000)
     with connect(database) as conn:
         driver = Driver(projection, read, conn)
         project = driver._project
@@ -115,7 +126,7 @@ def test_killed_between_writing_and_committing_it_counts_nothing_twice_and_skips
 
 
 def test_a_projector_killed_outright_goes_on_where_it_committed(
-    read: Read, database: str, ledger: Ledger
+    read: Read, databases: Callable[..., str], database: str, ledger: Ledger
 ) -> None:
     """SIGKILL to the process, again and again, while it works its way up a batch of 1 at a time."""
     script = f"""
@@ -148,10 +159,12 @@ projector.Projector(
         until(lambda: level(database, head))
 
     with connect(database) as conn:
-        assert dump(conn, ALL) == driven(database, "undisturbed", ALL, read, batch=1000)
+        assert dump(conn, ALL) == driven(databases(), ALL, read, batch=1000)
 
 
-def test_two_that_write_at_once_cannot_both_move_a_projection(read: Read, database: str) -> None:
+def test_two_that_write_at_once_cannot_both_move_a_projection(
+    read: Read, databases: Callable[..., str], database: str
+) -> None:
     [people] = [projection for projection in ALL if projection.name == "people"]
     with connect(database) as one, connect(database) as two:
         slow, quick = Driver(people, read, one), Driver(people, read, two)
@@ -160,7 +173,7 @@ def test_two_that_write_at_once_cannot_both_move_a_projection(read: Read, databa
         with pytest.raises(NotLeading):
             slow.catch_up()
 
-        assert dump(one, [people]) == driven(database, "undisturbed", [people], read, batch=1000)
+        assert dump(one, [people]) == driven(databases(), [people], read, batch=1000)
 
 
 # halting
@@ -302,7 +315,12 @@ def test_a_fault_of_our_own_interrupts_one_projection_and_tells_no_values(
 
 
 def test_one_leads_and_another_takes_over_when_it_is_killed(
-    read: Read, database: str, owner_database: str, ledger: Ledger, said: list[Any]
+    read: Read,
+    databases: Callable[..., str],
+    database: str,
+    owner_database: str,
+    ledger: Ledger,
+    said: list[Any],
 ) -> None:
     """Killed: its sessions are cut, as when the process or its machine dies."""
     first, second = (Projector(database, reading(ledger), ALL) for _ in range(2))
@@ -322,7 +340,7 @@ def test_one_leads_and_another_takes_over_when_it_is_killed(
             until(lambda: level(database, at))
 
     with connect(database) as conn:
-        assert dump(conn, ALL) == driven(database, "undisturbed", ALL, read, batch=1000)
+        assert dump(conn, ALL) == driven(databases(), ALL, read, batch=1000)
 
 
 def test_it_comes_back_when_its_sessions_are_cut(

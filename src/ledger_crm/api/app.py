@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 from litestar import Litestar, Router
 from litestar.di import Provide
-from litestar.types import Guard
+from litestar.handlers import BaseRouteHandler
 
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger
@@ -34,7 +35,7 @@ from . import (
     shortlists,
 )
 from .acting import act, begin
-from .caller import key_required
+from .caller import AwaitedGuard, Connection, key_required
 from .companies import Companies, JobOrders
 from .edge import edge
 from .interviews import Interviews
@@ -42,20 +43,50 @@ from .malformed import must_be_well_formed
 from .money import Money, Placements
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
-from .reading import Pool, Reads, viewing
+from .reading import After, Pool, Reads, View
 from .reports import Reports
 
 BODY_LIMIT_BYTES = 1024 * 1024
+FeedPosition: TypeAlias = Callable[[], Awaitable[int]]
+
+
+class Equipment:
+    """What the routes work with. They are slow to make and it is not: furnished anew, they serve
+    another ledger."""
+
+    ledger: Ledger
+    pool: Pool
+    reads: Reads
+    vault: Vault
+    feed_position: FeedPosition
+    key: AwaitedGuard
+    link: AwaitedGuard
+
+    def furnish(
+        self,
+        *,
+        ledger: Ledger,
+        pool: Pool,
+        feed_position: FeedPosition,
+        vault: Vault | None = None,
+        guard: AwaitedGuard | None = None,
+    ) -> None:
+        """As ``create_app`` says. What was remembered of callers is forgotten."""
+        self.ledger, self.pool, self.feed_position = ledger, pool, feed_position
+        self.reads = Reads(pool)
+        self.vault = vault or Vault(Path(".ledger/documents").absolute())
+        self.key = guard or key_required(ledger)
+        self.link = portal.link_required(ledger)
 
 
 def create_app(
     *,
     ledger: Ledger,
     pool: Pool,
-    feed_position: Callable[[], Awaitable[int]],
+    feed_position: FeedPosition,
     body_limit_bytes: int = BODY_LIMIT_BYTES,
     vault: Vault | None = None,
-    guard: Guard | None = None,
+    guard: AwaitedGuard | None = None,
 ) -> Litestar:
     """An ASGI application. The caller opens and closes what it is given.
 
@@ -64,8 +95,21 @@ def create_app(
     guard          who may call, and puts the actor into the request's state; None: holders of a key
     vault          where documents are; None: in the folder that settings name if nothing is set
     """
-    reads = Reads(pool)
-    kept = vault or Vault(Path(".ledger/documents").absolute())
+    equipment = Equipment()
+    equipment.furnish(
+        ledger=ledger, pool=pool, feed_position=feed_position, vault=vault, guard=guard
+    )
+
+    # closures and not methods: guards are copied with what they are bound to
+    async def key_needed(connection: Connection, handler: BaseRouteHandler) -> None:
+        await equipment.key(connection, handler)
+
+    async def link_needed(connection: Connection, handler: BaseRouteHandler) -> None:
+        await equipment.link(connection, handler)
+
+    async def view(after: After = None) -> View:
+        return View(equipment.reads, equipment.ledger, after)
+
     keyed = Router(
         "/",
         route_handlers=[
@@ -83,19 +127,19 @@ def create_app(
             *market.HANDLERS,
             *referrals.HANDLERS,
         ],
-        guards=[guard or key_required(ledger)],
+        guards=[key_needed],
         before_request=must_be_well_formed,
         dependencies={
             "act": Provide(act),
             "begin": Provide(begin),
-            "view": Provide(viewing(reads, ledger)),
+            "view": Provide(view),
         },
         security=[{"key": []}],
     )
     linked = Router(
         "/",
         route_handlers=[portal.Portal],
-        guards=[portal.link_required(ledger)],
+        guards=[link_needed],
         before_request=must_be_well_formed,
         dependencies={"begin": Provide(begin), "door": Provide(portal.door)},
         exception_handlers={Refusal: portal.discreet},
@@ -104,17 +148,18 @@ def create_app(
     app = Litestar(
         route_handlers=[keyed, linked, *front.HANDLERS],
         dependencies={
-            "ledger": Provide(lambda: ledger, sync_to_thread=False),
-            "vault": Provide(lambda: kept, sync_to_thread=False),
-            "pool": Provide(lambda: pool, sync_to_thread=False),
-            "reads": Provide(lambda: reads, sync_to_thread=False),
-            "feed_position": Provide(lambda: feed_position, sync_to_thread=False),
+            "ledger": Provide(lambda: equipment.ledger, sync_to_thread=False),
+            "vault": Provide(lambda: equipment.vault, sync_to_thread=False),
+            "pool": Provide(lambda: equipment.pool, sync_to_thread=False),
+            "reads": Provide(lambda: equipment.reads, sync_to_thread=False),
+            "feed_position": Provide(lambda: equipment.feed_position, sync_to_thread=False),
         },
         exception_handlers=problems.HANDLERS,
         request_max_body_size=body_limit_bytes,
         openapi_config=openapi.config(),
         logging_config=None,
     )
+    app.state.equipment = equipment
     app.state.openapi = cache(lambda: msgspec.json.encode(openapi.document(app)))
     app.asgi_handler = edge(app.asgi_handler)
     return app

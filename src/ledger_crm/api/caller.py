@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.types import Guard
 
 from ledger_crm.commands.catalogue import holder_of
 from ledger_crm.domain.entry import Actor
@@ -15,11 +15,14 @@ from ledger_crm.ledger import Ledger
 
 from .problems import KeyMissing
 
+Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
+AwaitedGuard: TypeAlias = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
+
 TRUST_S = 1.0  # a revoked key opens nothing after this long
 MOST = 1024  # keys remembered at once
 
 
-def key_required(ledger: Ledger) -> Guard:
+def key_required(ledger: Ledger) -> AwaitedGuard:
     """Puts the actor into the request's state. Raises KeyMissing, Unavailable.
 
     Keys that open something are remembered for ``TRUST_S``, so that a busy client costs the
@@ -27,7 +30,7 @@ def key_required(ledger: Ledger) -> Guard:
     """
     known: dict[str, tuple[Actor, float]] = {}
 
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], __: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, __: BaseRouteHandler) -> None:
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise KeyMissing()

@@ -17,11 +17,9 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
-from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import JSONBody
-from litestar.types import Guard
 
 from ledger_crm.commands import shortlists as commands
 from ledger_crm.domain.clock import now
@@ -33,6 +31,7 @@ from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, StaleVersion, Work
 from ledger_crm.projections import shortlists
 
 from .acting import Act
+from .caller import AwaitedGuard, Connection
 from .problems import LinkMissing, ReadModelBehind, TooMuchAsked, Unavailable, refused
 from .reading import Reads, View
 
@@ -75,12 +74,12 @@ class Heard(msgspec.Struct, frozen=True):
     heard_at: Instant
 
 
-def link_required(ledger: Ledger) -> Guard:
+def link_required(ledger: Ledger) -> AwaitedGuard:
     """Puts what the link leads to, and its holder as the actor, into the request's state. Raises
     LinkMissing, LinkIsOver, TooMuchAsked, Unavailable."""
     taken: dict[tuple[UUID, str], deque[float]] = {}
 
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], __: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, __: BaseRouteHandler) -> None:
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
         door = await commands.door_of(ledger, text.strip()) if scheme.lower() == "bearer" else None
         if door is None:

@@ -465,15 +465,6 @@ def _beginning(uses: tuple[Projection, ...]) -> bytes:
     ).encode()
 
 
-def viewing(reads: Reads, ledger: Ledger) -> Callable[..., Awaitable[View]]:
-    """A dependency of handlers."""
-
-    async def view(after: After = None) -> View:
-        return View(reads, ledger, after)
-
-    return view
-
-
 def _sealed(place: Any) -> str:
     return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 

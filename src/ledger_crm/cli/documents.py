@@ -9,6 +9,7 @@ docs/openapi.json      the API
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -281,6 +282,7 @@ def _envelope() -> dict[str, Any]:
     }
 
 
+@cache
 def openapi() -> dict[str, Any]:
     """As the API answers it; nothing of what it is made with is used for it."""
     from ledger_crm.api.app import create_app
