@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.vault import Vault
-from ledger_crm.workers.projector import Driver, Projector, connect
+from ledger_crm.workers.projector import Driver, Once, Projector, connect
 
 
 @pytest.fixture
@@ -88,14 +89,17 @@ def read(ledger: Ledger) -> Callable[[int, int], list[Entry[Event]]]:
 def project(database: str, read: Any) -> Iterator[Callable[[], None]]:
     """Brings every read model level with the ledger."""
 
-    conn = connect(database)
-    drivers = [Driver(projection, read, conn) for projection in every()]
+    once = Once(read)
+    with connect(database) as conn, ExitStack() as stack:
+        drivers = [
+            Driver(projection, stack.enter_context(once.reader(projection.name)), conn)
+            for projection in every()
+        ]
 
-    def catch_up() -> None:
-        for driver in drivers:
-            driver.catch_up()
+        def catch_up() -> None:
+            for driver in drivers:
+                driver.catch_up()
 
-    with conn:
         yield catch_up
 
 

@@ -9,14 +9,18 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import LogCapture
 
 from builders import note
@@ -33,6 +37,7 @@ from ledger_crm.workers.projector import (
     Hole,
     NoSuchRow,
     NotLeading,
+    Once,
     Projector,
     Read,
     ask_to_rebuild,
@@ -41,7 +46,7 @@ from ledger_crm.workers.projector import (
 )
 from projections.driving import driven, dump, positions, reading, running, standing, until
 from projections.stories import PEOPLE, a_full_story
-from scenario import ANA, KEYRING
+from scenario import ANA, KEYRING, NOON
 
 ALL = every()
 ADA = PEOPLE[0]
@@ -309,6 +314,92 @@ def test_a_fault_of_our_own_interrupts_one_projection_and_tells_no_values(
 
     assert {line["why"] for line in said if line["event"] == "interrupted"} == {"ValueError"}
     assert SECRET not in repr(said)
+
+
+# reading once for all of them
+
+
+def numbered(count: int) -> list[Entry[Event]]:
+    return [
+        Entry(
+            originator_id=ADA,
+            originator_version=position,
+            position=position,
+            timestamp=NOON,
+            by=ANA,
+            event=note(),
+        )
+        for position in range(1, count + 1)
+    ]
+
+
+@given(
+    count=st.integers(0, 40),
+    kept=st.integers(1, 12),
+    asks=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40), st.integers(1, 9)), max_size=40),
+)
+def test_whatever_is_asked_in_any_order_is_answered_as_the_ledger_would(
+    count: int, kept: int, asks: list[tuple[int, int, int]]
+) -> None:
+    entries = numbered(count)
+    written = 0  # it grows meanwhile
+    once = Once(
+        lambda after, limit: entries[:written][after : after + limit], kept=kept, patience_s=0
+    )
+    with ExitStack() as stack:
+        readers = [stack.enter_context(once.reader(str(n))) for n in range(4)]
+        for who, after, limit in asks:
+            written = min(written + limit, count)
+            found = readers[who](after, limit)
+            assert found == entries[after : after + len(found)]
+            assert len(found) <= limit
+            assert found or after >= written
+
+
+def test_who_reads_at_several_paces_reads_the_ledger_once() -> None:
+    """The quick ones wait for the slow, who would lose what they have not got to."""
+    entries, limit, pages = numbered(400), 10, Counter[int]()
+
+    def read(after: int, limit: int) -> Sequence[Entry[Event]]:
+        pages[after] += 1
+        return entries[after : after + limit]
+
+    once, together = Once(read, kept=30), threading.Barrier(5)
+
+    def follow(pace: int) -> list[Entry[Event]]:
+        seen: list[Entry[Event]] = []
+        with once.reader(str(pace)) as mine:
+            mine(0, limit)
+            together.wait(10)
+            while page := mine(len(seen), limit if pace else 3):
+                seen += page
+                for _ in range(pace):
+                    sum(entry.position for entry in entries)
+        return seen
+
+    with ThreadPoolExecutor(5) as pool:
+        assert all(seen == entries for seen in pool.map(follow, range(5)))
+
+    assert {after: n for after, n in pages.items() if after < 400 and n > 1} == {}
+
+
+def test_nobody_waits_for_one_that_has_gone_or_once_it_is_stopped() -> None:
+    entries = numbered(100)
+    once = Once(lambda after, limit: entries[after : after + limit], kept=10, patience_s=60)
+    with once.reader("ahead") as ahead:
+        with once.reader("slow") as slow:
+            slow(0, 10)
+            ahead(0, 10)
+            waiting = threading.Thread(target=ahead, args=(10, 10))
+            waiting.start()
+            waiting.join(0.05)
+            assert waiting.is_alive(), "this test can fail"
+        waiting.join(10)
+        assert not waiting.is_alive()
+        with once.reader("slow") as slow:
+            slow(10, 5)
+            once.stop()
+            assert [entry.position for entry in ahead(20, 10)] == list(range(21, 31))
 
 
 # leading

@@ -13,6 +13,7 @@ which should be there and is not. It never skips.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -48,6 +49,7 @@ POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
 HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
 LOCK = "SELECT {}(hashtext('ledger_crm projection'), hashtext(%s))"
 KEPT_ROWS = 100_000  # of one table in memory, between batches
+KEPT_ENTRIES = 4 * BATCH  # in memory, for projections that have not got to them
 PASSING = (psycopg.OperationalError, *Lost)  # the database is away: nothing to mend here
 
 log = structlog.get_logger("projector")
@@ -320,7 +322,7 @@ class Projector:
     """All projections, a thread each, until ``stop``. Says what it does through structlog."""
 
     def __init__(self, url: str, read: Read, projections: Sequence[Projection]) -> None:
-        self.url, self.read, self.projections = url, _Shared(read), projections
+        self.url, self.once, self.projections = url, Once(read), projections
         self.stopped = threading.Event()
         self._wakes = {projection.name: threading.Event() for projection in projections}
 
@@ -338,6 +340,7 @@ class Projector:
 
     def stop(self) -> None:
         self.stopped.set()
+        self.once.stop()
         for wake in self._wakes.values():
             wake.set()
 
@@ -348,10 +351,11 @@ class Projector:
                 with connect(self.url) as conn, leading(conn, projection.name, self.stopped) as led:
                     if led:
                         log.info("leading", projection=projection.name)
-                        self._lead(projection, conn, wake)
+                        with self.once.reader(projection.name) as read:
+                            self._lead(projection, read, conn, wake)
             except (Hole, NoSuchRow, Undecodable) as fault:
                 log.error("halted", projection=projection.name, why=str(fault))
-                self.read.forget()
+                self.once.forget()
                 self._mark(projection, str(fault))
                 self.stopped.wait(HALTED_S)
             except NotLeading:
@@ -364,12 +368,14 @@ class Projector:
                     self._mark(projection, type(fault).__name__)
                 self.stopped.wait(1.0)
 
-    def _lead(self, projection: Projection, conn: Connection, wake: threading.Event) -> None:
-        driver = Driver(projection, self.read, conn)
+    def _lead(
+        self, projection: Projection, read: Read, conn: Connection, wake: threading.Event
+    ) -> None:
+        driver = Driver(projection, read, conn)
         well = False
         while not self.stopped.is_set():
             wake.clear()
-            entries = self.read(driver.position, BATCH)
+            entries = read(driver.position, BATCH)
             if not entries and not well:  # only now: one that halts at once was never well
                 driver.is_well()
                 well = True
@@ -402,24 +408,85 @@ class Projector:
                 self.stopped.wait(POLL_S)
 
 
-class _Shared:
-    """The last page read, for the other projections: at the head they all ask for the same."""
+class Once:
+    """Reads the ledger once for several who read it at about the same pace, as projections do that
+    are built together, or that follow its head.
 
-    def __init__(self, read: Read) -> None:
-        self._read, self._lock = read, threading.Lock()
-        self._asked: tuple[int, int] = (-1, 0)
-        self._page: Sequence[Entry[Event]] = ()
+    What was read last is kept for those who have not got to it. Whoever is ahead waits a little
+    for those who would lose it: decoding costs more than waiting, and while it waits they work.
+    Whoever is further behind, or alone, reads for itself.
+    """
 
-    def __call__(self, after: int, limit: int) -> Sequence[Entry[Event]]:
-        with self._lock:
-            if self._asked == (after, limit) and self._page:
-                return self._page
-        page = self._read(after, limit)
-        with self._lock:
-            self._asked, self._page = (after, limit), page
-        return page
+    def __init__(self, read: Read, *, kept: int = KEPT_ENTRIES, patience_s: float = 5.0) -> None:
+        self._read, self._kept, self._patience_s = read, kept, patience_s
+        self._changed = threading.Condition()
+        self._window: list[Entry[Event]] = []
+        self._asked: dict[str, int] = {}  # by reader: all up to there it has
+        self._reading: set[int] = set()  # after these positions, now
+        self._stopped = False
+
+    @contextmanager
+    def reader(self, name: str) -> Iterator[Read]:
+        """For one of them, by a name of its own."""
+        try:
+            yield lambda after, limit: self._give(name, after, limit)
+        finally:
+            with self._changed:
+                self._asked.pop(name, None)
+                self._changed.notify_all()
 
     def forget(self) -> None:
         """What somebody halted on may be mended in the ledger, not here."""
-        with self._lock:
-            self._asked = (-1, 0)
+        with self._changed:
+            self._window = []
+
+    def stop(self) -> None:
+        """From now on nobody waits for others."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _give(self, name: str, after: int, limit: int) -> Sequence[Entry[Event]]:
+        with self._changed:
+            self._asked[name] = after
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: after not in self._reading)
+            if page := self._found(after, limit):
+                return page
+            self._reading.add(after)
+        page = ()
+        try:
+            page = self._read(after, limit)
+        finally:
+            with self._changed:
+                if len(page) == limit:  # else this is the head: what is new there is not held up
+                    self._wait_for_others(name, after, page[-1].position)
+                self._keep(after, page)
+                self._reading.discard(after)
+                self._changed.notify_all()
+        return page
+
+    def _found(self, after: int, limit: int) -> Sequence[Entry[Event]]:
+        if not self._window or after < self._window[0].position - 1:
+            return ()
+        begin = bisect_right(self._window, after, key=lambda entry: entry.position)
+        return self._window[begin : begin + limit]
+
+    def _wait_for_others(self, name: str, after: int, new_end: int) -> None:
+        """Until nobody else has still to read what will not be kept."""
+
+        def needed() -> bool:
+            return bool(self._window) and any(
+                self._window[0].position - 1 <= asked < new_end - self._kept
+                for other, asked in self._asked.items()
+                if other != name
+            )
+
+        self._changed.wait_for(lambda: self._stopped or not needed(), self._patience_s)
+
+    def _keep(self, after: int, page: Sequence[Entry[Event]]) -> None:
+        ends_at = self._window[-1].position if self._window else -1
+        if page and after == ends_at:
+            self._window = [*self._window, *page][-self._kept :]
+        elif page and after > ends_at:
+            self._window = list(page)
