@@ -95,7 +95,7 @@ async def _serve(port: int, url: str) -> None:
 
     from ledger_crm.api.app import create_app
     from ledger_crm.api.reading import open_pool
-    from ledger_crm.cli.running import _log_as_json
+    from ledger_crm.cli.logs import log_as_json
     from ledger_crm.ledger import Ledger
 
     from .house import KEYRING
@@ -117,7 +117,7 @@ async def _serve(port: int, url: str) -> None:
     async def no_feed() -> int:
         raise ConnectionError
 
-    _log_as_json("info")
+    log_as_json("info")
     if not url:
         await run(Litestar([nothing, nothing_taken], openapi_config=None, logging_config=None))
         return

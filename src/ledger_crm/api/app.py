@@ -12,6 +12,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
+from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault
@@ -35,7 +36,7 @@ from . import (
     shortlists,
 )
 from .acting import act, begin
-from .caller import AwaitedGuard, Connection, key_required
+from .caller import AwaitedGuard, Connection, Keys
 from .companies import Companies, JobOrders
 from .edge import edge
 from .interviews import Interviews
@@ -43,6 +44,7 @@ from .malformed import must_be_well_formed
 from .money import Money, Placements
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
+from .quick import quick
 from .reading import After, Pool, Reads, View
 from .reports import Reports
 
@@ -75,8 +77,11 @@ class Equipment:
         self.ledger, self.pool, self.feed_position = ledger, pool, feed_position
         self.reads = Reads(pool)
         self.vault = vault or Vault(Path(".ledger/documents").absolute())
-        self.key = guard or key_required(ledger)
+        self.key = guard or Keys(ledger)
         self.link = portal.link_required(ledger)
+
+    def remembered(self, header: str) -> Actor | None:
+        return self.key.remembered(header) if isinstance(self.key, Keys) else None
 
 
 def create_app(
@@ -102,6 +107,8 @@ def create_app(
 
     # closures and not methods: guards are copied with what they are bound to
     async def key_needed(connection: Connection, handler: BaseRouteHandler) -> None:
+        if fault := connection.scope["state"].get("fault"):
+            raise fault
         await equipment.key(connection, handler)
 
     async def link_needed(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -161,5 +168,5 @@ def create_app(
     )
     app.state.equipment = equipment
     app.state.openapi = cache(lambda: msgspec.json.encode(openapi.document(app)))
-    app.asgi_handler = edge(app.asgi_handler)
+    app.asgi_handler = edge(quick(app.asgi_handler, equipment.remembered, lambda: equipment.reads))
     return app

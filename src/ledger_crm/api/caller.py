@@ -22,28 +22,37 @@ TRUST_S = 1.0  # a revoked key opens nothing after this long
 MOST = 1024  # keys remembered at once
 
 
-def key_required(ledger: Ledger) -> AwaitedGuard:
+class Keys:
     """Puts the actor into the request's state. Raises KeyMissing, Unavailable.
 
     Keys that open something are remembered for ``TRUST_S``, so that a busy client costs the
     ledger one look a second and not one a request.
     """
-    known: dict[str, tuple[Actor, float]] = {}
 
-    async def guard(connection: Connection, __: BaseRouteHandler) -> None:
-        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[str, tuple[Actor, float]] = {}
+
+    def remembered(self, header: str) -> Actor | None:
+        actor, until_s = self._known.get(_key_in(header) or "", (None, 0.0))
+        return actor if time.monotonic() <= until_s else None
+
+    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        header = connection.headers.get("authorization", "")
+        if (text := _key_in(header)) is None:
             raise KeyMissing()
-        actor, until_s = known.get(text, (None, 0.0))
-        if actor is None or time.monotonic() > until_s:
-            known.pop(text, None)
+        if (actor := self.remembered(header)) is None:
+            self._known.pop(text, None)
             asked_s = time.monotonic()
-            actor = await holder_of(ledger, text.strip())
+            actor = await holder_of(self._ledger, text.strip())
             if actor is None:
                 raise KeyMissing()
-            if len(known) >= MOST:
-                known.clear()
-            known[text] = (actor, asked_s + TRUST_S)
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[text] = (actor, asked_s + TRUST_S)
         connection.scope["state"]["actor"] = actor
 
-    return guard
+
+def _key_in(header: str) -> str | None:
+    scheme, _, text = header.partition(" ")
+    return text if scheme.lower() == "bearer" else None

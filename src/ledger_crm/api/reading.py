@@ -78,7 +78,8 @@ After = Annotated[
         " there: it waits for that, at most 2 s, then 503.",
     ),
 ]
-Limit = Annotated[int, QueryParameter(ge=1, le=200, description="At most so many.")]
+LIMIT, MOST_ITEMS = 50, 200
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ITEMS, description="At most so many.")]
 Token = Annotated[
     str | None,
     QueryParameter(max_length=200, description="`next` of the page before this one."),
@@ -103,6 +104,18 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
     items: Sequence[T]
     next: str | None
+
+
+def page_of(found: Sequence[T], limit: int, at: Callable[[Any], Any]) -> Page[T]:
+    """``found`` is one more than ``limit`` if there is more. ``at``: as for ``View.page``."""
+    more = len(found) > limit
+    return Page(found[:limit], _sealed(at(found[limit - 1])) if more else None)
+
+
+def version_of(found: object) -> dict[str, str]:
+    """As a header."""
+    version = getattr(found, "version", None)
+    return {"ETag": f'"{version}"'} if version else {}
 
 
 def open_pool(url: str, *, most: int = 8) -> Pool:
@@ -301,9 +314,7 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        if version := getattr(found, "version", None):
-            headers["ETag"] = f'"{version}"'
-        return Response(found, headers=headers)
+        return Response(found, headers=headers | version_of(found))
 
     async def answer(
         self,
@@ -359,9 +370,7 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        more = len(found) > limit
-        token = _sealed(at(found[limit - 1])) if more else None
-        return Response(Page(found[:limit], token), headers=headers)
+        return Response(page_of(found, limit, at), headers=headers)
 
     async def _asked(self, attempt: Attempt[T]) -> tuple[T, dict[str, str]]:
         """What it gives, and headers. What was written a moment ago is not denied: before

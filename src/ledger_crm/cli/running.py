@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
-import logging
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ from ledger_crm.workers.supervisor import Child, Supervisor
 
 from .hearing import hearing
 from .house import Fault, app_url, console, ledger_at, load, prepare
+from .logs import log_as_json
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -86,7 +86,7 @@ def worker(name: Worker, /) -> None:
         raise Fault("a worker does not start servers: set LEDGER_DATABASE_URL, or use up")
     if name == "relay" and not chosen.nats_url:
         raise Fault("the relay needs a broker: set LEDGER_NATS_URL")
-    _log_as_json(chosen.log_level)
+    log_as_json(chosen.log_level)
     with ledger_at(chosen.database_url, chosen) as ledger:
         match name:
             case "api":
@@ -265,20 +265,6 @@ def _for_url(host: str) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104 where it listens, not where to call it
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
-
-
-def _log_as_json(level: str) -> None:
-    number = logging.getLevelName(level.upper())
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(separators=(",", ":")),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 async def _serve(ledger: Ledger, chosen: Settings) -> None:

@@ -1,0 +1,137 @@
+"""What is answered before the framework is answered as the framework would, or not there at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.journey import ADA, problem, written
+from ledger_crm.api import quick
+from ledger_crm.api.reading import Reads
+from ledger_crm.commands.catalogue import create_key, revoke_key
+from ledger_crm.ledger import Ledger, Unavailable
+
+pytestmark = pytest.mark.anyio
+
+LONG_WAY = {"Accept": "application/json, */*"}  # which only the framework understands
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each question that looked like one for here was answered here."""
+    found: list[bool] = []
+    answer = quick._answer
+
+    async def watched(*args: Any) -> Any:
+        said = await answer(*args)
+        found.append(said is not None)
+        return said
+
+    monkeypatch.setattr(quick, "_answer", watched)
+    return found
+
+
+@pytest.fixture
+async def ids(ana: httpx.AsyncClient, project: Callable[[], None]) -> dict[str, str]:
+    company = (await written(ana, "/companies", {"name": "Engines"}))["id"]
+    person = (await written(ana, "/people", ADA))["id"]
+    await written(
+        ana, f"/people/{person}/employments", {"company_id": company, "role": "hiring_manager"}
+    )
+    for n in range(3):
+        note = {"kind": "person.note_written", "text": f"Likes «engines» {n}"}
+        await written(ana, f"/people/{person}/interactions", note)
+    project()
+    return {"person": person, "company": company}
+
+
+def told(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    headers = dict(answer.headers)
+    headers.pop("x-request-id")
+    return answer.status_code, answer.content, headers
+
+
+@pytest.mark.parametrize(
+    ("path", "here"),
+    [
+        ("/people/{person}", True),
+        ("/people/{person}?after=1", True),
+        ("/people/{person}/history", True),
+        ("/people/{person}/history?limit=2", True),
+        ("/people/{person}/history?after=3&limit=1", True),
+        ("/people/{person}/history?limit=200", True),
+        ("/companies/{company}/history?limit=3", True),
+        ("/companies/{company}", False),
+        ("/people/{person}?limit=2", False),
+        ("/people/{person}?after=999999", False),
+        ("/people/{person}?after=-1", False),
+        ("/people/{person}?after=", False),
+        ("/people/{person}?after=1&after=1", False),
+        ("/people/{person}?as_of=2", False),
+        ("/people/{person}/history?limit=0", False),
+        ("/people/{person}/history?limit=201", False),
+        ("/people/{person}/history?limit=٣", False),
+        ("/people/{company}", False),
+        ("/people/{company}/history", False),
+    ],
+)
+async def test_it_is_the_same_answer_byte_by_byte(
+    ana: httpx.AsyncClient, ids: dict[str, str], answered: list[bool], path: str, here: bool
+) -> None:
+    path = path.format(**ids)
+    long_way = await ana.get(path, headers=LONG_WAY)
+    answered.clear()
+    short, only_headers = await ana.get(path), await ana.head(path)
+    assert answered == [here] * 2
+    if here:
+        assert told(short) == told(long_way)
+        assert dict(only_headers.headers).keys() == dict(short.headers).keys()
+        assert only_headers.content == b""
+    else:
+        assert short.status_code == long_way.status_code
+        assert short.json().keys() == long_way.json().keys()
+
+
+async def test_a_key_that_is_no_longer_trusted_or_never_was_opens_nothing_here(
+    ana: httpx.AsyncClient,
+    ids: dict[str, str],
+    answered: list[bool],
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receipt, text = await create_key(ledger, actor="consultant:ben")
+    path, ben = f"/people/{ids['person']}", {"Authorization": f"Bearer {text}"}
+    for taken_here in (False, True):
+        answered.clear()
+        assert (await ana.get(path, headers=ben)).status_code == 200
+        assert answered == [True] * taken_here, "the first time the ledger is asked"
+    await revoke_key(ledger, receipt.id)
+
+    later_s = time.monotonic() + 1.01
+    monkeypatch.setattr("ledger_crm.api.caller.time.monotonic", lambda: later_s)
+    problem(await ana.get(path, headers=ben), 401, "key-missing")
+    answered.clear()
+    for header in (text, "", "Bearer lcrm_guessed", f"Basic {text}", f"bearer {text}"):
+        problem(await ana.get(path, headers={"Authorization": header}), 401, "key-missing")
+    assert not answered
+
+
+async def test_what_goes_wrong_is_said_as_everywhere(
+    ana: httpx.AsyncClient, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def away(*_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise Unavailable()
+
+    monkeypatch.setattr(Reads, "look_up", away)
+    answer = await ana.get(f"/people/{ids['person']}")
+    problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"]
+    assert asked == 1, "nobody waits twice for a database that is away"
