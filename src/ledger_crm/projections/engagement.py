@@ -72,7 +72,9 @@ engagements = Table(
     sql="CREATE INDEX engagement_touched ON engagement (kind, touched_at, subject_id);",
 )
 threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
-projection = Projection("engagement", engagements, threads, version=2)
+engagements.erases(of="subject_id")
+threads.erases()
+projection = Projection("engagement", engagements, threads, version=3)
 
 
 @engagements.starts(PersonSourced)

@@ -141,7 +141,10 @@ active = Table(
     CREATE INDEX market_active_at ON market_active (company_id, starts_on);
     """,
 )
-projection = Projection("market", targets, research, seats, said, searches, active, version=2)
+research.erases()
+seats.erases()
+said.erases(of="id")
+projection = Projection("market", targets, research, seats, said, searches, active, version=3)
 
 
 @targets.starts(TargetNamed)

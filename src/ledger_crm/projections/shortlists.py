@@ -70,6 +70,7 @@ class ListedRow(Row, frozen=True, kw_only=True):
 class PresentationRow(Row, frozen=True, kw_only=True):
     position: int
     candidacy_id: UUID
+    person_id: UUID
     blind: bool
     headline: str
     text: str
@@ -137,8 +138,10 @@ presentations = Table(
     "shortlist_presentation",
     PresentationRow,
     key="position",
-    sql="CREATE INDEX shortlist_presentation_of ON shortlist_presentation"
-    " (candidacy_id, position DESC);",
+    sql="""
+    CREATE INDEX shortlist_presentation_of ON shortlist_presentation (candidacy_id, position DESC);
+    CREATE INDEX shortlist_presentation_person ON shortlist_presentation (person_id);
+    """,
 )
 links = Table(
     "shortlist_link",
@@ -152,17 +155,28 @@ views = Table(
     key="position",
     sql="CREATE INDEX shortlist_view_of ON shortlist_view (shortlist_id, position DESC);",
 )
-verdicts = Table("shortlist_verdict", VerdictRow, key="shortlist_id, person_id, contact_id")
+verdicts = Table(
+    "shortlist_verdict",
+    VerdictRow,
+    key="shortlist_id, person_id, contact_id",
+    sql="CREATE INDEX shortlist_verdict_person ON shortlist_verdict (person_id);",
+)
 comments = Table(
     "shortlist_comment",
     CommentRow,
     key="position",
-    sql="CREATE INDEX shortlist_comment_of ON shortlist_comment (shortlist_id, position);",
+    sql="""
+    CREATE INDEX shortlist_comment_of ON shortlist_comment (shortlist_id, position);
+    CREATE INDEX shortlist_comment_person ON shortlist_comment (person_id);
+    """,
 )
+presentations.erases()
+verdicts.erases("text")
+comments.erases("text")
 projection = Projection(
     "shortlists",
     shortlists, versions, listed, presentations, links, views, verdicts, comments,
-    version=1,
+    version=2,
 )  # fmt: skip
 
 
@@ -243,6 +257,7 @@ def presented(entry: Entry[PresentationWritten]) -> PresentationRow:
     return PresentationRow(
         position=entry.position,
         candidacy_id=fact.candidacy_id,
+        person_id=entry.originator_id,
         blind=fact.blind,
         headline=fact.headline,
         text=fact.text,
