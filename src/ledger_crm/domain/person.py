@@ -345,10 +345,10 @@ class Person(Aggregate):
     def enter(self, event: Event, *, by: Actor) -> None:
         """Raises PersonIsErased, NotYet."""
         if not isinstance(event, THE_BOOKS):
-            self._must_be_here()
+            self.must_be_here()
         super().enter(event, by=by)
 
-    def _must_be_here(self) -> None:
+    def must_be_here(self) -> None:
         """First of all, so that whoever is erased is refused as that."""
         if self.erased:
             raise PersonIsErased(person_id=self.id)
@@ -362,7 +362,7 @@ class Person(Aggregate):
 
     def change_profile(self, fact: ProfileChanged, *, by: Actor) -> None:
         """Raises NothingChanged, NameMissing, NotOneLine, NotADay."""
-        self._must_be_here()
+        self.must_be_here()
         sets = {n for n in type(fact).__struct_fields__ if n not in ("cleared", "changed_at")}
         sets = {name for name in sets if getattr(fact, name)}
         if not sets | set(fact.cleared) or sets & set(fact.cleared):
@@ -374,14 +374,14 @@ class Person(Aggregate):
 
     def tag(self, fact: Tags, *, by: Actor) -> None:
         """What is so already is a no-op."""
-        self._must_be_here()
+        self.must_be_here()
         if isinstance(fact, PersonTagged) != (fact.tag in self.tags):
             self.enter(fact, by=by)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
         """Raises NoConsent, DoNotContact if we contact them first; NotAConsultant for an override
         by anybody else."""
-        self._must_be_here()
+        self.must_be_here()
         if isinstance(interaction, Outbound):
             if interaction.override and not by.startswith("consultant:"):
                 raise NotAConsultant(actor=by)
@@ -412,7 +412,7 @@ class Person(Aggregate):
 
     def permit(self, fact: Permissions, *, by: Actor) -> None:
         """What they allow us, or no longer. The same again is a no-op. Raises LastsUntilBefore."""
-        self._must_be_here()
+        self.must_be_here()
         must_last(fact.word)
         said = self.consent if isinstance(fact, Consent) else self.contact
         if fact.word not in said.words:
@@ -421,7 +421,7 @@ class Person(Aggregate):
     def ask_privacy(self, fact: PrivacyFacts, *, by: Actor) -> None:
         """What is so already is a no-op. Raises NoErasureRequested, LastsUntilBefore, HoldIdTaken,
         NoSuchHold."""
-        self._must_be_here()
+        self.must_be_here()
         match fact:
             case ErasureRequested() if self.to_be_erased:
                 return
@@ -447,19 +447,19 @@ class Person(Aggregate):
 
     def snooze_quiet(self, fact: PersonQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
-        self._must_be_here()
+        self.must_be_here()
         must_lie_ahead(fact)
         self.enter(fact, by=by)
 
     def pool(self, fact: Pooling, *, by: Actor) -> None:
         """What is so already is a no-op."""
-        self._must_be_here()
+        self.must_be_here()
         if isinstance(fact, PersonPooled) != (fact.pool in self.pools):
             self.enter(fact, by=by)
 
     def learn(self, fact: PersonFields, *, by: Actor) -> None:
         """A custom field. What is so already is a no-op."""
-        self._must_be_here()
+        self.must_be_here()
         before = self.custom.get(fact.candidacy_id, {}).get(fact.field, "")
         if before != (known_as(fact) if isinstance(fact, CustomFieldSet) else ""):
             self.enter(fact, by=by)
@@ -467,7 +467,7 @@ class Person(Aggregate):
     def refer(self, fact: CandidateReferrals, *, by: Actor) -> None:
         """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing; for a partner NoConsent,
         DoNotContact."""
-        self._must_be_here()
+        self.must_be_here()
         self.referrals.must_take(self.id, fact)
         if isinstance(fact, CandidatePassedOn):
             self._must_be_free(fact.given_at)
@@ -478,12 +478,12 @@ class Person(Aggregate):
         self.enter(self.referrals.told(fact), by=by)
 
     def research(self, fact: Researched, *, by: Actor) -> None:
-        self._must_be_here()
+        self.must_be_here()
         self.enter(fact, by=by)
 
     def must_not_have(self, digest: str) -> None:
         """Raises DocumentThere."""
-        self._must_be_here()
+        self.must_be_here()
         for id, known in self.documents.items():
             if known == digest:
                 raise DocumentThere(person_id=self.id, document_id=id)
@@ -495,21 +495,21 @@ class Person(Aggregate):
 
     def remove_document(self, fact: DocumentRemoved, *, by: Actor) -> None:
         """Raises NoSuchDocument."""
-        self._must_be_here()
+        self.must_be_here()
         if fact.document_id not in self.documents:
             raise NoSuchDocument(person_id=self.id, document_id=fact.document_id)
         self.enter(fact, by=by)
 
     def promise(self, fact: FollowUpPromised, *, by: Actor) -> None:
         """Raises FollowUpIdTaken."""
-        self._must_be_here()
+        self.must_be_here()
         if fact.follow_up_id in self.follow_ups:
             raise FollowUpIdTaken(person_id=self.id, follow_up_id=fact.follow_up_id)
         self.enter(fact, by=by)
 
     def follow_up(self, fact: FollowUpChanges, *, by: Actor) -> None:
         """Raises NoSuchFollowUp, FollowUpIsDone, LastsUntilBefore."""
-        self._must_be_here()
+        self.must_be_here()
         done = self.follow_ups.get(fact.follow_up_id)
         if done is None:
             raise NoSuchFollowUp(person_id=self.id, follow_up_id=fact.follow_up_id)
@@ -531,7 +531,7 @@ class Person(Aggregate):
     ) -> None:
         """One that they have already is a no-op. Raises ValidUntilBefore, and what ``normalised``
         raises."""
-        self._must_be_here()
+        self.must_be_here()
         if valid_from_on and valid_until_on and valid_until_on < valid_from_on:
             raise ValidUntilBefore()
         fact = ContactPointAdded(
@@ -547,7 +547,7 @@ class Person(Aggregate):
     def change_contact_point(self, fact: PointChanges, *, by: Actor) -> None:
         """Remove one, or make it the primary one of its kind; that again is a no-op. Raises
         NoSuchContactPoint, and what ``normalised`` raises."""
-        self._must_be_here()
+        self.must_be_here()
         fact = msgspec.structs.replace(fact, value=normalised(fact.point, fact.value))
         if (fact.point, fact.value) not in self.points:
             raise NoSuchContactPoint(person_id=self.id, point=fact.point)
@@ -557,7 +557,7 @@ class Person(Aggregate):
 
     def employ(self, fact: Employed, *, by: Actor) -> None:
         """The same again is a no-op. Raises EndsBeforeItStarts."""
-        self._must_be_here()
+        self.must_be_here()
         if fact.starts_on and fact.ends_on and fact.ends_on < fact.starts_on:
             raise EndsBeforeItStarts()
         if fact not in self.employments:
@@ -566,7 +566,7 @@ class Person(Aggregate):
 
     def end_employment(self, fact: EmploymentEnded, *, by: Actor) -> None:
         """Raises NotEmployed, EndsBeforeItStarts."""
-        self._must_be_here()
+        self.must_be_here()
         held = [
             job
             for job, ends_on in self.employments.items()
@@ -591,7 +591,7 @@ class Person(Aggregate):
     ) -> UUID:
         """In the pipeline's first stage if none is named. Raises CandidacyIsOpen, NoSuchStage,
         StageIsRetired, NotABeginning."""
-        self._must_be_here()
+        self.must_be_here()
         id = candidacy_id(self.id, job_order_id)
         if id in self.candidacies:
             raise CandidacyIsOpen(person_id=self.id, candidacy_id=id)
@@ -629,7 +629,7 @@ class Person(Aggregate):
     ) -> UUID:
         """They are on the job order from now on, if they were not yet; who was rejected applies
         anew, and begins anew. Raises CandidacyIsPlaced, AlreadyApplied, and as ``must_answer``."""
-        self._must_be_here()
+        self.must_be_here()
         must_answer(questions, answers)
         id = candidacy_id(self.id, job_order_id)
         found = self.candidacies.get(id)
@@ -684,7 +684,7 @@ class Person(Aggregate):
         self, candidacy_id: UUID, *, at: datetime, text: str = "", by: Actor
     ) -> None:
         """Given again is a no-op. Raises NoSuchCandidacy."""
-        self._must_be_here()
+        self.must_be_here()
         found = self.candidacy(candidacy_id)
         if not found.represented:
             self.enter(
@@ -711,7 +711,7 @@ class Person(Aggregate):
     ) -> None:
         """The terms of a first introduction stay. Raises NoSuchCandidacy, CandidacyIsClosed,
         NoRightToRepresent, CandidacyIsPlaced."""
-        self._must_be_here()
+        self.must_be_here()
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
@@ -753,7 +753,7 @@ class Person(Aggregate):
         """``rest``: further fields of the fact. Raises NoSuchCandidacy, CandidacyIsClosed,
         NotIntroduced, CandidacyIsPlaced, SharesIncomplete; PlacedAtOnce without an override,
         NotAConsultant for one by anybody else."""
-        self._must_be_here()
+        self.must_be_here()
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
@@ -809,7 +809,7 @@ class Person(Aggregate):
 
     def must_be_presentable(self, candidacy_id: UUID, at: datetime) -> None:
         """To a client. Raises NoSuchCandidacy, CandidacyIsClosed, NoConsent, DoNotContact."""
-        self._must_be_here()
+        self.must_be_here()
         if self.candidacy(candidacy_id).closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
         self._must_be_free(at)
@@ -825,7 +825,7 @@ class Person(Aggregate):
         by: Actor,
     ) -> None:
         """Raises NoSuchCandidacy."""
-        self._must_be_here()
+        self.must_be_here()
         fact = PresentationWritten(
             **_of(candidacy_id, self.candidacy(candidacy_id)),
             blind=blind,
@@ -838,7 +838,7 @@ class Person(Aggregate):
     def take_verdict(self, fact: VerdictGiven, *, by: Actor) -> None:
         """The same of the same contact again is a no-op. Raises NoSuchCandidacy,
         RejectionNeedsReason."""
-        self._must_be_here()
+        self.must_be_here()
         found = self.candidacy(fact.candidacy_id)
         if fact.verdict == "reject" and not fact.reason:
             raise RejectionNeedsReason()
@@ -850,7 +850,7 @@ class Person(Aggregate):
 
     def take_comment(self, fact: ClientCommented, *, by: Actor) -> None:
         """Raises NoSuchCandidacy, NothingSaid."""
-        self._must_be_here()
+        self.must_be_here()
         self.candidacy(fact.candidacy_id)
         if not fact.text.strip():
             raise NothingSaid()
