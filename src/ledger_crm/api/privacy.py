@@ -29,7 +29,7 @@ DueBy = Annotated[
 ]
 
 
-class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ErasureNow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """reason  a code of your own, like `asked_us` or `kept_long_enough`"""
 
     reason: Reason = ""
@@ -81,7 +81,7 @@ class OfPeople(Controller):
         ledger: NamedDependency[Ledger],
         vault: NamedDependency[Vault],
         person_id: FromPath[UUID],
-        data: JSONBody[Erasure],
+        data: JSONBody[ErasureNow],
     ) -> Response[Receipt]:
         """Erase a person
 
