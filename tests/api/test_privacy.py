@@ -128,6 +128,9 @@ async def test_whoever_is_erased_is_found_no_more_and_refused_everywhere(
     day = await found(ana, "/day", on="2026-03-03")
     assert (day["follow_ups"], day["answers"]) == ([], [])
     assert (await found(ana, "/engagement"))["items"] == []
+    assert (await found(ana, f"{at}/engagement"))["name"] == "[erased]"
+    check = await found(ana, f"{at}/conflicts")
+    assert (check["free"], [each["what"] for each in check["obstacles"]]) == (False, ["erased"])
 
     for path, body in {
         f"{at}/interactions": NOTE,
