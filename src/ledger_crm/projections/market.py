@@ -306,7 +306,8 @@ class FirmCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Obstacle(msgspec.Struct, frozen=True):
-    """what        no_consent, do_not_contact, erased; off_limits: of the company; placed_by_us: there
+    """what        no_consent, do_not_contact; off_limits: of the company; placed_by_us: there;
+                erased: nobody can approach them any more
     until_on    its last day; null: for good, or as long as they are there
     text        why
     """
