@@ -117,10 +117,9 @@ class NoSuchHold(Unknown):
 
 
 def due_on(requested_at: datetime) -> date:
-    """ "Without undue delay and in any event within one month of receipt of the request" (GDPR,
-    Art. 12(3)): the same day of the next month, or that month's last (Regulation 1182/71, Art. 3(2)
-    (c)). Days are those of UTC, and a last day that is a holiday is not moved on: both err on the
-    early side by a day at most, or on the late side by none."""
+    """Within one month of receipt (GDPR, Art. 12(3)): the same day of the next month, or that
+    month's last (Regulation 1182/71, Art. 3(2)(c)). Days are those of UTC, and none is moved on for
+    a holiday."""
     years, month = divmod(requested_at.month, 12)
     first = date(requested_at.year + years, month + 1, 1)
     after = date(first.year + first.month // 12, first.month % 12 + 1, 1)

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.entry import ERASED, Entry
 from ledger_crm.domain.shortlist import (
     ClientCommented,
     LinkFact,
@@ -479,7 +479,7 @@ class CandidateShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientView(msgspec.Struct, frozen=True, kw_only=True):
-    """text      to the client, about all of them
+    """text      to the client, about all of them; empty once somebody on it is erased
     until_on  the last day on which the link opens; null in a preview
     comments  of whose link it is, about all of them; of a candidate's they stand there
     """
@@ -660,6 +660,9 @@ async def as_client_sees(
     def hidden(each: Shown) -> list[list[str]]:
         return _hidden(each, found[each.listed.person_id], employers)
 
+    # whose name nobody knows any more cannot be taken out of what was written about all of them
+    if any(found[each.listed.person_id][2] == ERASED for each in shown):
+        text = ""
     said: dict[UUID | None, list[OwnComment]] = {}
     for person_id, whose, *rest in await _rows(
         cur,
