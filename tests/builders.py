@@ -14,7 +14,7 @@ from msgspec import inspect
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import company as co
 from ledger_crm.domain import deal as d
-from ledger_crm.domain import fee
+from ledger_crm.domain import fee, privacy
 from ledger_crm.domain import firm as f
 from ledger_crm.domain import interview as i
 from ledger_crm.domain import invoice as inv
@@ -76,6 +76,7 @@ OFFER = UUID(int=0xF01)
 SHORTLIST = UUID(int=0x51)
 LINK = UUID(int=0x71)
 CONTACT = UUID(int=0xA2)
+HOLD = UUID(int=0x7A)
 CANDIDACY = candidacy_id(PERSON, ORDER)
 
 WHERE: dict[str, Any] = {
@@ -245,6 +246,27 @@ def leave_alone(**changes: Any) -> p.DoNotContactSet:
 
 def lifted(**changes: Any) -> p.DoNotContactLifted:
     return p.DoNotContactLifted(**{"lifted_at": LATER} | changes)
+
+
+def erasure_requested(**changes: Any) -> privacy.ErasureRequested:
+    return privacy.ErasureRequested(**{"requested_at": NOON} | changes)
+
+
+def erasure_deferred(**changes: Any) -> privacy.ErasureDeferred:
+    until = {"deferred_at": NOON, "until_on": LATER.date(), "reason": "tax_records"}
+    return privacy.ErasureDeferred(**until | changes)
+
+
+def hold_placed(**changes: Any) -> privacy.LegalHoldPlaced:
+    return privacy.LegalHoldPlaced(**{"hold_id": HOLD, "placed_at": NOON} | changes)
+
+
+def hold_released(**changes: Any) -> privacy.LegalHoldReleased:
+    return privacy.LegalHoldReleased(**{"hold_id": HOLD, "released_at": LATER} | changes)
+
+
+def erased(**changes: Any) -> privacy.PersonErased:
+    return privacy.PersonErased(**{"erased_at": NOON} | changes)
 
 
 def off_limits(**changes: Any) -> p.OffLimitsAgreed:

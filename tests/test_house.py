@@ -206,6 +206,14 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     ):  # fmt: skip
         fact = {"kind": f"person.{kind_}", when: AT, "text": mark()}
         written(api, f"/people/{ada}/permissions", **fact)
+    hold: dict[str, Any] = {"hold_id": vacancy}
+    for kind_, when, more in (
+        ("erasure_requested", "requested_at", {}),
+        ("erasure_deferred", "deferred_at", {"until_on": "2099-01-01"}),
+        ("legal_hold_placed", "placed_at", hold), ("legal_hold_released", "released_at", hold),
+    ):  # fmt: skip
+        fact = {"kind": f"person.{kind_}", when: AT, **more, "text": mark()}
+        written(api, f"/people/{ada}/privacy", **fact)
     for kind_, when in (("off_limits_agreed", "agreed_at"), ("off_limits_lifted", "lifted_at")):
         fact = {"kind": f"company.{kind_}", when: AT, "text": mark()}
         written(api, f"{company}/off-limits", **fact)

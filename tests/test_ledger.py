@@ -31,6 +31,7 @@ from builders import (
     consent,
     employed,
     fee_agreed,
+    hold_placed,
     no_consent,
     note,
     order_opened,
@@ -52,6 +53,7 @@ from ledger_crm.domain.joborder import JobOrderCancelled, JobOrderIsClosed
 from ledger_crm.domain.permission import NoConsent
 from ledger_crm.domain.person import ContactPointTaken, Person, PersonSourced
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, pipeline_id
+from ledger_crm.domain.privacy import PersonIsErased, UnderLegalHold
 from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import (
     ATTEMPTS,
@@ -1096,6 +1098,66 @@ async def test_what_is_said_of_somebody_erased_is_not_held(ledger: Ledger) -> No
         Person, id, lambda p: p.add_contact_point("email", "eve@example.org", by=ANA), intent=BY_ANA
     )
     assert not ledger._memory.take([id])
+
+
+async def erase(ledger: Ledger, id: UUID, *, intent: Intent = BY_ANA) -> Receipt:
+    return await ledger.change(Person, id, lambda p: p.erase(by=ANA), intent=intent)
+
+
+async def test_who_is_erased_is_erased_for_every_process(ledger: Ledger, other: Ledger) -> None:
+    id, ben = await add_person(ledger, "ada@example.org"), await add_person(ledger)
+    first = key("told", b"1")
+    told = await record(ledger, id, sent(), intent=first)
+    await erase(other, id)
+    assert not other._memory.take([id]), "nor does the one that did it hold them"
+
+    with pytest.raises(PersonIsErased):
+        await record(ledger, id, sent())
+    assert not ledger._memory.take([id])
+    assert await record(ledger, id, sent(), intent=first) == told, "a retry has its first answer"
+    assert "ada" not in str(await facts(ledger, id))
+    with pytest.raises(PersonIsErased):
+        await ledger.decide(partial(intake.record, person_id=ben, interaction=note(mentions=(id,))),
+                            intent=BY_ANA)  # fmt: skip
+    assert await add_person(ledger, "ada@example.org") != id
+
+
+async def test_what_is_held_goes_though_nobody_writes_any_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else may have erased whoever is in it."""
+    monkeypatch.setattr("ledger_crm.ledger.HELD_S", 0.0)
+    tidied, tidy_up = asyncio.Event(), ledger._tidy_up
+    monkeypatch.setattr(ledger, "_tidy_up", lambda: (tidy_up(), tidied.set()))
+    await add_person(ledger, "ada@example.org")
+    assert len(ledger._memory) == 1
+
+    await asyncio.wait_for(tidied.wait(), 10)
+    assert len(ledger._memory) == 0
+
+
+async def test_an_erasure_that_is_refused_destroys_nothing(ledger: Ledger, other: Ledger) -> None:
+    """A legal hold is placed between its decision and its writing."""
+    id = await add_person(ledger, "ada@example.org")
+    attempts = 0
+
+    async def erasing(work: Work) -> Person:
+        nonlocal attempts
+        attempts += 1
+        person = await work.get(Person, id)
+        person.erase(by=ANA)
+        if attempts == 1:
+            await other.change(
+                Person, id, lambda p: p.ask_privacy(hold_placed(), by=ANA), intent=BY_ANA
+            )
+        return person
+
+    with pytest.raises(UnderLegalHold):
+        await ledger.decide(erasing, intent=BY_ANA)
+    assert attempts == 2
+    assert "ada@example.org" in str(await facts(ledger, id))
+    with pytest.raises(ContactPointTaken):
+        await add_person(other, "ada@example.org")
 
 
 async def test_what_a_rival_gives_up_while_we_are_refused_it_is_ours(

@@ -26,6 +26,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from .domain.entry import Actor, Aggregate, Entry, Event, kind
+from .domain.privacy import PersonErased
 from .domain.refusals import Conflict, Invalid, Refusal, Stale, Unknown
 from .sealing import DataKey, Keyring
 from .store import (
@@ -161,7 +162,11 @@ class Memory:
         newer = there if there.aggregate.version > held.aggregate.version else held
         newer.used_s = held.used_s
         self._held[id] = newer
-        while len(self) > self.most or self._oldest().used_s < held.used_s - HELD_S:
+        self.let_go(held.used_s)
+
+    def let_go(self, now_s: float) -> None:
+        """Of those that nobody used, or that are too many."""
+        while len(self) > self.most or (self and self._oldest().used_s < now_s - HELD_S):
             del self._held[self._oldest().aggregate.id]
 
     def _oldest(self) -> Held:
@@ -293,6 +298,7 @@ class Work:
             if not known.pending_events and self._keys.get(id, True):  # nothing of who is erased
                 keys = {id: self._keys[id]} if id in self._keys else {}
                 self._memory.keep(Held(known, keys, now_s))
+        self.ledger.tidy_up()
 
     def add(self, aggregate: A) -> A:
         """A stream that begins here. Raises AlreadyThere if this work has one of that id."""
@@ -374,6 +380,9 @@ class Work:
                 positions = await self.ledger.append(staged, self._keys, append)
             finally:
                 self._writing = ()
+            for entry in staged:
+                if isinstance(entry.event, PersonErased):  # and with it their key
+                    self._keys[entry.originator_id] = None
         self.written = positions
         return positions
 
@@ -410,6 +419,7 @@ class Ledger:
             answer_s=ANSWER_S,
         )
         self._memory = Memory()
+        self._tidying: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     def close(self) -> None:
         self._saving.close()
@@ -600,9 +610,21 @@ class Ledger:
         with suppress(Exception):
             self._threads.submit(keep, self.store.frozen(aggregate, key))
 
+    def tidy_up(self) -> None:
+        """Once what is held is too old, also if nobody writes any more: another process may have
+        erased whoever is in it."""
+        loop = asyncio.get_running_loop()
+        if self._memory and not (self._tidying and self._tidying[0] is loop):
+            self._tidying = loop, loop.call_later(HELD_S, self._tidy_up)
+
+    def _tidy_up(self) -> None:
+        self._tidying = None
+        self._memory.let_go(monotonic())
+        self.tidy_up()
+
     async def destroy_key(self, id: UUID) -> None:
         """See ``Store.destroy_key``. This process forgets at once what it holds in clear; others
-        within a minute of work, and decide nothing on it. Raises Unavailable."""
+        within two minutes, and decide nothing on it. Raises Unavailable."""
         await self.run(self.store.destroy_key, id)
         self._memory.take([id])
 

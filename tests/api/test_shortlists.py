@@ -544,7 +544,9 @@ async def test_who_was_taken_off_is_gone_and_cannot_be_judged(client: Client, br
         assert "/candidate" in faults(answer)
 
 
-@pytest.mark.parametrize("why", ["do not contact", "no consent", "closed", "erased"])
+@pytest.mark.parametrize(
+    "why", ["do not contact", "no consent", "closed", "erased", "erased for ever"]
+)
 async def test_who_may_no_longer_be_shown_is_a_label_and_nothing_else(
     client: Client, browser: Any, why: str, ledger: Ledger
 ) -> None:
@@ -567,6 +569,8 @@ async def test_who_may_no_longer_be_shown_is_a_label_and_nothing_else(
         case "closed":
             out = {"stage": "withdrawn", "reason": "other_job", "decided_by": "candidate"}
             await written(ana, f"{client.candidacies['Ada Byron']}/moves", out)
+        case "erased for ever":
+            await written(ana, f"/people/{ada}/erasure", {})
         case _:
             ledger.store.destroy_key(UUID(ada))
     answer = await browser(token)

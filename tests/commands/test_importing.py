@@ -578,6 +578,17 @@ async def test_a_row_that_has_changed_is_said_and_not_applied(ledger: Ledger) ->
     assert await ledger.head() == 3
 
 
+async def test_the_same_file_brings_nobody_back_who_is_erased(ledger: Ledger) -> None:
+    file = "id,name,email\n1,Ada,ada@example.org\n"
+    await people(ledger, file)
+    [ada, _] = await everything(ledger)
+    erase = Intent(by=ANA)
+    await ledger.change(Person, ada.originator_id, lambda p: p.erase(by=ANA), intent=erase)
+
+    assert counts(await people(ledger, file)) == {"already": 1}
+    assert await sourced(ledger) == ["[erased]"]
+
+
 async def test_each_fault_of_a_row_is_listed_with_line_and_column_and_the_rest_go_in(
     ledger: Ledger,
 ) -> None:

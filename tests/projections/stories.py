@@ -37,6 +37,8 @@ from builders import (
     done,
     employed,
     employment_ended,
+    erasure_deferred,
+    erasure_requested,
     fee_agreed,
     fee_amended,
     fee_ended,
@@ -46,6 +48,8 @@ from builders import (
     firm_tagged,
     firm_untagged,
     held,
+    hold_placed,
+    hold_released,
     interview_moved,
     leave_alone,
     lifted,
@@ -131,6 +135,7 @@ from ledger_crm.domain.invoice import instalment_id
 from ledger_crm.domain.joborder import JobOrderSteps
 from ledger_crm.domain.person import Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
+from ledger_crm.domain.privacy import PrivacyFacts
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.screening import Answer
 from ledger_crm.domain.segment import SegmentSaved
@@ -326,6 +331,35 @@ def referring_to(person: UUID, company: UUID, other: UUID, at: datetime) -> list
     ]
 
 
+def forgetting(person: UUID, at: datetime, text: str) -> list[Command]:
+    """Everything that a request to be erased may come to."""
+
+    def asking(fact: PrivacyFacts) -> Command:
+        async def ask(work: Work) -> Person:
+            found = await work.get(Person, person)
+            found.ask_privacy(fact, by=ANA)
+            return found
+
+        return ask
+
+    facts = [
+        erasure_requested(requested_at=at, text=text),
+        erasure_deferred(text=text),
+        hold_placed(placed_at=at, text=text),
+        hold_released(released_at=at, text=text),
+    ]
+    return [*map(asking, facts), erasing(person)]
+
+
+def erasing(person: UUID) -> Command:
+    async def erase(work: Work) -> Person:
+        found = await work.get(Person, person)
+        found.erase(reason="asked_us", by=ANA)
+        return found
+
+    return erase
+
+
 def customised(
     person: UUID, candidacy: UUID, company: UUID, order: UUID, text: str
 ) -> list[Command]:
@@ -376,7 +410,9 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-13, 20)):
+    match draw(st.integers(-14, 20)):
+        case -14:
+            return draw(st.sampled_from(forgetting(person, at, text)))
         case -13:
             return draw(st.sampled_from(referring_to(person, company, draw(people), at)))
         case -12:
@@ -642,10 +678,15 @@ async def prologue(ledger: Ledger) -> None:
 
 
 async def tell(
-    ledger: Ledger, story: list[Command], *, after_each: Callable[[], object] = lambda: None
+    ledger: Ledger,
+    story: list[Command],
+    *,
+    after_each: Callable[[], object] = lambda: None,
+    begin: Callable[[Ledger], Awaitable[None]] | None = prologue,
 ) -> None:
-    await prologue(ledger)
-    after_each()
+    if begin:
+        await begin(ledger)
+        after_each()
     for command in story:
         with suppress(Refusal):
             await ledger.decide(command, intent=Intent(by=ANA))

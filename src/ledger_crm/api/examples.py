@@ -14,6 +14,7 @@ CANDIDACY = "01939b32-0d1f-5b7e-9c3a-4e5f60718293"
 INTERVIEW = "01939b33-2a4b-7c6d-8e9f-0a1b2c3d4e5f"
 OFFER = "01939b34-6f5e-7d4c-8b3a-291807f6e5d4"
 LINK = "01939b36-9fac-7d8e-8b71-5162738495a6"
+HOLD = "01939b37-8e9d-7c6b-8a5f-514233221f1e"
 DEAL = "01939b35-7e8d-7b6c-9a5f-403122110f0e"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -53,6 +54,32 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "cleared": ["address"],
         }
     },
+    "record_privacy": {
+        "asked to be erased": {
+            "kind": "person.erasure_requested",
+            "requested_at": "2026-03-02T09:00:00Z",
+            "text": "By letter, to Ana",
+        },
+        "not yet": {
+            "kind": "person.erasure_deferred",
+            "deferred_at": "2026-03-09T09:00:00Z",
+            "until_on": "2026-06-02",
+            "reason": "placement_in_guarantee",
+        },
+        "a legal hold": {
+            "kind": "person.legal_hold_placed",
+            "hold_id": HOLD,
+            "placed_at": "2026-03-10T09:00:00Z",
+            "reason": "fee_dispute",
+        },
+        "it is released": {
+            "kind": "person.legal_hold_released",
+            "hold_id": HOLD,
+            "released_at": "2026-05-04T09:00:00Z",
+            "reason": "settled",
+        },
+    },
+    "erase_person": {"as they asked": {"reason": "asked_us"}},
     "tag_person": {"tagged": {"kind": "person.tagged", "tag": "speaker"}},
     "end_employment": {"at the end of the year": {"company_id": COMPANY, "ends_on": "2026-12-31"}},
     "look_up_person": {

@@ -67,6 +67,7 @@ LINKS = {
     "custom_fields": "/custom-fields",
     "referrals": "/referrals",
     "renewals": "/renewals",
+    "erasures": "/erasures",
     "pipelines": "/pipelines",
 }
 

@@ -59,6 +59,7 @@ TAGS = {
     "candidates": "Who is on which job order, and how far.",
     "applications": "Who came to us for which job order, and what we reply.",
     "equal-opportunity": "What applicants answer of themselves: counted, and kept apart from them.",
+    "privacy": "Who asked to be forgotten, who is, and who must not be yet.",
     "shortlists": "Whom we show to a client, in versions, and the links that lead there.",
     "portal": "What the holder of a link sees and says: `Authorization: Bearer lcrs_...`.",
     "deals": "What we are selling to whom, and how far.",

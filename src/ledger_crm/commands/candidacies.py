@@ -121,7 +121,7 @@ async def introduce(
     of_order = company.custom.get(candidacy.job_order_id, ())
     await must_not_miss(work, "job_order", of_order, job_order_id=candidacy.job_order_id)
     if to_person_id:
-        await work.get(Person, to_person_id)
+        (await work.get(Person, to_person_id)).must_be_here()
     person.introduce(
         candidacy_id,
         await _pipeline(work, person, candidacy_id),
@@ -140,7 +140,7 @@ async def progress(work: Work, person_id: UUID, fact: InterviewFacts | OfferFact
     match fact:
         case InterviewArranged(interviewer_ids=ids):
             for id in ids:
-                await work.get(Person, id)
+                (await work.get(Person, id)).must_be_here()
     person.progress(fact, by=work.by)
     return person
 

@@ -26,6 +26,7 @@ from ledger_crm.domain.document import (
 )
 from ledger_crm.domain.entry import Instant, Sealed, new_id
 from ledger_crm.domain.person import Person
+from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, Work
 from ledger_crm.sealing import DataKey, seal_bytes, unseal_bytes
@@ -107,6 +108,15 @@ async def drop(ledger: Ledger, vault: Vault, person_id: UUID, document_id: UUID)
     if any(isinstance(f, DocumentRemoved) and f.document_id == document_id for f in facts):
         for fact in facts:
             if isinstance(fact, DocumentAdded) and fact.document_id == document_id:
+                await asyncio.to_thread(vault.drop, fact.address)
+
+
+async def drop_all(ledger: Ledger, vault: Vault, person_id: UUID) -> None:
+    """The bytes of all documents of who is erased. Their key is destroyed: this is thoroughness."""
+    facts = [entry.event for entry in await ledger.stream(person_id)]
+    if any(isinstance(fact, PersonErased) for fact in facts):
+        for fact in facts:
+            if isinstance(fact, DocumentAdded):
                 await asyncio.to_thread(vault.drop, fact.address)
 
 

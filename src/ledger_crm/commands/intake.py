@@ -124,13 +124,13 @@ async def permit(work: Work, person_id: UUID, fact: Permissions) -> Person:
 
 
 async def record(work: Work, person_id: UUID, interaction: Interaction) -> Person:
-    """Raises NoSuchRecord, also for a company or a person that the interaction names; OffLimits,
-    and as ``Person.record``. A message that is there already is a no-op, whatever was said
-    since."""
+    """Raises NoSuchRecord and PersonIsErased, also for a company or a person that the interaction
+    names; OffLimits, and as ``Person.record``. A message that is there already is a no-op, whatever
+    was said since."""
     person = await work.get(Person, person_id)
     for id in interaction.others:
         try:
-            await work.get(Person, id)
+            (await work.get(Person, id)).must_be_here()
         except NoSuchRecord:
             await work.get(Company, id)
     if interaction.company_id:

@@ -30,6 +30,6 @@ async def client(work: Work, company_id: UUID, fact: ClientReferrals) -> Company
 async def _must_be_there(work: Work, fact: Referral) -> None:
     person_id, company_id = fact.with_ids
     if person_id:
-        await work.get(Person, person_id)
+        (await work.get(Person, person_id)).must_be_here()
     if company_id:
         await work.get(Company, company_id)

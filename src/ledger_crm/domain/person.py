@@ -6,7 +6,8 @@ Rules: who asked us to stop is not contacted, but by a named consultant who says
 point belongs to one person; a candidacy moves within its job order's pipeline;
 nobody is introduced without an open job order, a right to represent and terms in force; a
 rejection says who decided and why; nobody is placed twice on one candidacy, nor full-time in two
-jobs at once but by a named consultant who says why.
+jobs at once but by a named consultant who says why; about whoever is erased nothing is written any
+more but what the books need.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ from .permission import (
     DoNotContact,
     DoNotContactLifted,
     DoNotContactSet,
+    LastsUntilBefore,
     NoConsent,
     NotAConsultant,
     Permissions,
@@ -94,6 +96,19 @@ from .placement import (
     Remedy,
 )
 from .pool import PersonPooled, PersonUnpooled, Pooling
+from .privacy import (
+    ErasureDeferred,
+    ErasureRequested,
+    HoldIdTaken,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    NoErasureRequested,
+    NoSuchHold,
+    PersonErased,
+    PersonIsErased,
+    PrivacyFacts,
+    UnderLegalHold,
+)
 from .referral import (
     CandidatePassedOn,
     CandidateReferralFee,
@@ -111,6 +126,20 @@ from .shortlist import (
     RejectionNeedsReason,
     VerdictGiven,
 )
+
+THE_BOOKS = (
+    PlacementStarted,
+    FellThrough,
+    GuaranteeEnded,
+    CommissionSplit,
+    CandidateReferralFee,
+    c.CandidacyClosed,
+    i.InterviewCalledOff,
+    i.OfferDeclined,
+    i.OfferWithdrawn,
+)
+"""What may still be written about somebody who is erased: what is owed for them, and that what was
+open with them is over."""
 
 LawfulBasis = Literal["legitimate_interest", "consent", "contract", "legal_obligation"]
 Role = Literal["employee", "hiring_manager", "hr", "finance", "referrer"]
@@ -309,6 +338,20 @@ class Person(Aggregate):
         self.consent = Said()
         self.contact = Said()
         self.candidacies: dict[UUID, Candidacy] = {}
+        self.to_be_erased = False
+        self.holds: dict[UUID, bool] = {}  # whether each is still placed
+        self.erased = False
+
+    def enter(self, event: Event, *, by: Actor) -> None:
+        """Raises PersonIsErased, NotYet."""
+        if not isinstance(event, THE_BOOKS):
+            self.must_be_here()
+        super().enter(event, by=by)
+
+    def must_be_here(self) -> None:
+        """First of all, so that whoever is erased is refused as that."""
+        if self.erased:
+            raise PersonIsErased(person_id=self.id)
 
     @classmethod
     def source(cls, fact: PersonSourced, *, by: Actor, id: UUID | None = None) -> Self:
@@ -319,6 +362,7 @@ class Person(Aggregate):
 
     def change_profile(self, fact: ProfileChanged, *, by: Actor) -> None:
         """Raises NothingChanged, NameMissing, NotOneLine, NotADay."""
+        self.must_be_here()
         sets = {n for n in type(fact).__struct_fields__ if n not in ("cleared", "changed_at")}
         sets = {name for name in sets if getattr(fact, name)}
         if not sets | set(fact.cleared) or sets & set(fact.cleared):
@@ -330,12 +374,14 @@ class Person(Aggregate):
 
     def tag(self, fact: Tags, *, by: Actor) -> None:
         """What is so already is a no-op."""
+        self.must_be_here()
         if isinstance(fact, PersonTagged) != (fact.tag in self.tags):
             self.enter(fact, by=by)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
         """Raises NoConsent, DoNotContact if we contact them first; NotAConsultant for an override
         by anybody else."""
+        self.must_be_here()
         if isinstance(interaction, Outbound):
             if interaction.override and not by.startswith("consultant:"):
                 raise NotAConsultant(actor=by)
@@ -366,23 +412,54 @@ class Person(Aggregate):
 
     def permit(self, fact: Permissions, *, by: Actor) -> None:
         """What they allow us, or no longer. The same again is a no-op. Raises LastsUntilBefore."""
+        self.must_be_here()
         must_last(fact.word)
         said = self.consent if isinstance(fact, Consent) else self.contact
         if fact.word not in said.words:
             self.enter(fact, by=by)
 
+    def ask_privacy(self, fact: PrivacyFacts, *, by: Actor) -> None:
+        """What is so already is a no-op. Raises NoErasureRequested, LastsUntilBefore, HoldIdTaken,
+        NoSuchHold."""
+        self.must_be_here()
+        match fact:
+            case ErasureRequested() if self.to_be_erased:
+                return
+            case ErasureDeferred():
+                if not self.to_be_erased:
+                    raise NoErasureRequested(person_id=self.id)
+                if fact.until_on < fact.deferred_at.date():
+                    raise LastsUntilBefore(until_on=fact.until_on)
+            case LegalHoldPlaced(hold_id=id) if id in self.holds:
+                raise HoldIdTaken(person_id=self.id, hold_id=id)
+            case LegalHoldReleased(hold_id=id) if id not in self.holds:
+                raise NoSuchHold(person_id=self.id, hold_id=id)
+            case LegalHoldReleased(hold_id=id) if not self.holds[id]:
+                return
+        self.enter(fact, by=by)
+
+    def erase(self, *, reason: Reason = "", by: Actor) -> None:
+        """For ever. Again, it is a no-op. Raises UnderLegalHold."""
+        if held := [id for id, placed in self.holds.items() if placed]:
+            raise UnderLegalHold(person_id=self.id, hold_ids=held)
+        if not self.erased:
+            self.enter(PersonErased(erased_at=now(), reason=reason), by=by)
+
     def snooze_quiet(self, fact: PersonQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
+        self.must_be_here()
         must_lie_ahead(fact)
         self.enter(fact, by=by)
 
     def pool(self, fact: Pooling, *, by: Actor) -> None:
         """What is so already is a no-op."""
+        self.must_be_here()
         if isinstance(fact, PersonPooled) != (fact.pool in self.pools):
             self.enter(fact, by=by)
 
     def learn(self, fact: PersonFields, *, by: Actor) -> None:
         """A custom field. What is so already is a no-op."""
+        self.must_be_here()
         before = self.custom.get(fact.candidacy_id, {}).get(fact.field, "")
         if before != (known_as(fact) if isinstance(fact, CustomFieldSet) else ""):
             self.enter(fact, by=by)
@@ -390,6 +467,7 @@ class Person(Aggregate):
     def refer(self, fact: CandidateReferrals, *, by: Actor) -> None:
         """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing; for a partner NoConsent,
         DoNotContact."""
+        self.must_be_here()
         self.referrals.must_take(self.id, fact)
         if isinstance(fact, CandidatePassedOn):
             self._must_be_free(fact.given_at)
@@ -400,10 +478,12 @@ class Person(Aggregate):
         self.enter(self.referrals.told(fact), by=by)
 
     def research(self, fact: Researched, *, by: Actor) -> None:
+        self.must_be_here()
         self.enter(fact, by=by)
 
     def must_not_have(self, digest: str) -> None:
         """Raises DocumentThere."""
+        self.must_be_here()
         for id, known in self.documents.items():
             if known == digest:
                 raise DocumentThere(person_id=self.id, document_id=id)
@@ -415,18 +495,21 @@ class Person(Aggregate):
 
     def remove_document(self, fact: DocumentRemoved, *, by: Actor) -> None:
         """Raises NoSuchDocument."""
+        self.must_be_here()
         if fact.document_id not in self.documents:
             raise NoSuchDocument(person_id=self.id, document_id=fact.document_id)
         self.enter(fact, by=by)
 
     def promise(self, fact: FollowUpPromised, *, by: Actor) -> None:
         """Raises FollowUpIdTaken."""
+        self.must_be_here()
         if fact.follow_up_id in self.follow_ups:
             raise FollowUpIdTaken(person_id=self.id, follow_up_id=fact.follow_up_id)
         self.enter(fact, by=by)
 
     def follow_up(self, fact: FollowUpChanges, *, by: Actor) -> None:
         """Raises NoSuchFollowUp, FollowUpIsDone, LastsUntilBefore."""
+        self.must_be_here()
         done = self.follow_ups.get(fact.follow_up_id)
         if done is None:
             raise NoSuchFollowUp(person_id=self.id, follow_up_id=fact.follow_up_id)
@@ -448,6 +531,7 @@ class Person(Aggregate):
     ) -> None:
         """One that they have already is a no-op. Raises ValidUntilBefore, and what ``normalised``
         raises."""
+        self.must_be_here()
         if valid_from_on and valid_until_on and valid_until_on < valid_from_on:
             raise ValidUntilBefore()
         fact = ContactPointAdded(
@@ -463,6 +547,7 @@ class Person(Aggregate):
     def change_contact_point(self, fact: PointChanges, *, by: Actor) -> None:
         """Remove one, or make it the primary one of its kind; that again is a no-op. Raises
         NoSuchContactPoint, and what ``normalised`` raises."""
+        self.must_be_here()
         fact = msgspec.structs.replace(fact, value=normalised(fact.point, fact.value))
         if (fact.point, fact.value) not in self.points:
             raise NoSuchContactPoint(person_id=self.id, point=fact.point)
@@ -472,6 +557,7 @@ class Person(Aggregate):
 
     def employ(self, fact: Employed, *, by: Actor) -> None:
         """The same again is a no-op. Raises EndsBeforeItStarts."""
+        self.must_be_here()
         if fact.starts_on and fact.ends_on and fact.ends_on < fact.starts_on:
             raise EndsBeforeItStarts()
         if fact not in self.employments:
@@ -480,6 +566,7 @@ class Person(Aggregate):
 
     def end_employment(self, fact: EmploymentEnded, *, by: Actor) -> None:
         """Raises NotEmployed, EndsBeforeItStarts."""
+        self.must_be_here()
         held = [
             job
             for job, ends_on in self.employments.items()
@@ -504,6 +591,7 @@ class Person(Aggregate):
     ) -> UUID:
         """In the pipeline's first stage if none is named. Raises CandidacyIsOpen, NoSuchStage,
         StageIsRetired, NotABeginning."""
+        self.must_be_here()
         id = candidacy_id(self.id, job_order_id)
         if id in self.candidacies:
             raise CandidacyIsOpen(person_id=self.id, candidacy_id=id)
@@ -541,6 +629,7 @@ class Person(Aggregate):
     ) -> UUID:
         """They are on the job order from now on, if they were not yet; who was rejected applies
         anew, and begins anew. Raises CandidacyIsPlaced, AlreadyApplied, and as ``must_answer``."""
+        self.must_be_here()
         must_answer(questions, answers)
         id = candidacy_id(self.id, job_order_id)
         found = self.candidacies.get(id)
@@ -595,6 +684,7 @@ class Person(Aggregate):
         self, candidacy_id: UUID, *, at: datetime, text: str = "", by: Actor
     ) -> None:
         """Given again is a no-op. Raises NoSuchCandidacy."""
+        self.must_be_here()
         found = self.candidacy(candidacy_id)
         if not found.represented:
             self.enter(
@@ -621,6 +711,7 @@ class Person(Aggregate):
     ) -> None:
         """The terms of a first introduction stay. Raises NoSuchCandidacy, CandidacyIsClosed,
         NoRightToRepresent, CandidacyIsPlaced."""
+        self.must_be_here()
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
@@ -662,6 +753,7 @@ class Person(Aggregate):
         """``rest``: further fields of the fact. Raises NoSuchCandidacy, CandidacyIsClosed,
         NotIntroduced, CandidacyIsPlaced, SharesIncomplete; PlacedAtOnce without an override,
         NotAConsultant for one by anybody else."""
+        self.must_be_here()
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
@@ -717,6 +809,7 @@ class Person(Aggregate):
 
     def must_be_presentable(self, candidacy_id: UUID, at: datetime) -> None:
         """To a client. Raises NoSuchCandidacy, CandidacyIsClosed, NoConsent, DoNotContact."""
+        self.must_be_here()
         if self.candidacy(candidacy_id).closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
         self._must_be_free(at)
@@ -732,6 +825,7 @@ class Person(Aggregate):
         by: Actor,
     ) -> None:
         """Raises NoSuchCandidacy."""
+        self.must_be_here()
         fact = PresentationWritten(
             **_of(candidacy_id, self.candidacy(candidacy_id)),
             blind=blind,
@@ -744,6 +838,7 @@ class Person(Aggregate):
     def take_verdict(self, fact: VerdictGiven, *, by: Actor) -> None:
         """The same of the same contact again is a no-op. Raises NoSuchCandidacy,
         RejectionNeedsReason."""
+        self.must_be_here()
         found = self.candidacy(fact.candidacy_id)
         if fact.verdict == "reject" and not fact.reason:
             raise RejectionNeedsReason()
@@ -755,6 +850,7 @@ class Person(Aggregate):
 
     def take_comment(self, fact: ClientCommented, *, by: Actor) -> None:
         """Raises NoSuchCandidacy, NothingSaid."""
+        self.must_be_here()
         self.candidacy(fact.candidacy_id)
         if not fact.text.strip():
             raise NothingSaid()
@@ -967,6 +1063,24 @@ class Person(Aggregate):
                 self.candidacies[id].progress.apply(event)  # type: ignore[arg-type]
             case PlacementFact():
                 self._of_a_placement(event)
+            case ErasureRequested():
+                self.to_be_erased = True
+            case LegalHoldPlaced(hold_id=id):
+                self.holds[id] = True
+            case LegalHoldReleased(hold_id=id):
+                self.holds[id] = False
+            case PersonErased():
+                self._forget()
+
+    def _forget(self) -> None:
+        """All but the candidacies, which the books need; of those what was said."""
+        candidacies, holds = self.candidacies, self.holds
+        referrals = self.referrals
+        Person.__init__(self)
+        self.candidacies, self.holds, self.referrals = candidacies, holds, referrals
+        for found in candidacies.values():
+            found.verdicts = {}
+        self.erased = True
 
     def _of_a_placement(self, event: PlacementFact) -> None:
         found = self.candidacies[event.candidacy_id]

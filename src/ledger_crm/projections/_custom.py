@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger_crm.domain.custom import (
     Amount,
@@ -46,6 +47,7 @@ class ValueRow(Row, frozen=True, kw_only=True):
     rank: int | None = None
     currency: str = ""
     ref_id: UUID | None = None
+    person_id: UUID | None = None  # with whose erasure it goes
 
 
 def values(name: str, *facts: type[Event], of: Of) -> Table[ValueRow]:
@@ -54,8 +56,11 @@ def values(name: str, *facts: type[Event], of: Of) -> Table[ValueRow]:
         name,
         ValueRow,
         key="of_id, field",
-        sql=f"CREATE INDEX {name}_ranked ON {name} (field, rank);",
+        sql=f"""
+        CREATE INDEX {name}_ranked ON {name} (field, rank);
+        CREATE INDEX {name}_of ON {name} (person_id);""",
     )
+    table.erases()
 
     def key(entry: Entry[Fact]) -> tuple[UUID, str]:
         # what is about nothing here gets a row of its own, which goes at once
@@ -70,7 +75,9 @@ def values(name: str, *facts: type[Event], of: Of) -> Table[ValueRow]:
         fact = entry.event
         if not of(entry) or not isinstance(fact, CustomFieldSet | FirmFieldSet) or is_erased(fact):
             return None
-        return row_of(row.of_id, fact)
+        made = row_of(row.of_id, fact)
+        own = isinstance(fact, CustomFieldSet) and (fact.text or fact.candidacy_id is None)
+        return replace(made, person_id=entry.originator_id) if own else made
 
     return table
 

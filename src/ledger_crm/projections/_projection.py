@@ -20,7 +20,8 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.entry import ERASED, Entry, Event
+from ledger_crm.domain.privacy import PersonErased
 
 Cursor: TypeAlias = psycopg.AsyncCursor[Any]
 Key: TypeAlias = tuple[Any, ...]
@@ -139,6 +140,24 @@ class Table(Generic[R]):
             return change
 
         return register
+
+    def erases(
+        self, *columns: str, of: str = "person_id", unless: Callable[[R], bool] = lambda _: False
+    ) -> None:
+        """Whoever is erased reads as that in these columns; without columns their rows go. It asks
+        for nothing that is sealed, so rows come out the same whether it was open before or not.
+
+        of      the column with the person
+        unless  rows that stay as they are
+        """
+        erased = dict.fromkeys(columns, ERASED)
+
+        def empty(row: R, entry: Entry[Any]) -> R | None:
+            if unless(row):
+                return row
+            return msgspec.structs.replace(row, **erased) if erased else None
+
+        self.each(PersonErased, **{of: stream})(empty)
 
     def _register(self, handler: Handler[R], events: tuple[type[Event], ...]) -> None:
         for event in events:

@@ -44,6 +44,7 @@ class ApplicationRow(Row, frozen=True, kw_only=True):
 class AnswerRow(Row, frozen=True, kw_only=True):
     candidacy_id: UUID
     question: str
+    person_id: UUID
     position: int  # after that of the application with which it was given
     text: str
 
@@ -72,13 +73,20 @@ applications = Table(
     CREATE INDEX application_newest ON application (position DESC) WHERE times > 0;
     CREATE INDEX application_order ON application (job_order_id, position DESC) WHERE times > 0;
     CREATE INDEX application_company ON application (company_id, position DESC) WHERE times > 0;
-    CREATE INDEX application_person ON application (person_id) WHERE times > 0;
+    CREATE INDEX application_person ON application (person_id);
     """,
 )
-answers = Table("application_answer", AnswerRow, key="candidacy_id, question")
+answers = Table(
+    "application_answer",
+    AnswerRow,
+    key="candidacy_id, question",
+    sql="CREATE INDEX application_answer_of ON application_answer (person_id);",
+)
 asking = Table("application_asking", AskingRow, key="job_order_id")
 templates = Table("reply_template", TemplateRow, key="slug")
-projection = Projection("applications", applications, answers, asking, templates, version=2)
+applications.erases("text")
+answers.erases()
+projection = Projection("applications", applications, answers, asking, templates, version=3)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -142,6 +150,7 @@ def answered(entry: Entry[ScreeningAnswered]) -> AnswerRow:
     return AnswerRow(
         candidacy_id=fact.candidacy_id,
         question=fact.question,
+        person_id=entry.originator_id,
         position=entry.position,
         text=fact.text,
     )

@@ -57,6 +57,7 @@ class CandidacyRow(Row, frozen=True, kw_only=True):
 class StepRow(Row, frozen=True, kw_only=True):
     position: int
     candidacy_id: UUID
+    person_id: UUID
     job_order_id: UUID
     stage: str
     category: str
@@ -83,10 +84,12 @@ steps = Table(
     key="position",
     sql="""
     CREATE INDEX candidacy_step_of ON candidacy_step (candidacy_id, position);
+    CREATE INDEX candidacy_step_person ON candidacy_step (person_id);
     CREATE INDEX candidacy_step_order ON candidacy_step (job_order_id, stage, candidacy_id);
     """,
 )
-projection = Projection("candidates", candidacies, steps, version=3)
+steps.erases("decider", unless=lambda row: not row.decided_by)
+projection = Projection("candidates", candidacies, steps, version=4)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -170,6 +173,7 @@ def step(entry: Entry[StageReached]) -> StepRow:
     return StepRow(
         position=entry.position,
         candidacy_id=fact.candidacy_id,
+        person_id=entry.originator_id,
         job_order_id=fact.job_order_id,
         stage=fact.stage,
         category=fact.category,

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.engagement import contact, later
-from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.entry import ERASED, Entry
 from ledger_crm.domain.firm import OwnerAssigned
 from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
 from ledger_crm.domain.interaction import Interaction
@@ -30,6 +30,7 @@ from ledger_crm.domain.joborder import (
     status_after,
 )
 from ledger_crm.domain.person import PersonSourced
+from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
@@ -104,7 +105,7 @@ renewals = Table(
     """,
 )
 answerable = Table("answerable", AnswerableRow, key="id")
-projection = Projection("day", follow_ups, answers, renewals, answerable, version=2)
+projection = Projection("day", follow_ups, answers, renewals, answerable, version=3)
 
 
 @follow_ups.starts(FollowUpPromised)
@@ -135,6 +136,14 @@ def put_off(row: FollowUpRow, entry: Entry[FollowUpSnoozed]) -> FollowUpRow:
 @follow_ups.on(FollowUpDone, key=follow_up)
 def done(row: FollowUpRow, entry: Entry[FollowUpDone]) -> FollowUpRow:
     return replace(row, done_at=entry.at)
+
+
+@follow_ups.each(PersonErased, person_id=stream)
+def owed_to_nobody(row: FollowUpRow, entry: Entry[PersonErased]) -> FollowUpRow | None:
+    return replace(row, text=ERASED) if row.done_at else None
+
+
+answers.erases()
 
 
 @answers.starts(PersonSourced)

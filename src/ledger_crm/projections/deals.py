@@ -57,7 +57,7 @@ deals = Table(
     """,
 )
 custom = values("deal_field", FirmFieldSet, FirmFieldCleared, of=lambda entry: entry.event.deal_id)
-projection = Projection("deals", deals, custom, version=4)
+projection = Projection("deals", deals, custom, version=5)
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:

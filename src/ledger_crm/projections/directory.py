@@ -19,12 +19,13 @@ from ledger_crm.domain.custom import (
     FieldType,
     Subject,
 )
-from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.entry import ERASED, Entry
 from ledger_crm.domain.firm import FirmProfileChanged
 from ledger_crm.domain.identity import ProfileChanged
 from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import PipelineDefined
+from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
@@ -60,7 +61,7 @@ class FieldName(Row, frozen=True, kw_only=True):
 names = Table("directory", Name, key="id")
 stages = Table("directory_stage", StageName, key="pipeline, stage")
 fields = Table("directory_field", FieldName, key="subject, slug")
-projection = Projection("directory", names, stages, fields, version=5)
+projection = Projection("directory", names, stages, fields, version=6)
 
 
 @names.starts(PersonSourced)
@@ -71,6 +72,11 @@ def person_sourced(entry: Entry[PersonSourced]) -> Name:
 @names.on(ProfileChanged, key=stream)
 def person_renamed(row: Name, entry: Entry[ProfileChanged]) -> Name:
     return replace(row, name=entry.event.name or row.name)
+
+
+@names.on(PersonErased, key=stream)
+def person_erased(row: Name, entry: Entry[PersonErased]) -> Name:
+    return replace(row, name=ERASED)
 
 
 @names.starts(CompanyAdded)

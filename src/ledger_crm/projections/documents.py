@@ -34,7 +34,8 @@ documents = Table(
     key="document_id",
     sql="CREATE INDEX document_of ON document (person_id, position DESC);",
 )
-projection = Projection("documents", documents, version=1)
+documents.erases()
+projection = Projection("documents", documents, version=2)
 
 
 @documents.starts(DocumentAdded)

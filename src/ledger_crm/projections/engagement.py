@@ -33,6 +33,7 @@ from ledger_crm.domain.interaction import (
     MessageSent,
 )
 from ledger_crm.domain.person import PersonSourced
+from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
@@ -72,7 +73,8 @@ engagements = Table(
     sql="CREATE INDEX engagement_touched ON engagement (kind, touched_at, subject_id);",
 )
 threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
-projection = Projection("engagement", engagements, threads, version=2)
+threads.erases()
+projection = Projection("engagement", engagements, threads, version=3)
 
 
 @engagements.starts(PersonSourced)
@@ -122,6 +124,12 @@ def snoozed(
 ) -> EngagementRow:
     fact = entry.event
     return replace(row, snoozed_until_on=fact.until_on, snooze_reason=fact.reason)
+
+
+@engagements.on(PersonErased, key=stream)
+def erased(row: EngagementRow, entry: Entry[PersonErased]) -> EngagementRow:
+    """As if nothing had passed between us: nobody is reminded of them."""
+    return EngagementRow(subject_id=row.subject_id, kind=row.kind)
 
 
 def thread(entry: Entry[MessageSent | MessageReplied]) -> tuple[UUID, str, str]:

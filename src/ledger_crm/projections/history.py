@@ -66,7 +66,7 @@ mentions = Table(
     " (subject_id, at DESC, position DESC);",
 )
 links = Table("history_link", LinkRow, key="company_id, person_id")
-projection = Projection("history", lines, mentions, links, version=2)
+projection = Projection("history", lines, mentions, links, version=3)
 
 
 @lines.starts(PersonFact)
@@ -95,6 +95,9 @@ def _line(entry: Entry[Event], person_id: UUID | None, company_id: UUID | None) 
         line=event.line,
         text=getattr(event, "text", ""),
     )
+
+
+lines.erases("text", unless=lambda row: not row.kind.startswith("person."))
 
 
 @mentions.starts(Event)

@@ -50,6 +50,7 @@ class InterviewRow(Row, frozen=True, kw_only=True):
 class FeedbackRow(Row, frozen=True, kw_only=True):
     interview_id: UUID
     interviewer: str  # id; "" for nobody in particular
+    person_id: UUID
     given_at: datetime
     verdict: str
     scores: str  # JSON
@@ -84,9 +85,15 @@ interviews = Table(
     CREATE INDEX interview_newest ON interview (position DESC);
     CREATE INDEX interview_of ON interview (candidacy_id, position DESC);
     CREATE INDEX interview_when ON interview (starts_at);
+    CREATE INDEX interview_person ON interview (person_id);
     """,
 )
-feedback = Table("interview_feedback", FeedbackRow, key="interview_id, interviewer")
+feedback = Table(
+    "interview_feedback",
+    FeedbackRow,
+    key="interview_id, interviewer",
+    sql="CREATE INDEX interview_feedback_of ON interview_feedback (person_id);",
+)
 offers = Table(
     "offer",
     OfferRow,
@@ -94,9 +101,12 @@ offers = Table(
     sql="""
     CREATE INDEX offer_newest ON offer (position DESC);
     CREATE INDEX offer_of ON offer (candidacy_id, position DESC);
+    CREATE INDEX offer_person ON offer (person_id);
     """,
 )
-projection = Projection("interviews", interviews, feedback, offers, version=1)
+for with_somebody in (interviews, feedback, offers):
+    with_somebody.erases("text")
+projection = Projection("interviews", interviews, feedback, offers, version=2)
 
 
 def interview(entry: Entry[Any]) -> UUID:
@@ -150,6 +160,7 @@ def feedback_given(entry: Entry[FeedbackGiven]) -> FeedbackRow:
     return FeedbackRow(
         interview_id=fact.interview_id,
         interviewer=str(fact.interviewer_id or ""),
+        person_id=entry.originator_id,
         given_at=fact.given_at,
         verdict=fact.verdict,
         scores=msgspec.json.encode(fact.scores).decode(),

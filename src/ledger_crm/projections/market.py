@@ -40,6 +40,7 @@ from ledger_crm.domain.permission import (
 )
 from ledger_crm.domain.person import Employed, PersonSourced
 from ledger_crm.domain.placement import FellThrough, PlacementStarted
+from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
@@ -88,6 +89,7 @@ class WordRow(Row, frozen=True, kw_only=True):
     contact_refuses: bool = False
     contact_until_on: date | None = None
     contact_text: str = ""
+    erased: bool = False
 
 
 class SearchRow(Row, frozen=True, kw_only=True):
@@ -141,7 +143,9 @@ active = Table(
     CREATE INDEX market_active_at ON market_active (company_id, starts_on);
     """,
 )
-projection = Projection("market", targets, research, seats, said, searches, active, version=2)
+research.erases()
+seats.erases()
+projection = Projection("market", targets, research, seats, said, searches, active, version=3)
 
 
 @targets.starts(TargetNamed)
@@ -231,6 +235,11 @@ def left_alone(row: WordRow, entry: Entry[DoNotContactSet | DoNotContactLifted])
     )
 
 
+@said.on(PersonErased, key=stream)
+def erased(row: WordRow, entry: Entry[PersonErased]) -> WordRow:
+    return WordRow(id=row.id, erased=True)
+
+
 @searches.starts(JobOrderOpened)
 def opened(entry: Entry[JobOrderOpened]) -> SearchRow:
     return SearchRow(job_order_id=entry.event.job_order_id, company_id=entry.originator_id)
@@ -297,12 +306,13 @@ class FirmCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Obstacle(msgspec.Struct, frozen=True):
-    """what        no_consent, do_not_contact; off_limits: of the company; placed_by_us: there
+    """what        no_consent, do_not_contact; off_limits: of the company; placed_by_us: there;
+                erased: nobody can approach them any more
     until_on    its last day; null: for good, or as long as they are there
     text        why
     """
 
-    what: Literal["no_consent", "do_not_contact", "off_limits", "placed_by_us"]
+    what: Literal["no_consent", "do_not_contact", "off_limits", "placed_by_us", "erased"]
     company_id: UUID | None
     company: str | None
     until_on: date | None
@@ -342,6 +352,10 @@ class PersonCheck(msgspec.Struct, frozen=True, kw_only=True):
     obstacles: list[Obstacle]
     seats: list[Seat]
     active_in: list[OtherSearch]
+
+    @property
+    def is_erased(self) -> bool:
+        return any(obstacle.what == "erased" for obstacle in self.obstacles)
 
 
 class Found(PersonCheck, frozen=True, kw_only=True):
@@ -434,6 +448,7 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
     sitting = {person_id for people in at.values() for person_id in people}
     ids = [*sitting, *(id for id in looked_at if id not in sitting)]
     checks = await people_checked(cur, ids, on=on, besides=job_order_id)
+    checks = {id: each for id, each in checks.items() if not each.is_erased}
 
     def found(person_id: UUID) -> Found:
         standing, when, by, text = looked_at.get(person_id, (None, None, "", ""))
@@ -509,13 +524,19 @@ async def people_checked(
     placed = set(await cur.fetchall())
     await cur.execute(
         "SELECT w.id, coalesce(d.name, ''), w.said_at, w.refuses, w.until_on, w.text,"
-        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text"
+        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text, w.erased"
         " FROM market_word w JOIN directory d ON d.id = w.id AND d.kind = 'person'"
         " WHERE w.id = ANY(%(ids)s)",
         asked,
     )
     found = {}
-    for id, name, *words in await cur.fetchall():
+    for id, name, *words, erased in await cur.fetchall():
+        if erased:
+            gone = Obstacle("erased", None, None, None, "")
+            found[id] = PersonCheck(
+                person_id=id, person=name, free=False, obstacles=[gone], seats=[], active_in=[]
+            )
+            continue
         obstacles = [*_refused("no_consent", on, *words[:4])]
         obstacles += _refused("do_not_contact", on, *words[4:])
         for seat in sits.get(id, ()):

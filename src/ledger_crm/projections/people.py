@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ledger_crm.domain.candidacy import CandidacyOpened, StageReached
 from ledger_crm.domain.custom import CustomFieldCleared, CustomFieldSet, Value
 from ledger_crm.domain.engagement import PersonQuietSnoozed, contact, later
-from ledger_crm.domain.entry import Entry, PersonFact
+from ledger_crm.domain.entry import ERASED, Entry, PersonFact
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
     ContactPointRemoved,
@@ -37,6 +37,7 @@ from ledger_crm.domain.permission import (
 )
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled
+from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.domain.segment import Criteria, SegmentSaved
 
 from ._custom import fitting, shown_of, values
@@ -73,6 +74,7 @@ class PersonRow(Row, frozen=True, kw_only=True):
     contact_said_at: datetime | None = None
     contact_refused: bool = False
     contact_until_on: date | None = None
+    erased_at: datetime | None = None
 
 
 class ContactPointRow(Row, frozen=True, kw_only=True):
@@ -150,7 +152,7 @@ custom = values(
     of=lambda entry: None if entry.event.candidacy_id else entry.originator_id,
 )
 projection = Projection(
-    "people", people, contact_points, employments, stages, saved, custom, version=10
+    "people", people, contact_points, employments, stages, saved, custom, version=11
 )
 
 
@@ -248,6 +250,31 @@ def contact_changed(
         contact_refused=word.refuses,
         contact_until_on=word.until_on,
     )
+
+
+@people.on(PersonErased, key=stream)
+def person_erased(row: PersonRow, entry: Entry[PersonErased]) -> PersonRow:
+    """The record is still there, and nobody finds it."""
+    return PersonRow(
+        person_id=row.person_id,
+        position=row.position,
+        version=entry.originator_version,
+        name=ERASED,
+        sought="",
+        channel=row.channel,
+        origin="",
+        lawful_basis=row.lawful_basis,
+        sourced_at=row.sourced_at,
+        headline="",
+        address="",
+        born_on="",
+        found_by=row.found_by,
+        erased_at=entry.event.erased_at,
+    )
+
+
+contact_points.erases()
+employments.erases()
 
 
 @contact_points.starts(ContactPointAdded)
@@ -353,6 +380,7 @@ class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     contact         the last word on do-not-contact
     contact_points  of each kind the primary one first
     custom          values of custom fields, by field
+    erased_at       null: they are not; else nothing that was said of them is there any more
     """
 
     id: UUID
@@ -375,6 +403,7 @@ class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     contact_points: list[Reach]
     employments: list[Employment]
     custom: dict[str, Value]
+    erased_at: datetime | None
 
 
 class SegmentShown(msgspec.Struct, frozen=True):
@@ -514,6 +543,7 @@ async def quiet_in_segment(
     return await _listed(cur, f"{where} AND {quiet}", values, before, limit)
 
 
+HERE = "p.erased_at IS NULL"
 OVER = "coalesce(p.{}_until_on < %(on)s::date, false)"
 FREE = f"""
 (p.consent_refused = {OVER.format("consent")} AND p.contact_refused = {OVER.format("contact")})
@@ -544,7 +574,7 @@ async def _fitting(cur: Cursor, criteria: Criteria, on: datetime) -> tuple[str, 
     }
     asked = {name: each for name, each in given.items() if each[1] not in (None, [])}
     known, found = await fitting(cur, "person_field", "person", "p.person_id", criteria.custom)
-    where = " AND ".join([*(clause for clause, _ in asked.values()), known])
+    where = " AND ".join([*(clause for clause, _ in asked.values()), known, HERE])
     return where, {"on": on} | {name: value for name, (_, value) in asked.items()} | found
 
 
@@ -564,7 +594,7 @@ async def called(
     accents; the newest first. It reads names until it has found enough, at worst all of them: an
     index for parts of words needs pg_trgm, which the application's role may not install."""
     return await _listed(
-        cur, "p.sought LIKE ALL(%(words)s)", {"words": all_words(name)}, before, limit
+        cur, f"p.sought LIKE ALL(%(words)s) AND {HERE}", {"words": all_words(name)}, before, limit
     )
 
 

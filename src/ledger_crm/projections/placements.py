@@ -66,7 +66,7 @@ custom = values(
     CustomFieldCleared,
     of=lambda entry: entry.event.candidacy_id,
 )
-projection = Projection("placements", placements, custom, version=3)
+projection = Projection("placements", placements, custom, version=4)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:

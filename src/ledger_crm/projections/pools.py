@@ -41,7 +41,8 @@ members = Table(
     CREATE INDEX pool_member_of ON pool_member (person_id);
     """,
 )
-projection = Projection("pools", pools, members, version=1)
+members.erases()
+projection = Projection("pools", pools, members, version=2)
 
 
 @pools.starts(PoolDefined)

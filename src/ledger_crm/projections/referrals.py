@@ -52,7 +52,8 @@ referrals = Table(
     CREATE INDEX referral_with_company ON referral (with_company_id);
     """,
 )
-projection = Projection("referrals", referrals, version=1)
+referrals.erases("text", of="subject_id")
+projection = Projection("referrals", referrals, version=2)
 
 
 @referrals.starts(Received, Given)

@@ -82,7 +82,10 @@ notes = Table(
     "search_note",
     NoteRow,
     key="position",
-    sql="CREATE INDEX search_note_words ON search_note USING gin (to_tsvector('simple', words));",
+    sql="""
+    CREATE INDEX search_note_words ON search_note USING gin (to_tsvector('simple', words));
+    CREATE INDEX search_note_of ON search_note (subject_id);
+    """,
 )
 fields = Table(
     "search_field",
@@ -90,7 +93,9 @@ fields = Table(
     key="subject_id, of, field",
     sql="CREATE INDEX search_field_words ON search_field USING gin (to_tsvector('simple', words));",
 )
-projection = Projection("search", subjects, notes, fields, version=2)
+for of_somebody in (subjects, notes, fields):
+    of_somebody.erases(of="subject_id")
+projection = Projection("search", subjects, notes, fields, version=3)
 
 
 @subjects.starts(PersonSourced)

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.entry import ERASED, Entry
 from ledger_crm.domain.shortlist import (
     ClientCommented,
     LinkFact,
@@ -70,6 +70,7 @@ class ListedRow(Row, frozen=True, kw_only=True):
 class PresentationRow(Row, frozen=True, kw_only=True):
     position: int
     candidacy_id: UUID
+    person_id: UUID
     blind: bool
     headline: str
     text: str
@@ -137,8 +138,10 @@ presentations = Table(
     "shortlist_presentation",
     PresentationRow,
     key="position",
-    sql="CREATE INDEX shortlist_presentation_of ON shortlist_presentation"
-    " (candidacy_id, position DESC);",
+    sql="""
+    CREATE INDEX shortlist_presentation_of ON shortlist_presentation (candidacy_id, position DESC);
+    CREATE INDEX shortlist_presentation_person ON shortlist_presentation (person_id);
+    """,
 )
 links = Table(
     "shortlist_link",
@@ -152,17 +155,28 @@ views = Table(
     key="position",
     sql="CREATE INDEX shortlist_view_of ON shortlist_view (shortlist_id, position DESC);",
 )
-verdicts = Table("shortlist_verdict", VerdictRow, key="shortlist_id, person_id, contact_id")
+verdicts = Table(
+    "shortlist_verdict",
+    VerdictRow,
+    key="shortlist_id, person_id, contact_id",
+    sql="CREATE INDEX shortlist_verdict_person ON shortlist_verdict (person_id);",
+)
 comments = Table(
     "shortlist_comment",
     CommentRow,
     key="position",
-    sql="CREATE INDEX shortlist_comment_of ON shortlist_comment (shortlist_id, position);",
+    sql="""
+    CREATE INDEX shortlist_comment_of ON shortlist_comment (shortlist_id, position);
+    CREATE INDEX shortlist_comment_person ON shortlist_comment (person_id);
+    """,
 )
+presentations.erases()
+verdicts.erases("text")
+comments.erases("text")
 projection = Projection(
     "shortlists",
     shortlists, versions, listed, presentations, links, views, verdicts, comments,
-    version=1,
+    version=2,
 )  # fmt: skip
 
 
@@ -243,6 +257,7 @@ def presented(entry: Entry[PresentationWritten]) -> PresentationRow:
     return PresentationRow(
         position=entry.position,
         candidacy_id=fact.candidacy_id,
+        person_id=entry.originator_id,
         blind=fact.blind,
         headline=fact.headline,
         text=fact.text,
@@ -464,7 +479,7 @@ class CandidateShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientView(msgspec.Struct, frozen=True, kw_only=True):
-    """text      to the client, about all of them
+    """text      to the client, about all of them; empty once somebody on it is erased
     until_on  the last day on which the link opens; null in a preview
     comments  of whose link it is, about all of them; of a candidate's they stand there
     """
@@ -645,6 +660,9 @@ async def as_client_sees(
     def hidden(each: Shown) -> list[list[str]]:
         return _hidden(each, found[each.listed.person_id], employers)
 
+    # whose name nobody knows any more cannot be taken out of what was written about all of them
+    if any(found[each.listed.person_id][2] == ERASED for each in shown):
+        text = ""
     said: dict[UUID | None, list[OwnComment]] = {}
     for person_id, whose, *rest in await _rows(
         cur,

@@ -210,10 +210,10 @@ class Rows(Generic[R]):
         names, key = ", ".join(table.columns), ", ".join(table.key)
         rest = ", ".join(f"{c} = excluded.{c}" for c in table.columns if c not in table.key)
         keys = f"({key}) IN (SELECT * FROM unnest({self._arrays(table.key)}))"
-        self._only_starts = all(
-            isinstance(h, Starting) for handlers in table.handlers.values() for h in handlers
+        self._by_key = any(
+            isinstance(h, Changing) for handlers in table.handlers.values() for h in handlers
         )
-        self._grows_only = self._only_starts and "position" in table.key  # a new one each time
+        self._grows = not self._by_key and "position" in table.key  # a new one each time
         self._copy = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
         self._select = f"SELECT {names} FROM {table.name} WHERE"
         self._select_keys = f"{self._select} {keys}"
@@ -261,20 +261,22 @@ class Rows(Generic[R]):
 
     def write(self, cur: psycopg.Cursor[Any]) -> None:
         gone = [key for key, row in self._now.items() if row is None]
-        changed = [r for k, r in self._now.items() if r and r is not self._stored.get(k)]
+        changed = {k: r for k, r in self._now.items() if r and r is not self._stored.get(k)}
         if gone:
             cur.execute(self._delete, _columns(gone))
-        if changed and self._grows_only:
+        if self._grows and (new := [r for k, r in changed.items() if k not in self._stored]):
             with cur.copy(self._copy) as copy:
                 copy.set_types([self.table.types[column] for column in self.table.columns])
-                for row in changed:
+                for row in new:
                     copy.write_row(self.table.values_of(row))
-        elif changed:
-            cur.execute(self._upsert, _columns(map(self.table.values_of, changed)))
+            changed = {k: r for k, r in changed.items() if k in self._stored}
+        if changed:
+            cur.execute(self._upsert, _columns(map(self.table.values_of, changed.values())))
         for key in gone:
             self._stored.pop(key, None)
-        if not self._only_starts:
-            self._stored.update((key, row) for key, row in self._now.items() if row)
+        self._stored.update((key, row) for key, row in self._now.items() if row)
+        if not self._by_key:  # nobody asks for one of them again
+            self._stored = {}
         self._now = {}
 
     def _keep(self, cur: psycopg.Cursor[Any]) -> dict[Key, R]:
