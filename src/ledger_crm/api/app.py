@@ -32,6 +32,7 @@ from . import (
     resumes,
     search,
     shortlists,
+    teams,
 )
 from .acting import act, begin
 from .caller import key_required
@@ -76,6 +77,7 @@ def create_app(
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,
+            *teams.HANDLERS,
             *search.HANDLERS,
             *documents.HANDLERS,
             *resumes.HANDLERS,

@@ -166,6 +166,22 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "in": {"kind": "person.pooled", "pool": "speakers", "reason": "gave_a_talk"},
         "out": {"kind": "person.unpooled", "pool": "speakers", "reason": "moved_away"},
     },
+    "add_consultant": {
+        "from the day on which she began": {
+            "consultant": "consultant:ana",
+            "name": "Ana Lopez",
+            "joined_on": "2026-01-05",
+        }
+    },
+    "change_consultant": {
+        "she left": {"kind": "consultant.left", "left_on": "2026-12-31", "reason": "moved_away"},
+        "she is called otherwise": {"kind": "consultant.renamed", "name": "Ana Byron"},
+    },
+    "define_team": {"north": {"slug": "north", "title": "North", "purpose": "Engineers"}},
+    "change_team_members": {
+        "in": {"kind": "team.joined", "consultant": "consultant:ana", "joined_on": "2026-01-05"},
+        "out": {"kind": "team.left", "consultant": "consultant:ana", "left_on": "2026-06-30"},
+    },
     "save_segment": {
         "seniors in London": {
             "slug": "london_seniors",

@@ -11,6 +11,7 @@ from . import (
     application,
     candidacy,
     company,
+    consultant,
     custom,
     document,
     engagement,
@@ -27,6 +28,7 @@ from . import (
     referral,
     segment,
     shortlist,
+    team,
     template,
 )
 from .entry import (
@@ -48,6 +50,8 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     template.Template,
     equal_opportunity.EqualOpportunityForm,
     custom.CustomFields,
+    consultant.ConsultantRecord,
+    team.Team,
     access.ApiKey,
 )
 
@@ -92,6 +96,8 @@ EVENTS = vocabulary(
     referral.PersonReferralFacts,
     market.Research,
     custom.CustomFieldEvents,
+    consultant.ConsultantEvents,
+    team.TeamEvents,
     access.KeyEvents,
 )
 

@@ -960,6 +960,8 @@ class Person(Aggregate):
                     event.fee_cents,
                     event.full_time,
                     replaces=event.replaces_id is not None,
+                    placed_at=event.placed_at,
+                    sharers=frozenset(share.consultant for share in event.shares),
                 )
             case VerdictGiven(candidacy_id=id, contact_id=contact_id):
                 self.candidacies[id].verdicts[contact_id] = event
@@ -977,6 +979,8 @@ class Person(Aggregate):
                 placement.guarantee_until_on = until
             case FellThrough() if placement:
                 placement.fallen = True
+            case CommissionSplit(shares=shares) if placement:
+                placement.sharers = frozenset(share.consultant for share in shares)
             case GuaranteeEnded() if placement:
                 placement.guarantee_over = True
             case BackdoorSuspected():
