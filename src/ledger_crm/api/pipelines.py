@@ -7,17 +7,17 @@ from uuid import UUID
 
 from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from ledger_crm.commands.catalogue import define_pipeline
 from ledger_crm.domain.pipeline import Pipeline, PipelineDefined, pipeline_id
 from ledger_crm.domain.refusals import Invalid
 from ledger_crm.ledger import Receipt, Work
-from ledger_crm.projections import candidates, deals, directory
+from ledger_crm.projections import candidates, deals, directory, pipelines
 
 from .acting import Act
 from .asking import Custom, asked
-from .reading import NOTHING, Limit, Named, Page, Token, View, position
+from .reading import NOTHING, Limit, Named, Page, Position, Token, View, position
 
 Slugged = Annotated[str, QueryParameter(max_length=40, description="Slug of a pipeline.")]
 InPipeline = Annotated[
@@ -26,6 +26,13 @@ InPipeline = Annotated[
 Staged = Annotated[
     str | None, QueryParameter(max_length=40, description="Only what is in this stage now.")
 ]
+
+Number = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="As `version` tells it.")]
+
+
+def version(item: pipelines.VersionListed) -> Position:
+    """The place of an item in a list that is ordered by version."""
+    return item.version
 
 
 class SlugDiffers(Invalid):
@@ -170,6 +177,35 @@ class Pipelines(Controller):
 
         Its stages in the order in which they are shown. `ETag` is the version of the definition."""
         return await view.one(directory.pipeline, slug)
+
+    @get("/{slug:str}/versions")
+    async def list_pipeline_versions(
+        self,
+        view: NamedDependency[View],
+        slug: FromPath[str],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[pipelines.VersionListed]]:
+        """List the versions of a pipeline
+
+        From when until when each was in force, and what was changed in it; the newest first."""
+        return await view.page(
+            pipelines.listing,
+            slug,
+            there=(directory.pipeline, slug),
+            cursor=cursor,
+            limit=limit,
+            at=version,
+        )
+
+    @get("/{slug:str}/versions/{number:int}")
+    async def read_pipeline_version(
+        self, view: NamedDependency[View], slug: FromPath[str], number: Number
+    ) -> Response[pipelines.VersionShown]:
+        """Read a version of a pipeline
+
+        Its stages as they were, and the difference to the version before."""
+        return await view.one(pipelines.one, slug, number)
 
     @put("/{slug:str}")
     async def define_pipeline(
