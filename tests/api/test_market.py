@@ -100,7 +100,7 @@ async def test_a_search_is_mapped_before_anybody_is_approached(
     assert people["Kim"]["seats"][0]["title"] == "CTO"
     assert people["Kim"]["obstacles"] == [
         {"what": "off_limits", "company_id": bolt, "company": "Bolt", "until_on": "2025-12-31",
-         "text": "Since we placed their CFO"}
+         "text": "Since we placed their CFO", "agreed_with_id": bolt, "agreed_with": "Bolt"}
     ]  # fmt: skip
     assert [(s["job_order"], s["company"]) for s in people["Kim"]["active_in"]] == [
         ("Engineer", "Cog")

@@ -589,7 +589,15 @@ def _commands(draw: st.DrawFn) -> Command:
             )
             return lambda work: intake.permit(work, person, permission)
         case 16:
-            limits = draw(st.sampled_from([off_limits(agreed_at=at), on_limits(lifted_at=at)]))
+            limits = draw(
+                st.sampled_from(
+                    [
+                        off_limits(agreed_at=at),
+                        off_limits(agreed_at=at, with_subsidiaries=True),
+                        on_limits(lifted_at=at),
+                    ]
+                )
+            )
             return lambda work: on_company(work, lambda c: c.set_off_limits(limits, by=ANA))
         case 18:
             act = draw(

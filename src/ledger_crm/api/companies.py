@@ -255,7 +255,8 @@ class Companies(Controller):
     ) -> Response[Receipt]:
         """Agree or lift off-limits
 
-        Until when we do not approach their people, by its `kind`."""
+        Until when we do not approach their people, nor whom we placed with them, nor, if it says
+        so, those of the companies that belong to them; by its `kind`. The last word holds."""
         return await act.on(company_id, OFF_LIMITS, data)
 
     @post("/{company_id:uuid}/deals", tags=["deals"])

@@ -85,7 +85,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "kind": "company.off_limits_agreed",
             "agreed_at": "2026-03-04T09:00:00Z",
             "until_on": "2027-12-31",
-        }
+        },
+        "with subsidiaries": {
+            "kind": "company.off_limits_agreed",
+            "agreed_at": "2026-03-04T09:00:00Z",
+            "with_subsidiaries": True,
+        },
     },
     "record_interaction": {
         "a message sent": {

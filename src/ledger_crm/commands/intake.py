@@ -145,9 +145,18 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
         if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
             at = interaction.occurred_at or now()
             for company_id in person.works_at(at):
-                (await work.get(Company, company_id)).must_be_approachable(at)
+                await _must_be_approachable(work, company_id, at)
         person.record(interaction, by=work.by)
     except Forbidden:
         if not await work.has_written(person_id, interaction):  # else a channel delivers it again
             raise
     return person
+
+
+async def _must_be_approachable(work: Work, company_id: UUID, at: datetime) -> None:
+    """Nor may one that it belongs to forbid it. Raises OffLimits."""
+    company = await work.get(Company, company_id)
+    company.must_be_approachable(at)
+    while company.parent_id:
+        company = await work.get(Company, company.parent_id)
+        company.must_be_approachable(at, subsidiary=company_id)

@@ -67,6 +67,7 @@ class CompanyRow(Row, frozen=True, kw_only=True):
     off_limits_said_at: datetime | None = None
     off_limits: bool = False
     off_limits_until_on: date | None = None
+    off_limits_with_subsidiaries: bool = False
 
 
 class DomainRow(Row, frozen=True, kw_only=True):
@@ -157,7 +158,7 @@ custom = values(  # of companies and of job orders
         None if entry.event.deal_id else entry.event.job_order_id or entry.originator_id
     ),
 )
-projection = Projection("companies", companies, domains, fees, job_orders, custom, version=9)
+projection = Projection("companies", companies, domains, fees, job_orders, custom, version=10)
 
 
 @companies.starts(CompanyAdded)
@@ -237,6 +238,7 @@ def off_limits_changed(
         off_limits_said_at=word.said_at,
         off_limits=word.refuses,
         off_limits_until_on=word.until_on,
+        off_limits_with_subsidiaries=word.with_subsidiaries,
     )
 
 
@@ -489,7 +491,7 @@ SHARES = msgspec.json.Decoder(list[Share])
 
 async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     await cur.execute(
-        "SELECT off_limits_said_at, off_limits, off_limits_until_on,"
+        "SELECT off_limits_said_at, off_limits, off_limits_until_on, off_limits_with_subsidiaries,"
         f" {shown_of('company_field', 'company.company_id')}, {TAGS}, {', '.join(OWN)}"
         " FROM company WHERE company_id = %s",
         (company_id,),
@@ -497,7 +499,7 @@ async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     row = await cur.fetchone()
     if row is None:
         return None
-    limits, (known, tags, *own) = row[:3], row[3:]
+    limits, (known, tags, *own) = row[:4], row[4:]
     await cur.execute(
         "SELECT domain FROM company_domain WHERE company_id = %s ORDER BY position", (company_id,)
     )
