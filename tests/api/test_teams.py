@@ -274,3 +274,50 @@ async def test_lists_and_days_of_a_team_are_those_of_its_consultants(
     alone = await found(ana, "/day", team="north", owner=BEN, on="2024-12-31")
     assert {each["owner"] for each in alone["follow_ups"]} == {BEN}
     problem(await ana.get("/day", params={"team": "none"}), 404, "no-such-record")
+
+
+async def test_what_each_of_us_did_is_counted_by_its_day_and_of_whom_was_in_a_team(
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    await three(ana)
+    await define(ana, "north", (ANA, "2024-03-04"))
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    await written(ana, f"/companies/{company}/fees", FEE)
+    ada, way = await introduced(ana, company, order, at="2024-03-06T09:00:00Z")
+
+    async def acts(fact: dict[str, Any], path: str, key: str = "") -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        await written(ana, path, fact, **headers)
+
+    _, bens = await create_key(ledger, actor=BEN)
+    _, robots = await create_key(ledger, actor="integration:mail")
+    said = f"/people/{ada}/interactions"
+    call = {"kind": "person.call_held", "duration_s": 60, "started_at": "2024-03-03T23:59:00Z"}
+    await acts(call, said)
+    await acts(call | {"started_at": "2024-03-04T00:00:00Z", "direction": "in"}, said)
+    await acts(call | {"started_at": "2024-03-05T00:00:00Z"}, said, bens)
+    for n, key in enumerate(("", "", robots)):
+        sent = {"kind": "person.message_sent", "channel": "email", "message_id": f"<{n}@us>"}
+        await acts(sent | {"sent_at": "2024-03-04T09:00:00Z"}, said, key)
+    again = sent | {"message_id": "<0@us>", "sent_at": "2024-03-04T09:00:00Z"}
+    assert (await written(ana, said, again))["position"] is None
+    project()
+
+    async def did(**asked: str) -> dict[str, tuple[int, ...]]:
+        counts = ("messages", "calls", "meetings", "introductions", "interviews", "placements")
+        return {
+            line["consultant"]: tuple(line[name] for name in counts)
+            for line in await found(ana, "/activity", **asked)
+        }
+
+    march = {"since": "2024-03-01", "until": "2024-04-01"}
+    assert await did(**march) == {ANA: (2, 2, 0, 1, 0, 0), BEN: (0, 1, 0, 0, 0, 0)}
+    assert await did(**march, team="north") == {ANA: (2, 1, 0, 1, 0, 0)}
+    assert await did(since="2024-03-04", until="2024-03-05") == {ANA: (2, 1, 0, 0, 0, 0)}
+    assert await did(since="2024-04-01", until="2024-05-01") == {}
+    await written(ana, f"{way}/placements", {
+        "starts_on": "2024-05-01", "first_year_pay_cents": 1, "placed_at": "2024-04-02T09:00:00Z",
+    })  # fmt: skip
+    project()
+    assert await did(since="2024-04-01", until="2024-05-01") == {ANA: (0, 0, 0, 0, 0, 1)}
