@@ -273,7 +273,24 @@ async def test_lists_and_days_of_a_team_are_those_of_its_consultants(
         assert {each["owner"] for each in day["renewals"]} == who
     alone = await found(ana, "/day", team="north", owner=BEN, on="2024-12-31")
     assert {each["owner"] for each in alone["follow_ups"]} == {BEN}
-    problem(await ana.get("/day", params={"team": "none"}), 404, "no-such-record")
+    # the boards, of today
+    for who, owned_by in of.items():
+        deal = {"title": who, "value_cents": 100, "expected_close_on": "2024-12-01"}
+        await written(ana, f"/companies/{owned_by}/deals", deal)
+    for (owner, _), order in orders.items():
+        on = {"company_id": of[owner], "job_order_id": order}
+        await written(ana, f"/people/{ada}/candidacies", on)
+    project()
+    assert [each["title"] for each in (await found(ana, "/deals", team="north"))["items"]] == [ANA]
+    for path, name in (("/deals/counts", "deals"), ("/deals/forecast", "deals")):
+        assert sum(each[name] for each in await found(ana, path, team="north")) == 1
+        assert sum(each[name] for each in await found(ana, path)) == 3
+    mine = (await found(ana, "/candidates", team="north", stage="sourced"))["items"]
+    assert {each["job_order_id"] for each in mine} == {orders[ANA, ANA], orders[CYD, ANA]}
+    assert len((await found(ana, "/candidates"))["items"]) == 3
+    assert sum(each["now"] for each in await found(ana, "/candidates/counts", team="north")) == 2
+    for path in ("/day", "/deals/forecast", "/candidates/counts"):
+        problem(await ana.get(path, params={"team": "none"}), 404, "no-such-record")
 
 
 async def test_what_each_of_us_did_is_counted_by_its_day_and_of_whom_was_in_a_team(

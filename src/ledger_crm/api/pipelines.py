@@ -16,7 +16,7 @@ from ledger_crm.ledger import Receipt, Work
 from ledger_crm.projections import candidates, deals, directory, pipelines
 
 from .acting import Act
-from .asking import Custom, asked
+from .asking import Custom, OfTeam, asked, team_on
 from .reading import NOTHING, Limit, Named, Page, Position, Token, View, position
 
 Slugged = Annotated[str, QueryParameter(max_length=40, description="Slug of a pipeline.")]
@@ -53,21 +53,28 @@ class Candidates(Controller):
         job_order_id: FromQuery[UUID | None] = None,
         person_id: FromQuery[UUID | None] = None,
         stage: Staged = None,
+        team: OfTeam = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[candidates.Card]]:
         """The candidate pipeline: cards
 
-        Over all, of a job order, of a person, in a stage; the last to move first."""
+        Over all, of a job order, of a person, in a stage; the last to move first. `team`: on the
+        job orders that one of its consultants of today owns or shares in."""
         return await view.page(
             candidates.cards,
             pipeline,
             named=Named(
-                pipeline=pipeline, stage=stage, job_order_id=job_order_id, person_id=person_id
+                pipeline=pipeline,
+                stage=stage,
+                job_order_id=job_order_id,
+                person_id=person_id,
+                team=team,
             ),
             job_order_id=job_order_id,
             person_id=person_id,
             stage=stage,
+            team=team_on(team),
             cursor=cursor,
             limit=limit,
             at=position,
@@ -79,13 +86,20 @@ class Candidates(Controller):
         view: NamedDependency[View],
         pipeline: InPipeline = None,
         job_order_id: FromQuery[UUID | None] = None,
+        team: OfTeam = None,
     ) -> Response[list[candidates.StageCount]]:
         """The candidate pipeline: counts
 
         Each stage in its order: candidacies that are in it now, and that ever were. Of a job order
-        in its own pipeline; over all in every pipeline of candidates, one after the other."""
-        named = Named(pipeline=pipeline, job_order_id=job_order_id)
-        return await view.answer(candidates.counts, named, pipeline, job_order_id=job_order_id)
+        in its own pipeline; over all in every pipeline of candidates, one after the other. `team`:
+        as in the cards."""
+        return await view.answer(
+            candidates.counts,
+            Named(pipeline=pipeline, job_order_id=job_order_id, team=team),
+            pipeline,
+            job_order_id=job_order_id,
+            team=team_on(team),
+        )
 
     @get("/{candidacy_id:uuid}")
     async def read_candidacy(
@@ -108,19 +122,24 @@ class Deals(Controller):
         pipeline: Slugged = "sales",
         company_id: FromQuery[UUID | None] = None,
         stage: Staged = None,
+        team: OfTeam = None,
         custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[deals.DealCard]]:
         """The deal pipeline: cards
 
-        Of one pipeline: over all, of a company, in a stage; the last to move first."""
+        Of one pipeline: over all, of a company, in a stage; the last to move first. `team`: of the
+        companies that one of its consultants of today owns."""
         return await view.page(
             deals.cards,
             pipeline,
-            named=Named(subject="deal", pipeline=pipeline, stage=stage, company_id=company_id),
+            named=Named(
+                subject="deal", pipeline=pipeline, stage=stage, company_id=company_id, team=team
+            ),
             company_id=company_id,
             stage=stage,
+            team=team_on(team),
             custom=asked(custom),
             cursor=cursor,
             limit=limit,
@@ -133,13 +152,16 @@ class Deals(Controller):
         view: NamedDependency[View],
         pipeline: Slugged = "sales",
         company_id: FromQuery[UUID | None] = None,
+        team: OfTeam = None,
     ) -> Response[list[deals.DealCount]]:
         """The deal pipeline: counts and sums
 
         Each stage in its order, by currency: how many, worth how much, and weighted by the
-        probability of winning."""
-        named = Named(subject="deal", pipeline=pipeline, company_id=company_id)
-        return await view.answer(deals.counts, named, pipeline, company_id=company_id)
+        probability of winning. `team`: as in the cards."""
+        named = Named(subject="deal", pipeline=pipeline, company_id=company_id, team=team)
+        return await view.answer(
+            deals.counts, named, pipeline, company_id=company_id, team=team_on(team)
+        )
 
     @get("/forecast")
     async def forecast_deals(
@@ -147,13 +169,16 @@ class Deals(Controller):
         view: NamedDependency[View],
         pipeline: Slugged = "sales",
         company_id: FromQuery[UUID | None] = None,
+        team: OfTeam = None,
     ) -> Response[list[deals.Month]]:
         """The forecast
 
         Of deals that are neither won nor lost, by month of expected close and currency: how many,
-        worth how much, and weighted by the probability of winning."""
-        named = Named(subject="deal", pipeline=pipeline, company_id=company_id)
-        return await view.answer(deals.forecast, named, pipeline, company_id=company_id)
+        worth how much, and weighted by the probability of winning. `team`: as in the cards."""
+        named = Named(subject="deal", pipeline=pipeline, company_id=company_id, team=team)
+        return await view.answer(
+            deals.forecast, named, pipeline, company_id=company_id, team=team_on(team)
+        )
 
 
 class Pipelines(Controller):
