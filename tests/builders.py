@@ -27,6 +27,12 @@ from ledger_crm.domain import screening as sc
 from ledger_crm.domain import shortlist as sl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.application import Applied, ScreeningAnswered
+from ledger_crm.domain.consultant import (
+    ConsultantAdded,
+    ConsultantLeft,
+    ConsultantRenamed,
+    ConsultantReturned,
+)
 from ledger_crm.domain.custom import (
     Choice,
     CustomFieldCleared,
@@ -62,6 +68,7 @@ from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced,
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, PipelineDefined, Stage
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled, PoolDefined
 from ledger_crm.domain.segment import Criteria, SegmentSaved
+from ledger_crm.domain.team import TeamDefined, TeamJoined, TeamLeft
 from ledger_crm.domain.template import TemplateDefined
 from scenario import COMPANY, LATER, NOON, PERSON, folded
 
@@ -78,6 +85,7 @@ LINK = UUID(int=0x71)
 CONTACT = UUID(int=0xA2)
 HOLD = UUID(int=0x7A)
 CANDIDACY = candidacy_id(PERSON, ORDER)
+TODAY, TOMORROW = NOON.date(), LATER.date()
 
 WHERE: dict[str, Any] = {
     "candidacy_id": CANDIDACY,
@@ -218,6 +226,34 @@ def pooled(pool: str = "speakers", **changes: Any) -> PersonPooled:
 
 def unpooled(pool: str = "speakers", **changes: Any) -> PersonUnpooled:
     return PersonUnpooled(pool=pool, **changes)
+
+
+def consultant_added(consultant: str = "consultant:ana", **changes: Any) -> ConsultantAdded:
+    return ConsultantAdded(consultant=consultant, **{"name": "Ana Lopez"} | changes)
+
+
+def consultant_renamed(name: str = "Ana Byron") -> ConsultantRenamed:
+    return ConsultantRenamed(name=name)
+
+
+def consultant_left(on: date = TODAY, **changes: Any) -> ConsultantLeft:
+    return ConsultantLeft(left_on=on, **changes)
+
+
+def consultant_returned(on: date = TOMORROW, **changes: Any) -> ConsultantReturned:
+    return ConsultantReturned(returned_on=on, **changes)
+
+
+def team_defined(slug: str = "north", **changes: Any) -> TeamDefined:
+    return TeamDefined(slug=slug, **{"title": "North"} | changes)
+
+
+def team_joined(consultant: str = "consultant:ana", on: date = TODAY) -> TeamJoined:
+    return TeamJoined(consultant=consultant, joined_on=on)
+
+
+def team_left(consultant: str = "consultant:ana", on: date = TOMORROW) -> TeamLeft:
+    return TeamLeft(consultant=consultant, left_on=on)
 
 
 def segment_saved(slug: str = "londoners", **changes: Any) -> SegmentSaved:

@@ -168,6 +168,13 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     for kind_ in ("pooled", "unpooled"):
         fact = {"kind": f"person.{kind_}", "pool": "speakers", "text": mark()}
         written(api, f"/people/{ada}/pools", **fact)
+    written(api, "/consultants", consultant="consultant:dan", name=f"{mark()} Dunn")
+    for kind_, fact in (
+        ("renamed", {"name": f"{mark()} Dunn"}),
+        ("left", {"left_on": "2026-03-02", "text": mark()}),
+        ("returned", {"returned_on": "2026-03-09", "text": mark()}),
+    ):
+        written(api, "/consultants/dan/changes", kind=f"consultant.{kind_}", **fact)
     content = base64.b64encode(mark().encode()).decode()
     cv = written(api, f"/people/{ada}/documents", name=mark(), content=content)["created"]
     fact = {"kind": "person.document_removed", "document_id": cv, "text": mark()}

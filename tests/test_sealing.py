@@ -203,6 +203,10 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "person.researched": ["text"],
         "company.target_named": ["text"],
         "company.target_dropped": ["text"],
+        "consultant.added": ["name"],
+        "consultant.renamed": ["name"],
+        "consultant.left": ["text"],
+        "consultant.returned": ["text"],
         "key.created": ["digest", "label"],
         "key.revoked": ["reason"],
     }  # fmt: skip

@@ -96,6 +96,8 @@ def test_an_event_sets_its_own_name(event: type[Event]) -> None:
         "company",
         "pipeline",
         "pool",
+        "consultant",
+        "team",
         "segment",
         "template",
         "custom_field",

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from api.journey import ENGINES, FEE, ORDER, found, problem, written
+from ledger_crm.commands.catalogue import create_key
+from ledger_crm.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +102,7 @@ async def test_a_search_is_mapped_before_anybody_is_approached(
     assert people["Kim"]["seats"][0]["title"] == "CTO"
     assert people["Kim"]["obstacles"] == [
         {"what": "off_limits", "company_id": bolt, "company": "Bolt", "until_on": "2025-12-31",
-         "text": "Since we placed their CFO"}
+         "text": "Since we placed their CFO", "agreed_with_id": bolt, "agreed_with": "Bolt"}
     ]  # fmt: skip
     assert [(s["job_order"], s["company"]) for s in people["Kim"]["active_in"]] == [
         ("Engineer", "Cog")
@@ -215,3 +217,87 @@ async def test_whom_we_placed_sits_there_though_nobody_wrote_an_employment(
     assert [each["person"] for each in at_cog["people"]] == ["Stays"]
     assert (await found(ana, f"{people['Stays']}/conflicts", on="2024-05-09"))["free"]
     assert not (await found(ana, f"{people['To come']}/conflicts", on="2024-07-01"))["free"]
+
+
+async def test_an_agreement_with_a_group_protects_the_people_below_it_and_whom_we_placed(
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    group, works, shop, bolt = [
+        await company(ana, name) for name in ("Group", "Works", "Shop", "Bolt")
+    ]
+    for below, above in ((shop, works), (works, group)):
+        named = {"kind": "company.parent_named", "parent_id": above}
+        await written(ana, f"/companies/{below}/changes", named)
+    kim = await at(ana, "Kim", shop, role="employee")
+    lee = await at(ana, "Lee", shop, role="hiring_manager")
+    vic = await at(ana, "Vic", bolt, role="employee", ends_on="2024-05-01")
+    order = (await written(ana, f"/companies/{works}/job-orders", ORDER))["created"]
+    await written(ana, f"/companies/{works}/fees", FEE)
+    way = await on_order(ana, vic, works, order)
+    await written(ana, f"{way}/rights-to-represent", {"given_at": AT})
+    await written(ana, f"{way}/introductions", {"introduced_at": AT})
+    job = {"starts_on": "2024-05-10", "first_year_pay_cents": 1, "placed_at": AT}
+    await written(ana, f"{way}/placements", job)
+    own = {"kind": "company.off_limits_agreed", "agreed_at": AT}
+    alone = own | {"until_on": "2024-12-31", "text": "Works alone"}
+    await written(ana, f"/companies/{works}/off-limits", alone)
+
+    def message(at: str, **rest: Any) -> dict[str, Any]:
+        message_id = f"<{at}{len(rest)}@us>"
+        return {"kind": "person.message_sent", "channel": "email", "sent_at": f"{at}T09:00:00Z",
+                "message_id": message_id} | rest  # fmt: skip
+
+    async def refused(person: str, at: str, works_at: str, agreed_with: str) -> None:
+        answer = await ana.post(f"/people/{person}/interactions", json=message(at))
+        told = problem(answer, 403, "off-limits")
+        assert (told["company_id"], told["agreed_with_id"]) == (works_at, agreed_with)
+
+    # of its own people and of those below only if it says so
+    await refused(vic, "2024-05-11", works, works)
+    await written(ana, f"/people/{vic}/interactions", message("2024-05-09"))
+    await written(ana, f"/people/{kim}/interactions", message("2024-05-11"))
+    whole = own | {"with_subsidiaries": True, "text": "All of us"}
+    await written(ana, f"/companies/{group}/off-limits", whole)
+    await refused(kim, "2024-05-12", shop, group)
+    await written(ana, f"/people/{lee}/interactions", message("2024-05-12"))  # our contact there
+    why = message("2024-05-12", override="She wrote to us first")
+    await written(ana, f"/people/{kim}/interactions", why)
+    _, text = await create_key(ledger, actor="integration:campaign")
+    robot = await ana.post(
+        f"/people/{kim}/interactions", json=message("2024-05-12", override="Planned", text=""),
+        headers={"Authorization": f"Bearer {text}"},
+    )  # fmt: skip
+    problem(robot, 403, "not-a-consultant")
+    project()
+
+    check = await found(ana, f"/people/{vic}/conflicts", on=ON)
+    assert [(o["what"], o["agreed_with"], o["until_on"]) for o in check["obstacles"]] == [
+        ("off_limits", "Works", "2024-12-31"), ("off_limits", "Group", None),
+        ("placed_by_us", None, None),
+    ]  # fmt: skip
+    assert (await found(ana, f"/people/{lee}/conflicts", on=ON))["free"]
+    firm = await found(ana, f"/companies/{works}/conflicts", on=ON)
+    assert (firm["off_limits_until_on"], firm["off_limits_text"]) == (None, "All of us")
+    assert (await found(ana, f"/companies/{works}"))["off_limits"]["with_subsidiaries"] is False
+
+    of_group = await found(ana, f"/companies/{group}/off-limits", on=ON)
+    assert of_group["own"]["with_subsidiaries"] is True
+    assert [each["company"] for each in of_group["companies"]] == ["Group", "Works", "Shop"]
+    assert [(p["person"], p["company"], p["why"]) for p in of_group["people"]] == [
+        ("Kim", "Shop", "employed"), ("Vic", "Works", "placed")
+    ]  # fmt: skip
+    of_works = await found(ana, f"/companies/{works}/off-limits", on=ON)
+    assert [p["person"] for p in of_works["people"]] == ["Vic"]
+    assert [each["agreed_with"] for each in of_works["above"]] == ["Group"]
+    later = await found(ana, f"/companies/{works}/off-limits", on="2025-01-01")
+    assert (later["own"], later["people"]) == (None, [])
+    assert [each["agreed_with"] for each in later["above"]] == ["Group"]
+    problem(await ana.get(f"/companies/{kim}/off-limits"), 404, "no-such-record")
+
+    # who no longer belongs to them is free, and so is who does when it is lifted
+    await written(ana, f"/companies/{shop}/changes", named | {"parent_id": None})
+    await written(ana, f"/people/{kim}/interactions", message("2024-05-13"))
+    lifted = {"kind": "company.off_limits_lifted", "lifted_at": "2025-01-01T00:00:00Z"}
+    await refused(vic, "2025-01-02", works, group)
+    await written(ana, f"/companies/{group}/off-limits", lifted)
+    await written(ana, f"/people/{vic}/interactions", message("2025-01-02"))

@@ -29,10 +29,11 @@ from ledger_crm.commands.importing import (
     import_csv,
     load_mapping,
 )
-from ledger_crm.commands.intake import Reachable, source_person
+from ledger_crm.commands.intake import Reachable, change_company, source_person
 from ledger_crm.commands.mapping import read_mapping
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Actor, Entry, Event, kind
+from ledger_crm.domain.firm import ParentNamed
 from ledger_crm.domain.interaction import NoteWritten
 from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
 from ledger_crm.ledger import Intent, Ledger, Unavailable, Work
@@ -289,6 +290,60 @@ async def test_a_message_that_a_channel_delivers_again_is_in_already(
 
     assert rows[0] == ["imported", "imported", "imported", "already", "refused"]
     assert rows[1] == ["already", "already", "already", "already", "refused"]
+    assert report.facts == 0
+
+
+CONTACTED = """
+name = "contacts"
+key = "{key}"
+[[fact]]
+kind = "company.added"
+when = { what = "company" }
+company_id = "{of}"
+name = "{of}"
+[[fact]]
+kind = "company.off_limits_agreed"
+when = { what = "limits" }
+company_id = "{of}"
+agreed_at = "2024-01-02T00:00:00Z"
+with_subsidiaries = true
+[[fact]]
+kind = "person.sourced"
+when = { what = "person" }
+person_id = "{id}"
+name = "{id}"
+[[fact]]
+kind = "person.employed"
+when = { what = "job" }
+person_id = "{id}"
+company_id = "{of}"
+title = "Turner"
+role = "employee"
+[[fact]]
+kind = "person.message_sent"
+when = { what = "message" }
+person_id = "{id}"
+channel = "email"
+message_id = "{key}"
+sent_at = "2024-02-01T00:00:00Z"
+text = "x"
+"""
+
+
+async def test_a_message_to_the_people_of_a_subsidiary_is_refused_in_a_file_too(
+    ledger: Ledger,
+) -> None:
+    group = "a,company,,group\nb,company,,works\nc,limits,,group\nd,person,p,\ne,job,p,works\n"
+    head = "key,what,id,of\n"
+    assert counts(await take(ledger, head + group, CONTACTED)) == {"imported": 5}
+    firms = [e.originator_id for e in await everything(ledger) if e.originator_topic == "company"]
+    above, below = firms
+    await ledger.decide(
+        lambda work: change_company(work, below, ParentNamed(parent_id=above)),
+        intent=Intent(by=ANA),
+    )
+    report, rows = await take_with_rows(ledger, head + group + "f,message,p,\n", CONTACTED)
+    assert [row.outcome for row in rows] == ["already"] * 5 + ["refused"]
     assert report.facts == 0
 
 

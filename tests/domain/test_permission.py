@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given as drawn
@@ -16,12 +17,16 @@ from builders import (
     call,
     consent,
     employed,
+    fell_through,
+    introduced,
     leave_alone,
     lifted,
     no_consent,
     note,
     off_limits,
     on_limits,
+    opened,
+    placed,
     replied,
     sent,
     sourced,
@@ -197,6 +202,38 @@ def test_their_people_are_who_works_there_and_is_not_our_contact() -> None:
     left = folded(Person, sourced(), employed(role="employee", ends_on=day))
     assert left.works_at(LATER) == []
     assert folded(Person, sourced(), employed(role="hiring_manager")).works_at(NOON) == []
+
+
+def test_subsidiaries_are_off_limits_if_the_last_word_says_so() -> None:
+    group = added(), off_limits(agreed_at=BEFORE, with_subsidiaries=True)
+    below = UUID(int=0xC9)
+    with pytest.raises(OffLimits) as refused:
+        folded(Company, *group, id=COMPANY).must_be_approachable(AFTER, subsidiary=below)
+    assert refused.value.facts == {
+        "company_id": below, "agreed_with_id": COMPANY, "since": BEFORE, "until_on": None
+    }  # fmt: skip
+    for narrowed in ((added(), off_limits()), (*group, off_limits())):
+        company = folded(Company, *narrowed, id=COMPANY)
+        company.must_be_approachable(AFTER, subsidiary=below)
+        with pytest.raises(OffLimits):
+            company.must_be_approachable(AFTER)
+
+
+def test_whom_we_placed_is_one_of_their_people_until_we_know_better() -> None:
+    hired = sourced(), opened(), introduced(), placed(starts_on=NOON.date())
+    day = {"starts_on": LATER.date()}
+    elsewhere = UUID(int=0xC9)
+    assert folded(Person, *hired).works_at(NOON - timedelta(days=1)) == []
+    assert folded(Person, *hired).works_at(LATER) == [COMPANY]
+    assert folded(Person, *hired, fell_through()).works_at(LATER) == []
+    # an employment says itself what they are there, and that they went
+    hires = employed(role="hiring_manager", **day)
+    assert folded(Person, *hired, hires).works_at(LATER) == []
+    gone = employed(role="employee", starts_on=NOON.date(), ends_on=NOON.date())
+    assert folded(Person, *hired, gone).works_at(LATER) == []
+    new = employed(role="employee", company_id=elsewhere, **day)
+    assert folded(Person, *hired, new).works_at(NOON) == [COMPANY]
+    assert folded(Person, *hired, new).works_at(LATER) == [elsewhere]
 
 
 # any sequence, against a plain model

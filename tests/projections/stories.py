@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import partial
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,10 @@ from builders import (
     client_referred,
     company_snoozed,
     consent,
+    consultant_added,
+    consultant_left,
+    consultant_renamed,
+    consultant_returned,
     credited,
     deal_changed,
     deal_linked,
@@ -100,6 +105,9 @@ from builders import (
     tagged,
     target_dropped,
     target_named,
+    team_defined,
+    team_joined,
+    team_left,
     template_defined,
     unpooled,
     untagged,
@@ -113,6 +121,7 @@ from ledger_crm.commands import (
     referring,
     selling,
     shortlists,
+    teams,
 )
 from ledger_crm.commands.catalogue import (
     create_key,
@@ -124,6 +133,7 @@ from ledger_crm.commands.catalogue import (
 )
 from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
+from ledger_crm.domain.consultant import ConsultantAdded, consultant_id
 from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.document import DocumentAdded
 from ledger_crm.domain.entry import Actor, id_of, new_id
@@ -395,6 +405,25 @@ def customised(
     return [define_all, *setting]
 
 
+def teamed(at: datetime) -> list[Command]:
+    """Two consultants and two teams, and what may become of them."""
+    telling: list[Command] = []
+    for who, slug in product(("consultant:ben", "consultant:cem"), ("north", "south")):
+        added, day = consultant_added(who, joined_on=at.date()), at.date()
+
+        async def found(work: Work, added: ConsultantAdded = added, slug: str = slug) -> Any:
+            if not await work.has(consultant_id(added.consultant)):
+                await teams.add_consultant(work, added)
+            return await teams.define_team(work, team_defined(slug))
+
+        telling.append(found)
+        for became in (consultant_renamed(), consultant_left(day), consultant_returned(day)):
+            telling.append(partial(teams.change_consultant, consultant=who, fact=became))
+        for turn in (team_joined(who, day), team_left(who, day)):
+            telling.append(partial(teams.change_members, slug=slug, fact=turn))
+    return telling
+
+
 @st.composite
 def _commands(draw: st.DrawFn) -> Command:
     person, (company, order), at = draw(people), draw(places), draw(instants)
@@ -410,9 +439,11 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-14, 20)):
+    match draw(st.integers(-15, 20)):
         case -14:
             return draw(st.sampled_from(forgetting(person, at, text)))
+        case -15:
+            return draw(st.sampled_from(teamed(at)))
         case -13:
             return draw(st.sampled_from(referring_to(person, company, draw(people), at)))
         case -12:
@@ -594,7 +625,15 @@ def _commands(draw: st.DrawFn) -> Command:
             )
             return lambda work: intake.permit(work, person, permission)
         case 16:
-            limits = draw(st.sampled_from([off_limits(agreed_at=at), on_limits(lifted_at=at)]))
+            limits = draw(
+                st.sampled_from(
+                    [
+                        off_limits(agreed_at=at),
+                        off_limits(agreed_at=at, with_subsidiaries=True),
+                        on_limits(lifted_at=at),
+                    ]
+                )
+            )
             return lambda work: on_company(work, lambda c: c.set_off_limits(limits, by=ANA))
         case 18:
             act = draw(

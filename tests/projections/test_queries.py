@@ -36,6 +36,7 @@ from ledger_crm.commands import candidacies, intake, placements, selling
 from ledger_crm.domain.access import KeyCreated
 from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.clock import stopped_at
+from ledger_crm.domain.consultant import ConsultantEvents
 from ledger_crm.domain.custom import CustomFieldDefined
 from ledger_crm.domain.entry import Entry, Event, kind, new_id
 from ledger_crm.domain.identity import ProfileChanged
@@ -43,6 +44,7 @@ from ledger_crm.domain.person import Employed, Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
 from ledger_crm.domain.segment import Criteria, SegmentSaved
+from ledger_crm.domain.team import TeamEvents
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import (
     SCHEMA,
@@ -119,7 +121,15 @@ async def do(ledger: Ledger, *commands: Command) -> None:
 # history
 
 
-CATALOGUE = PipelineDefined | KeyCreated | PoolDefined | SegmentSaved | CustomFieldDefined
+CATALOGUE = (
+    PipelineDefined
+    | KeyCreated
+    | PoolDefined
+    | SegmentSaved
+    | CustomFieldDefined
+    | ConsultantEvents
+    | TeamEvents
+)
 
 
 def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:

@@ -35,6 +35,7 @@ from . import (
     resumes,
     search,
     shortlists,
+    teams,
 )
 from .acting import act, begin
 from .caller import AwaitedGuard, Connection, Keys
@@ -128,6 +129,7 @@ def create_app(
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,
+            *teams.HANDLERS,
             *search.HANDLERS,
             *documents.HANDLERS,
             *resumes.HANDLERS,

@@ -1,14 +1,17 @@
-"""Custom fields as filters of lists."""
+"""Custom fields and teams as filters of lists."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 import msgspec
 from litestar.params import QueryParameter
 
+from ledger_crm.domain.clock import today
 from ledger_crm.domain.entry import Slug
 from ledger_crm.domain.segment import InAddress
+from ledger_crm.projections import Team
 
 from .problems import Fault, Malformed
 
@@ -26,6 +29,16 @@ Custom = Annotated[
         " values of each.",
     ),
 ]
+
+OfTeam = Annotated[
+    str | None,
+    QueryParameter(max_length=40, description="Only of consultants of the team with this slug."),
+]
+
+
+def team_on(slug: str | None, on: date | None = None) -> Team | None:
+    """Its members of that day; None: of today."""
+    return Team(slug, on or today()) if slug else None
 
 
 def asked(custom: str | None) -> tuple[InAddress, ...]:

@@ -28,7 +28,7 @@ from ledger_crm.ledger import Ledger, Receipt
 from ledger_crm.projections import companies, history, people
 
 from .acting import Act, Made, alone, fields
-from .asking import Custom, asked
+from .asking import Custom, OfTeam, asked, team_on
 from .posting import JobPosting, posting_of
 from .reading import Limit, Named, Page, Token, View, moment, position
 
@@ -146,6 +146,7 @@ class Companies(Controller):
         domain: Domain = None,
         q: Words = None,
         owner: Owned = None,
+        team: OfTeam = None,
         tag: Tagged = None,
         industry: Trade = None,
         parent_id: FromQuery[UUID | None] = None,
@@ -157,14 +158,15 @@ class Companies(Controller):
 
         The newest first. `domain`: only the one that has it, in any written form. `q`: those whose
         name holds all of these words, or parts of words, in capitals or not, with accents or
-        not."""
+        not. `team`: those that one of its consultants of today owns."""
         wanted = None if domain is None else normalised("domain", domain)
         return await view.page(
             companies.listing,
-            named=Named(company_id=parent_id),
+            named=Named(company_id=parent_id, team=team),
             domain=wanted,
             name=q,
             owner=owner,
+            team=team_on(team),
             tag=tag,
             industry=industry,
             parent_id=parent_id,
@@ -253,7 +255,8 @@ class Companies(Controller):
     ) -> Response[Receipt]:
         """Agree or lift off-limits
 
-        Until when we do not approach their people, by its `kind`."""
+        Until when we do not approach their people, nor whom we placed with them, nor, if it says
+        so, those of the companies that belong to them; by its `kind`. The last word holds."""
         return await act.on(company_id, OFF_LIMITS, data)
 
     @post("/{company_id:uuid}/deals", tags=["deals"])
@@ -421,19 +424,22 @@ class JobOrders(Controller):
         status: Status = None,
         company_id: FromQuery[UUID | None] = None,
         consultant: Works = None,
+        team: OfTeam = None,
         custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[companies.JobOrderListed]]:
         """List job orders
 
-        Over all companies or of one, the newest first."""
+        Over all companies or of one, the newest first. `team`: those that one of its consultants of
+        today owns or shares in."""
         return await view.page(
             companies.orders,
-            named=Named(company_id=company_id),
+            named=Named(company_id=company_id, team=team),
             status=status,
             company_id=company_id,
             consultant=consultant,
+            team=team_on(team),
             custom=asked(custom),
             cursor=cursor,
             limit=limit,

@@ -11,14 +11,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import intake
-from ledger_crm.domain.clock import now
+from ledger_crm.domain.clock import today
 from ledger_crm.domain.followup import FollowUpChanges, FollowUpPromised
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import day
 
 from .acting import Act, Made, alone
-from .reading import NOTHING, Limit, Named, Page, Token, View, position
+from .asking import OfTeam, team_on
+from .reading import Limit, Named, Page, Token, View, position
 
 Owner = Annotated[
     str | None,
@@ -37,17 +38,16 @@ async def read_day(
     request: Request[Any, Any, Any],
     view: NamedDependency[View],
     owner: Owner = None,
+    team: OfTeam = None,
     on: FromQuery[date | None] = None,
 ) -> Response[day.Day]:
     """What do I owe today?
 
     Follow-ups that are due, people who wait for an answer, and fee agreements to renew; of whoever
-    asks and today, or of somebody else or for another day."""
+    asks and today, or of somebody else, of a team as it is on that day, or for another day."""
+    one = owner or (None if team else request.scope["state"]["actor"])
     return await view.answer(
-        day.owed,
-        NOTHING,
-        owner=owner or request.scope["state"]["actor"],
-        on=on or now().date(),
+        day.owed, Named(team=team), owner=one, team=team_on(team, on), on=on or today()
     )
 
 
@@ -55,6 +55,7 @@ async def read_day(
 async def list_follow_ups(
     view: NamedDependency[View],
     owner: Owner = None,
+    team: OfTeam = None,
     person_id: FromQuery[UUID | None] = None,
     done: FromQuery[bool | None] = None,
     cursor: Token = None,
@@ -62,11 +63,13 @@ async def list_follow_ups(
 ) -> Response[Page[day.FollowUp]]:
     """List follow-ups
 
-    Of everybody, or of one of us, or to one person; the newest promise first."""
+    Of everybody, of one of us, of a team as it is today, or to one person; the newest promise
+    first."""
     return await view.page(
         day.promises,
-        named=Named(person_id=person_id),
+        named=Named(person_id=person_id, team=team),
         owner=owner,
+        team=team_on(team),
         person_id=person_id,
         done=done,
         cursor=cursor,
@@ -79,16 +82,23 @@ async def list_follow_ups(
 async def list_renewals(
     view: NamedDependency[View],
     owner: Owner = None,
+    team: OfTeam = None,
     on: FromQuery[date | None] = None,
     within_days: Within = day.RENEWAL_DAYS,
 ) -> Response[list[day.Renewal]]:
     """List fee agreements to renew
 
-    Whose last day is near, of everybody or of one of us; the first to end first, at most 200. Not
-    those that were ended, that a later one replaced, or whose job order is over. Each is its job
-    order's owner's, else the client's owner's, else of who agreed it."""
+    Whose last day is near, of everybody, of one of us or of a team as it is on that day; the first
+    to end first, at most 200. Not those that were ended, that a later one replaced, or whose job
+    order is over. Each is its job order's owner's, else the client's owner's, else of who agreed
+    it."""
     return await view.answer(
-        day.to_renew, NOTHING, on=on or now().date(), owner=owner, within_days=within_days
+        day.to_renew,
+        Named(team=team),
+        on=on or today(),
+        owner=owner,
+        team=team_on(team, on),
+        within_days=within_days,
     )
 
 

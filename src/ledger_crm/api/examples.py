@@ -112,7 +112,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "kind": "company.off_limits_agreed",
             "agreed_at": "2026-03-04T09:00:00Z",
             "until_on": "2027-12-31",
-        }
+        },
+        "with subsidiaries": {
+            "kind": "company.off_limits_agreed",
+            "agreed_at": "2026-03-04T09:00:00Z",
+            "with_subsidiaries": True,
+        },
     },
     "record_interaction": {
         "a message sent": {
@@ -192,6 +197,22 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "pool_person": {
         "in": {"kind": "person.pooled", "pool": "speakers", "reason": "gave_a_talk"},
         "out": {"kind": "person.unpooled", "pool": "speakers", "reason": "moved_away"},
+    },
+    "add_consultant": {
+        "from the day on which she began": {
+            "consultant": "consultant:ana",
+            "name": "Ana Lopez",
+            "joined_on": "2026-01-05",
+        }
+    },
+    "change_consultant": {
+        "she left": {"kind": "consultant.left", "left_on": "2026-12-31", "reason": "moved_away"},
+        "she is called otherwise": {"kind": "consultant.renamed", "name": "Ana Byron"},
+    },
+    "define_team": {"north": {"slug": "north", "title": "North", "purpose": "Engineers"}},
+    "change_team_members": {
+        "in": {"kind": "team.joined", "consultant": "consultant:ana", "joined_on": "2026-01-05"},
+        "out": {"kind": "team.left", "consultant": "consultant:ana", "left_on": "2026-06-30"},
     },
     "save_segment": {
         "seniors in London": {

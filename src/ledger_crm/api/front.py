@@ -62,6 +62,8 @@ LINKS = {
     "follow_ups": "/follow-ups",
     "pools": "/pools",
     "segments": "/segments",
+    "consultants": "/consultants",
+    "teams": "/teams",
     "applications": "/applications",
     "templates": "/templates",
     "custom_fields": "/custom-fields",

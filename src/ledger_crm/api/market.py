@@ -86,5 +86,19 @@ class Market(Controller):
         ours."""
         return await view.one(market.firm_checked, company_id, on=on or today())
 
+    @get("/companies/{company_id:uuid}/off-limits")
+    async def read_off_limits(
+        self,
+        view: NamedDependency[View],
+        company_id: FromPath[UUID],
+        on: FromQuery[date | None] = None,
+    ) -> Response[market.OffLimitsShown]:
+        """Read which off-limits agreement protects whom
+
+        The one with this company, if one holds on that day, and those with companies that it
+        belongs to; of the own one which companies it covers, and who is protected by it: who works
+        there as anybody, and whom we placed there."""
+        return await view.one(market.off_limits, company_id, on=on or today())
+
 
 HANDLERS: list[Any] = [Market]

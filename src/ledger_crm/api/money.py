@@ -29,8 +29,8 @@ from ledger_crm.projections import (
 )
 
 from .acting import Act, Made, alone, fields
-from .asking import Custom, asked
-from .reading import NOTHING, Limit, Named, Page, Token, View, position
+from .asking import Custom, OfTeam, asked
+from .reading import Limit, Named, Page, Token, View, position
 
 EndsBefore = Annotated[
     date | None,
@@ -378,14 +378,23 @@ class Money(Controller):
         self,
         view: NamedDependency[View],
         consultant: Of = None,
+        team: OfTeam = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[commissions.CommissionShown]]:
         """List commissions
 
-        Placement by placement, what each consultant's share comes to. The newest first."""
+        Placement by placement, what each consultant's share comes to. The newest first. `team`: the
+        parts of those who were in it on the day of the placement; without others' parts, so that
+        teams sum up."""
         return await view.page(
-            commissions.listing, consultant=consultant, cursor=cursor, limit=limit, at=position
+            commissions.listing,
+            named=Named(team=team),
+            consultant=consultant,
+            team=team,
+            cursor=cursor,
+            limit=limit,
+            at=position,
         )
 
     @get("/revenue")
@@ -393,6 +402,7 @@ class Money(Controller):
         self,
         view: NamedDependency[View],
         by: By,
+        team: OfTeam = None,
         since: Since = None,
         until: Until = None,
         on: On = None,
@@ -400,7 +410,15 @@ class Money(Controller):
         """Read fees and revenue
 
         Agreed, rebated, due, invoiced, paid, credited, refunded and at risk in guarantee: by
-        client, consultant, month or industry, and by currency."""
+        client, consultant, month or industry, and by currency. `team`: the part of its consultants
+        in each movement, of those who were in it on the day of the movement, and for what is at
+        risk on that day (`on`)."""
         return await view.answer(
-            fees.revenue, NOTHING, by, on=on or today(), since=since, until=until
+            fees.revenue,
+            Named(team=team),
+            by,
+            team=team,
+            on=on or today(),
+            since=since,
+            until=until,
         )

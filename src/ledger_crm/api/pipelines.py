@@ -7,17 +7,17 @@ from uuid import UUID
 
 from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from ledger_crm.commands.catalogue import define_pipeline
 from ledger_crm.domain.pipeline import Pipeline, PipelineDefined, pipeline_id
 from ledger_crm.domain.refusals import Invalid
 from ledger_crm.ledger import Receipt, Work
-from ledger_crm.projections import candidates, deals, directory
+from ledger_crm.projections import candidates, deals, directory, pipelines
 
 from .acting import Act
-from .asking import Custom, asked
-from .reading import NOTHING, Limit, Named, Page, Token, View, position
+from .asking import Custom, OfTeam, asked, team_on
+from .reading import NOTHING, Limit, Named, Page, Position, Token, View, position
 
 Slugged = Annotated[str, QueryParameter(max_length=40, description="Slug of a pipeline.")]
 InPipeline = Annotated[
@@ -26,6 +26,13 @@ InPipeline = Annotated[
 Staged = Annotated[
     str | None, QueryParameter(max_length=40, description="Only what is in this stage now.")
 ]
+
+Number = Annotated[int, PathParameter(ge=1, le=2**63 - 1, description="As `version` tells it.")]
+
+
+def version(item: pipelines.VersionListed) -> Position:
+    """The place of an item in a list that is ordered by version."""
+    return item.version
 
 
 class SlugDiffers(Invalid):
@@ -46,21 +53,28 @@ class Candidates(Controller):
         job_order_id: FromQuery[UUID | None] = None,
         person_id: FromQuery[UUID | None] = None,
         stage: Staged = None,
+        team: OfTeam = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[candidates.Card]]:
         """The candidate pipeline: cards
 
-        Over all, of a job order, of a person, in a stage; the last to move first."""
+        Over all, of a job order, of a person, in a stage; the last to move first. `team`: on the
+        job orders that one of its consultants of today owns or shares in."""
         return await view.page(
             candidates.cards,
             pipeline,
             named=Named(
-                pipeline=pipeline, stage=stage, job_order_id=job_order_id, person_id=person_id
+                pipeline=pipeline,
+                stage=stage,
+                job_order_id=job_order_id,
+                person_id=person_id,
+                team=team,
             ),
             job_order_id=job_order_id,
             person_id=person_id,
             stage=stage,
+            team=team_on(team),
             cursor=cursor,
             limit=limit,
             at=position,
@@ -72,13 +86,20 @@ class Candidates(Controller):
         view: NamedDependency[View],
         pipeline: InPipeline = None,
         job_order_id: FromQuery[UUID | None] = None,
+        team: OfTeam = None,
     ) -> Response[list[candidates.StageCount]]:
         """The candidate pipeline: counts
 
         Each stage in its order: candidacies that are in it now, and that ever were. Of a job order
-        in its own pipeline; over all in every pipeline of candidates, one after the other."""
-        named = Named(pipeline=pipeline, job_order_id=job_order_id)
-        return await view.answer(candidates.counts, named, pipeline, job_order_id=job_order_id)
+        in its own pipeline; over all in every pipeline of candidates, one after the other. `team`:
+        as in the cards."""
+        return await view.answer(
+            candidates.counts,
+            Named(pipeline=pipeline, job_order_id=job_order_id, team=team),
+            pipeline,
+            job_order_id=job_order_id,
+            team=team_on(team),
+        )
 
     @get("/{candidacy_id:uuid}")
     async def read_candidacy(
@@ -101,19 +122,24 @@ class Deals(Controller):
         pipeline: Slugged = "sales",
         company_id: FromQuery[UUID | None] = None,
         stage: Staged = None,
+        team: OfTeam = None,
         custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[deals.DealCard]]:
         """The deal pipeline: cards
 
-        Of one pipeline: over all, of a company, in a stage; the last to move first."""
+        Of one pipeline: over all, of a company, in a stage; the last to move first. `team`: of the
+        companies that one of its consultants of today owns."""
         return await view.page(
             deals.cards,
             pipeline,
-            named=Named(subject="deal", pipeline=pipeline, stage=stage, company_id=company_id),
+            named=Named(
+                subject="deal", pipeline=pipeline, stage=stage, company_id=company_id, team=team
+            ),
             company_id=company_id,
             stage=stage,
+            team=team_on(team),
             custom=asked(custom),
             cursor=cursor,
             limit=limit,
@@ -126,13 +152,16 @@ class Deals(Controller):
         view: NamedDependency[View],
         pipeline: Slugged = "sales",
         company_id: FromQuery[UUID | None] = None,
+        team: OfTeam = None,
     ) -> Response[list[deals.DealCount]]:
         """The deal pipeline: counts and sums
 
         Each stage in its order, by currency: how many, worth how much, and weighted by the
-        probability of winning."""
-        named = Named(subject="deal", pipeline=pipeline, company_id=company_id)
-        return await view.answer(deals.counts, named, pipeline, company_id=company_id)
+        probability of winning. `team`: as in the cards."""
+        named = Named(subject="deal", pipeline=pipeline, company_id=company_id, team=team)
+        return await view.answer(
+            deals.counts, named, pipeline, company_id=company_id, team=team_on(team)
+        )
 
     @get("/forecast")
     async def forecast_deals(
@@ -140,13 +169,16 @@ class Deals(Controller):
         view: NamedDependency[View],
         pipeline: Slugged = "sales",
         company_id: FromQuery[UUID | None] = None,
+        team: OfTeam = None,
     ) -> Response[list[deals.Month]]:
         """The forecast
 
         Of deals that are neither won nor lost, by month of expected close and currency: how many,
-        worth how much, and weighted by the probability of winning."""
-        named = Named(subject="deal", pipeline=pipeline, company_id=company_id)
-        return await view.answer(deals.forecast, named, pipeline, company_id=company_id)
+        worth how much, and weighted by the probability of winning. `team`: as in the cards."""
+        named = Named(subject="deal", pipeline=pipeline, company_id=company_id, team=team)
+        return await view.answer(
+            deals.forecast, named, pipeline, company_id=company_id, team=team_on(team)
+        )
 
 
 class Pipelines(Controller):
@@ -170,6 +202,35 @@ class Pipelines(Controller):
 
         Its stages in the order in which they are shown. `ETag` is the version of the definition."""
         return await view.one(directory.pipeline, slug)
+
+    @get("/{slug:str}/versions")
+    async def list_pipeline_versions(
+        self,
+        view: NamedDependency[View],
+        slug: FromPath[str],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[pipelines.VersionListed]]:
+        """List the versions of a pipeline
+
+        From when until when each was in force, and what was changed in it; the newest first."""
+        return await view.page(
+            pipelines.listing,
+            slug,
+            there=(directory.pipeline, slug),
+            cursor=cursor,
+            limit=limit,
+            at=version,
+        )
+
+    @get("/{slug:str}/versions/{number:int}")
+    async def read_pipeline_version(
+        self, view: NamedDependency[View], slug: FromPath[str], number: Number
+    ) -> Response[pipelines.VersionShown]:
+        """Read a version of a pipeline
+
+        Its stages as they were, and the difference to the version before."""
+        return await view.one(pipelines.one, slug, number)
 
     @put("/{slug:str}")
     async def define_pipeline(

@@ -159,6 +159,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     subject: Subject = "candidate"
     pipeline: str | None = None
     stage: str | None = None
+    team: str | None = None
 
     @property
     def ids(self) -> dict[str, UUID]:
@@ -181,6 +182,8 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
             if self.stage and self.stage not in found:
                 named = {"pipeline": self.pipeline} if self.pipeline else {}
                 raise NoSuchRecord(**named, stage=self.stage)
+        if self.team and not await directory.has_team(cur, self.team):
+            raise NoSuchRecord(team=self.team)
 
     async def _no_pipeline(self, cur: Cursor) -> Refusal:
         other = await directory.pipeline(cur, self.pipeline or "")

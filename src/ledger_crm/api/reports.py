@@ -1,4 +1,5 @@
-"""/accounts, /funnel: what a company is to us by now, and how far candidacies come."""
+"""/accounts, /activity, /funnel: what a company is to us by now, what each of us does, and how far
+candidacies come."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.identity import Source
-from ledger_crm.projections import accounts, funnel
+from ledger_crm.projections import accounts, activity, funnel
 
+from .asking import OfTeam
 from .reading import Limit, Named, Page, Token, View, position
 
 Account = Annotated[
@@ -57,6 +59,19 @@ class Reports(Controller):
 
         What this company is to us today, since when and why."""
         return await view.one(accounts.of, company_id, asked_at=now())
+
+    @get("/activity", tags=["teams"])
+    async def report_activity(
+        self, view: NamedDependency[View], since: First, until: Until, team: OfTeam = None
+    ) -> Response[list[activity.ActivityLine]]:
+        """The activity of each consultant
+
+        Of a period: messages sent, calls, meetings, introductions, interviews arranged and
+        placements, of who wrote them down, by the day on which they happened. `team`: what its
+        consultants did on days on which they were in it."""
+        return await view.answer(
+            activity.report, Named(team=team), since=since, until=until, team=team
+        )
 
     @get("/funnel", tags=["candidates"])
     async def report_funnel(

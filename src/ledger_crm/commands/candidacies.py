@@ -21,6 +21,7 @@ from ledger_crm.domain.screening import Answer
 from ledger_crm.ledger import Work
 
 from .customising import must_not_miss
+from .teams import must_be_here
 
 
 async def open_candidacy(
@@ -164,7 +165,7 @@ async def place(
     placed fills an opening, the last one the job order; who replaces somebody takes theirs.
 
     Raises NoSuchRecord, NoSuchCandidacy, JobOrderIsClosed, PayUnclear, NoExchangeRate,
-    NoReplacementOwed, and as ``Person.place``."""
+    NoReplacementOwed, ConsultantHasLeft, and as ``Person.place``."""
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
@@ -177,6 +178,7 @@ async def place(
         raise PayUnclear()
     counted = first_year_pay(terms, pay) if pay else first_year_pay_cents or 0
     fee_cents = 0 if replaces_id else fee(terms, first_year_pay_cents=counted)
+    await must_be_here(work, {share.consultant for share in shares} - order.staff, at)
     person.place(
         candidacy_id,
         await _pipeline(work, person, candidacy_id),

@@ -14,6 +14,7 @@ from ledger_crm.domain.template import Template, TemplateDefined, template_id
 from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
 
 from .customising import must_be_askable
+from .teams import must_be_here
 
 SETUP = Actor("system:setup")
 
@@ -76,10 +77,12 @@ async def ship(ledger: Ledger) -> None:
 async def create_key(
     ledger: Ledger, *, actor: str, label: str = "", by: Actor = SETUP
 ) -> tuple[Receipt, str]:
-    """The receipt, and the key's text, which nobody can show again. Raises NoSuchActor."""
+    """The receipt, and the key's text, which nobody can show again. Raises NoSuchActor,
+    ConsultantHasLeft."""
     key, text = ApiKey.create(actor=actor, label=label, by=by)
 
     async def adding(work: Work) -> ApiKey:
+        await must_be_here(work, [actor], None)
         return work.add(key)
 
     return await ledger.decide(adding, intent=Intent(by=by)), text

@@ -10,7 +10,7 @@ import msgspec
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point
-from ledger_crm.domain.firm import FirmChanges, OwnAncestor, ParentNamed
+from ledger_crm.domain.firm import FirmChanges, OwnAncestor, OwnerAssigned, ParentNamed
 from ledger_crm.domain.followup import FollowUpPromised
 from ledger_crm.domain.interaction import Interaction, Outbound
 from ledger_crm.domain.permission import Permissions
@@ -18,6 +18,8 @@ from ledger_crm.domain.person import Employed, Person, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
 from ledger_crm.domain.refusals import Forbidden
 from ledger_crm.ledger import NoSuchRecord, Work
+
+from .teams import must_be_here
 
 
 class Reachable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,8 +75,8 @@ async def add_company(work: Work, fact: CompanyAdded, *, id: UUID | None = None)
 
 
 async def change_company(work: Work, company_id: UUID, fact: FirmChanges) -> Company:
-    """Raises NoSuchRecord (the parent), OwnAncestor, and as ``Company.change``; when written,
-    DomainTaken."""
+    """Raises NoSuchRecord (the parent), OwnAncestor, ConsultantHasLeft, and as
+    ``Company.change``; when written, DomainTaken."""
     company = await work.get(Company, company_id)
     if isinstance(fact, ParentNamed):
         above = fact.parent_id
@@ -82,6 +84,8 @@ async def change_company(work: Work, company_id: UUID, fact: FirmChanges) -> Com
             if above == company_id:
                 raise OwnAncestor(parent_id=fact.parent_id)
             above = (await work.get(Company, above)).parent_id
+    if isinstance(fact, OwnerAssigned) and fact.owner != company.owner:
+        await must_be_here(work, [fact.owner], fact.assigned_at)
     company.change(fact, by=work.by)
     return company
 
@@ -95,10 +99,12 @@ async def employ(work: Work, person_id: UUID, fact: Employed) -> Person:
 
 
 async def promise(work: Work, person_id: UUID, fact: FollowUpPromised) -> Person:
-    """Raises NoSuchRecord, also for a company that it names; FollowUpIdTaken."""
+    """Raises NoSuchRecord, also for a company that it names; ConsultantHasLeft,
+    FollowUpIdTaken."""
     person = await work.get(Person, person_id)
     if fact.company_id:
         await work.get(Company, fact.company_id)
+    await must_be_here(work, [fact.owner or work.by], fact.promised_at)
     person.promise(fact, by=work.by)
     return person
 
@@ -139,9 +145,18 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
         if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
             at = interaction.occurred_at or now()
             for company_id in person.works_at(at):
-                (await work.get(Company, company_id)).must_be_approachable(at)
+                await _must_be_approachable(work, company_id, at)
         person.record(interaction, by=work.by)
     except Forbidden:
         if not await work.has_written(person_id, interaction):  # else a channel delivers it again
             raise
     return person
+
+
+async def _must_be_approachable(work: Work, company_id: UUID, at: datetime) -> None:
+    """Nor may one that it belongs to forbid it. Raises OffLimits."""
+    company = await work.get(Company, company_id)
+    company.must_be_approachable(at)
+    while company.parent_id:
+        company = await work.get(Company, company.parent_id)
+        company.must_be_approachable(at, subsidiary=company_id)

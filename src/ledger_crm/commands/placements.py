@@ -15,6 +15,7 @@ from ledger_crm.domain.person import Candidacy, Person
 from ledger_crm.ledger import Work
 
 from .customising import must_not_miss
+from .teams import must_be_here
 
 
 async def start(
@@ -101,8 +102,12 @@ async def split_commission(
     at: datetime,
     text: str = "",
 ) -> Person:
-    """Raises NoSuchRecord, and as ``Person.split_commission``."""
+    """Who left may have a part in what was placed before. Raises NoSuchRecord,
+    ConsultantHasLeft, and as ``Person.split_commission``."""
     person = await work.get(Person, person_id)
+    _, placement = person.placed(candidacy_id)
+    new = {share.consultant for share in shares} - placement.sharers
+    await must_be_here(work, new, placement.placed_at)
     person.split_commission(candidacy_id, shares=shares, at=at, text=text, by=work.by)
     return person
 

@@ -9,13 +9,14 @@ from uuid import UUID
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.entry import IdTaken
-from ledger_crm.domain.joborder import JobOrderOpened, JobOrderSteps
+from ledger_crm.domain.joborder import JobOrderOpened, JobOrderStaffed, JobOrderSteps
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import Pipeline, Subject, pipeline_id
 from ledger_crm.domain.refusals import Invalid, Unknown
 from ledger_crm.ledger import Work
 
 from .customising import must_not_miss
+from .teams import must_be_here
 
 
 class WrongPipeline(Invalid):
@@ -105,10 +106,14 @@ async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> 
 
 
 async def step_job_order(work: Work, company_id: UUID, fact: JobOrderSteps) -> Company:
-    """Raises NoSuchRecord (company, hiring manager), NoSuchJobOrder, and as ``JobOrder.decide``."""
+    """Raises NoSuchRecord (company, hiring manager), NoSuchJobOrder, ConsultantHasLeft, and as
+    ``JobOrder.decide``."""
     company = await work.get(Company, company_id)
     for person_id in fact.concerns:
         await work.get(Person, person_id)
+    if isinstance(fact, JobOrderStaffed):
+        new = fact.staff - company.job_order(fact.job_order_id).staff
+        await must_be_here(work, new, fact.staffed_at)
     company.step(fact, by=work.by)
     return company
 

@@ -11,6 +11,7 @@ from . import (
     application,
     candidacy,
     company,
+    consultant,
     custom,
     document,
     engagement,
@@ -28,6 +29,7 @@ from . import (
     referral,
     segment,
     shortlist,
+    team,
     template,
 )
 from .entry import (
@@ -49,6 +51,8 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     template.Template,
     equal_opportunity.EqualOpportunityForm,
     custom.CustomFields,
+    consultant.ConsultantRecord,
+    team.Team,
     access.ApiKey,
 )
 
@@ -95,6 +99,8 @@ EVENTS = vocabulary(
     referral.PersonReferralFacts,
     market.Research,
     custom.CustomFieldEvents,
+    consultant.ConsultantEvents,
+    team.TeamEvents,
     access.KeyEvents,
 )
 

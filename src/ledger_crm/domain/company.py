@@ -750,10 +750,16 @@ class Company(Aggregate):
         if fact.word not in self.off_limits.words:
             self.enter(fact, by=by)
 
-    def must_be_approachable(self, at: datetime) -> None:
-        """Raises OffLimits."""
-        if word := self.off_limits.refusal(at):
-            raise OffLimits(company_id=self.id, since=word.said_at, until_on=word.until_on)
+    def must_be_approachable(self, at: datetime, *, subsidiary: UUID | None = None) -> None:
+        """Its people, or those of a company that belongs to it. Raises OffLimits."""
+        word = self.off_limits.refusal(at)
+        if word and (word.with_subsidiaries or subsidiary is None):
+            raise OffLimits(
+                company_id=subsidiary or self.id,
+                agreed_with_id=self.id,
+                since=word.said_at,
+                until_on=word.until_on,
+            )
 
     def deal(self, id: UUID) -> Deal:
         """Raises NoSuchDeal."""

@@ -136,6 +136,10 @@ class JobOrderStaffed(JobOrderStep, frozen=True, kw_only=True, tag="company.job_
         shares = ", ".join(f"{s.consultant} {s.share_bp / 100:g} %" for s in self.shares)
         return f"job order owned by {self.owner}, shared by {shares}"
 
+    @property
+    def staff(self) -> frozenset[str]:
+        return frozenset((self.owner, *(each.consultant for each in self.shares)))
+
 
 class ScreeningSet(JobOrderStep, frozen=True, kw_only=True, tag="company.screening_set"):
     """What is asked of whoever applies, in place of what was asked before.
@@ -319,6 +323,7 @@ class JobOrder(msgspec.Struct):
     salary_from_cents: int = 0
     salary_to_cents: int = 0
     shares: tuple[Share, ...] = ()  # in the commission of who is placed on it
+    staff: frozenset[str] = frozenset()  # who of us works on it
     questions: tuple[Question, ...] = ()  # to whoever applies
 
     @property
@@ -396,7 +401,7 @@ class JobOrder(msgspec.Struct):
                 self.salary_from_cents = _or(fact.salary_from_cents, self.salary_from_cents)
                 self.salary_to_cents = _or(fact.salary_to_cents, self.salary_to_cents)
             case JobOrderStaffed(shares=shares):
-                self.shares = shares
+                self.shares, self.staff = shares, fact.staff
             case ScreeningSet(questions=questions):
                 self.questions = questions
             case OpeningsFilled(openings=some):

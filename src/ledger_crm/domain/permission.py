@@ -88,22 +88,26 @@ class DoNotContactLifted(PersonFact, frozen=True, kw_only=True, tag="person.do_n
 
 
 class OffLimitsAgreed(CompanyFact, frozen=True, kw_only=True, tag="company.off_limits_agreed"):
-    """We do not approach their people: usually because they are a client.
+    """We do not approach their people, nor whom we placed with them: usually because they are a
+    client.
 
-    until_on  the last day of it; None: until it is lifted
+    until_on           the last day of it; None: until it is lifted
+    with_subsidiaries  nor those of the companies that belong to them, and so on down
     """
 
     agreed_at: Instant
     until_on: date | None = None
+    with_subsidiaries: bool = False
     text: Sealed = ""
 
     @property
     def word(self) -> Word:
-        return Word(self.agreed_at, True, self.until_on)
+        return Word(self.agreed_at, True, self.until_on, self.with_subsidiaries)
 
     @property
     def line(self) -> str:
-        return "off-limits" + (f" until {self.until_on}" if self.until_on else "")
+        below = " with subsidiaries" if self.with_subsidiaries else ""
+        return f"off-limits{below}" + (f" until {self.until_on}" if self.until_on else "")
 
 
 class OffLimitsLifted(CompanyFact, frozen=True, kw_only=True, tag="company.off_limits_lifted"):
@@ -135,7 +139,7 @@ class DoNotContact(Forbidden):
 
 
 class OffLimits(Forbidden):
-    """This person works at a company whose people we do not approach."""
+    """This person works, or was placed by us, at a company whose people we do not approach."""
 
 
 class LastsUntilBefore(Invalid):
@@ -158,12 +162,14 @@ class Word(msgspec.Struct, frozen=True):
     """What was said about contacting somebody: yes or no, from an instant on, and the other way
     round after the end of a day.
 
-    until_on  the last day; None: for good
+    until_on           the last day; None: for good
+    with_subsidiaries  of off-limits: also of the companies that belong to the one that it is about
     """
 
     said_at: datetime
     refuses: bool
     until_on: date | None = None
+    with_subsidiaries: bool = False
 
     def holds_no(self, at: datetime) -> bool:
         over = self.until_on is not None and at.date() > self.until_on

@@ -398,9 +398,34 @@ class Person(Aggregate):
 
     def works_at(self, at: datetime) -> list[UUID]:
         """Companies that they work at on that day as anybody: who hires for one, or pays for it,
-        is our contact there."""
-        jobs = [job for job in self.jobs_at(at.date()) if job.role == "employee"]
-        return sorted(job.company_id for job in jobs)
+        is our contact there. Also where we placed them, though nobody wrote an employment."""
+        jobs = {job.company_id for job in self.jobs_at(at.date()) if job.role == "employee"}
+        return sorted(jobs | self._placed_at(at.date()))
+
+    def _placed_at(self, day: date) -> set[UUID]:
+        """Until they fall through, an employment there ends, or they begin elsewhere on a day that
+        is known. An employment there says itself as what they are there."""
+        begun = [
+            (job.starts_on, id, found.company_id, job.full_time)
+            for id, found in self.candidacies.items()
+            if (job := found.placement) and not job.fallen and job.starts_on <= day
+        ]
+
+        def went_on(since: date, id: UUID, company_id: UUID) -> bool:
+            for job, ends_on in self.employments.items():
+                if job.company_id != company_id:
+                    gone = job.starts_on is not None and since < job.starts_on <= day
+                else:
+                    there = (job.starts_on or day) <= day <= (ends_on or day)
+                    gone = there or (ends_on is not None and since <= ends_on < day)
+                if gone:
+                    return True
+            return any(
+                (later, other) > (since, id) and (full_time or at_id == company_id)
+                for later, other, at_id, full_time in begun
+            )
+
+        return {at_id for since, id, at_id, _ in begun if not went_on(since, id, at_id)}
 
     def jobs_at(self, day: date) -> list[Employed]:
         """Where they work on that day, and as what."""
@@ -1056,6 +1081,8 @@ class Person(Aggregate):
                     event.fee_cents,
                     event.full_time,
                     replaces=event.replaces_id is not None,
+                    placed_at=event.placed_at,
+                    sharers=frozenset(share.consultant for share in event.shares),
                 )
             case VerdictGiven(candidacy_id=id, contact_id=contact_id):
                 self.candidacies[id].verdicts[contact_id] = event
@@ -1091,6 +1118,8 @@ class Person(Aggregate):
                 placement.guarantee_until_on = until
             case FellThrough() if placement:
                 placement.fallen = True
+            case CommissionSplit(shares=shares) if placement:
+                placement.sharers = frozenset(share.consultant for share in shares)
             case GuaranteeEnded() if placement:
                 placement.guarantee_over = True
             case BackdoorSuspected():

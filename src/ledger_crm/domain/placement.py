@@ -9,7 +9,7 @@ a fall-through costs us is by the terms too; whoever is hired past us within the
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -169,6 +169,8 @@ class Placement(msgspec.Struct):
     fee_cents: int
     full_time: bool = True
     replaces: bool = False
+    placed_at: datetime | None = None
+    sharers: frozenset[str] = frozenset()  # who of us has a part in the commission
     started: bool = False
     fallen: bool = False
     guarantee_until_on: date | None = None

@@ -21,6 +21,7 @@ from ._projection import (
     Table,
 )
 from ._standing import POSITIONS, Standing, positions, standing, standings
+from ._team import Team
 
 __all__ = [
     "NOT_BUILT",
@@ -38,6 +39,7 @@ __all__ = [
     "Standing",
     "Starting",
     "Table",
+    "Team",
     "every",
     "positions",
     "standing",

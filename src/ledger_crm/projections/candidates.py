@@ -1,8 +1,10 @@
 """Candidates: where each candidacy stands, and the way it came. The candidate pipeline, over all
 and by job order.
 
-One row per candidacy and one per step. "Now" counts candidacies by their present stage; "ever"
-counts those that reached a stage at least once, however often and whatever came later.
+One row per candidacy, one per step, and one per job order for who of us works on it: of a team are
+those on the job orders that one of its consultants owns or shares in. "Now" counts candidacies by
+their present stage; "ever" counts those that reached a stage at least once, however often and
+whatever came later.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from ledger_crm.domain.candidacy import (
     StageReached,
 )
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.joborder import JobOrderStaffed
 from ledger_crm.domain.shortlist import VerdictGiven
 
 from ._projection import Cursor, Projection, Row, Table
+from ._team import Team, whose
 
 
 class CandidacyRow(Row, frozen=True, kw_only=True):
@@ -68,6 +72,11 @@ class StepRow(Row, frozen=True, kw_only=True):
     decider: str
 
 
+class StaffRow(Row, frozen=True, kw_only=True):
+    job_order_id: UUID
+    staff: str  # who of us works on it, with blanks between
+
+
 candidacies = Table(
     "candidacy",
     CandidacyRow,
@@ -89,7 +98,8 @@ steps = Table(
     """,
 )
 steps.erases("decider", unless=lambda row: not row.decided_by)
-projection = Projection("candidates", candidacies, steps, version=4)
+staff = Table("candidacy_staff", StaffRow, key="job_order_id")
+projection = Projection("candidates", candidacies, steps, staff, version=4)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -185,6 +195,12 @@ def step(entry: Entry[StageReached]) -> StepRow:
     )
 
 
+@staff.starts(JobOrderStaffed)
+def staffed(entry: Entry[JobOrderStaffed]) -> StaffRow:
+    fact = entry.event
+    return StaffRow(job_order_id=fact.job_order_id, staff=" ".join(sorted(fact.staff)))
+
+
 class StageCount(msgspec.Struct, frozen=True):
     """``now``: candidacies in it. ``ever``: candidacies that were in it at least once."""
 
@@ -253,26 +269,41 @@ class CandidacyShown(msgspec.Struct, frozen=True):
     steps: list[Step]
 
 
+WORKED_ON = (
+    "(%(owners)s::text[] IS NULL OR c.job_order_id IN (SELECT t.job_order_id"
+    " FROM candidacy_staff t WHERE string_to_array(t.staff, ' ') && %(owners)s))"
+)
+
+
 async def counts(
-    cur: Cursor, pipeline: str | None = None, *, job_order_id: UUID | None = None
+    cur: Cursor,
+    pipeline: str | None = None,
+    *,
+    job_order_id: UUID | None = None,
+    team: Team | None = None,
 ) -> list[StageCount]:
     """Every stage of the pipeline, in its order; without one, of the job order's own; without
-    either, of every pipeline of candidates. Joins the directory for the stages."""
+    either, of every pipeline of candidates. Joins the directory for the stages, and for the
+    team."""
     await cur.execute(
         "WITH shown AS (SELECT * FROM directory_stage WHERE subject = 'candidate' AND ("
         "    pipeline = coalesce(%(pipeline)s::text,"
         "        (SELECT o.pipeline FROM directory o WHERE o.id = %(order)s::uuid))"
         "    OR %(pipeline)s::text IS NULL AND %(order)s::uuid IS NULL)),"
-        " chosen AS (SELECT candidacy_id, pipeline, stage FROM candidacy"
+        " chosen AS (SELECT candidacy_id, pipeline, stage FROM candidacy c"
         "    WHERE pipeline IN (SELECT pipeline FROM shown)"
-        "    AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s)),"
+        f"    AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s) AND {WORKED_ON}),"
         " now AS (SELECT pipeline, stage, count(*) AS n FROM chosen GROUP BY 1, 2),"
         " ever AS (SELECT c.pipeline, s.stage, count(DISTINCT s.candidacy_id) AS n"
         "    FROM candidacy_step s JOIN chosen c USING (candidacy_id) GROUP BY 1, 2)"
         " SELECT pipeline, stage, d.label, d.category, coalesce(now.n, 0), coalesce(ever.n, 0)"
         " FROM shown d LEFT JOIN now USING (pipeline, stage) LEFT JOIN ever USING (pipeline, stage)"
         " ORDER BY pipeline, d.place",
-        {"pipeline": pipeline, "order": job_order_id},
+        {
+            "pipeline": pipeline,
+            "order": job_order_id,
+            "owners": await whose(cur, None, team),
+        },
     )
     return [StageCount(*row) for row in await cur.fetchall()]
 
@@ -302,25 +333,27 @@ async def cards(
     job_order_id: UUID | None = None,
     person_id: UUID | None = None,
     stage: str | None = None,
+    team: Team | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Card]:
     """The last to move first; page by passing the last one's position as ``before``. Joins the
-    directory for the names."""
+    directory for the names, and for the team."""
     wanted = {
         "c.pipeline": pipeline,
         "c.job_order_id": job_order_id,
         "c.person_id": person_id,
         "c.stage": stage,
     }
-    given = {column: value for column, value in wanted.items() if value is not None}
-    where = [f"{column} = %s" for column in given]
-    values: list[object] = list(given.values())
+    where = [f"{column} = %({column})s" for column, value in wanted.items() if value is not None]
+    values: dict[str, object] = {**wanted, "before": before, "limit": limit}
     if before is not None:
-        where.append("c.position < %s")
-        values.append(before)
+        where.append("c.position < %(before)s")
+    if team is not None:
+        where.append(WORKED_ON)
+        values["owners"] = await whose(cur, None, team)
     clause = f" WHERE {' AND '.join(where)}" if where else ""
-    await cur.execute(f"{CARD}{clause} ORDER BY c.position DESC LIMIT %s", (*values, limit))
+    await cur.execute(f"{CARD}{clause} ORDER BY c.position DESC LIMIT %(limit)s".encode(), values)
     return [_card(row) for row in await cur.fetchall()]
 
 

@@ -17,8 +17,10 @@ from ledger_crm.domain.candidacy import CandidacyFact, Placed
 from ledger_crm.domain.entry import Actor, Entry
 from ledger_crm.domain.fee import WHOLE, Share, divided
 from ledger_crm.domain.placement import CommissionSplit, FellThrough
+from ledger_crm.domain.team import team_id
 
 from ._projection import Cursor, Projection, Row, Table
+from ._team import was_in
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -108,7 +110,8 @@ def _shared(row: CommissionRow, shares: Sequence[Share]) -> CommissionRow:
 
 
 class CommissionShown(msgspec.Struct, frozen=True, kw_only=True):
-    """parts  what each consultant gets; together what the placement brings us now"""
+    """parts  what each consultant gets; together what the placement brings us now. Of a team
+    only theirs, so that what teams get sums up to the same"""
 
     candidacy_id: UUID
     person_id: UUID
@@ -126,27 +129,45 @@ class CommissionShown(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+PARTNER = "p.part ->> 'consultant'"
+PLACED_ON = "t.placed_at::date"
+
+
 async def listing(
     cur: Cursor,
     *,
     consultant: str | None = None,
+    team: str | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[CommissionShown]:
     """Of the placements that a consultant has a part of, or of all, the newest first; page by
-    passing the last one's position as ``before``. Joins the directory for the names."""
+    passing the last one's position as ``before``. Joins the directory for the names, and for the
+    team.
+
+    team  whose consultants of the day of the placement have a part of it
+    """
     await cur.execute(
-        "SELECT t.candidacy_id, t.person_id, coalesce(p.name, ''), t.company_id,"
+        "SELECT t.candidacy_id, t.person_id, coalesce(n.name, ''), t.company_id,"
         " coalesce(c.name, ''), t.job_order_id, coalesce(j.name, ''), t.placed_at, t.fee_cents,"
-        " t.partner_cents, t.rebate_cents, t.currency, t.parts, t.position FROM commission t"
-        " LEFT JOIN directory p ON p.id = t.person_id"
+        " t.partner_cents, t.rebate_cents, t.currency, theirs.parts, t.position FROM commission t"
+        " CROSS JOIN LATERAL (SELECT json_agg(p.part ORDER BY p.nth)::text AS parts"
+        "   FROM json_array_elements(t.parts::json) WITH ORDINALITY p (part, nth)"
+        f"   WHERE {was_in(PARTNER, PLACED_ON)}) theirs"
+        " LEFT JOIN directory n ON n.id = t.person_id"
         " LEFT JOIN directory c ON c.id = t.company_id"
         " LEFT JOIN directory j ON j.id = t.job_order_id"
         " WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
         " AND (%(consultant)s::text IS NULL OR t.parts::jsonb"
         "   @> jsonb_build_array(jsonb_build_object('consultant', %(consultant)s::text)))"
-        " ORDER BY t.position DESC LIMIT %(limit)s",
-        {"consultant": consultant, "before": before, "limit": limit},
+        " AND theirs.parts IS NOT NULL"
+        " ORDER BY t.position DESC LIMIT %(limit)s".encode(),
+        {
+            "consultant": consultant,
+            "team": team_id(team) if team else None,
+            "before": before,
+            "limit": limit,
+        },
     )
     names = CommissionShown.__struct_fields__
     return [

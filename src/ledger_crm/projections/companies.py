@@ -43,6 +43,7 @@ from ledger_crm.domain.segment import FieldIs
 
 from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
+from ._team import Team, whose
 
 
 class CompanyRow(Row, frozen=True, kw_only=True):
@@ -66,6 +67,7 @@ class CompanyRow(Row, frozen=True, kw_only=True):
     off_limits_said_at: datetime | None = None
     off_limits: bool = False
     off_limits_until_on: date | None = None
+    off_limits_with_subsidiaries: bool = False
 
 
 class DomainRow(Row, frozen=True, kw_only=True):
@@ -236,6 +238,7 @@ def off_limits_changed(
         off_limits_said_at=word.said_at,
         off_limits=word.refuses,
         off_limits_until_on=word.until_on,
+        off_limits_with_subsidiaries=word.with_subsidiaries,
     )
 
 
@@ -488,7 +491,7 @@ SHARES = msgspec.json.Decoder(list[Share])
 
 async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     await cur.execute(
-        "SELECT off_limits_said_at, off_limits, off_limits_until_on,"
+        "SELECT off_limits_said_at, off_limits, off_limits_until_on, off_limits_with_subsidiaries,"
         f" {shown_of('company_field', 'company.company_id')}, {TAGS}, {', '.join(OWN)}"
         " FROM company WHERE company_id = %s",
         (company_id,),
@@ -496,7 +499,7 @@ async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     row = await cur.fetchone()
     if row is None:
         return None
-    limits, (known, tags, *own) = row[:3], row[3:]
+    limits, (known, tags, *own) = row[:4], row[4:]
     await cur.execute(
         "SELECT domain FROM company_domain WHERE company_id = %s ORDER BY position", (company_id,)
     )
@@ -547,6 +550,7 @@ async def listing(
     domain: str | None = None,
     name: str | None = None,
     owner: str | None = None,
+    team: Team | None = None,
     tag: str | None = None,
     industry: str | None = None,
     parent_id: UUID | None = None,
@@ -557,17 +561,19 @@ async def listing(
     domain  in its one written form
     name    words, or parts of words, that the name holds all of, without regard to capitals and
             accents; it reads names until it has found enough, see ``people.called``
+    team    whose consultant owns it; joins the directory for it
     custom  what these custom fields are; joins the directory for them
 
     Raises NoSuchField, WrongFieldValue.
     """
     fits, known = await fitting(cur, "company_field", "company", "company.company_id", custom)
+    owners = await whose(cur, owner, team)
     await cur.execute(
         f"SELECT company_id, name, industry, location, added_at, employees, owner, {TAGS}, position"
         " FROM company WHERE (%(before)s::bigint IS NULL OR position < %(before)s)"
         " AND (%(domain)s::text IS NULL OR company_id ="
         "   (SELECT d.company_id FROM company_domain d WHERE d.domain = %(domain)s))"
-        " AND (%(owner)s::text IS NULL OR owner = %(owner)s)"
+        " AND (%(owners)s::text[] IS NULL OR owner = ANY(%(owners)s))"
         " AND (%(tag)s::text IS NULL OR %(tag)s = ANY(string_to_array(tags, E'\\n')))"
         " AND (%(industry)s::text IS NULL OR lower(industry) = lower(%(industry)s))"
         " AND (%(parent)s::uuid IS NULL OR parent_id = %(parent)s)"
@@ -577,7 +583,7 @@ async def listing(
         | {
             "before": before,
             "domain": domain,
-            "owner": owner,
+            "owners": owners,
             "tag": tag,
             "industry": industry,
             "parent": parent_id,
@@ -600,20 +606,23 @@ async def orders(
     status: str | None = None,
     company_id: UUID | None = None,
     consultant: str | None = None,
+    team: Team | None = None,
     custom: Sequence[FieldIs] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[JobOrderListed]:
-    """Newest first; page by passing the last one's position as ``before``. ``consultant``: who
-    owns it, or has a share. ``custom``: what these custom fields are; joins the directory for
-    them. Raises NoSuchField, WrongFieldValue."""
+    """Newest first; page by passing the last one's position as ``before``. ``consultant``,
+    ``team``: who owns it, or has a share. ``custom``: what these custom fields are. Joins the
+    directory for both. Raises NoSuchField, WrongFieldValue."""
+    working = await whose(cur, consultant, team)
     fits, known = await fitting(cur, "company_field", "job_order", "o.job_order_id", custom)
     await cur.execute(
         f"{ORDERS} WHERE (%(before)s::bigint IS NULL OR o.position < %(before)s)"
         " AND (%(status)s::text IS NULL OR o.status = %(status)s)"
         " AND (%(company)s::uuid IS NULL OR o.company_id = %(company)s)"
-        " AND (%(consultant)s::text IS NULL OR o.owner = %(consultant)s OR o.shares::jsonb"
-        "   @> jsonb_build_array(jsonb_build_object('consultant', %(consultant)s::text)))"
+        " AND (%(working)s::text[] IS NULL OR o.owner = ANY(%(working)s) OR EXISTS (SELECT"
+        "   FROM jsonb_array_elements(o.shares::jsonb) s"
+        "   WHERE s ->> 'consultant' = ANY(%(working)s)))"
         f" AND {fits}"
         " ORDER BY o.position DESC LIMIT %(limit)s",
         known
@@ -621,7 +630,7 @@ async def orders(
             "before": before,
             "status": status,
             "company": company_id,
-            "consultant": consultant,
+            "working": working,
             "limit": limit,
         },
     )

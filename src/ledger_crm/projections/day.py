@@ -33,6 +33,7 @@ from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._team import Team, whose
 
 MOST = 200  # of each on one day
 RENEWAL_DAYS = 60  # to talk a client into new terms, and to hear that they let them run out
@@ -230,10 +231,13 @@ class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwedAnswer(msgspec.Struct, frozen=True):
+    """owner  of us, who owes it"""
+
     person_id: UUID
     person: str
     heard_at: datetime
     reached_at: datetime | None
+    owner: str
 
 
 class Renewal(msgspec.Struct, frozen=True):
@@ -256,7 +260,8 @@ class Renewal(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """follow_ups  due on that day or before it and not done, the longest due first
+    """owner       ""; of a team
+    follow_ups  due on that day or before it and not done, the longest due first
     answers     to people who wrote last, the longest waiting first
     renewals    of fee agreements that end within 60 days, or ended within the last 60, the first
                 to end first; 200 of each at most
@@ -277,30 +282,39 @@ LEFT JOIN directory p ON p.id = f.person_id
 LEFT JOIN directory c ON c.id = f.company_id"""
 
 
-async def owed(cur: Cursor, *, owner: str, on: date) -> Day:
-    """Joins the directory for the names."""
+async def owed(cur: Cursor, *, owner: str | None, on: date, team: Team | None = None) -> Day:
+    """Of one of us, or of a team. Joins the directory for the names, and for the team."""
+    owners = await whose(cur, owner, team) or []
     await cur.execute(
-        f"{FOLLOW_UP} WHERE f.owner = %s AND f.done_at IS NULL AND f.due_on <= %s"
+        f"{FOLLOW_UP} WHERE f.owner = ANY(%s) AND f.done_at IS NULL AND f.due_on <= %s"
         " ORDER BY f.due_on, f.position LIMIT %s",
-        (owner, on, MOST),
+        (owners, on, MOST),
     )
     due = [_shown(row) for row in await cur.fetchall()]
     await cur.execute(
-        "SELECT a.person_id, coalesce(d.name, ''), a.heard_at, a.reached_at FROM owed_answer a"
-        " LEFT JOIN directory d ON d.id = a.person_id WHERE a.owner = %s"
+        "SELECT a.person_id, coalesce(d.name, ''), a.heard_at, a.reached_at, a.owner"
+        " FROM owed_answer a"
+        " LEFT JOIN directory d ON d.id = a.person_id WHERE a.owner = ANY(%s)"
         " AND a.heard_at > coalesce(a.reached_at, '-infinity') AND a.heard_at < %s::date + 1"
         " ORDER BY a.heard_at, a.person_id LIMIT %s",
-        (owner, on, MOST),
+        (owners, on, MOST),
     )
     waiting = [OwedAnswer(*row) for row in await cur.fetchall()]
-    return Day(on, owner, due, waiting, await to_renew(cur, on=on, owner=owner))
+    found = await to_renew(cur, on=on, owner=owner, team=team)
+    return Day(on, owner or "", due, waiting, found)
 
 
 async def to_renew(
-    cur: Cursor, *, on: date, owner: str | None = None, within_days: int = RENEWAL_DAYS
+    cur: Cursor,
+    *,
+    on: date,
+    owner: str | None = None,
+    team: Team | None = None,
+    within_days: int = RENEWAL_DAYS,
 ) -> list[Renewal]:
     """Agreements whose last day is at most so many days from ``on``, before or after; the first to
-    end first, at most 200. Joins the directory for the names."""
+    end first, at most 200. Joins the directory for the names, and for the team."""
+    owners = await whose(cur, owner, team)
     await cur.execute(
         f"SELECT r.agreement_id, r.version, r.company_id, coalesce(c.name, ''), r.job_order_id,"
         f" j.name, r.ends_on, r.ends_on - %(on)s::date, {RENEWER}"
@@ -311,12 +325,12 @@ async def to_renew(
         " WHERE r.ended_at IS NULL AND r.since < %(on)s::date + 1"
         " AND r.ends_on BETWEEN %(on)s::date - %(days)s::int AND %(on)s::date + %(days)s::int"
         " AND coalesce(o.status, 'open') <> ALL(%(over)s)"
-        f" AND (%(owner)s::text IS NULL OR {RENEWER} = %(owner)s)"
+        f" AND (%(owners)s::text[] IS NULL OR {RENEWER} = ANY(%(owners)s))"
         " AND NOT EXISTS (SELECT FROM renewal n WHERE n.company_id = r.company_id"
         "   AND n.job_order_id IS NOT DISTINCT FROM r.job_order_id"
         "   AND (n.since, n.position) > (r.since, r.position))"
         " ORDER BY r.ends_on, r.position LIMIT %(limit)s",
-        {"on": on, "owner": owner, "days": within_days, "over": sorted(OVER), "limit": MOST},
+        {"on": on, "owners": owners, "days": within_days, "over": sorted(OVER), "limit": MOST},
     )
     return [Renewal(*row) for row in await cur.fetchall()]
 
@@ -325,20 +339,22 @@ async def promises(
     cur: Cursor,
     *,
     owner: str | None = None,
+    team: Team | None = None,
     person_id: UUID | None = None,
     done: bool | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[FollowUp]:
     """The newest first; page by passing the last one's position as ``before``. Joins the directory
-    for the names."""
+    for the names, and for the team."""
+    owners = await whose(cur, owner, team)
     await cur.execute(
-        f"{FOLLOW_UP} WHERE (%(owner)s::text IS NULL OR f.owner = %(owner)s)"
+        f"{FOLLOW_UP} WHERE (%(owners)s::text[] IS NULL OR f.owner = ANY(%(owners)s))"
         " AND (%(person)s::uuid IS NULL OR f.person_id = %(person)s)"
         " AND (%(done)s::boolean IS NULL OR (f.done_at IS NOT NULL) = %(done)s)"
         " AND (%(before)s::bigint IS NULL OR f.position < %(before)s)"
         " ORDER BY f.position DESC LIMIT %(limit)s",
-        {"owner": owner, "person": person_id, "done": done, "before": before, "limit": limit},
+        {"owners": owners, "person": person_id, "done": done, "before": before, "limit": limit},
     )
     return [_shown(row) for row in await cur.fetchall()]
 

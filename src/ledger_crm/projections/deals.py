@@ -1,6 +1,7 @@
 """Deals: what we are selling to whom, how far it is and what it is worth. The deal pipeline.
 
-One row per deal. Sums are by currency: nothing here converts one into another.
+One row per deal, and one per company for who of us owns it: of a team are the deals of its
+companies. Sums are by currency: nothing here converts one into another.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from ledger_crm.domain.company import DealFact, DealLost, DealOpened, DealWon
 from ledger_crm.domain.custom import FirmFieldCleared, FirmFieldSet, Value
 from ledger_crm.domain.deal import DealChanged, DealLinked, DealStep, PaperSent, PaperSigned
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.firm import OwnerAssigned
 from ledger_crm.domain.segment import FieldIs
 
 from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table
+from ._team import Team, whose
 
 
 class DealRow(Row, frozen=True, kw_only=True):
@@ -47,6 +50,11 @@ class DealRow(Row, frozen=True, kw_only=True):
     job_orders: str = ""  # ids, a line each
 
 
+class OwnerRow(Row, frozen=True, kw_only=True):
+    company_id: UUID
+    owner: str = ""
+
+
 deals = Table(
     "deal",
     DealRow,
@@ -57,7 +65,13 @@ deals = Table(
     """,
 )
 custom = values("deal_field", FirmFieldSet, FirmFieldCleared, of=lambda entry: entry.event.deal_id)
-projection = Projection("deals", deals, custom, version=5)
+owners = Table(
+    "deal_owner",
+    OwnerRow,
+    key="company_id",
+    sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
+)
+projection = Projection("deals", deals, custom, owners, version=5)
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:
@@ -132,6 +146,11 @@ def deal_linked(row: DealRow, entry: Entry[DealLinked]) -> DealRow:
     return replace(row, job_orders=f"{row.job_orders}\n{entry.event.job_order_id}".strip())
 
 
+@owners.starts(OwnerAssigned)
+def owned(entry: Entry[OwnerAssigned]) -> OwnerRow:
+    return OwnerRow(company_id=entry.originator_id, owner=entry.event.owner)
+
+
 class DealCount(msgspec.Struct, frozen=True):
     """One stage and currency. ``weighted_cents``: the sum of value times probability of winning,
     rounded down deal by deal. A stage without deals has currency "" and zeros."""
@@ -178,18 +197,31 @@ class DealCard(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-async def counts(cur: Cursor, pipeline: str, *, company_id: UUID | None = None) -> list[DealCount]:
-    """Every stage of the pipeline, in its order. Joins the directory for the stages."""
+OWNED = (
+    "(%(owners)s::text[] IS NULL OR d.company_id IN"
+    " (SELECT company_id FROM deal_owner WHERE owner = ANY(%(owners)s)))"
+)
+
+
+async def counts(
+    cur: Cursor, pipeline: str, *, company_id: UUID | None = None, team: Team | None = None
+) -> list[DealCount]:
+    """Every stage of the pipeline, in its order. Joins the directory for the stages, and for the
+    team."""
     await cur.execute(
         "SELECT s.stage, s.label, s.category, coalesce(d.currency, ''), count(d.deal_id),"
         " coalesce(sum(d.value_cents), 0),"
         " coalesce(sum(floor(d.value_cents::numeric * d.probability_bp / 10000)), 0)"
         " FROM directory_stage s LEFT JOIN deal d ON d.pipeline = s.pipeline AND d.stage = s.stage"
-        "   AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s)"
+        f"   AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s) AND {OWNED}"
         " WHERE s.pipeline = %(pipeline)s"
         " GROUP BY s.stage, s.label, s.category, s.place, d.currency"
         " ORDER BY s.place, d.currency",
-        {"pipeline": pipeline, "company": company_id},
+        {
+            "pipeline": pipeline,
+            "company": company_id,
+            "owners": await whose(cur, None, team),
+        },
     )
     return [
         DealCount(stage, label, category, currency, n, int(value), int(weighted))
@@ -203,12 +235,13 @@ async def cards(
     *,
     company_id: UUID | None = None,
     stage: str | None = None,
+    team: Team | None = None,
     custom: Sequence[FieldIs] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[DealCard]:
     """The last to move first; page by passing the last one's position as ``before``. Joins the
-    directory for the companies' names, and for custom fields. Raises NoSuchField,
+    directory for the companies' names, custom fields, and the team. Raises NoSuchField,
     WrongFieldValue."""
     fits, known = await fitting(cur, "deal_field", "deal", "d.deal_id", custom)
     await cur.execute(
@@ -220,7 +253,7 @@ async def cards(
         f" {shown_of('deal_field', 'd.deal_id')}, d.position"
         " FROM deal d LEFT JOIN directory o ON o.id = d.company_id"
         " WHERE d.pipeline = %(pipeline)s"
-        " AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s) AND {OWNED}"
         " AND (%(stage)s::text IS NULL OR d.stage = %(stage)s)"
         f" AND (%(before)s::bigint IS NULL OR d.position < %(before)s) AND {fits}"
         " ORDER BY d.position DESC LIMIT %(limit)s",
@@ -229,6 +262,7 @@ async def cards(
             "pipeline": pipeline,
             "company": company_id,
             "stage": stage,
+            "owners": await whose(cur, None, team),
             "before": before,
             "limit": limit,
         },
@@ -250,16 +284,22 @@ class Month(msgspec.Struct, frozen=True):
     weighted_cents: int
 
 
-async def forecast(cur: Cursor, pipeline: str, *, company_id: UUID | None = None) -> list[Month]:
+async def forecast(
+    cur: Cursor, pipeline: str, *, company_id: UUID | None = None, team: Team | None = None
+) -> list[Month]:
     """Of deals that are neither won nor lost, by month of expected close and currency; those
-    without one come last."""
+    without one come last. Joins the directory for the team."""
     await cur.execute(
         "SELECT date_trunc('month', expected_close_on)::date, currency, count(*),"
         " sum(value_cents), sum(floor(value_cents::numeric * probability_bp / 10000))"
-        " FROM deal WHERE NOT over AND pipeline = %(pipeline)s"
-        " AND (%(company)s::uuid IS NULL OR company_id = %(company)s)"
+        " FROM deal d WHERE NOT over AND pipeline = %(pipeline)s"
+        f" AND (%(company)s::uuid IS NULL OR company_id = %(company)s) AND {OWNED}"
         " GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2",
-        {"pipeline": pipeline, "company": company_id},
+        {
+            "pipeline": pipeline,
+            "company": company_id,
+            "owners": await whose(cur, None, team),
+        },
     )
     return [
         Month(month, currency, n, int(value), int(weighted))

@@ -1,4 +1,5 @@
-"""Directory: what things are called. The one read model that others' queries join.
+"""Directory: what things are called, and who of us is in which team. The one read model that
+others' queries join.
 
 A query that joins it says so, and a caller that waits for a position waits for both.
 """
@@ -6,12 +7,21 @@ A query that joins it says so, and a caller that waits for a position waits for 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.consultant import (
+    ConsultantAdded,
+    ConsultantLeft,
+    ConsultantRenamed,
+    ConsultantReturned,
+    consultant_id,
+    day_after,
+)
 from ledger_crm.domain.custom import (
     REQUIRED_BEFORE,
     Choice,
@@ -26,6 +36,7 @@ from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.privacy import PersonErased
+from ledger_crm.domain.team import TeamDefined, TeamJoined, TeamLeft, team_id
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
@@ -58,10 +69,41 @@ class FieldName(Row, frozen=True, kw_only=True):
     version: int  # of the catalogue of its subject, at the definition
 
 
+class ConsultantName(Row, frozen=True, kw_only=True):
+    id: UUID
+    version: int
+    consultant: str
+    name: str
+    joined_on: date | None
+    left_on: date | None = None  # None: they are here
+    turned_on: date | None = None  # the last day from which they are here or not
+
+
+class TeamName(Row, frozen=True, kw_only=True):
+    id: UUID
+    version: int
+    slug: str
+    title: str
+    purpose: str
+    retired: bool
+
+
+class MemberRow(Row, frozen=True, kw_only=True):
+    """From that day on, until the next one of theirs."""
+
+    team_id: UUID
+    consultant: str
+    from_on: date
+    is_in: bool
+
+
 names = Table("directory", Name, key="id")
 stages = Table("directory_stage", StageName, key="pipeline, stage")
 fields = Table("directory_field", FieldName, key="subject, slug")
-projection = Projection("directory", names, stages, fields, version=6)
+consultants = Table("directory_consultant", ConsultantName, key="id")
+teams = Table("directory_team", TeamName, key="id")
+members = Table("directory_member", MemberRow, key="team_id, consultant, from_on")
+projection = Projection("directory", names, stages, fields, consultants, teams, members, version=6)
 
 
 @names.starts(PersonSourced)
@@ -128,6 +170,62 @@ def field_defined(entry: Entry[CustomFieldDefined]) -> FieldName:
         position=entry.position,
         definition=msgspec.json.encode(entry.event).decode(),
         version=entry.originator_version,
+    )
+
+
+@consultants.starts(ConsultantAdded)
+def consultant_added(entry: Entry[ConsultantAdded]) -> ConsultantName:
+    fact = entry.event
+    return ConsultantName(
+        id=entry.originator_id,
+        version=entry.originator_version,
+        consultant=fact.consultant,
+        name=fact.name,
+        joined_on=fact.joined_on,
+    )
+
+
+@consultants.on(ConsultantRenamed, key=stream)
+def consultant_renamed(row: ConsultantName, entry: Entry[ConsultantRenamed]) -> ConsultantName:
+    return replace(row, name=entry.event.name, version=entry.originator_version)
+
+
+@consultants.on(ConsultantLeft, ConsultantReturned, key=stream)
+def consultant_turned(
+    row: ConsultantName, entry: Entry[ConsultantLeft | ConsultantReturned]
+) -> ConsultantName:
+    fact = entry.event
+    left_on = fact.left_on if isinstance(fact, ConsultantLeft) else None
+    turned_on = day_after(left_on) if left_on else fact.returned_on  # type: ignore[union-attr]
+    row = replace(row, version=entry.originator_version)
+    if row.turned_on and turned_on < row.turned_on:
+        return row
+    return replace(row, left_on=left_on, turned_on=turned_on)
+
+
+@teams.starts(TeamDefined)
+def team_defined(entry: Entry[TeamDefined]) -> TeamName:
+    fact = entry.event
+    return TeamName(
+        id=entry.originator_id,
+        version=entry.originator_version,
+        slug=fact.slug,
+        title=fact.title,
+        purpose=fact.purpose,
+        retired=fact.retired,
+    )
+
+
+@teams.on(TeamJoined, TeamLeft, key=stream)
+def members_changed(row: TeamName, entry: Entry[TeamJoined | TeamLeft]) -> TeamName:
+    return replace(row, version=entry.originator_version)
+
+
+@members.starts(TeamJoined, TeamLeft)
+def turned(entry: Entry[TeamJoined | TeamLeft]) -> MemberRow:
+    day, is_in = entry.event.turn
+    return MemberRow(
+        team_id=entry.originator_id, consultant=entry.event.consultant, from_on=day, is_in=is_in
     )
 
 
@@ -240,3 +338,111 @@ async def kinds(cur: Cursor, ids: Sequence[UUID]) -> dict[UUID, str]:
     """What these are: person, company or job_order; those that are nothing are missing."""
     await cur.execute("SELECT id, kind FROM directory WHERE id = ANY(%s)", (list(ids),))
     return dict(await cur.fetchall())
+
+
+class ConsultantShown(msgspec.Struct, frozen=True):
+    """consultant  as they are written everywhere, and never otherwise
+    left_on     their last day, which may lie ahead; null: none is known
+    teams       slugs of those that they are in on the day that is asked for
+    """
+
+    consultant: str
+    version: int
+    name: str
+    joined_on: date | None
+    left_on: date | None
+    teams: list[str]
+
+
+class TeamShown(msgspec.Struct, frozen=True):
+    """members  who is in it on the day that is asked for"""
+
+    slug: str
+    version: int
+    title: str
+    purpose: str
+    retired: bool
+    members: list[str]
+
+
+class MemberShown(msgspec.Struct, frozen=True):
+    """name       null: nobody added them to the consultants
+    joined_on  their first day in it
+    until_on   the last; null: none is known
+    """
+
+    consultant: str
+    name: str | None
+    joined_on: date
+    until_on: date | None
+
+
+# whether somebody is in a team on a day is what was last said of it by then
+IN_TEAM = """
+SELECT DISTINCT ON (m.team_id, m.consultant) m.team_id, m.consultant, m.is_in
+FROM directory_member m WHERE m.from_on <= %(on)s
+ORDER BY m.team_id, m.consultant, m.from_on DESC"""
+
+CONSULTANT = f"""
+WITH found AS ({IN_TEAM})
+SELECT c.consultant, c.version, c.name, c.joined_on, c.left_on,
+       ARRAY(SELECT t.slug FROM found f JOIN directory_team t ON t.id = f.team_id
+             WHERE f.consultant = c.consultant AND f.is_in ORDER BY t.slug)
+FROM directory_consultant c"""
+
+TEAM = f"""
+WITH found AS ({IN_TEAM})
+SELECT t.slug, t.version, t.title, t.purpose, t.retired,
+       ARRAY(SELECT f.consultant FROM found f WHERE f.team_id = t.id AND f.is_in
+             ORDER BY f.consultant)
+FROM directory_team t"""
+
+
+async def consultants_listed(cur: Cursor, *, on: date) -> list[ConsultantShown]:
+    """By who they are written as."""
+    await cur.execute(f"{CONSULTANT} ORDER BY c.consultant".encode(), {"on": on})
+    return [ConsultantShown(*row) for row in await cur.fetchall()]
+
+
+async def consultant(cur: Cursor, handle: str, *, on: date) -> ConsultantShown | None:
+    """``ana`` is ``consultant:ana``."""
+    id = consultant_id(f"consultant:{handle}")
+    await cur.execute(f"{CONSULTANT} WHERE c.id = %(id)s".encode(), {"on": on, "id": id})
+    row = await cur.fetchone()
+    return row and ConsultantShown(*row)
+
+
+async def teams_listed(cur: Cursor, *, on: date) -> list[TeamShown]:
+    """By slug."""
+    await cur.execute(f"{TEAM} ORDER BY t.slug".encode(), {"on": on})
+    return [TeamShown(*row) for row in await cur.fetchall()]
+
+
+async def team(cur: Cursor, slug: str, *, on: date) -> TeamShown | None:
+    await cur.execute(f"{TEAM} WHERE t.id = %(id)s".encode(), {"on": on, "id": team_id(slug)})
+    row = await cur.fetchone()
+    return row and TeamShown(*row)
+
+
+async def has_team(cur: Cursor, slug: str) -> bool:
+    await cur.execute("SELECT FROM directory_team WHERE id = %s", (team_id(slug),))
+    return await cur.fetchone() is not None
+
+
+async def memberships(cur: Cursor, slug: str, *, on: date | None = None) -> list[MemberShown]:
+    """Every time that somebody was in it, by consultant and day; ``on``: only those of that day."""
+    await cur.execute(
+        "WITH told AS (SELECT m.*, lag(m.is_in, 1, false) OVER of_one AS was_in"
+        "   FROM directory_member m WHERE m.team_id = %(team)s"
+        "   WINDOW of_one AS (PARTITION BY m.consultant ORDER BY m.from_on)),"
+        " turns AS (SELECT t.*, lead(t.from_on) OVER of_one - 1 AS until_on FROM told t"
+        "   WHERE t.is_in <> t.was_in"
+        "   WINDOW of_one AS (PARTITION BY t.consultant ORDER BY t.from_on))"
+        " SELECT t.consultant, c.name, t.from_on, t.until_on FROM turns t"
+        " LEFT JOIN directory_consultant c USING (consultant) WHERE t.is_in"
+        " AND (%(on)s::date IS NULL"
+        "   OR %(on)s BETWEEN t.from_on AND coalesce(t.until_on, 'infinity'))"
+        " ORDER BY t.consultant, t.from_on",
+        {"team": team_id(slug), "on": on},
+    )
+    return [MemberShown(*row) for row in await cur.fetchall()]

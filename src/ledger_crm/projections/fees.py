@@ -37,6 +37,7 @@ from ledger_crm.domain.placement import (
 )
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._team import presence
 
 By = Literal["client", "consultant", "month", "industry"]
 Measure = Literal["agreed", "rebated", "due", "invoiced", "paid", "credited", "refunded"]
@@ -241,9 +242,26 @@ KEYS = {
     "client": ("m.company_id::text", "coalesce(o.name, '')"),
     "month": ("to_char(m.at, 'YYYY-MM')", "to_char(m.at, 'YYYY-MM')"),
     "industry": ("coalesce(c.industry, '')", "coalesce(c.industry, '')"),
-    # whoever wrote it down, where there is no placement
-    "consultant": ("coalesce(m.shares, '[]')", "m.by"),
+    "consultant": ("''", "''"),  # of whom each has a part
 }
+
+MOVED = """
+WITH m AS (
+  SELECT m.measure, m.at, m.at::date AS day, m.company_id, m.cents, m.currency, f.shares,
+    coalesce(f.by, m.by) AS by
+  FROM fee_movement m LEFT JOIN fee_invoice i USING (invoice_id)
+  LEFT JOIN fee_instalment d
+    ON d.instalment_id = coalesce(m.instalment_id, i.instalment_id)
+  LEFT JOIN fee_placement f ON f.candidacy_id = coalesce(m.candidacy_id, d.candidacy_id)
+  UNION ALL
+  SELECT 'at_risk', placed_at, %(day)s, company_id, fee_cents, currency, shares, by
+  FROM fee_placement WHERE NOT over AND guarantee_until_on >= %(day)s)"""
+
+OF_THEM = """
+ FROM m LEFT JOIN fee_client c USING (company_id)
+ LEFT JOIN directory o ON o.id = m.company_id
+ WHERE (%(since)s::timestamptz IS NULL OR m.at >= %(since)s)
+ AND (%(until)s::timestamptz IS NULL OR m.at < %(until)s)"""
 
 
 async def revenue(
@@ -251,41 +269,27 @@ async def revenue(
     by: By,
     *,
     on: date,
+    team: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[RevenueLine]:
     """What moved at ``since <= at < until``, by the time of the fact, in order of the labels. Joins
-    the directory for the clients' names.
+    the directory for the clients' names, and for the team.
 
-    on  the day on which a guarantee has to run for its fee to be at risk
+    on    the day on which a guarantee has to run for its fee to be at risk
+    team  what its consultants of the day of each movement have part of; at risk: of ``on``
     """
-    key, label = KEYS[by]
-    await cur.execute(
-        "WITH m AS ("
-        "  SELECT m.measure, m.at, m.company_id, m.cents, m.currency, f.shares,"
-        "    coalesce(f.by, m.by) AS by"
-        "  FROM fee_movement m LEFT JOIN fee_invoice i USING (invoice_id)"
-        "  LEFT JOIN fee_instalment d"
-        "    ON d.instalment_id = coalesce(m.instalment_id, i.instalment_id)"
-        "  LEFT JOIN fee_placement f ON f.candidacy_id = coalesce(m.candidacy_id, d.candidacy_id)"
-        "  UNION ALL"
-        "  SELECT 'at_risk', placed_at, company_id, fee_cents, currency, shares, by"
-        "  FROM fee_placement WHERE NOT over AND guarantee_until_on >= %(day)s)"
-        f" SELECT {key}, {label}, m.currency, m.measure, sum(m.cents)::bigint FROM m"
-        " LEFT JOIN fee_client c USING (company_id)"
-        " LEFT JOIN directory o ON o.id = m.company_id"
-        " WHERE (%(since)s::timestamptz IS NULL OR m.at >= %(since)s)"
-        " AND (%(until)s::timestamptz IS NULL OR m.at < %(until)s)"
-        " GROUP BY 1, 2, 3, 4".encode(),
-        {"day": on, "since": since, "until": until},
-    )
-    rows = await cur.fetchall()
-    if by == "consultant":
-        rows = [
-            (one, one, currency, measure, cents)
-            for shares, writer, currency, measure, whole in rows
-            for one, cents in _of_each(SHARES.decode(shares), writer, whole)
-        ]
+    asked = {"day": on, "since": since, "until": until}
+    if by == "consultant" or team:
+        rows = await _parts(cur, by, team, asked)
+    else:
+        key, label = KEYS[by]
+        await cur.execute(
+            f"{MOVED} SELECT {key}, {label}, m.currency, m.measure, sum(m.cents)::bigint"
+            f" {OF_THEM} GROUP BY 1, 2, 3, 4".encode(),
+            asked,
+        )
+        rows = await cur.fetchall()
     sums: defaultdict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
     for found, name, currency, measure, cents in rows:
         of = sums[name, found, currency]
@@ -296,8 +300,31 @@ async def revenue(
     ]
 
 
+async def _parts(
+    cur: Cursor, by: By, team: str | None, asked: dict[str, Any]
+) -> list[tuple[str, str, str, str, int]]:
+    """Of each consultant, or of those of a team. Each movement is divided for itself, so that
+    whatever is summed up, by whatever, comes to the same."""
+    members = await presence(cur, team) if team else None
+    key, label = KEYS[by]
+    day = "m.day" if team else "NULL"
+    await cur.execute(
+        f"{MOVED} SELECT {key}, {label}, m.currency, m.measure, coalesce(m.shares, '[]'), m.by,"
+        f" {day}, m.cents, count(*) {OF_THEM} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8".encode(),
+        asked,
+    )
+    found = []
+    for of, name, currency, measure, shares, writer, moved_on, whole, times in await cur.fetchall():
+        for one, cents in _of_each(SHARES.decode(shares), writer, whole):
+            if members is None or (one in members and members[one].on(moved_on)):
+                line = (one, one) if by == "consultant" else (of, name)
+                found.append((*line, currency, measure, cents * times))
+    return found
+
+
 def _of_each(shares: list[Share], writer: str, cents: int) -> list[tuple[str, int]]:
-    """Parts sum to the whole, to the minor unit."""
+    """Parts sum to the whole, to the minor unit. Whoever wrote it down has all of it, where there
+    is no placement."""
     shares = shares or [Share(consultant=writer, share_bp=WHOLE)]
     parts = divided(cents, [share.share_bp for share in shares])
     return [(share.consultant, part) for share, part in zip(shares, parts, strict=True)]

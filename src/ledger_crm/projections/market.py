@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from ledger_crm.domain.candidacy import CandidacyClosed, CandidacyOpened, Placed, StageReached
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.firm import ParentNamed
 from ledger_crm.domain.identity import EmploymentEnded
 from ledger_crm.domain.joborder import (
     OVER,
@@ -84,7 +85,9 @@ class WordRow(Row, frozen=True, kw_only=True):
     said_at: datetime | None = None  # consent, or off-limits
     refuses: bool = False
     until_on: date | None = None
+    with_subsidiaries: bool = False
     text: str = ""
+    parent_id: UUID | None = None  # that a company belongs to
     contact_said_at: datetime | None = None  # do-not-contact
     contact_refuses: bool = False
     contact_until_on: date | None = None
@@ -127,7 +130,12 @@ seats = Table(
     CREATE INDEX market_seat_at ON market_seat (company_id, position DESC);
     """,
 )
-said = Table("market_word", WordRow, key="id")
+said = Table(
+    "market_word",
+    WordRow,
+    key="id",
+    sql="CREATE INDEX market_word_below ON market_word (parent_id) WHERE parent_id IS NOT NULL;",
+)
 searches = Table(
     "market_search",
     SearchRow,
@@ -217,8 +225,14 @@ def allowed(
         said_at=word.said_at,
         refuses=word.refuses,
         until_on=word.until_on,
+        with_subsidiaries=word.with_subsidiaries,
         text=entry.event.text,
     )
+
+
+@said.on(ParentNamed, key=stream)
+def belongs(row: WordRow, entry: Entry[ParentNamed]) -> WordRow:
+    return replace(row, parent_id=entry.event.parent_id)
 
 
 @said.on(DoNotContactSet, DoNotContactLifted, key=stream)
@@ -287,9 +301,26 @@ def fell_through(row: ActiveRow, entry: Entry[FellThrough]) -> ActiveRow:
     return replace(row, fallen=True)
 
 
+class Agreement(msgspec.Struct, frozen=True):
+    """Not to approach the people of a company, nor whom we placed with it.
+
+    agreed_with_id     the company itself, or one that it belongs to
+    until_on           its last day; null: until it is lifted
+    with_subsidiaries  it also protects the people of companies that belong to that one
+    """
+
+    agreed_with_id: UUID
+    agreed_with: str
+    agreed_at: datetime
+    until_on: date | None
+    with_subsidiaries: bool
+    text: str
+
+
 class FirmCheck(msgspec.Struct, frozen=True, kw_only=True):
     """off_limits         whether its people are, on that day; until when (null: until it is
-                       lifted), and why
+                       lifted), and why, by the agreement that lasts longest
+    agreements         by which they are: its own first, then those of companies that it belongs to
     client             a job order of theirs is not over, or somebody started there within a year
     open_orders        how many are not over
     last_start_on      of somebody whom we placed there
@@ -300,16 +331,19 @@ class FirmCheck(msgspec.Struct, frozen=True, kw_only=True):
     off_limits: bool
     off_limits_until_on: date | None
     off_limits_text: str
+    agreements: list[Agreement]
     client: bool
     open_orders: int
     last_start_on: date | None
 
 
 class Obstacle(msgspec.Struct, frozen=True):
-    """what        no_consent, do_not_contact; off_limits: of the company; placed_by_us: there;
-                erased: nobody can approach them any more
-    until_on    its last day; null: for good, or as long as they are there
-    text        why
+    """what         no_consent, do_not_contact; off_limits: of the company; placed_by_us: there;
+                 erased: nobody can approach them any more
+    until_on     its last day; null: for good, or as long as they are there
+    text         why
+    agreed_with  off_limits: whose agreement it is, the company's or that of one that it belongs to;
+                 one obstacle an agreement
     """
 
     what: Literal["no_consent", "do_not_contact", "off_limits", "placed_by_us", "erased"]
@@ -317,6 +351,8 @@ class Obstacle(msgspec.Struct, frozen=True):
     company: str | None
     until_on: date | None
     text: str
+    agreed_with_id: UUID | None = None
+    agreed_with: str | None = None
 
 
 class OtherSearch(msgspec.Struct, frozen=True):
@@ -408,6 +444,76 @@ WHERE a.starts_on <= %(on)s AND NOT a.fallen
   AND NOT EXISTS (SELECT FROM market_active b WHERE b.person_id = a.person_id AND NOT b.fallen
     AND b.starts_on <= %(on)s AND (b.full_time OR b.company_id = a.company_id)
     AND (b.starts_on, b.candidacy_id) > (a.starts_on, a.candidacy_id)))"""
+
+
+# whose people an agreement with %(id)s protects
+BELOW = """
+WITH RECURSIVE below AS (
+  SELECT %(id)s::uuid AS id, 0 AS down
+  UNION ALL SELECT w.id, b.down + 1 FROM below b JOIN market_word w ON w.parent_id = b.id
+  WHERE %(below)s)"""
+
+
+class Protected(msgspec.Struct, frozen=True):
+    """why  employed: as anybody there; placed: by us, and nobody wrote an employment"""
+
+    person_id: UUID
+    person: str
+    company_id: UUID
+    company: str
+    why: Literal["employed", "placed"]
+
+
+class Covered(msgspec.Struct, frozen=True):
+    company_id: UUID
+    company: str
+
+
+class OffLimitsShown(msgspec.Struct, frozen=True):
+    """own        the agreement with this company, if one holds on that day
+    above      those with companies that it belongs to, which protect its people too
+    companies  whose people the own one protects: this one, and with subsidiaries all below it; at
+               most 200
+    people     whom the own one protects on that day; at most 200
+    """
+
+    company_id: UUID
+    company: str
+    on: date
+    own: Agreement | None
+    above: list[Agreement]
+    companies: list[Covered]
+    people: list[Protected]
+
+
+async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsShown | None:
+    """Which agreement protects whom. Joins the directory for the names."""
+    firm = await firm_checked(cur, company_id, on=on)
+    if firm is None:
+        return None
+    own = [each for each in firm.agreements if each.agreed_with_id == company_id]
+    above = [each for each in firm.agreements if each.agreed_with_id != company_id]
+    shown = (company_id, firm.company, on, own[0] if own else None, above)
+    if not own:
+        return OffLimitsShown(*shown, [], [])
+    asked = {"id": company_id, "on": on, "below": own[0].with_subsidiaries, "most": MOST}
+    await cur.execute(
+        f"{BELOW} SELECT b.id, coalesce(d.name, '') FROM below b"
+        " LEFT JOIN directory d ON d.id = b.id ORDER BY b.down, 2, b.id LIMIT %(most)s",
+        asked,
+    )
+    companies = [Covered(*row) for row in await cur.fetchall()]
+    await cur.execute(
+        f"{BELOW} SELECT DISTINCT ON (p.name, s.person_id, s.company_id) s.person_id,"
+        "  coalesce(p.name, ''), s.company_id, coalesce(c.name, ''),"
+        "  CASE WHEN s.position = 0 THEN 'placed' ELSE 'employed' END"
+        f" FROM {SITTING} s JOIN below b ON b.id = s.company_id"
+        " LEFT JOIN directory p ON p.id = s.person_id LEFT JOIN directory c ON c.id = s.company_id"
+        " WHERE s.role = 'employee' ORDER BY p.name, s.person_id, s.company_id, s.position DESC"
+        " LIMIT %(most)s",
+        asked,
+    )
+    return OffLimitsShown(*shown, companies, [Protected(*row) for row in await cur.fetchall()])
 
 
 async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | None:
@@ -541,10 +647,9 @@ async def people_checked(
         obstacles += _refused("do_not_contact", on, *words[4:])
         for seat in sits.get(id, ()):
             firm = firms.get(seat.company_id)
-            if firm and firm.off_limits and seat.role == "employee":
-                why, until_on = firm.off_limits_text, firm.off_limits_until_on
-                where = (firm.company_id, firm.company)
-                obstacles.append(Obstacle("off_limits", *where, until_on, why))
+            for each in firm.agreements if firm and seat.role == "employee" else ():
+                where, of = (seat.company_id, seat.company), (each.agreed_with_id, each.agreed_with)
+                obstacles.append(Obstacle("off_limits", *where, each.until_on, each.text, *of))
             if (id, seat.company_id) in placed:
                 where = (seat.company_id, seat.company)
                 obstacles.append(Obstacle("placed_by_us", *where, None, ""))
@@ -560,29 +665,54 @@ async def people_checked(
 
 
 async def firms_checked(cur: Cursor, ids: Iterable[UUID], *, on: date) -> dict[UUID, FirmCheck]:
+    asked = list({*ids})
+    agreements = await _agreements(cur, asked, on=on)
     await cur.execute(
-        "SELECT w.id, coalesce(d.name, ''), w.said_at, w.refuses, w.until_on, w.text,"
+        "SELECT w.id, coalesce(d.name, ''),"
         " (SELECT count(*) FROM market_search o WHERE o.company_id = w.id"
         "   AND o.status <> ALL(%(over)s)),"
         " (SELECT max(a.starts_on) FROM market_active a WHERE a.company_id = w.id"
         "   AND a.starts_on <= %(on)s AND NOT a.fallen)"
         " FROM market_word w JOIN directory d ON d.id = w.id AND d.kind = 'company'"
         " WHERE w.id = ANY(%(ids)s)",
-        {"ids": list({*ids}), "on": on, "over": sorted(OVER)},
+        {"ids": asked, "on": on, "over": sorted(OVER)},
     )
     found = {}
-    for id, name, said_at, refuses, until_on, text, orders, last in await cur.fetchall():
-        holds = _holds(on, said_at, refuses, until_on)
+    for id, name, orders, last in await cur.fetchall():
+        held = agreements.get(id, [])
+        longest = max(held, key=lambda each: each.until_on or date.max, default=None)
         found[id] = FirmCheck(
             company_id=id,
             company=name,
-            off_limits=holds,
-            off_limits_until_on=until_on if holds else None,
-            off_limits_text=text if holds else "",
+            off_limits=bool(held),
+            off_limits_until_on=longest.until_on if longest else None,
+            off_limits_text=longest.text if longest else "",
+            agreements=held,
             client=bool(orders) or (last is not None and (on - last).days <= CLIENT_DAYS),
             open_orders=orders,
             last_start_on=last,
         )
+    return found
+
+
+async def _agreements(cur: Cursor, ids: Sequence[UUID], *, on: date) -> dict[UUID, list[Agreement]]:
+    """That protect the people of these companies on that day, from below to above."""
+    await cur.execute(
+        "WITH RECURSIVE above AS ("
+        "  SELECT w.id AS of_id, w.id, w.parent_id, 0 AS up FROM market_word w"
+        "  WHERE w.id = ANY(%(ids)s)"
+        "  UNION ALL SELECT a.of_id, p.id, p.parent_id, a.up + 1"
+        "  FROM above a JOIN market_word p ON p.id = a.parent_id)"
+        " SELECT a.of_id, w.said_at, w.refuses, w.until_on, w.with_subsidiaries, w.text, a.id,"
+        "  coalesce(d.name, '') FROM above a JOIN market_word w ON w.id = a.id"
+        " LEFT JOIN directory d ON d.id = a.id"
+        " WHERE w.refuses AND (a.up = 0 OR w.with_subsidiaries) ORDER BY a.of_id, a.up",
+        {"ids": list(ids)},
+    )
+    found: dict[UUID, list[Agreement]] = {}
+    for of_id, said_at, refuses, until_on, below, text, id, name in await cur.fetchall():
+        if _holds(on, said_at, refuses, until_on):
+            found.setdefault(of_id, []).append(Agreement(id, name, said_at, until_on, below, text))
     return found
 
 
