@@ -44,11 +44,6 @@ BATCHES = (1, 7, 500, 5000)
 ALL = every()
 
 
-@pytest.fixture
-def template(read_models: str) -> str:
-    return read_models
-
-
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=stories)
 def test_any_story_gives_the_same_tables_however_it_is_driven(

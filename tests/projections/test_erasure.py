@@ -22,8 +22,8 @@ from ledger_crm.domain.entry import Actor, Entry, Event, kind, sealed_fields
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import every
 from ledger_crm.store import Append
-from ledger_crm.workers.projector import Driver
-from projections.driving import Dump, driven, dump, house, reading
+from ledger_crm.workers.projector import Driver, connect
+from projections.driving import Dump, driven, dump, reading
 from projections.stories import PEOPLE, Command, a_full_story, erasing, stories, tell
 from scenario import ANA, KEYRING, NOON, PERSON
 
@@ -87,11 +87,11 @@ def told(dump: Dump, word: str) -> set[str]:
 
 
 def test_of_every_fact_nothing_is_left_in_any_table(
-    ledger: Ledger, database: str, owner_database: str
+    ledger: Ledger, databases: Callable[..., str], database: str, owner_database: str
 ) -> None:
     facts = golden()
     write(ledger, facts)
-    with house(database, "live") as conn:
+    with connect(database) as conn:
         drivers = [Driver(projection, reading(ledger), conn) for projection in ALL]
         for driver in drivers:
             driver.catch_up()
@@ -106,7 +106,7 @@ def test_of_every_fact_nothing_is_left_in_any_table(
     assert told(after, "Secret") == set()
     assert told(after, "Open") == told(before, "Open")
     for batch in (1, 5000):
-        assert driven(database, f"anew_{batch}", ALL, reading(ledger), batch=batch) == after
+        assert driven(databases(), ALL, reading(ledger), batch=batch) == after
     with psycopg.connect(owner_database) as conn:
         [[scopes]] = conn.execute(
             "SELECT array_agg(DISTINCT scope ORDER BY scope) FROM ledger.reservations"
@@ -119,11 +119,11 @@ def test_of_every_fact_nothing_is_left_in_any_table(
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=stories, after=stories)
 def test_after_any_story_the_tables_are_as_they_are_when_built_anew(
-    databases: Callable[[], str], before: list[Command], after: list[Command]
+    databases: Callable[..., str], before: list[Command], after: list[Command]
 ) -> None:
     """Whatever was known of them when they were erased, and whatever goes on."""
     url = databases()
-    with Ledger(url, KEYRING) as ledger, house(url, "live") as conn:
+    with Ledger(url, KEYRING) as ledger, connect(url) as conn:
         drivers = [Driver(projection, reading(ledger), conn) for projection in ALL]
 
         def catch_up() -> None:
@@ -137,7 +137,7 @@ def test_after_any_story_the_tables_are_as_they_are_when_built_anew(
             await tell(ledger, after, after_each=catch_up, begin=None)
 
         asyncio.run(live())
-        assert driven(url, "anew", ALL, reading(ledger), batch=500) == dump(conn, ALL)
+        assert driven(databases(), ALL, reading(ledger), batch=500) == dump(conn, ALL)
 
 
 BOOKS = ("fee_", "instalment", "invoice", "commission", "funnel", "placement", "introduction")
@@ -146,7 +146,7 @@ BOOKS = ("fee_", "instalment", "invoice", "commission", "funnel", "placement", "
 def test_the_books_do_not_move(ledger: Ledger, database: str) -> None:
     """Fees, instalments, invoices, commissions, placements and the funnel, row by row."""
     asyncio.run(a_full_story(ledger))
-    with house(database, "books") as conn:
+    with connect(database) as conn:
         drivers = [Driver(projection, reading(ledger), conn) for projection in ALL]
         for driver in drivers:
             driver.catch_up()

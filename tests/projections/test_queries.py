@@ -83,11 +83,6 @@ ACME, BOLT = COMPANIES
 NOBODY = UUID(int=0xBAD)
 
 
-@pytest.fixture
-def template(read_models: str) -> str:
-    return read_models
-
-
 def project(url: str, ledger: Ledger) -> None:
     with connect(url) as conn:
         for projection in every():
