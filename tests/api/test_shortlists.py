@@ -477,6 +477,7 @@ async def test_a_link_has_no_powers_of_a_key_and_a_key_none_of_a_link(
     ids = {
         "company_id": acme.company, "job_order_id": acme.order,
         "person_id": acme.people["Ada Byron"], "slug": "talent",
+        "number": "1",
     }  # fmt: skip
     tried = 0
     for template, item in spec["paths"].items():

@@ -103,6 +103,7 @@ from .permission import (
     OffLimitsAgreed,
     OffLimitsFacts,
     OffLimitsLifted,
+    OffLimitsWord,
     Said,
     must_last,
 )
@@ -307,7 +308,7 @@ class Company(Aggregate):
         self.deals: dict[UUID, Deal] = {}
         self.job_orders: dict[UUID, JobOrder] = {}
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
-        self.off_limits = Said()
+        self.off_limits: Said[OffLimitsWord] = Said()
         self.referrals = Referrals()
         self.targets: set[tuple[UUID, UUID]] = set()  # job order and company
         self.books = Books()

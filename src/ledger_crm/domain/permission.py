@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import insort
 from datetime import date, datetime
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -101,8 +102,8 @@ class OffLimitsAgreed(CompanyFact, frozen=True, kw_only=True, tag="company.off_l
     text: Sealed = ""
 
     @property
-    def word(self) -> Word:
-        return Word(self.agreed_at, True, self.until_on, self.with_subsidiaries)
+    def word(self) -> OffLimitsWord:
+        return OffLimitsWord(self.agreed_at, True, self.until_on, self.with_subsidiaries)
 
     @property
     def line(self) -> str:
@@ -117,8 +118,8 @@ class OffLimitsLifted(CompanyFact, frozen=True, kw_only=True, tag="company.off_l
     text: Sealed = ""
 
     @property
-    def word(self) -> Word:
-        return Word(self.lifted_at, False)
+    def word(self) -> OffLimitsWord:
+        return OffLimitsWord(self.lifted_at, False)
 
     @property
     def line(self) -> str:
@@ -162,34 +163,41 @@ class Word(msgspec.Struct, frozen=True):
     """What was said about contacting somebody: yes or no, from an instant on, and the other way
     round after the end of a day.
 
-    until_on           the last day; None: for good
-    with_subsidiaries  of off-limits: also of the companies that belong to the one that it is about
+    until_on  the last day; None: for good
     """
 
     said_at: datetime
     refuses: bool
     until_on: date | None = None
-    with_subsidiaries: bool = False
 
     def holds_no(self, at: datetime) -> bool:
         over = self.until_on is not None and at.date() > self.until_on
         return self.refuses != over
 
 
-class Said:
+class OffLimitsWord(Word, frozen=True):
+    """``with_subsidiaries``: also about the companies that belong to the one that it is about."""
+
+    with_subsidiaries: bool = False
+
+
+W = TypeVar("W", bound=Word)
+
+
+class Said(Generic[W]):
     """Words of one kind, in the order in which they were said and not of being written down: facts
     come in any order. The last one said by a moment is the one that holds then."""
 
     def __init__(self) -> None:
-        self.words: list[Word] = []
+        self.words: list[W] = []
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Said) and self.words == other.words
 
-    def add(self, word: Word) -> None:
+    def add(self, word: W) -> None:
         insort(self.words, word, key=lambda each: each.said_at)
 
-    def refusal(self, at: datetime) -> Word | None:
+    def refusal(self, at: datetime) -> W | None:
         """The word that forbids it at that moment."""
         by_then = [word for word in self.words if word.said_at <= at]
         return by_then[-1] if by_then and by_then[-1].holds_no(at) else None

@@ -80,6 +80,7 @@ from .permission import (
     NotAConsultant,
     Permissions,
     Said,
+    Word,
     must_last,
 )
 from .pipeline import Pipeline, Stage
@@ -335,8 +336,8 @@ class Person(Aggregate):
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of a placement; None: their own
         self.referrals = Referrals()
-        self.consent = Said()
-        self.contact = Said()
+        self.consent: Said[Word] = Said()
+        self.contact: Said[Word] = Said()
         self.candidacies: dict[UUID, Candidacy] = {}
         self.to_be_erased = False
         self.holds: dict[UUID, bool] = {}  # whether each is still placed

@@ -38,7 +38,7 @@ from ledger_crm.domain.joborder import (
     OpeningVacated,
     status_after,
 )
-from ledger_crm.domain.permission import OffLimitsAgreed, OffLimitsLifted, Word
+from ledger_crm.domain.permission import OffLimitsAgreed, OffLimitsLifted, OffLimitsWord
 from ledger_crm.domain.segment import FieldIs
 
 from ._custom import fitting, shown_of, values
@@ -443,7 +443,7 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
     domains: list[str]
     parent: Related | None
     children: list[Related]
-    off_limits: Word | None
+    off_limits: OffLimitsWord | None
     fees: list[FeeShown]
     job_orders: list[JobOrderShown]
     custom: dict[str, Value]
@@ -530,7 +530,7 @@ async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
     orders = [_order(JobOrderShown, found) for found in await cur.fetchall()]
     return CompanyShown(
         id=company_id,
-        off_limits=Word(*limits) if limits[0] else None,
+        off_limits=OffLimitsWord(*limits) if limits[0] else None,
         tags=tags,
         domains=names,
         parent=above and Related(*above),

@@ -37,6 +37,7 @@ from ledger_crm.domain.permission import (
     DoNotContactSet,
     OffLimitsAgreed,
     OffLimitsLifted,
+    OffLimitsWord,
     Word,
 )
 from ledger_crm.domain.person import Employed, PersonSourced
@@ -225,7 +226,7 @@ def allowed(
         said_at=word.said_at,
         refuses=word.refuses,
         until_on=word.until_on,
-        with_subsidiaries=word.with_subsidiaries,
+        with_subsidiaries=isinstance(word, OffLimitsWord) and word.with_subsidiaries,
         text=entry.event.text,
     )
 
