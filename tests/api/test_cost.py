@@ -15,11 +15,12 @@ import pytest
 from api.journey import ENGINES, ORDER, written
 from builders import note, sourced
 from ledger_crm.api import reading
-from ledger_crm.api.reading import Pool, Reads
+from ledger_crm.api.reading import READERS, Pool, Reads
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Ledger, Unavailable, Work
 from ledger_crm.projections import Lookup, people
+from projections.driving import until
 from scenario import NOON
 
 pytestmark = pytest.mark.anyio
@@ -37,6 +38,16 @@ async def fill(ledger: Ledger, people: int = 1) -> str:
     work.stage()
     await work.commit()
     return str(person.id)
+
+
+async def ended(pool: Pool, owner: psycopg.Connection[Any]) -> None:
+    """Its sessions have told what they read: each does so at its end, which is not waited for."""
+    await pool.close()
+    sessions = (
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = %s"
+    )
+    until(lambda: not owner.execute(sessions, (READERS,)).fetchone())
 
 
 async def test_no_page_reads_a_large_table_from_end_to_end(
@@ -69,7 +80,7 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
             if token := isinstance(answer.json(), dict) and answer.json().get("next"):
                 again = page + ("&" if "?" in page else "?") + f"cursor={token}"
                 assert (await ana.get(again)).status_code == 200
-        await pool.close()  # only now its sessions have told what they read
+        await ended(pool, owner)
         read: list[Any] = owner.execute(
             "SELECT s.relname, s.seq_tup_read FROM pg_stat_user_tables s JOIN pg_class c"
             " ON c.oid = s.relid WHERE schemaname IN ('read', 'ledger') AND s.seq_tup_read > 0"
@@ -111,7 +122,7 @@ async def test_a_list_that_is_narrowed_reads_what_it_shows(
         for page in (f"/applications?company_id={company}", "/renewals?on=2005-01-01"):
             answer = await ana.get(page)
             assert answer.status_code == 200, answer.text
-        await pool.close()  # only now its sessions have told what they read
+        await ended(pool, owner)
         read: dict[str, int] = dict(
             owner.execute(
                 "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"

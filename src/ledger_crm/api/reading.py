@@ -63,6 +63,7 @@ Attempt: TypeAlias = Callable[[], Awaitable[tuple[int, tuple[T] | None]]]
 
 DIRECTORY = directory.projection  # which all queries may join
 AWAY = (PoolTimeout, TooManyRequests)
+READERS = "ledger-crm reads"  # as pg_stat_activity names their sessions
 WAITING = 500  # questions of one kind
 Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
@@ -133,6 +134,7 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
         url,
         kwargs={
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+            "application_name": READERS,
             "connect_timeout": 2,
             "autocommit": True,  # a snapshot begins and ends its transaction itself
         },
