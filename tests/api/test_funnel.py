@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.journey import ENGINES, found, written
+from api.journey import ENGINES, found, problem, written
+from ledger_crm.commands.catalogue import create_key
+from ledger_crm.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +82,38 @@ async def test_renamed_reordered_and_retired_stages_do_not_move_last_years_repor
     everything = await found(ana, "/funnel", since="2025-01-01", until="2027-01-01")
     screening = next(line for line in everything if line["category"] == "screening")
     assert screening["entered"] == 2, "the new stage counts with the old one"
+
+
+async def test_a_funnel_of_a_consultant_or_a_team_is_of_what_they_opened(
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    """By the team of the day on which it was opened, whatever becomes of the team."""
+    _, key = await create_key(ledger, actor="consultant:ben")
+    ben = {"Authorization": f"Bearer {key}"}
+    await written(ana, "/consultants", {"consultant": "consultant:ben", "name": "Ben Alder"})
+    team = {"slug": "north", "title": "North"}
+    assert (await ana.put("/teams/north", json=team)).status_code == 200
+    joined = {"kind": "team.joined", "joined_on": "2025-01-01"}
+    left = {"kind": "team.left", "left_on": "2025-02-28"}
+    for turn in (joined, left):
+        await written(ana, "/teams/north/members", turn | {"consultant": "consultant:ben"})
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    wanted = {"title": "Engineer", "opened_at": "2025-01-01T00:00:00Z"}
+    order = (await written(ana, f"/companies/{company}/job-orders", wanted))["created"]
+    for day, headers in (("2025-02-28", ben), ("2025-03-01", ben), ("2025-02-01", {})):
+        person = (await written(ana, "/people", {"name": day}))["id"]
+        at = {"company_id": company, "job_order_id": order, "opened_at": f"{day}T09:00:00Z"}
+        await written(ana, f"/people/{person}/candidacies", at, **headers)
+    project()
+
+    async def told(**asked: str) -> list[tuple[str, int]]:
+        lines = await found(ana, "/funnel", **LAST_YEAR, **asked)
+        return [(line["name"], line["entered"]) for line in lines]
+
+    assert await told(by="consultant") == [("Ben Alder", 2), ("consultant:ana", 1)]
+    assert await told(consultant="consultant:ben") == [("", 2)]
+    assert await told(team="north", by="consultant") == [("Ben Alder", 1)]
+    problem(await ana.get("/funnel", params=LAST_YEAR | {"team": "south"}), 404, "no-such-record")
 
 
 async def test_an_account_is_read_and_listed(

@@ -11,7 +11,7 @@ from builders import field_defined
 from ledger_crm.commands import customising
 from ledger_crm.commands.importing import Report, import_csv
 from ledger_crm.commands.mapping import read_mapping
-from ledger_crm.domain.custom import CustomFieldSet, FirmFieldSet
+from ledger_crm.domain.custom import CustomFieldDefined, CustomFieldSet, FirmFieldSet
 from ledger_crm.domain.entry import Actor
 from ledger_crm.ledger import Intent, Ledger
 
@@ -121,3 +121,37 @@ async def test_a_field_that_is_not_defined_refuses_its_row(ledger: Ledger) -> No
     report = await imported(ledger, PEOPLE, "id,name,licence,wish,mentor\n1,Ada,b,,\n2,Ben,,,\n")
     assert (report.imported, report.refused) == (1, 1)
     assert "no custom field of this name" in report.listed[0].reason
+
+
+async def test_a_mapping_may_define_the_fields_that_its_rows_set(ledger: Ledger) -> None:
+    """Once, and anew when it is written otherwise."""
+    setup = """
+[[setup]]
+kind = "custom_field.defined"
+subject = "person"
+slug = "shift"
+label = "Shift"
+type = "choice"
+choices = [{ id = "day", label = "Day" }, { id = "night", label = "Night" }]
+"""
+    people = PEOPLE.partition('[[fact]]\nkind = "person.custom_field_set"')[0]
+    rows = """
+[[fact]]
+kind = "person.custom_field_set"
+person_id = "{id}"
+field = "shift"
+value = "{shift}"
+"""
+    mapping, csv = people.replace("[[fact]]", setup + "[[fact]]", 1) + rows, "id,name,shift\n"
+    report = await imported(ledger, mapping, csv + "1,Ada,night\n2,Ben,late\n")
+    assert (report.imported, report.refused) == (1, 1)
+    assert (await imported(ledger, mapping, csv + "1,Ada,night\n")).facts == 0
+
+    wider = mapping.replace(" }]", ' }, { id = "late", label = "Late" }]')
+    report = await imported(ledger, wider, csv + "1,Ada,night\n2,Ben,late\n")
+    assert (report.imported, report.already, report.refused) == (1, 1, 0)
+    entries = await ledger.entries(after=0, limit=100)
+    defined = [e.event for e in entries if isinstance(e.event, CustomFieldDefined)]
+    assert [[choice.id for choice in each.choices] for each in defined] == [
+        ["day", "night"], ["day", "night", "late"]
+    ]  # fmt: skip

@@ -30,6 +30,10 @@ Grouped = Annotated[
 InPipeline = Annotated[
     str | None, QueryParameter(max_length=40, description="Only in the pipeline with this slug.")
 ]
+OpenedBy = Annotated[
+    str | None,
+    QueryParameter(max_length=80, description="Only what they opened: `consultant:ana`."),
+]
 
 
 class Reports(Controller):
@@ -83,19 +87,24 @@ class Reports(Controller):
         pipeline: InPipeline = None,
         company_id: FromQuery[UUID | None] = None,
         source: FromQuery[Source | None] = None,
+        consultant: OpenedBy = None,
+        team: OfTeam = None,
     ) -> Response[list[funnel.FunnelLine]]:
         """The funnel
 
         Of a period: how many candidacies came into each category, how many went on, and how long
-        they stayed; for all, or for each pipeline, client or source. By category: renaming,
-        reordering and retiring stages changes nothing in it."""
+        they stayed; for all, or for each pipeline, client, source or consultant. By category:
+        renaming, reordering and retiring stages changes nothing in it. A candidacy is of whoever
+        opened it; `team`: of those who were in it on that day."""
         return await view.answer(
             funnel.report,
-            Named(pipeline=pipeline, company_id=company_id),
+            Named(pipeline=pipeline, company_id=company_id, team=team),
             since=since,
             until=until,
             by=by,
             pipeline=pipeline,
             company_id=company_id,
             source=source,
+            consultant=consultant,
+            team=team,
         )

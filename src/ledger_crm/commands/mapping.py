@@ -32,7 +32,7 @@ from msgspec import inspect
 
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.company import Company, CompanyAdded
-from ledger_crm.domain.custom import Subject
+from ledger_crm.domain.custom import CustomFieldDefined, Subject, custom_fields_id
 from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug, Title
 from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.fee import DIGITS
@@ -263,13 +263,17 @@ async def _define_pipeline(work: Work, _: UUID, fact: PipelineDefined) -> Aggreg
     return await catalogue.define_pipeline(work, fact)
 
 
+async def _define_field(work: Work, _: UUID, fact: CustomFieldDefined) -> Aggregate:
+    return await customising.define(work, fact)
+
+
 class Kind(NamedTuple):
     """of     whose stream it is written to; its id is asked for as ``<of>_id``
     forms  Structs with the fields of the fact
     do     the command, given the work, the stream's id, and the forms
     """
 
-    of: Literal["person", "company", "pipeline"]
+    of: Literal["person", "company", "pipeline", "custom_field"]
     forms: tuple[type[msgspec.Struct], ...]
     do: Callable[..., Awaitable[Aggregate]]
 
@@ -298,7 +302,15 @@ KINDS: dict[str, Kind] = {
     "person.custom_field_set": Kind("person", (PersonField,), _set_person_field),
     "company.custom_field_set": Kind("company", (CompanyField,), _set_company_field),
     "pipeline.defined": Kind("pipeline", (PipelineDefined,), _define_pipeline),
+    "custom_field.defined": Kind("custom_field", (CustomFieldDefined,), _define_field),
 }
+
+DEFINITIONS: dict[str, Callable[[dict[str, Any]], UUID]] = {
+    "pipeline": lambda content: pipeline_id(content["slug"]),
+    "custom_field": lambda content: custom_fields_id(content["subject"]),
+}
+"""Streams whose id is in what is said of them. Said otherwise, it is another wish; all else that
+is written once is refused then."""
 
 PERSONS = ("person_id", "to_person_id", "contact_id", "hiring_manager_id", "value_person_id")
 COMPANIES = ("company_id", "value_company_id")
@@ -369,8 +381,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             _, make = compiler.fact(table, where)
             step = make(())
             fingerprint = fingerprint_of(hash, [step])
-            # another definition is another wish: pipelines are revised, all else is written once
-            key = f"{n}:{fingerprint.hex()}" if step.kind == "pipeline.defined" else str(n)
+            revised = KINDS[step.kind].of in DEFINITIONS
+            key = f"{n}:{fingerprint.hex()}" if revised else str(n)
             planned.append(Planned(f"setup:{key}", fingerprint, [step]))
         return planned
 
@@ -558,7 +570,7 @@ class Compiler:
 
         stream = f"{kind.of}_id"
         own = {f.encode_name: f for form in kind.forms for f in msgspec.structs.fields(form)}
-        known = [*([] if kind.of == "pipeline" else [stream]), *own]
+        known = [*([] if kind.of in DEFINITIONS else [stream]), *own]
         for field in fields:
             if field not in known:
                 raise ImportFault(
@@ -596,7 +608,7 @@ class Compiler:
                     convert({f: content[f] for f in names if f in content}, form)
                     for form, names in forms
                 )
-            return Step(name, do, id or pipeline_id(content["slug"]), parts, content, columns)
+            return Step(name, do, id or DEFINITIONS[kind.of](content), parts, content, columns)
 
         def convert(content: dict[str, Any], form: type[msgspec.Struct]) -> msgspec.Struct:
             try:

@@ -16,10 +16,12 @@ from ledger_crm.domain.candidacy import CandidacyOpened, StageReached
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import EXITS, OF_DEALS, Category
+from ledger_crm.domain.team import team_id
 
 from ._projection import Cursor, Projection, Row, Table
+from ._team import was_in
 
-By = Literal["pipeline", "client", "source"]
+By = Literal["pipeline", "client", "source", "consultant"]
 ORDER = [c for c in get_args(Category) if c not in OF_DEALS]
 """Of categories, the exits last."""
 
@@ -36,6 +38,8 @@ class CandidacyRow(Row, frozen=True, kw_only=True):
     person_id: UUID
     company_id: UUID
     pipeline: str
+    opened_by: str
+    opened_on: date
 
 
 class SourceRow(Row, frozen=True, kw_only=True):
@@ -54,7 +58,7 @@ steps = Table(
 )
 candidacies = Table("funnel_candidacy", CandidacyRow, key="candidacy_id")
 sources = Table("funnel_source", SourceRow, key="person_id")
-projection = Projection("funnel", steps, candidacies, sources, version=1)
+projection = Projection("funnel", steps, candidacies, sources, version=2)
 
 
 @steps.starts(StageReached)
@@ -76,6 +80,8 @@ def candidacy_opened(entry: Entry[CandidacyOpened]) -> CandidacyRow:
         person_id=entry.originator_id,
         company_id=fact.company_id,
         pipeline=fact.pipeline,
+        opened_by=entry.by,
+        opened_on=entry.at.date(),
     )
 
 
@@ -87,8 +93,9 @@ def person_sourced(entry: Entry[PersonSourced]) -> SourceRow:
 class FunnelLine(msgspec.Struct, frozen=True, kw_only=True):
     """One category of one group, in the period.
 
-    group          slug of a pipeline, id of a client, or channel of a source; "" for all
-    name           of the client; of others as ``group``
+    group          slug of a pipeline, id of a client, channel of a source, or actor who opened
+                   the candidacies; "" for all
+    name           of the client or the consultant; of others as ``group``
     entered        candidacies that came there, each once
     went_on        of them, those that came further afterwards, within the period
     fell_out       of them, those that came to an exit afterwards and no further since
@@ -111,6 +118,7 @@ GROUPS: dict[By | None, str] = {
     "pipeline": "c.pipeline",
     "client": "c.company_id::text",
     "source": "s.channel",
+    "consultant": "c.opened_by",
 }
 
 
@@ -123,10 +131,13 @@ async def report(
     pipeline: str | None = None,
     company_id: UUID | None = None,
     source: str | None = None,
+    consultant: str | None = None,
+    team: str | None = None,
 ) -> list[FunnelLine]:
     """Of the days from ``since`` to the one before ``until``, by when it happened, in UTC. Nothing
-    that happens later changes it. Groups by name, categories in their order. Joins the directory
-    for the clients' names."""
+    that happens later changes it. A candidacy is of whoever opened it, and of the teams that they
+    were in on that day. Groups by name, categories in their order. Joins the directory for the
+    names, and for the team."""
     await cur.execute(
         "WITH taken AS (SELECT st.candidacy_id, st.category, st.reached_at,"
         f" {GROUPS[by]} AS grp, array_position(%(order)s::text[], st.category) AS place,"
@@ -139,6 +150,8 @@ async def report(
         " AND (%(pipeline)s::text IS NULL OR c.pipeline = %(pipeline)s)"
         " AND (%(company)s::uuid IS NULL OR c.company_id = %(company)s)"
         " AND (%(source)s::text IS NULL OR s.channel = %(source)s)"
+        " AND (%(consultant)s::text IS NULL OR c.opened_by = %(consultant)s)"
+        f" AND {was_in('c.opened_by', 'c.opened_on')}"
         " WINDOW w AS (PARTITION BY st.candidacy_id ORDER BY st.reached_at, st.position)),"
         " came AS (SELECT grp, candidacy_id, category, place, out, min(n) AS n"
         "   FROM taken GROUP BY 1, 2, 3, 4, 5),"
@@ -149,13 +162,14 @@ async def report(
         "     AND f.n > came.n AND f.out) AS off FROM came),"
         " stays AS (SELECT grp, category, percentile_cont(0.5) WITHIN GROUP (ORDER BY stay) AS m"
         "   FROM taken WHERE stay IS NOT NULL GROUP BY 1, 2)"
-        " SELECT f.grp, coalesce(max(d.name), f.grp), f.category, count(*),"
+        " SELECT f.grp, coalesce(max(d.name), max(u.name), f.grp), f.category, count(*),"
         "  count(*) FILTER (WHERE on_), count(*) FILTER (WHERE off AND NOT on_),"
         "  CASE WHEN NOT bool_or(f.out) THEN"
         "    floor(count(*) FILTER (WHERE on_) * 10000.0 / count(*))::int END,"
         "  round((extract(epoch FROM max(y.m)) / 86400)::numeric, 1)::float8"
         " FROM fates f LEFT JOIN stays y USING (grp, category)"
         " LEFT JOIN directory d ON d.id::text = f.grp"
+        " LEFT JOIN directory_consultant u ON u.consultant = f.grp"
         " GROUP BY f.grp, f.category, f.place ORDER BY 2, f.grp, f.place",
         {
             "order": ORDER,
@@ -165,6 +179,8 @@ async def report(
             "pipeline": pipeline,
             "company": company_id,
             "source": source,
+            "consultant": consultant,
+            "team": team_id(team) if team else None,
         },
     )
     names = FunnelLine.__struct_fields__
