@@ -27,6 +27,13 @@ from ledger_crm.domain import screening as sc
 from ledger_crm.domain import shortlist as sl
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.application import Applied, ScreeningAnswered
+from ledger_crm.domain.campaign import (
+    CampaignDefined,
+    CampaignFinished,
+    CampaignStopped,
+    Enrolled,
+    Step,
+)
 from ledger_crm.domain.consultant import (
     ConsultantAdded,
     ConsultantLeft,
@@ -226,6 +233,23 @@ def pooled(pool: str = "speakers", **changes: Any) -> PersonPooled:
 
 def unpooled(pool: str = "speakers", **changes: Any) -> PersonUnpooled:
     return PersonUnpooled(pool=pool, **changes)
+
+
+def campaign_defined(slug: str = "spring", **changes: Any) -> CampaignDefined:
+    steps = (Step(channel="email"), Step(channel="email", after_days=4))
+    return CampaignDefined(slug=slug, **{"title": "Spring", "steps": steps} | changes)
+
+
+def enrolled(campaign: str = "spring", **changes: Any) -> Enrolled:
+    return Enrolled(campaign=campaign, **{"enrolled_at": NOON} | changes)
+
+
+def campaign_finished(campaign: str = "spring", **changes: Any) -> CampaignFinished:
+    return CampaignFinished(campaign=campaign, **changes)
+
+
+def campaign_stopped(campaign: str = "spring", **changes: Any) -> CampaignStopped:
+    return CampaignStopped(campaign=campaign, **changes)
 
 
 def consultant_added(consultant: str = "consultant:ana", **changes: Any) -> ConsultantAdded:

@@ -96,6 +96,7 @@ def test_an_event_sets_its_own_name(event: type[Event]) -> None:
         "company",
         "pipeline",
         "pool",
+        "campaign",
         "consultant",
         "team",
         "segment",

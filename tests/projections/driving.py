@@ -63,7 +63,7 @@ def folded(projection: Projection, entries: Iterable[Entry[Event]]) -> dict[str,
             match handler:
                 case Starting(start):
                     rows |= {table.key_of(row): row for row in start(entry)}
-                case Changing(change, key, start):
+                case Changing(change, key, start) if key(entry):
                     before = rows.get(key(entry)) or (start and start(entry))
                     assert before is not None
                     _put(rows, key(entry), change(before, entry))

@@ -21,6 +21,9 @@ from builders import (
     bounced,
     call,
     called_off,
+    campaign_defined,
+    campaign_finished,
+    campaign_stopped,
     clicked,
     client_passed_on,
     client_referral_fee,
@@ -42,6 +45,7 @@ from builders import (
     done,
     employed,
     employment_ended,
+    enrolled,
     erasure_deferred,
     erasure_requested,
     fee_agreed,
@@ -125,12 +129,14 @@ from ledger_crm.commands import (
 )
 from ledger_crm.commands.catalogue import (
     create_key,
+    define_campaign,
     define_pipeline,
     define_pool,
     define_template,
     save_segment,
     ship,
 )
+from ledger_crm.domain.campaign import campaign_id
 from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.consultant import ConsultantAdded, consultant_id
@@ -405,6 +411,26 @@ def customised(
     return [define_all, *setting]
 
 
+def campaigning(person: UUID, company: UUID, at: datetime, text: str) -> list[Command]:
+    """A campaign of two steps, and what may happen in it."""
+    told: list[Command] = []
+
+    async def begun(work: Work) -> Any:
+        if not await work.has(campaign_id("spring")):
+            await define_campaign(work, campaign_defined())
+        return await intake.campaign(work, person, enrolled(enrolled_at=at, company_id=company))
+
+    async def revised(work: Work) -> Any:
+        return await define_campaign(work, campaign_defined(retired=text == ""))
+
+    for fact in (campaign_finished(), campaign_stopped(reason="bored", text=text)):
+        told.append(partial(intake.campaign, person_id=person, fact=fact))
+    for n in range(2):
+        step = sent(f"{text}-{n}", sent_at=at, campaign="spring")
+        told.append(partial(intake.record, person_id=person, interaction=step))
+    return [begun, begun, begun, revised, *told]
+
+
 def teamed(at: datetime) -> list[Command]:
     """Two consultants and two teams, and what may become of them."""
     telling: list[Command] = []
@@ -439,9 +465,11 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-15, 20)):
+    match draw(st.integers(-16, 20)):
         case -14:
             return draw(st.sampled_from(forgetting(person, at, text)))
+        case -16:
+            return draw(st.sampled_from(campaigning(person, company, at, text)))
         case -15:
             return draw(st.sampled_from(teamed(at)))
         case -13:

@@ -24,7 +24,7 @@ from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.domain.interaction import MessageReplied, MessageSent, NoteWritten
 from ledger_crm.domain.person import Employed, PersonSourced
 from ledger_crm.ledger import Ledger
-from ledger_crm.projections import Projection, Row, Table, every
+from ledger_crm.projections import Projection, Row, Starting, Table, every
 from ledger_crm.projections._projection import stream
 from ledger_crm.workers.projector import Driver, Rows, connect
 from projections.driving import (
@@ -86,7 +86,12 @@ def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
     first, *others = (left_by(batch, entries) for batch in (7, 500, 5000))
     told = {base for entry in entries for base in type(entry.event).__mro__}
     for table in (table for projection in ALL for table in projection.tables):
-        assert first[table.name] or not told & set(table.handlers), "an empty one proves nothing"
+        begins = {
+            event
+            for event, handlers in table.handlers.items()
+            if any(isinstance(h, Starting) or getattr(h, "start", None) for h in handlers)
+        }
+        assert first[table.name] or not told & begins, "an empty one proves nothing"
     assert all(other == first for other in others)
     assert left_by(1, entries[:600]) == left_by(500, entries[:600])  # one by one takes its time
 

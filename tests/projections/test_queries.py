@@ -34,6 +34,7 @@ from builders import (
 )
 from ledger_crm.commands import candidacies, intake, placements, selling
 from ledger_crm.domain.access import KeyCreated
+from ledger_crm.domain.campaign import CampaignDefined
 from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.consultant import ConsultantEvents
@@ -120,6 +121,7 @@ CATALOGUE = (
     PipelineDefined
     | KeyCreated
     | PoolDefined
+    | CampaignDefined
     | SegmentSaved
     | CustomFieldDefined
     | ConsultantEvents

@@ -19,6 +19,7 @@ from ledger_crm.vault import Vault
 
 from . import (
     applications,
+    campaigns,
     customs,
     day,
     documents,
@@ -129,6 +130,7 @@ def create_app(
             *engagement.HANDLERS,
             *day.HANDLERS,
             *pools.HANDLERS,
+            *campaigns.HANDLERS,
             *teams.HANDLERS,
             *search.HANDLERS,
             *documents.HANDLERS,

@@ -198,6 +198,22 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "in": {"kind": "person.pooled", "pool": "speakers", "reason": "gave_a_talk"},
         "out": {"kind": "person.unpooled", "pool": "speakers", "reason": "moved_away"},
     },
+    "define_campaign": {
+        "three steps": {
+            "slug": "spring",
+            "title": "Spring",
+            "purpose": "Weavers who may like to lead",
+            "steps": [
+                {"channel": "email"},
+                {"channel": "email", "after_days": 4},
+                {"channel": "phone", "after_days": 7},
+            ],
+        }
+    },
+    "enroll_person": {
+        "enroll": {"kind": "person.enrolled", "campaign": "spring"},
+        "stop": {"kind": "person.campaign_stopped", "campaign": "spring", "reason": "moved_away"},
+    },
     "add_consultant": {
         "from the day on which she began": {
             "consultant": "consultant:ana",

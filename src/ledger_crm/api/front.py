@@ -61,6 +61,7 @@ LINKS = {
     "day": "/day",
     "follow_ups": "/follow-ups",
     "pools": "/pools",
+    "campaigns": "/campaigns",
     "segments": "/segments",
     "consultants": "/consultants",
     "teams": "/teams",

@@ -50,6 +50,7 @@ TAGS = {
     "engagement": "Who heard last of whom, who owes an answer, who has gone quiet.",
     "follow-ups": "What we promised, and what somebody owes today.",
     "pools": "People whom somebody put together, since when and why.",
+    "campaigns": "Messages in steps: who is in each, and what they are to be sent next.",
     "teams": "Who of us there is, and who works with whom, on which day.",
     "segments": "Criteria under a name, and who fits them now.",
     "custom fields": "What the agency asks beside what we ask for, typed, and its values.",

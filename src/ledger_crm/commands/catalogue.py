@@ -1,4 +1,4 @@
-"""The catalogue: pipelines, pools, segments, reply templates and API keys."""
+"""The catalogue: pipelines, pools, campaigns, segments, reply templates and API keys."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from ledger_crm.domain.access import ApiKey, parts
+from ledger_crm.domain.campaign import Campaign, CampaignDefined, campaign_id
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.pipeline import SHIPPED, Pipeline, PipelineDefined, pipeline_id
 from ledger_crm.domain.pool import Pool, PoolDefined, pool_id
@@ -37,6 +38,19 @@ async def define_pool(work: Work, definition: PoolDefined) -> Pool:
     pool = await work.get(Pool, id)
     pool.revise(definition, by=work.by)
     return pool
+
+
+async def define_campaign(work: Work, definition: CampaignDefined) -> Campaign:
+    """New, or another version of the one with its slug. Raises NoSuchRecord for a template."""
+    for step in definition.steps:
+        if step.template and not await work.has(template_id(step.template)):
+            raise NoSuchRecord(template=step.template)
+    id = campaign_id(definition.slug)
+    if not await work.has(id):
+        return work.add(Campaign.define(definition, by=work.by))
+    campaign = await work.get(Campaign, id)
+    campaign.revise(definition, by=work.by)
+    return campaign
 
 
 async def save_segment(work: Work, definition: SegmentSaved) -> Segment:

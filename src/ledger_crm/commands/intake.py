@@ -7,12 +7,20 @@ from uuid import UUID
 
 import msgspec
 
+from ledger_crm.domain.campaign import (
+    Campaign,
+    CampaignFacts,
+    CampaignFinished,
+    Enrolled,
+    NotEnrolled,
+    campaign_id,
+)
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point
 from ledger_crm.domain.firm import FirmChanges, OwnAncestor, OwnerAssigned, ParentNamed
 from ledger_crm.domain.followup import FollowUpPromised
-from ledger_crm.domain.interaction import Interaction, Outbound
+from ledger_crm.domain.interaction import Interaction, MessageSent, Outbound
 from ledger_crm.domain.permission import Permissions
 from ledger_crm.domain.person import Employed, Person, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
@@ -130,9 +138,9 @@ async def permit(work: Work, person_id: UUID, fact: Permissions) -> Person:
 
 
 async def record(work: Work, person_id: UUID, interaction: Interaction) -> Person:
-    """Raises NoSuchRecord and PersonIsErased, also for a company or a person that the interaction
-    names; OffLimits, and as ``Person.record``. A message that is there already is a no-op, whatever
-    was said since."""
+    """The last step of a campaign finishes it. Raises NoSuchRecord and PersonIsErased, also for a
+    company or a person that the interaction names; OffLimits, and as ``Person.record``. A message
+    that is there already is a no-op, whatever was said since."""
     person = await work.get(Person, person_id)
     for id in interaction.others:
         try:
@@ -143,14 +151,50 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
         await work.get(Company, interaction.company_id)
     try:
         if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
-            at = interaction.occurred_at or now()
-            for company_id in person.works_at(at):
-                await _must_be_approachable(work, company_id, at)
+            await _must_be_approachable_at_work(work, person, interaction.occurred_at or now())
         person.record(interaction, by=work.by)
-    except Forbidden:
+    except (Forbidden, NotEnrolled):
         if not await work.has_written(person_id, interaction):  # else a channel delivers it again
             raise
+    else:
+        if isinstance(interaction, MessageSent) and interaction.campaign:
+            campaign = await _campaign(work, interaction.campaign)
+            if person.campaigns[campaign.definition.slug].sent >= len(campaign.definition.steps):
+                done = CampaignFinished(
+                    campaign=interaction.campaign, finished_at=interaction.sent_at
+                )
+                person.end_campaign(done, by=work.by)
     return person
+
+
+async def campaign(work: Work, person_id: UUID, fact: CampaignFacts) -> Person:
+    """Raises NoSuchRecord, also for the campaign and for a company that it names;
+    CampaignIsRetired, OffLimits, and as ``Person.enroll``."""
+    person = await work.get(Person, person_id)
+    found = await _campaign(work, fact.campaign)
+    if not isinstance(fact, Enrolled):
+        person.end_campaign(fact, by=work.by)
+        return person
+    found.must_be_in_use()
+    if fact.company_id:
+        await work.get(Company, fact.company_id)
+    if not fact.override:
+        await _must_be_approachable_at_work(work, person, fact.enrolled_at or now())
+    person.enroll(fact, by=work.by)
+    return person
+
+
+async def _campaign(work: Work, slug: str) -> Campaign:
+    try:
+        return await work.get(Campaign, campaign_id(slug))
+    except NoSuchRecord:
+        raise NoSuchRecord(campaign=slug) from None
+
+
+async def _must_be_approachable_at_work(work: Work, person: Person, at: datetime) -> None:
+    """Raises OffLimits."""
+    for company_id in person.works_at(at):
+        await _must_be_approachable(work, company_id, at)
 
 
 async def _must_be_approachable(work: Work, company_id: UUID, at: datetime) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from .entry import Instant, PersonFact, Sealed
+from .entry import Instant, PersonFact, Sealed, Slug, words
 
 Channel = Literal["email", "linkedin", "phone", "sms", "whatsapp", "post", "in_person", "other"]
 MessageId = Annotated[
@@ -55,6 +55,7 @@ class MessageSent(Outbound, frozen=True, kw_only=True, tag="person.message_sent"
     thread_id   the conversation, as the channel groups it
     sent_at     from the channel
     text        plain text, at most 64 KiB
+    campaign    slug of the one whose next step this is; None: of none
     """
 
     channel: Channel
@@ -62,6 +63,7 @@ class MessageSent(Outbound, frozen=True, kw_only=True, tag="person.message_sent"
     thread_id: Sealed = ""
     sent_at: Instant
     text: Sealed = ""
+    campaign: Slug | None = None
 
     @property
     def once(self) -> str:
@@ -69,7 +71,8 @@ class MessageSent(Outbound, frozen=True, kw_only=True, tag="person.message_sent"
 
     @property
     def line(self) -> str:
-        return f"message sent by {self.channel}"
+        of = f", campaign {words(self.campaign)}" if self.campaign else ""
+        return f"message sent by {self.channel}{of}"
 
 
 class MessageReplied(Interaction, frozen=True, kw_only=True, tag="person.message_replied"):

@@ -22,6 +22,14 @@ import msgspec
 from . import candidacy as c
 from . import interview as i
 from .application import AlreadyApplied, Applied, ScreeningAnswered
+from .campaign import (
+    CampaignEnd,
+    CampaignFinished,
+    CampaignStopped,
+    Enrolled,
+    Enrolment,
+    NotEnrolled,
+)
 from .clock import now, today
 from .contact import Point, normalised
 from .custom import CustomFieldCleared, CustomFieldSet, PersonFields, known_as
@@ -66,7 +74,7 @@ from .identity import (
     Source,
     Tags,
 )
-from .interaction import Interaction, Outbound
+from .interaction import Interaction, MessageReplied, MessageSent, Outbound
 from .market import Researched
 from .permission import (
     Consent,
@@ -332,6 +340,7 @@ class Person(Aggregate):
         self.tags: set[str] = set()
         self.employments: dict[Employed, date | None] = {}  # and the last day of each
         self.pools: set[str] = set()
+        self.campaigns: dict[str, Enrolment] = {}  # that run
         self.documents: dict[UUID, str] = {}  # and the digest of each
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of a placement; None: their own
@@ -380,15 +389,49 @@ class Person(Aggregate):
             self.enter(fact, by=by)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
-        """Raises NoConsent, DoNotContact if we contact them first; NotAConsultant for an override
-        by anybody else."""
+        """A reply stops the campaigns that they were in by then. Raises NoConsent, DoNotContact if
+        we contact them first; NotAConsultant for an override by anybody else; NotEnrolled."""
         self.must_be_here()
         if isinstance(interaction, Outbound):
-            if interaction.override and not by.startswith("consultant:"):
-                raise NotAConsultant(actor=by)
-            if interaction.by_us and not interaction.override:
-                self._must_be_free(interaction.occurred_at or now())
+            at = interaction.occurred_at or now() if interaction.by_us else None
+            self._must_be_contactable(at, interaction.override, by)
+        if isinstance(interaction, MessageSent) and (campaign := interaction.campaign):
+            self._must_be_enrolled(campaign)
         self.enter(interaction, by=by)
+        if isinstance(interaction, MessageReplied):
+            self._stop_campaigns("replied", interaction.replied_at, by)
+
+    def enroll(self, fact: Enrolled, *, by: Actor) -> None:
+        """What is so already is a no-op. Raises NoConsent, DoNotContact, NotAConsultant."""
+        self.must_be_here()
+        at = fact.enrolled_at or now()
+        self._must_be_contactable(at, fact.override, by)
+        if fact.campaign not in self.campaigns:
+            self.enter(msgspec.structs.replace(fact, enrolled_at=at), by=by)
+
+    def end_campaign(self, fact: CampaignEnd, *, by: Actor) -> None:
+        """What is so already is a no-op."""
+        self.must_be_here()
+        if fact.campaign in self.campaigns:
+            self.enter(fact, by=by)
+
+    def _must_be_enrolled(self, campaign: str) -> None:
+        if campaign not in self.campaigns:
+            raise NotEnrolled(person_id=self.id, campaign=campaign)
+
+    def _stop_campaigns(self, reason: Reason, at: datetime, by: Actor) -> None:
+        """Those that they were in by then."""
+        for campaign, enrolment in sorted(self.campaigns.items()):
+            if enrolment.at <= at:
+                stopped = CampaignStopped(campaign=campaign, reason=reason, stopped_at=at)
+                self.enter(stopped, by=by)
+
+    def _must_be_contactable(self, at: datetime | None, override: str, by: Actor) -> None:
+        """``at``: None if they contact us."""
+        if override and not by.startswith("consultant:"):
+            raise NotAConsultant(actor=by)
+        if at and not override:
+            self._must_be_free(at)
 
     def _must_be_free(self, at: datetime) -> None:
         if word := self.consent.refusal(at):
@@ -441,8 +484,13 @@ class Person(Aggregate):
         self.must_be_here()
         must_last(fact.word)
         said = self.consent if isinstance(fact, Consent) else self.contact
-        if fact.word not in said.words:
-            self.enter(fact, by=by)
+        if fact.word in said.words:
+            return
+        self.enter(fact, by=by)
+        if isinstance(fact, DoNotContactSet):
+            self._stop_campaigns("do_not_contact", fact.set_at, by)
+        elif isinstance(fact, ConsentWithdrawn):
+            self._stop_campaigns("consent_withdrawn", fact.withdrawn_at, by)
 
     def ask_privacy(self, fact: PrivacyFacts, *, by: Actor) -> None:
         """What is so already is a no-op. Raises NoErasureRequested, LastsUntilBefore, HoldIdTaken,
@@ -1034,6 +1082,12 @@ class Person(Aggregate):
                 self.pools.add(pool)
             case PersonUnpooled(pool=pool):
                 self.pools.discard(pool)
+            case Enrolled(campaign=campaign, enrolled_at=datetime() as at):
+                self.campaigns[campaign] = Enrolment(at)
+            case CampaignFinished(campaign=campaign) | CampaignStopped(campaign=campaign):
+                self.campaigns.pop(campaign, None)
+            case MessageSent(campaign=campaign) if campaign in self.campaigns:
+                self.campaigns[campaign].sent += 1
             case CustomFieldSet(candidacy_id=of, field=field):
                 self.custom.setdefault(of, {})[field] = known_as(event)
             case CustomFieldCleared(candidacy_id=of, field=field):

@@ -63,10 +63,11 @@ class Starting(msgspec.Struct, Generic[R], frozen=True):
 
 
 class Changing(msgspec.Struct, Generic[R], frozen=True):
-    """Changes the row with this key; if there is none, the one that ``start`` makes."""
+    """Changes the row with this key; if there is none, the one that ``start`` makes. Without a key
+    this entry changes nothing."""
 
     change: Change[R]
-    key: Callable[[Entry[Any]], Key]
+    key: Callable[[Entry[Any]], Key | None]
     start: Callable[[Entry[Any]], R] | None
 
 
@@ -122,10 +123,13 @@ class Table(Generic[R]):
         key: Pick,
         start: Callable[[Entry[Any]], R] | None = None,
     ) -> Callable[[Change[R]], Change[R]]:
-        """These events change the row with this key."""
+        """These events change the row with this key; those that give None change nothing."""
+
+        def as_tuple(entry: Entry[Any]) -> Key | None:
+            found = key(entry)
+            return found if found is None or len(self.key) > 1 else (found,)
 
         def register(change: Change[R]) -> Change[R]:
-            as_tuple = key if len(self.key) > 1 else lambda entry: (key(entry),)
             self._register(Changing(change, as_tuple, start), events)
             return change
 

@@ -162,8 +162,8 @@ class Driver:
         ]
         needed: dict[int, tuple[Rows[Any], set[Key]]] = {}
         for rows, handler, entry in work:
-            if isinstance(handler, Changing):
-                needed.setdefault(id(rows), (rows, set()))[1].add(handler.key(entry))
+            if isinstance(handler, Changing) and (key := handler.key(entry)):
+                needed.setdefault(id(rows), (rows, set()))[1].add(key)
         for rows, keys in needed.values():
             rows.fetch(keys, cur)
         for rows, handler, entry in work:
@@ -240,7 +240,8 @@ class Rows(Generic[R]):
             for row in handler.start(entry):
                 self._now[self.table.key_of(row)] = row
         elif isinstance(handler, Changing):
-            key = handler.key(entry)
+            if (key := handler.key(entry)) is None:
+                return
             before = self._now[key] if key in self._now else self._stored.get(key)
             if before is None and handler.start:
                 before = handler.start(entry)
