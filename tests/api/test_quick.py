@@ -71,6 +71,9 @@ def told(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
         ("/people/{person}?after=-1", False),
         ("/people/{person}?after=", False),
         ("/people/{person}?after=1&after=1", False),
+        ("/people/{person}?after=0", True),
+        ("/people/{person}?after=01", False),
+        ("/people/{person}/history?limit=05", False),
         ("/people/{person}?as_of=2", False),
         ("/people/{person}/history?limit=0", False),
         ("/people/{person}/history?limit=201", False),
@@ -99,6 +102,7 @@ async def test_it_is_the_same_answer_byte_by_byte(
 async def test_a_key_that_is_no_longer_trusted_or_never_was_opens_nothing_here(
     ana: httpx.AsyncClient,
     ids: dict[str, str],
+    key: str,
     answered: list[bool],
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
@@ -117,6 +121,10 @@ async def test_a_key_that_is_no_longer_trusted_or_never_was_opens_nothing_here(
     answered.clear()
     for header in (text, "", "Bearer lcrm_guessed", f"Basic {text}", f"bearer {text}"):
         problem(await ana.get(path, headers={"Authorization": header}), 401, "key-missing")
+    assert not answered
+    with_one_too_many = [("Authorization", ""), ("Authorization", f"Bearer {key}")]
+    request = httpx.Request("GET", f"http://crm{path}", headers=with_one_too_many)
+    problem(await ana.send(request), 401, "key-missing")
     assert not answered
 
 

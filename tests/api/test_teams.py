@@ -222,6 +222,8 @@ async def test_what_a_team_gets_is_summed_to_the_cent_however_it_is_asked(
 
     whole, northern, southern = await parts(), await parts(team="north"), await parts(team="south")
     assert (len(whole), len(northern), len(southern)) == (9, 6, 3)
+    assert await parts(team="north", consultant=BEN)
+    assert await parts(team="south", consultant=BEN) == [], "what others of it got is not his"
     assert sum(northern) + sum(southern) == sum(whole)
     assert sum(northern) == north["agreed_cents"], "both go by the day of the placement"
 

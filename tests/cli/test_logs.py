@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import subprocess
+import sys
 import threading
+from uuid import UUID
 
-from ledger_crm.cli.logs import Lines
+from ledger_crm.cli.logs import PIPE_BYTES, Lines, as_json
 
 
 class Written(io.BytesIO):
@@ -14,6 +18,8 @@ class Written(io.BytesIO):
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self.writes += 1
+        assert data.endswith(b"\n")
+        assert len(data) <= PIPE_BYTES or data.count(b"\n") == 1
         return super().write(data)
 
 
@@ -34,6 +40,55 @@ def test_lines_of_one_turn_are_one_write_and_none_waits_longer() -> None:
     assert to.getvalue().split() == [
         *(b"%d-%d" % (turn, n) for turn in range(3) for n in range(4)), b"last"
     ]  # fmt: skip
+
+
+def test_no_write_is_more_than_a_pipe_takes_in_one_piece() -> None:
+    """But for a line that is longer by itself."""
+    to = Written()
+    lines = Lines(to)
+    said = [b"%03d " % n + b"x" * (n * 37 % 900) for n in range(100)] + [b"y" * 9_000, b"last"]
+
+    async def turn() -> None:
+        for line in said:
+            lines.info(line)
+        assert to.writes == 0
+
+    asyncio.run(turn())
+    assert to.getvalue().splitlines() == said
+    assert to.writes < 30
+
+
+def test_a_warning_waits_for_nothing_and_nothing_comes_after_it_that_was_before() -> None:
+    to = Written()
+    lines = Lines(to)
+
+    async def turn() -> None:
+        lines.info(b"one")
+        lines.warning(b"two")
+        assert to.getvalue() == b"one\ntwo\n"
+        lines.info(b"three")
+        assert to.writes == 1
+
+    asyncio.run(turn())
+    assert to.getvalue() == b"one\ntwo\nthree\n"
+
+
+def test_what_is_held_at_the_end_of_the_program_is_written() -> None:
+    script = (
+        "import asyncio, sys; from ledger_crm.cli.logs import Lines\n"
+        "lines = Lines(sys.stderr.buffer)\n"
+        "loop = asyncio.new_event_loop()\n"
+        "async def say(): lines.info(b'the last word')\n"
+        "loop.run_until_complete(say())\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert said.stderr == b"the last word\n"
+
+
+def test_half_a_character_is_no_fault_of_the_log() -> None:
+    assert json.loads(as_json({"file": "\udcff", "id": UUID(int=1), "n": 2})) == {
+        "file": "\udcff", "id": str(UUID(int=1)), "n": 2
+    }  # fmt: skip
 
 
 def test_a_loop_that_is_gone_leaves_nothing_behind_for_the_next() -> None:

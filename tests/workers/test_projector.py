@@ -344,7 +344,7 @@ def test_whatever_is_asked_in_any_order_is_answered_as_the_ledger_would(
     entries = numbered(count)
     written = 0  # it grows meanwhile
     once = Once(
-        lambda after, limit: entries[:written][after : after + limit], kept=kept, patience_s=0
+        lambda after, limit: entries[:written][after : after + limit], kept=kept, patience=0
     )
     with ExitStack() as stack:
         readers = [stack.enter_context(once.reader(str(n))) for n in range(4)]
@@ -364,7 +364,7 @@ def test_who_reads_at_several_paces_reads_the_ledger_once() -> None:
         pages[after] += 1
         return entries[after : after + limit]
 
-    once, together = Once(read, kept=30), threading.Barrier(5)
+    once, together = Once(read, kept=30, patience=1e6), threading.Barrier(5)
 
     def follow(pace: int) -> list[Entry[Event]]:
         seen: list[Entry[Event]] = []
@@ -385,7 +385,9 @@ def test_who_reads_at_several_paces_reads_the_ledger_once() -> None:
 
 def test_nobody_waits_for_one_that_has_gone_or_once_it_is_stopped() -> None:
     entries = numbered(100)
-    once = Once(lambda after, limit: entries[after : after + limit], kept=10, patience_s=60)
+    once = Once(
+        lambda after, limit: entries[after : after + limit], kept=10, patience=1e9, most_s=60
+    )
     with once.reader("ahead") as ahead:
         with once.reader("slow") as slow:
             slow(0, 10)
@@ -400,6 +402,40 @@ def test_nobody_waits_for_one_that_has_gone_or_once_it_is_stopped() -> None:
             slow(10, 5)
             once.stop()
             assert [entry.position for entry in ahead(20, 10)] == list(range(21, 31))
+
+
+def test_what_all_have_had_is_not_kept() -> None:
+    """It is open, and somebody in it may be erased."""
+    entries = numbered(100)
+    once = Once(lambda after, limit: entries[after : after + limit])
+    with once.reader("one") as one, once.reader("two") as two:
+        one(0, 60)
+        two(0, 60)
+        one(60, 60)
+        assert {entry.position for entry in once._window} == set(range(1, 101))
+        two(60, 60)
+        assert {entry.position for entry in once._window} == set(range(61, 101))
+        one(100, 60)
+        two(100, 60)
+        assert once._window == []
+        with once.reader("three") as three:
+            three(0, 60)
+            one(100, 60)
+            assert once._window
+        assert once._window == []
+
+
+def test_a_slow_one_holds_nobody_up_for_longer_than_they_work_themselves() -> None:
+    entries = numbered(1_000)
+    once = Once(lambda after, limit: entries[after : after + limit], kept=20, patience=4, most_s=60)
+    with once.reader("slow") as slow, once.reader("quick") as quick:
+        slow(0, 10)
+        since_s, seen = time.monotonic(), 0
+        while page := quick(seen, 10):
+            seen += len(page)
+        took_s = time.monotonic() - since_s
+    assert seen == 1_000
+    assert took_s < 5, "it waited for whoever never came"
 
 
 # leading

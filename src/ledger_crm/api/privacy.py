@@ -89,9 +89,10 @@ class OfPeople(Controller):
         e-mail address may be somebody else's. What they were placed for stays, without a name. 409
         if a legal hold is placed. Again, it changes nothing, and deletes what a crash left of the
         documents."""
-        answer = await act.on(person_id, alone(Person, Person.erase), **fields(data))
-        await drop_all(ledger, vault, person_id)
-        return answer
+        try:
+            return await act.on(person_id, alone(Person, Person.erase), **fields(data))
+        finally:  # it may be written though the answer was lost; who is not erased keeps theirs
+            await drop_all(ledger, vault, person_id)
 
 
 HANDLERS: list[Any] = [list_erasures, OfPeople]

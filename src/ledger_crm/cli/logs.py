@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import json
 import logging
 import sys
 import threading
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
 
+PIPE_BYTES = 4096  # PIPE_BUF of Linux: so much is written in one piece
+
 
 def log_as_json(level: str) -> None:
     """From ``level`` on."""
-    encode = msgspec.json.Encoder(enc_hook=str).encode
     lines = Lines(sys.stderr.buffer)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(serializer=lambda line, **_: encode(line)),
+            structlog.processors.JSONRenderer(serializer=as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=lambda *_: lines,
@@ -30,16 +32,32 @@ def log_as_json(level: str) -> None:
     )
 
 
+def as_json(line: dict[str, Any], **_: Any) -> bytes:
+    """Also of text that is not Unicode: half a character out of a file's name."""
+    try:
+        return _encode(line)
+    except UnicodeEncodeError:
+        return json.dumps(line, default=str).encode()
+
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
 class Lines:
-    """Writes lines; those of one turn of an event loop at once, for each write costs more than all
-    else that a line does. Nothing is held longer than that turn."""
+    """Writes lines; those that say that something was done in one turn of an event loop at once,
+    for each write costs more than all else that a line does. Warnings and worse wait for nothing.
+
+    No write is longer than what a pipe takes in one piece, unless a line is: workers that share one
+    do not tear each other's lines.
+    """
 
     def __init__(self, to: BinaryIO) -> None:
         self._to, self._held, self._lock = to, list[bytes](), threading.Lock()
         self._writes_in: asyncio.AbstractEventLoop | None = None
         atexit.register(self.write)
 
-    def msg(self, line: bytes) -> None:
+    def later(self, line: bytes) -> None:
+        """At the end of this turn; at once where there is no loop."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -52,12 +70,27 @@ class Lines:
         elif not arranged:
             loop.call_soon(self.write)
 
-    log = debug = info = warning = warn = error = err = critical = exception = fatal = failure = msg
+    def now(self, line: bytes) -> None:
+        with self._lock:
+            self._held.append(line + b"\n")
+        self.write()
+
+    debug = info = msg = later
+    warning = warn = error = err = critical = exception = fatal = failure = log = now
 
     def write(self) -> None:
         """What is held."""
         with self._lock:
             held, self._held, self._writes_in = self._held, [], None
-            if held:
-                self._to.write(b"".join(held))
-                self._to.flush()
+            batch = b""
+            for line in held:
+                if batch and len(batch) + len(line) > PIPE_BYTES:
+                    self._put(batch)
+                    batch = b""
+                batch += line
+            if batch:
+                self._put(batch)
+
+    def _put(self, batch: bytes) -> None:
+        self._to.write(batch)
+        self._to.flush()

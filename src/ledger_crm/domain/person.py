@@ -514,10 +514,13 @@ class Person(Aggregate):
 
     def erase(self, *, reason: Reason = "", by: Actor) -> None:
         """For ever. Again, it is a no-op. Raises UnderLegalHold."""
-        if held := [id for id, placed in self.holds.items() if placed]:
-            raise UnderLegalHold(person_id=self.id, hold_ids=held)
+        self._must_not_be_held()
         if not self.erased:
             self.enter(PersonErased(erased_at=now(), reason=reason), by=by)
+
+    def _must_not_be_held(self) -> None:
+        if held := [id for id, placed in self.holds.items() if placed]:
+            raise UnderLegalHold(person_id=self.id, hold_ids=held)
 
     def snooze_quiet(self, fact: PersonQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore."""
@@ -568,10 +571,11 @@ class Person(Aggregate):
         self.enter(fact, by=by)
 
     def remove_document(self, fact: DocumentRemoved, *, by: Actor) -> None:
-        """Raises NoSuchDocument."""
+        """Its bytes are gone for ever. Raises NoSuchDocument, UnderLegalHold."""
         self.must_be_here()
         if fact.document_id not in self.documents:
             raise NoSuchDocument(person_id=self.id, document_id=fact.document_id)
+        self._must_not_be_held()
         self.enter(fact, by=by)
 
     def promise(self, fact: FollowUpPromised, *, by: Actor) -> None:

@@ -100,8 +100,8 @@ class PersonIsErased(Gone):
 
 
 class UnderLegalHold(Conflict):
-    """What we hold about this person is under a legal hold: it is not erased until that is
-    released."""
+    """What we hold about this person is under a legal hold: neither it nor a document of theirs is
+    erased until that is released."""
 
 
 class NoErasureRequested(Conflict):

@@ -141,9 +141,9 @@ async def listing(
     before: int | None = None,
     limit: int = 50,
 ) -> list[CommissionShown]:
-    """Of the placements that a consultant has a part of, or of all, the newest first; page by
-    passing the last one's position as ``before``. Joins the directory for the names, and for the
-    team.
+    """Of the placements of which a consultant has one of the parts that are shown, or of all, the
+    newest first; page by passing the last one's position as ``before``. Joins the directory for the
+    names, and for the team.
 
     team  whose consultants of the day of the placement have a part of it
     """
@@ -158,7 +158,7 @@ async def listing(
         " LEFT JOIN directory c ON c.id = t.company_id"
         " LEFT JOIN directory j ON j.id = t.job_order_id"
         " WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
-        " AND (%(consultant)s::text IS NULL OR t.parts::jsonb"
+        " AND (%(consultant)s::text IS NULL OR theirs.parts::jsonb"
         "   @> jsonb_build_array(jsonb_build_object('consultant', %(consultant)s::text)))"
         " AND theirs.parts IS NOT NULL"
         " ORDER BY t.position DESC LIMIT %(limit)s".encode(),

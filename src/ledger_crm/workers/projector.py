@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import psycopg
@@ -415,27 +416,36 @@ class Once:
     """Reads the ledger once for several who read it at about the same pace, as projections do that
     are built together, or that follow its head.
 
-    What was read last is kept for those who have not got to it. Whoever is ahead waits a little
-    for those who would lose it: decoding costs more than waiting, and while it waits they work.
+    What was read last is kept for those who have not got to it, and no longer: it is open, and
+    somebody in it may be erased. Whoever is ahead waits for those who would lose it, but not much
+    longer than it works itself: decoding costs more than waiting, and while it waits they work.
     Whoever is further behind, or alone, reads for itself.
     """
 
-    def __init__(self, read: Read, *, kept: int = KEPT_ENTRIES, patience_s: float = 5.0) -> None:
-        self._read, self._kept, self._patience_s = read, kept, patience_s
+    def __init__(
+        self, read: Read, *, kept: int = KEPT_ENTRIES, patience: float = 4.0, most_s: float = 5.0
+    ) -> None:
+        """patience  how many times as long as for its last page a reader waits before the next, but
+        not longer than ``most_s``"""
+        self._read, self._kept, self._patience, self._most_s = read, kept, patience, most_s
         self._changed = threading.Condition()
         self._window: list[Entry[Event]] = []
-        self._asked: dict[str, int] = {}  # by reader: all up to there it has
+        self._asked: dict[str, int] = {}  # by reader: all up to there it has; -1: who knows
+        self._given_s: dict[str, float] = {}  # when each was given its last page
         self._reading: set[int] = set()  # after these positions, now
         self._stopped = False
 
     @contextmanager
     def reader(self, name: str) -> Iterator[Read]:
         """For one of them, by a name of its own."""
+        with self._changed:
+            self._asked[name], self._given_s[name] = -1, monotonic()
         try:
             yield lambda after, limit: self._give(name, after, limit)
         finally:
             with self._changed:
-                self._asked.pop(name, None)
+                del self._asked[name]
+                self._forget_what_all_have()
                 self._changed.notify_all()
 
     def forget(self) -> None:
@@ -450,21 +460,25 @@ class Once:
             self._changed.notify_all()
 
     def _give(self, name: str, after: int, limit: int) -> Sequence[Entry[Event]]:
+        worked_s = monotonic() - self._given_s[name]
         with self._changed:
             self._asked[name] = after
+            self._forget_what_all_have()
             self._changed.notify_all()
             self._changed.wait_for(lambda: after not in self._reading)
-            if page := self._found(after, limit):
-                return page
-            self._reading.add(after)
-        page = ()
+            page = self._found(after, limit)
+            if not page:
+                self._reading.add(after)
         try:
-            page = self._read(after, limit)
+            if not page:
+                page = self._read(after, limit)
+                with self._changed:
+                    if len(page) == limit:  # else this is the head: nobody is held up there
+                        self._wait_for_others(name, page[-1].position, worked_s)
+                    self._keep(after, page)
         finally:
             with self._changed:
-                if len(page) == limit:  # else this is the head: what is new there is not held up
-                    self._wait_for_others(name, after, page[-1].position)
-                self._keep(after, page)
+                self._given_s[name] = monotonic()
                 self._reading.discard(after)
                 self._changed.notify_all()
         return page
@@ -472,24 +486,38 @@ class Once:
     def _found(self, after: int, limit: int) -> Sequence[Entry[Event]]:
         if not self._window or after < self._window[0].position - 1:
             return ()
-        begin = bisect_right(self._window, after, key=lambda entry: entry.position)
+        begin = bisect_right(self._window, after, key=_position)
         return self._window[begin : begin + limit]
 
-    def _wait_for_others(self, name: str, after: int, new_end: int) -> None:
+    def _wait_for_others(self, name: str, new_end: int, worked_s: float) -> None:
         """Until nobody else has still to read what will not be kept."""
+        self._changed.wait_for(
+            lambda: self._stopped or not self._needed(new_end - self._kept, but=name),
+            min(self._patience * worked_s, self._most_s),
+        )
 
-        def needed() -> bool:
-            return bool(self._window) and any(
-                self._window[0].position - 1 <= asked < new_end - self._kept
-                for other, asked in self._asked.items()
-                if other != name
-            )
-
-        self._changed.wait_for(lambda: self._stopped or not needed(), self._patience_s)
+    def _needed(self, up_to: int, *, but: str) -> bool:
+        """Whether others have still to read what is here up to there."""
+        return bool(self._window) and any(
+            self._window[0].position - 1 <= asked < up_to
+            for other, asked in self._asked.items()
+            if other != but
+        )
 
     def _keep(self, after: int, page: Sequence[Entry[Event]]) -> None:
         ends_at = self._window[-1].position if self._window else -1
         if page and after == ends_at:
             self._window = [*self._window, *page][-self._kept :]
-        elif page and after > ends_at:
+        elif page and after > ends_at and not self._needed(ends_at, but=""):
             self._window = list(page)
+        self._forget_what_all_have()
+
+    def _forget_what_all_have(self) -> None:
+        had = min(self._asked.values(), default=-1)
+        if self._window and (not self._asked or self._window[0].position <= had):
+            begin = bisect_right(self._window, had, key=_position)
+            self._window = self._window[begin:] if self._asked else []
+
+
+def _position(entry: Entry[Event]) -> int:
+    return entry.position or 0
