@@ -71,6 +71,7 @@ LINKS = {
     "renewals": "/renewals",
     "erasures": "/erasures",
     "pipelines": "/pipelines",
+    "events": "/events",
 }
 
 

@@ -66,6 +66,7 @@ TAGS = {
     "deals": "What we are selling to whom, and how far.",
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
     "pipelines": "The stages that candidacies and deals go through.",
+    "events": "The ledger itself, as pages and as a stream, for whoever follows it.",
     "health": "For whoever watches over this process.",
     "front": "Where everything is, and what problems mean.",
 }
@@ -75,7 +76,7 @@ PROBLEMS = {
     401: "No API key, or none in use; in the portal, no link of ours.",
     403: "A rule of the house forbids it.",
     404: "There is no such thing.",
-    406: "We answer in JSON.",
+    406: "We answer in JSON, and in what else is named here.",
     409: "What is already there does not allow it, such as an e-mail address that another person "
     "has: `holder` names them.",
     410: "It existed, and was erased or lost.",
@@ -190,7 +191,7 @@ def _finish(
     headers = ["X-Request-Id"]
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
-    elif keyed and not linked:
+    elif keyed and not linked and "text/event-stream" not in handler.opt.get("media_types", ()):
         headers += ["Ledger-Position"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
@@ -202,7 +203,7 @@ def _finish(
         status: {
             "description": "Written: the receipt." if writes else "What you asked for.",
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-            "content": {"application/json": {"schema": schema_of[str(given)]}},
+            "content": _content(handler, schema_of.get(str(given), {})),
         },
         **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
     }
@@ -212,6 +213,16 @@ def _finish(
         if operation["operationId"] == "ready":  # whoever watches wants to know in what way not
             operation["responses"]["503"] = operation["responses"][status]
         operation["security"] = []
+
+
+def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
+    """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
+    besides = {each: {"schema": {"type": "string"}} for each in handler.opt.get("media_types", ())}
+    return (
+        besides
+        if "text/event-stream" in besides
+        else {"application/json": {"schema": schema}} | besides
+    )
 
 
 def _problem(status: int, about: str) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class MethodNotAllowed(HttpProblem):
 
 
 class NotAcceptable(HttpProblem):
-    """We answer in JSON: accept application/json."""
+    """We answer in JSON: accept application/json, or what else the documents name there."""
 
     status = 406
 
@@ -150,6 +150,13 @@ class TooBusy(HttpProblem):
 
     status = 503
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class TooManyFollowers(HttpProblem):
+    """As many follow the ledger here as we take, or this process is about to stop: come back."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
 
 
 class ReadModelBehind(HttpProblem):

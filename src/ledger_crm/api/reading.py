@@ -109,7 +109,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 def page_of(found: Sequence[T], limit: int, at: Callable[[Any], Any]) -> Page[T]:
     """``found`` is one more than ``limit`` if there is more. ``at``: as for ``View.page``."""
     more = len(found) > limit
-    return Page(found[:limit], _sealed(at(found[limit - 1])) if more else None)
+    return Page(found[:limit], sealed(at(found[limit - 1])) if more else None)
 
 
 def version_of(found: object) -> dict[str, str]:
@@ -358,7 +358,7 @@ class View:
         what has to find something first. Raises as ``Named.must_be_there``; a ``Lookup`` sees to
         that itself, and finds None."""
         before = (
-            _opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
+            opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
         )
 
         async def ask(cur: Cursor) -> list[T]:
@@ -477,11 +477,12 @@ def _beginning(uses: tuple[Projection, ...]) -> bytes:
     ).encode()
 
 
-def _sealed(place: Any) -> str:
+def sealed(place: Any) -> str:
+    """As a cursor."""
     return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def _opened(token: str, type_: type[T]) -> T:
+def opened(token: str, type_: type[T]) -> T:
     """Raises Malformed."""
     try:
         document = urlsafe_b64decode(token + "=" * (-len(token) % 4))

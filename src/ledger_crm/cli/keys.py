@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import cyclopts
@@ -22,20 +22,31 @@ key = cyclopts.App(name="key", help="Make, list and revoke API keys.")
 
 
 @key.command
-def create(actor: str, /, *, label: str = "", json: Flag = False) -> None:
+def create(
+    actor: str,
+    /,
+    *,
+    scope: tuple[Literal["events.open"], ...] = (),
+    label: str = "",
+    json: Flag = False,
+) -> None:
     """Make a key. Its text is shown once and kept nowhere.
 
     Parameters
     ----------
     actor:
         Whom its holder writes as: consultant:ana, integration:website.
+    scope:
+        What it opens besides; events.open: /events tells what is sealed in clear.
     label:
         What it is for.
     json:
         Print it as JSON.
     """
     with opened(load()) as (ledger, _):
-        receipt, text = run(lambda: catalogue.create_key(ledger, actor=actor, label=label))
+        receipt, text = run(
+            lambda: catalogue.create_key(ledger, actor=actor, scopes=scope, label=label)
+        )
     if json:
         _print_json({"id": receipt.id, "actor": actor, "key": text})
     else:
@@ -62,11 +73,12 @@ def list_(*, json: Flag = False) -> None:
             key["actor"],
             f"{key['created_at']:%Y-%m-%d %H:%M}",
             f"{key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else "",
+            ", ".join(key["scopes"]),
             key["label"],
         )
         for key in found
     ]
-    print_columns([("id", "writes as", "created", "revoked", "label"), *rows])
+    print_columns([("id", "writes as", "created", "revoked", "opens", "label"), *rows])
 
 
 @key.command
@@ -90,10 +102,11 @@ async def _all(ledger: Ledger) -> list[dict[str, Any]]:
     keys: dict[UUID, dict[str, Any]] = {}
     for entry in await ledger.of_kinds(KeyCreated, KeyRevoked):
         match entry.event:
-            case KeyCreated(actor=actor, label=label):
+            case KeyCreated(actor=actor, scopes=scopes, label=label):
                 keys[entry.originator_id] = {
                     "id": entry.originator_id,
                     "actor": actor,
+                    "scopes": scopes,
                     "label": label,
                     "created_at": entry.timestamp,
                     "revoked_at": None,

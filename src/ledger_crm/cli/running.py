@@ -274,6 +274,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
     from ledger_crm.api.reading import open_pool
     from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
+    from ledger_crm.workers.listening import listen
 
     assert chosen.database_url
     broker = (
@@ -310,12 +311,17 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
         def stop() -> None:
             server.force_exit = server.should_exit
             server.should_exit = True
+            app.state.equipment.tide.stop()
 
+        tide = app.state.equipment.tide
         for hint in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(hint, stop)
+        listening = asyncio.create_task(listen(chosen.database_url, tide.wake))
         try:
             await server.serve()
         finally:
+            listening.cancel()
+            await asyncio.wait([listening])
             if broker is not None:
                 await _closed(broker)
 

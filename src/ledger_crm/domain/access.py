@@ -13,25 +13,52 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Annotated, Self
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 import msgspec
 
 from .entry import Actor, Aggregate, Event, Sealed, id_of
+from .faults import written_like
 from .refusals import Conflict, Invalid
 
 ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
+
+
+Scope = Annotated[
+    str, written_like(r"^[a-z_]{1,40}\.[a-z_]{1,40}$(?!\n)", "a permission like events.open")
+]
+"""Stored by its name: who reads one that is no longer known lets nobody do anything for it."""
+
+OPEN = "events.open"
+"""To whoever follows the ledger, what is sealed is told in clear."""
+
+SCOPES = (OPEN,)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Of a key: whom they write as, and what they may."""
+
+    actor: Actor
+    scopes: tuple[str, ...] = ()
+
+    def may(self, permission: str) -> bool:
+        return permission != OPEN or permission in self.scopes
 
 
 class KeyCreated(Event, frozen=True, kw_only=True, tag="key.created"):
     """Somebody, or something, may talk to us.
 
     actor   whom its holder writes as
+    scopes  what it opens that it would not otherwise
     digest  SHA-256 of the secret, hex; sealed, so that not even this is on the feed
     """
 
+    stays_sealed: ClassVar[frozenset[str]] = frozenset({"digest"})
+
     actor: ActorName
+    scopes: tuple[Scope, ...] = ()
     label: Sealed = ""
     digest: Sealed
 
@@ -63,26 +90,44 @@ class NoSuchActor(Invalid):
     field = "actor"
 
 
+class NoSuchScope(Invalid):
+    """A key has no such scope."""
+
+    field = "scopes"
+
+
 class ApiKey(Aggregate):
     TOPIC = "key"
 
     def __init__(self) -> None:
         self.actor = Actor("")
+        self.scopes: tuple[str, ...] = ()
         self.digest = ""
         self.revoked = False
 
     @classmethod
-    def create(cls, *, actor: str, label: str = "", by: Actor) -> tuple[Self, str]:
-        """The key, and its text, which is shown once. Raises NoSuchActor."""
+    def create(
+        cls, *, actor: str, scopes: Sequence[str] = (), label: str = "", by: Actor
+    ) -> tuple[Self, str]:
+        """The key, and its text, which is shown once. Raises NoSuchActor, NoSuchScope."""
         try:
             msgspec.convert(actor, ActorName)
         except msgspec.ValidationError:
             raise NoSuchActor(actor=actor) from None
         if actor.startswith("system:"):
             raise NoSuchActor(actor=actor)
+        if wrong := [scope for scope in scopes if scope not in SCOPES]:
+            raise NoSuchScope(scope=wrong[0], known=", ".join(SCOPES))
         secret = secrets.token_urlsafe(32)
-        fact, id = KeyCreated(actor=actor, label=label, digest=_digest(secret)), _id_of(secret)
+        id = _id_of(secret)
+        fact = KeyCreated(
+            actor=actor, scopes=tuple(sorted(set(scopes))), label=label, digest=_digest(secret)
+        )
         return cls.open(fact, by=by, id=id), f"lcrm_{id.hex}_{secret}"
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(self.actor, self.scopes)
 
     def admits(self, secret: str) -> bool:
         return not self.revoked and hmac.compare_digest(self.digest, _digest(secret))
@@ -95,8 +140,8 @@ class ApiKey(Aggregate):
 
     def apply(self, event: Event) -> None:
         match event:
-            case KeyCreated(actor=actor, digest=digest):
-                self.actor, self.digest = Actor(actor), digest
+            case KeyCreated(actor=actor, scopes=scopes, digest=digest):
+                self.actor, self.scopes, self.digest = Actor(actor), scopes, digest
             case KeyRevoked():
                 self.revoked = True
 
