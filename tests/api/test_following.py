@@ -39,7 +39,9 @@ LINES = {"Accept": "application/x-ndjson"}
 @pytest.fixture
 async def opener(ledger: Ledger, key: str) -> dict[str, str]:
     """Headers of somebody whose key opens what is sealed."""
-    _, text = await create_key(ledger, actor="integration:archive", scopes=["events.open"])
+    _, text = await create_key(
+        ledger, actor="integration:archive", role="owner", scopes=["events.open"]
+    )
     return {"Authorization": f"Bearer {text}"}
 
 
@@ -327,7 +329,7 @@ async def test_a_key_that_is_revoked_is_told_nothing_more(
     served: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 0.0)
-    receipt, text = await create_key(ledger, actor="consultant:ben")
+    receipt, text = await create_key(ledger, actor="consultant:ben", scopes=["events.read"])
     served.headers["Authorization"] = f"Bearer {text}"
     positions = []
     async with aclosing(told(served, receipt.position)) as stream:

@@ -28,6 +28,7 @@ from . import (
     front,
     market,
     openapi,
+    permitted,
     pools,
     portal,
     privacy,
@@ -116,6 +117,7 @@ def create_app(
         if fault := connection.scope["state"].get("fault"):
             raise fault
         await equipment.key(connection, handler)
+        permitted.must_be_permitted(connection.scope["state"]["holder"], handler)
 
     async def link_needed(connection: Connection, handler: BaseRouteHandler) -> None:
         await equipment.link(connection, handler)
@@ -124,8 +126,11 @@ def create_app(
         """To be asked again for as long as something lasts: raises as ``key_needed``."""
         return lambda: key_needed(request, request.route_handler)
 
-    async def view(after: After = None) -> View:
-        return View(equipment.reads, equipment.ledger, after)
+    async def view(request: Request[Any, Any, Any], after: After = None) -> View:
+        holder: Holder = request.scope["state"]["holder"]
+        return View(
+            equipment.reads, equipment.ledger, after, lambda found: permitted.shown(found, holder)
+        )
 
     keyed = Router(
         "/",

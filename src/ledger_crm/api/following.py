@@ -26,9 +26,10 @@ from litestar.params import FromQuery, HeaderParameter, QueryParameter
 from litestar.types import Receive, Scope, Send
 
 from ledger_crm.domain import EVENTS
-from ledger_crm.domain.access import OPEN, Holder
+from ledger_crm.domain.access import Holder
 from ledger_crm.domain.entry import Instant
 from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.role import OPEN
 from ledger_crm.ledger import Followed, Ledger, Told, Unavailable, Undecodable, Wanted
 
 from .problems import AfterTheHead, Fault, Malformed, TooManyFollowers

@@ -22,6 +22,7 @@ from ledger_crm.ledger import Receipt
 
 from .examples import EXAMPLES
 from .malformed import body_of
+from .permitted import NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage
 
 DESCRIPTION = """\
@@ -29,6 +30,10 @@ One record per person and per company; every interaction is an immutable entry o
 
 **Keys.** Send `Authorization: Bearer lcrm_...` with everything but the front page, health and
 these pages. `ledger-crm key create` makes one.
+
+**Roles.** A key has a role, and with it permissions; `x-permission` says which one an operation
+needs. Without it: 403, and its name. Who lacks `fees.read` is not shown fees where they stand
+among other things.
 
 **Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
@@ -74,7 +79,7 @@ TAGS = {
 PROBLEMS = {
     400: "The request is malformed; `faults` lists what is wrong with it.",
     401: "No API key, or none in use; in the portal, no link of ours.",
-    403: "A rule of the house forbids it.",
+    403: "The key lacks the permission, or a rule of the house forbids it.",
     404: "There is no such thing.",
     406: "We answer in JSON, and in what else is named here.",
     409: "What is already there does not allow it, such as an e-mail address that another person "
@@ -89,8 +94,8 @@ PROBLEMS = {
     503: "The database does not answer, too much waits to be written, or the read model has not "
     "got to `after`. Try again.",
 }
-READING = (400, 401, 404, 406, 410, 422, 500, 503)
-ASKING = (400, 401, 404, 406, 413, 415, 422, 500, 503)
+READING = (400, 401, 403, 404, 406, 410, 422, 500, 503)
+ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 500, 503)
 LOOKING = (400, 401, 404, 406, 410, 429, 500, 503)
 SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
@@ -187,6 +192,8 @@ def _finish(
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     keyed, writes = bool(operation.get("security")), _is_receipt(given)
     linked = operation.get("security") == [{"link": []}]
+    if permission := NEEDS.get(handler.handler_name):
+        operation["x-permission"] = permission
     status = str(handler.status_code)
     headers = ["X-Request-Id"]
     if writes:

@@ -73,6 +73,12 @@ class KeyMissing(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="ledger-crm"'}
 
 
+class NotPermitted(HttpProblem):
+    """Your key does not allow this: its role lacks the permission that is named."""
+
+    status = 403
+
+
 class LinkMissing(HttpProblem):
     """This needs the link to a shortlist: send Authorization: Bearer lcrs_..."""
 

@@ -17,6 +17,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ledger_crm.domain.access import Holder
+from ledger_crm.domain.role import FEES, Permission
 from ledger_crm.projections import history, people
 
 from .reading import LIMIT, MOST_ITEMS, Reads, moment, page_of, version_of
@@ -27,6 +28,9 @@ GET = re.compile(
 KINDS = {"people": "person", "companies": "company"}
 CARDS = {"people": people.card}
 ACCEPTED = (b"*/*", b"application/json")
+
+SEEN_WHOLE: tuple[Permission, ...] = ("records.read", FEES)
+"""Who has these is shown all that is answered here (``permitted``); others take the long way."""
 
 Answer = tuple[bytes, list[tuple[bytes, bytes]]]
 Known = Callable[[str], Holder | None]
@@ -68,7 +72,8 @@ def _caller(scope: Scope, known: Known) -> Holder | None:
             held = value.decode("latin-1")
         elif name == b"accept" and value not in ACCEPTED:
             return None
-    return known(held)
+    holder = known(held)
+    return holder if holder and all(map(holder.may, SEEN_WHOLE)) else None
 
 
 async def _answer(

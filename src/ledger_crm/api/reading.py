@@ -296,8 +296,15 @@ def _raise_unless_dead(conn: Any, until_s: float) -> None:
 class View:
     """What handlers read with, for one request."""
 
-    def __init__(self, reads: Reads, ledger: Ledger, after: int | None) -> None:
-        self.reads, self.ledger, self.after = reads, ledger, after
+    def __init__(
+        self,
+        reads: Reads,
+        ledger: Ledger,
+        after: int | None,
+        shown: Callable[[Any], Any] = lambda found: found,
+    ) -> None:
+        """``shown``: what of an answer is for whoever asks."""
+        self.reads, self.ledger, self.after, self.shown = reads, ledger, after, shown
 
     async def one(
         self,
@@ -317,7 +324,7 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        return Response(found, headers=headers | version_of(found))
+        return Response(self.shown(found), headers=headers | version_of(found))
 
     async def answer(
         self,
@@ -334,14 +341,14 @@ class View:
             return await query(cur, *args, **kwargs)
 
         found, headers = await self._asked(self._alone(query, ask))
-        return Response(found, headers=headers)
+        return Response(self.shown(found), headers=headers)
 
     async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
         """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead."""
         head = await self.ledger.head()
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
-        return Response(await ask(self.ledger), headers={"Ledger-Position": str(head)})
+        return Response(self.shown(await ask(self.ledger)), headers={"Ledger-Position": str(head)})
 
     async def page(
         self,
@@ -373,7 +380,7 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        return Response(page_of(found, limit, at), headers=headers)
+        return Response(self.shown(page_of(found, limit, at)), headers=headers)
 
     async def _asked(self, attempt: Attempt[T]) -> tuple[T, dict[str, str]]:
         """What it gives, and headers. What was written a moment ago is not denied: before

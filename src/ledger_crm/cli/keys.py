@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import cyclopts
@@ -11,6 +11,7 @@ import msgspec
 
 from ledger_crm.commands import catalogue
 from ledger_crm.domain.access import KeyCreated, KeyRevoked
+from ledger_crm.domain.role import Permission, Role
 from ledger_crm.ledger import Ledger
 
 from .house import console, load, opened, print_columns, run
@@ -26,7 +27,8 @@ def create(
     actor: str,
     /,
     *,
-    scope: tuple[Literal["events.open"], ...] = (),
+    role: Role | None = None,
+    scope: tuple[Permission, ...] = (),
     label: str = "",
     json: Flag = False,
 ) -> None:
@@ -36,8 +38,10 @@ def create(
     ----------
     actor:
         Whom its holder writes as: consultant:ana, integration:website.
+    role:
+        What it may; consultant for consultant:..., else integration.
     scope:
-        What it opens besides; events.open: /events tells what is sealed in clear.
+        A permission besides; several by --scope again. events.open: /events tells what is sealed.
     label:
         What it is for.
     json:
@@ -45,7 +49,7 @@ def create(
     """
     with opened(load()) as (ledger, _):
         receipt, text = run(
-            lambda: catalogue.create_key(ledger, actor=actor, scopes=scope, label=label)
+            lambda: catalogue.create_key(ledger, actor=actor, role=role, scopes=scope, label=label)
         )
     if json:
         _print_json({"id": receipt.id, "actor": actor, "key": text})
@@ -55,7 +59,7 @@ def create(
 
 @key.command(name="list")
 def list_(*, json: Flag = False) -> None:
-    """List the keys: id, whom they write as, since when, until when.
+    """List the keys: id, whom they write as, what they may, since when, until when.
 
     Parameters
     ----------
@@ -71,14 +75,14 @@ def list_(*, json: Flag = False) -> None:
         (
             str(key["id"]),
             key["actor"],
+            ", ".join([key["role"] or "all, from before roles", *key["scopes"]]),
             f"{key['created_at']:%Y-%m-%d %H:%M}",
             f"{key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else "",
-            ", ".join(key["scopes"]),
             key["label"],
         )
         for key in found
     ]
-    print_columns([("id", "writes as", "created", "revoked", "opens", "label"), *rows])
+    print_columns([("id", "writes as", "may", "created", "revoked", "label"), *rows])
 
 
 @key.command
@@ -102,10 +106,11 @@ async def _all(ledger: Ledger) -> list[dict[str, Any]]:
     keys: dict[UUID, dict[str, Any]] = {}
     for entry in await ledger.of_kinds(KeyCreated, KeyRevoked):
         match entry.event:
-            case KeyCreated(actor=actor, scopes=scopes, label=label):
+            case KeyCreated(actor=actor, role=role, scopes=scopes, label=label):
                 keys[entry.originator_id] = {
                     "id": entry.originator_id,
                     "actor": actor,
+                    "role": role,
                     "scopes": scopes,
                     "label": label,
                     "created_at": entry.timestamp,

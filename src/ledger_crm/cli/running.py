@@ -137,7 +137,9 @@ async def _prepared(ledger: Ledger, chosen: Settings) -> str:
         text = path.read_text().strip()
         if await catalogue.holder_of(ledger, text):
             return text
-    _, text = await catalogue.create_key(ledger, actor="consultant:owner", label="made by up")
+    _, text = await catalogue.create_key(
+        ledger, actor="consultant:owner", role="owner", label="made by up"
+    )
     with suppress(FileNotFoundError):
         path.unlink()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

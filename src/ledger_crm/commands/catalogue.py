@@ -79,13 +79,14 @@ async def create_key(
     ledger: Ledger,
     *,
     actor: str,
+    role: str | None = None,
     scopes: Sequence[str] = (),
     label: str = "",
     by: Actor = SETUP,
 ) -> tuple[Receipt, str]:
-    """The receipt, and the key's text, which nobody can show again. Raises NoSuchActor,
-    NoSuchScope, ConsultantHasLeft."""
-    key, text = ApiKey.create(actor=actor, scopes=scopes, label=label, by=by)
+    """The receipt, and the key's text, which nobody can show again. Raises as
+    ``ApiKey.create``, and ConsultantHasLeft."""
+    key, text = ApiKey.create(actor=actor, role=role, scopes=scopes, label=label, by=by)
 
     async def adding(work: Work) -> ApiKey:
         await must_be_here(work, [actor], None)

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self, get_args
 from uuid import UUID
 
 import msgspec
@@ -22,43 +22,45 @@ import msgspec
 from .entry import Actor, Aggregate, Event, Sealed, id_of
 from .faults import written_like
 from .refusals import Conflict, Invalid
+from .role import BEFORE_ROLES, MAY, PERMISSIONS, Permission, Role, usual
 
 ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
 
 
-Scope = Annotated[
+# Stored by their names, of which one may no longer be known: it lets nobody do anything.
+RoleName = Annotated[
+    str, written_like(r"^([a-z][a-z0-9_]{0,39})?$(?!\n)", "a role like consultant")
+]
+ScopeName = Annotated[
     str, written_like(r"^[a-z_]{1,40}\.[a-z_]{1,40}$(?!\n)", "a permission like events.open")
 ]
-"""Stored by its name: who reads one that is no longer known lets nobody do anything for it."""
-
-OPEN = "events.open"
-"""To whoever follows the ledger, what is sealed is told in clear."""
-
-SCOPES = (OPEN,)
 
 
 class Holder(msgspec.Struct, frozen=True):
     """Of a key: whom they write as, and what they may."""
 
     actor: Actor
+    role: str = BEFORE_ROLES
     scopes: tuple[str, ...] = ()
 
-    def may(self, permission: str) -> bool:
-        return permission != OPEN or permission in self.scopes
+    def may(self, permission: Permission) -> bool:
+        return permission in MAY.get(self.role, ()) or permission in self.scopes
 
 
 class KeyCreated(Event, frozen=True, kw_only=True, tag="key.created"):
     """Somebody, or something, may talk to us.
 
     actor   whom its holder writes as
-    scopes  what it opens that it would not otherwise
+    role    what it may; "" for keys from before there were roles, which may what they could then
+    scopes  permissions besides
     digest  SHA-256 of the secret, hex; sealed, so that not even this is on the feed
     """
 
     stays_sealed: ClassVar[frozenset[str]] = frozenset({"digest"})
 
     actor: ActorName
-    scopes: tuple[Scope, ...] = ()
+    role: RoleName = BEFORE_ROLES
+    scopes: tuple[ScopeName, ...] = ()
     label: Sealed = ""
     digest: Sealed
 
@@ -90,8 +92,14 @@ class NoSuchActor(Invalid):
     field = "actor"
 
 
+class NoSuchRole(Invalid):
+    """There is no such role."""
+
+    field = "role"
+
+
 class NoSuchScope(Invalid):
-    """A key has no such scope."""
+    """A scope is a permission, and there is no such one."""
 
     field = "scopes"
 
@@ -101,33 +109,47 @@ class ApiKey(Aggregate):
 
     def __init__(self) -> None:
         self.actor = Actor("")
+        self.role = BEFORE_ROLES
         self.scopes: tuple[str, ...] = ()
         self.digest = ""
         self.revoked = False
 
     @classmethod
     def create(
-        cls, *, actor: str, scopes: Sequence[str] = (), label: str = "", by: Actor
+        cls,
+        *,
+        actor: str,
+        role: str | None = None,
+        scopes: Sequence[str] = (),
+        label: str = "",
+        by: Actor,
     ) -> tuple[Self, str]:
-        """The key, and its text, which is shown once. Raises NoSuchActor, NoSuchScope."""
+        """The key, and its text, which is shown once. ``role``: None for the usual one of such an
+        actor. Raises NoSuchActor, NoSuchRole, NoSuchScope."""
         try:
             msgspec.convert(actor, ActorName)
         except msgspec.ValidationError:
             raise NoSuchActor(actor=actor) from None
         if actor.startswith("system:"):
             raise NoSuchActor(actor=actor)
-        if wrong := [scope for scope in scopes if scope not in SCOPES]:
-            raise NoSuchScope(scope=wrong[0], known=", ".join(SCOPES))
+        if role is not None and role not in get_args(Role):
+            raise NoSuchRole(known=", ".join(get_args(Role)))
+        if not set(scopes) <= set(PERMISSIONS):
+            raise NoSuchScope(known=", ".join(PERMISSIONS))
         secret = secrets.token_urlsafe(32)
         id = _id_of(secret)
         fact = KeyCreated(
-            actor=actor, scopes=tuple(sorted(set(scopes))), label=label, digest=_digest(secret)
+            actor=actor,
+            role=role or usual(actor),
+            scopes=tuple(sorted(set(scopes))),
+            label=label,
+            digest=_digest(secret),
         )
         return cls.open(fact, by=by, id=id), f"lcrm_{id.hex}_{secret}"
 
     @property
     def holder(self) -> Holder:
-        return Holder(self.actor, self.scopes)
+        return Holder(self.actor, self.role, self.scopes)
 
     def admits(self, secret: str) -> bool:
         return not self.revoked and hmac.compare_digest(self.digest, _digest(secret))
@@ -140,8 +162,9 @@ class ApiKey(Aggregate):
 
     def apply(self, event: Event) -> None:
         match event:
-            case KeyCreated(actor=actor, scopes=scopes, digest=digest):
-                self.actor, self.scopes, self.digest = Actor(actor), scopes, digest
+            case KeyCreated(actor=actor, role=role, scopes=scopes, digest=digest):
+                self.actor, self.digest = Actor(actor), digest
+                self.role, self.scopes = role, scopes
             case KeyRevoked():
                 self.revoked = True
 
