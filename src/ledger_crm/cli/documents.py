@@ -17,7 +17,7 @@ import cyclopts
 import msgspec
 
 from ledger_crm.domain import AGGREGATES, EVENTS
-from ledger_crm.domain.access import ActorName
+from ledger_crm.domain.access import ActorName, RoleName, ScopeName
 from ledger_crm.domain.entry import Cents, Currency, Event, Reason, Slug, sealed_fields
 from ledger_crm.domain.pipeline import Category
 from ledger_crm.domain.role import MAY, PERMISSIONS, Role
@@ -37,6 +37,8 @@ NAMED = {
     "minor units": Cents,
     "currency": Currency,
     "actor": ActorName,
+    "role": RoleName,
+    "permission": ScopeName,
 }
 WORDS = {"uuid": "id", "date-time": "instant, UTC", "date": "day"}
 
@@ -98,8 +100,8 @@ def permissions() -> str:
             for each in PERMISSIONS
         ),
         "",
-        "`events.open` is in no role: it is a scope, on top of `events.read`. Who lacks `fees.read`",
-        "is not shown fees where they stand among other things.",
+        "`events.open` is in no role: it is a scope, on top of `events.read`. Whoever lacks",
+        "`fees.read` is not shown fees where they stand among other things.",
         "",
         "## What needs which",
         "",

@@ -28,9 +28,7 @@ ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,
 
 
 # Stored by their names, of which one may no longer be known: it lets nobody do anything.
-RoleName = Annotated[
-    str, written_like(r"^([a-z][a-z0-9_]{0,39})?$(?!\n)", "a role like consultant")
-]
+RoleName = Annotated[str, written_like(r"^([a-z_]{1,40})?$(?!\n)", "a role like consultant")]
 ScopeName = Annotated[
     str, written_like(r"^[a-z_]{1,40}\.[a-z_]{1,40}$(?!\n)", "a permission like events.open")
 ]
