@@ -43,9 +43,9 @@ from conftest import copy, prepare, url_of
 from ledger_crm import ledger as module
 from ledger_crm.commands import candidacies, catalogue, intake, selling
 from ledger_crm.commands.intake import Reachable
+from ledger_crm.domain.access import Holder
 from ledger_crm.domain.candidacy import Introduced
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.access import Holder
 from ledger_crm.domain.entry import ERASED, Actor, Aggregate, Entry, IdTaken, kind
 from ledger_crm.domain.firm import DomainTaken
 from ledger_crm.domain.identity import ContactPointRemoved
