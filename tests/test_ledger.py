@@ -43,6 +43,7 @@ from conftest import copy, prepare, url_of
 from ledger_crm import ledger as module
 from ledger_crm.commands import candidacies, catalogue, intake, selling
 from ledger_crm.commands.intake import Reachable
+from ledger_crm.domain.access import Holder
 from ledger_crm.domain.candidacy import Introduced
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import ERASED, Actor, Aggregate, Entry, IdTaken, kind
@@ -692,7 +693,7 @@ async def test_shipping_twice_and_at_once_writes_each_pipeline_once(
 
 async def test_a_key_opens_until_it_is_revoked(ledger: Ledger) -> None:
     receipt, text = await catalogue.create_key(ledger, actor="consultant:ana")
-    assert await catalogue.holder_of(ledger, text) == Actor("consultant:ana")
+    assert await catalogue.holder_of(ledger, text) == Holder(Actor("consultant:ana"), "consultant")
     for other_text in (text[:-1], "", "lcrm_x_y", f"lcrm_{uuid4().hex}_secret"):
         assert await catalogue.holder_of(ledger, other_text) is None
     await catalogue.revoke_key(ledger, receipt.id)

@@ -30,9 +30,11 @@ from .domain.privacy import PersonErased
 from .domain.refusals import Conflict, Invalid, Refusal, Stale, Unknown
 from .sealing import DataKey, Keyring
 from .store import (
+    ALL,
     SNAPSHOT,
     Append,
     Claim,
+    Followed,
     Kept,
     Loaded,
     Lost,
@@ -41,14 +43,17 @@ from .store import (
     Save,
     Slow,
     Store,
+    Told,
     Undecodable,
+    Wanted,
     install,
     refused_by,
 )
 from .together import Full, NoAnswer, Together
 
 __all__ = [
-    "Busy", "Intent", "Ledger", "Receipt", "Row", "Unavailable", "Undecodable", "Work", "install",
+    "ALL", "Busy", "Followed", "Intent", "Ledger", "Receipt", "Row", "Told", "Unavailable",
+    "Undecodable", "Wanted", "Work", "install",
 ]  # fmt: skip
 
 A = TypeVar("A", bound=Aggregate)
@@ -639,6 +644,14 @@ class Ledger:
     async def entries(self, *, after: int = 0, limit: int = 1000) -> list[Entry[Event]]:
         """``rows``, opened. Raises Undecodable, Unavailable."""
         return await self.run(lambda: self.store.entries(after=after, limit=limit))
+
+    async def follow(
+        self, *, after: int, limit: int, wanted: Wanted = ALL, opens: bool = False
+    ) -> Followed:
+        """As ``Store.follow``. Raises Undecodable, Unavailable."""
+        return await self.run(
+            lambda: self.store.follow(after=after, limit=limit, wanted=wanted, opens=opens)
+        )
 
     async def of_kinds(self, *kinds: type[Event]) -> list[Entry[Event]]:
         """All entries of rare kinds, in ledger order; it reads the whole ledger to find them."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.resources import files
-from typing import Any, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -38,7 +38,18 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 from .domain import EVENTS
-from .domain.entry import ERASED, Actor, Aggregate, Entry, Event, Reservation, kind, sealed_fields
+from .domain.entry import (
+    CLOCKS_DIFFER,
+    ERASED,
+    Actor,
+    Aggregate,
+    Entry,
+    Event,
+    Instant,
+    Reservation,
+    kind,
+    sealed_fields,
+)
 from .domain.refusals import Invalid
 from .sealing import DataKey, Keyring, WrongKey, seal, unseal
 from .snapshot import PROGRAM, frozen, thawed
@@ -163,6 +174,54 @@ class Stored(msgspec.Struct, omit_defaults=True):
     sealed: dict[str, str] = {}
 
 
+class Told(msgspec.Struct, frozen=True):
+    """An entry, as whoever follows the ledger hears of it.
+
+    recorded_at  when it was written down
+    by           who wrote it
+    cause        id of the request, or of what else it came of
+    fact         by its kind, as `/schemas/{kind}.json` says
+    sealed       names of fields of the fact that are not shown
+    """
+
+    position: int
+    stream: UUID
+    version: int
+    kind: str
+    recorded_at: Instant
+    by: Actor
+    cause: str
+    fact: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
+    sealed: Sequence[str]
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries; nothing set: all of them. ``until``: before that moment."""
+
+    kinds: tuple[str, ...] | None = None
+    stream: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL = Wanted()
+
+
+class Followed(NamedTuple):
+    """position  whatever was asked for up to here has been told
+    head      of the ledger when it was asked
+    over      what comes after ``position`` is none of it, now and for ever
+    """
+
+    entries: list[Told]
+    position: int
+    head: int
+    over: bool
+
+
+SCANNED = 5_000  # entries that are looked at for one page
+PAGE_BYTES = 2**20  # that one page holds, or one entry that is larger
+
 _NO_CLAIM = (Event.once, Event.reserves, Event.releases)
 _decode_stored = msgspec.json.Decoder(Stored).decode
 _decoders = {topic: msgspec.json.Decoder(event) for topic, event in EVENTS.items()}
@@ -240,6 +299,28 @@ class EntryMapper(Mapper[UUID]):
             )
         except (msgspec.MsgspecError, ValueError) as fault:
             self._undecodable(row, position, type(fault).__name__)
+
+    def told(self, row: Row, document: Stored) -> Told:
+        """As it was written; with what its key opens, if that is at hand. Raises Undecodable."""
+        fact, names = document.event, sorted(document.sealed)
+        if key := self.keys.get(_uuid(row)):
+            event = EVENTS.get(row.topic)
+            keep = event.stays_sealed if event else names
+            try:
+                texts = {
+                    name: self._open(key, row, name, text)
+                    for name, text in document.sealed.items()
+                    if text and name not in keep
+                }
+            except ValueError as fault:
+                self._undecodable(row, row.id, type(fault).__name__)
+            names = [name for name in names if name not in texts]
+            if texts:
+                fact = msgspec.Raw(bytes(fact)[:-1] + b"," + _encoder.encode(texts)[1:])
+        return Told(
+            row.id, _uuid(row), row.originator_version, row.topic, document.timestamp,
+            document.by, document.cause, fact, names,
+        )  # fmt: skip
 
     def _open(self, key: DataKey | None, row: StoredEvent, name: str, sealed: str) -> str:
         if key is None or not sealed:
@@ -445,6 +526,75 @@ class Store:
 
     def entries(self, *, after: int, limit: int) -> list[Entry[Event]]:
         return self._opened(self.rows(after=after, limit=limit))
+
+    def follow(
+        self, *, after: int, limit: int, wanted: Wanted = ALL, opens: bool = False
+    ) -> Followed:
+        """What was written after a position, in order. However little is found, no more than
+        SCANNED entries are looked at, or those of one stream. ``opens``: sealed fields too, of
+        whoever is not erased. Raises Undecodable."""
+        head = self.head()  # first: everything up to there is seen by what is asked after it
+        if wanted.since:
+            after = max(after, self._before(wanted.since - CLOCKS_DIFFER, after, head))
+        upto = head if wanted.stream else min(after + SCANNED, head)
+        rows, cut = self._page(after, upto, limit, wanted)
+        position = max(after, rows[-1].id if cut else upto)
+        told = [
+            entry
+            for entry in self._told(rows, opens=opens)
+            if (wanted.since is None or entry.recorded_at >= wanted.since)
+            and (wanted.until is None or entry.recorded_at < wanted.until)
+        ]
+        over = wanted.until is not None and not self._is_before(
+            wanted.until + CLOCKS_DIFFER, position
+        )
+        return Followed(told, position, head, over)
+
+    def _page(self, after: int, upto: int, limit: int, wanted: Wanted) -> tuple[list[Row], bool]:
+        """And whether there may be more of them up to there."""
+        only, values = "", list[Any]()
+        if wanted.stream:
+            only, values = " AND originator_id = %s", [wanted.stream]
+        if wanted.kinds is not None:
+            only, values = f"{only} AND topic = ANY(%s)", [*values, list(wanted.kinds)]
+        # of one stream by its own index, whose order is the ledger's
+        order = "originator_version" if wanted.stream else "notification_id"
+        found = self._select(
+            "SELECT originator_id, originator_version, topic, state, notification_id, found FROM ("
+            "  SELECT *, count(*) OVER () AS found, octet_length(state) AS size,"
+            "   sum(octet_length(state)) OVER (ORDER BY notification_id) AS so_far FROM ("
+            "    SELECT * FROM ledger.entries WHERE notification_id > %s AND notification_id <= %s"
+            f"   {only} ORDER BY {order} LIMIT %s) page"
+            " ) sized WHERE so_far - size < %s ORDER BY notification_id",
+            [after, upto, *values, limit, PAGE_BYTES],
+        )
+        rows = [Row(*row[:5]) for row in found]
+        return rows, bool(found) and (found[0][5] == limit or found[0][5] > len(rows))
+
+    def _before(self, moment: datetime, after: int, head: int) -> int:
+        """A position up to which everything was written before a moment."""
+        low, high = after, head + 1
+        while high - low > 1:
+            middle = (
+                (low + high) // 2 if low > after else low + 1
+            )  # mostly the first is late enough
+            if self._is_before(moment, middle):
+                low = middle
+            else:
+                high = middle
+        return low
+
+    def _is_before(self, moment: datetime, position: int) -> bool:
+        found = self._select(
+            "SELECT state FROM ledger.entries WHERE notification_id = %s", (position,)
+        )
+        return not found or _decode_stored(found[0][0]).timestamp < moment
+
+    def _told(self, rows: Sequence[Row], *, opens: bool) -> list[Told]:
+        documents = _documents(rows)
+        keys = self._keys_of(rows, documents) if opens else {}
+        mapper = EntryMapper(self.keyring, keys)
+        return [mapper.told(row, doc) for row, doc in zip(rows, documents, strict=True)]
 
     def of_topics(self, topics: Sequence[str]) -> list[Entry[Event]]:
         found: list[Row] = []
@@ -662,24 +812,15 @@ class Store:
     def _opened(
         self, rows: Sequence[StoredEvent], keys: dict[UUID, DataKey | None] | None = None
     ) -> list[Entry[Event]]:
-        documents = []
-        for row in rows:
-            try:
-                documents.append(_decode_stored(row.state))
-            except msgspec.MsgspecError as fault:
-                position = row.id if isinstance(row, Notification) else 0
-                raise Undecodable(
-                    row.topic,
-                    position,
-                    _uuid(row),
-                    row.originator_version,
-                    type(fault).__name__,
-                ) from None
-        if keys is None:
-            sealed = {_uuid(r) for r, d in zip(rows, documents, strict=True) if d.sealed}
-            keys = self.data_keys(sealed) if sealed else {}
-        mapper = EntryMapper(self.keyring, keys)
+        documents = _documents(rows)
+        mapper = EntryMapper(self.keyring, self._keys_of(rows, documents) if keys is None else keys)
         return [mapper.opened(row, doc) for row, doc in zip(rows, documents, strict=True)]
+
+    def _keys_of(
+        self, rows: Sequence[StoredEvent], documents: Sequence[Stored]
+    ) -> dict[UUID, DataKey | None]:
+        sealed = {_uuid(r) for r, d in zip(rows, documents, strict=True) if d.sealed}
+        return self.data_keys(sealed) if sealed else {}
 
     def _select(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with (
@@ -687,6 +828,20 @@ class Store:
             conn.cursor(row_factory=tuple_row) as cur,
         ):
             return cur.execute(sql, values, prepare=True, binary=True).fetchall()
+
+
+def _documents(rows: Sequence[StoredEvent]) -> list[Stored]:
+    """Raises Undecodable."""
+    documents = []
+    for row in rows:
+        try:
+            documents.append(_decode_stored(row.state))
+        except msgspec.MsgspecError as fault:
+            position = row.id if isinstance(row, Notification) else 0
+            raise Undecodable(
+                row.topic, position, _uuid(row), row.originator_version, type(fault).__name__
+            ) from None
+    return documents
 
 
 def _has_nul(document: Any) -> bool:

@@ -26,7 +26,7 @@ from ledger_crm.workers.projector import Driver, Once, Projector, connect
 async def key(ledger: Ledger) -> str:
     """Of consultant:ana, in a ledger that has the shipped pipelines."""
     await ship(ledger)
-    _, text = await create_key(ledger, actor="consultant:ana")
+    _, text = await create_key(ledger, actor="consultant:ana", role="owner")
     return text
 
 

@@ -9,7 +9,9 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -139,6 +141,45 @@ def test_a_database_that_is_killed_under_load_loses_nothing(up: Running) -> None
     until(lambda: level(up))
     with up.api() as api:
         assert api.get("/health/ready").json()["head"] >= max(written)
+
+
+def test_a_follower_as_the_documents_have_it_outlives_the_database_and_the_api_and_ends_with_us(
+    home: Path,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "following.md").read_text()
+    documented: dict[str, Any] = {"__name__": "documented"}
+    exec(page.partition("```python\n")[2].partition("```")[0], documented)
+    told: list[int] = []
+
+    def follow(up: Running) -> None:
+        with suppress(httpx.HTTPError):  # once all of it has stopped for good
+            for entry in documented["follow"](up.url, up.key):
+                told.append(entry["position"])
+                if ended.is_set():
+                    break
+
+    ended = threading.Event()
+    with running(home) as up:
+        follower = threading.Thread(target=follow, args=(up,), daemon=True)
+        follower.start()
+        postmaster = int((up.home / "postgres/data/postmaster.pid").read_text().split()[0])
+        with up.api() as api:
+            for n, victim in enumerate([0, postmaster, *up.pids("worker api")[:1]]):
+                if victim:
+                    os.kill(victim, signal.SIGKILL)
+
+                def written(n: int = n) -> int:
+                    with suppress(httpx.TransportError):
+                        answer = add(api, f"Followed {n}")
+                        if answer.status_code == 201:
+                            return int(answer.json()["position"])
+                    return 0
+
+                position = until(written)
+                until(lambda position=position: position in told)
+        assert told == list(range(1, len(told) + 1))
+        ended.set()
+        assert up.interrupt() < 5, "also while somebody follows"
 
 
 def test_without_a_broker_commands_go_on_and_the_feed_catches_up(up: Running) -> None:

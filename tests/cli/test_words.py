@@ -98,11 +98,13 @@ def test_what_a_script_reads_is_json(tmp_path: Path) -> None:
     def read(*words: str) -> Any:
         return printed(ledger_crm(tmp_path, *words, "--json"))
 
-    made = read("key", "create", "integration:website")
+    made = read("key", "create", "integration:website", "--scope", "events.read")
     assert set(made) == {"id", "actor", "key"}
     [key] = read("key", "list")
     assert (key["actor"], key["revoked_at"]) == ("integration:website", None)
+    assert (key["role"], key["scopes"]) == ("integration", ["events.read"])
     titles, line = ledger_crm(tmp_path, "key", "list").stdout.decode().splitlines()
+    assert line.index("integration, events.read") == titles.index("may")
     assert titles.split()[-1] == "label"
     assert line.index("integration:website") == titles.index("writes as")
     shown = read("events", "show", "1")

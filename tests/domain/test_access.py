@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from ledger_crm.domain.access import (
     ApiKey,
+    Holder,
     KeyCreated,
     KeyIsRevoked,
     KeyRevoked,
     NoSuchActor,
+    NoSuchRole,
+    NoSuchScope,
     parts,
 )
+from ledger_crm.domain.entry import Actor
 from scenario import ANA, given
 
 FACT = KeyCreated(actor="consultant:ana", digest="ab" * 32)
@@ -49,6 +54,23 @@ def test_the_secret_is_not_in_what_is_written() -> None:
     key, text = ApiKey.create(actor="consultant:ana", by=ANA)
     [entry] = key.collect_events()
     assert text.split("_", 2)[2] not in repr(entry)
+
+
+def test_a_key_has_a_role_and_permissions_besides() -> None:
+    def holder(actor: str, **said: Any) -> Holder:
+        return ApiKey.create(actor=actor, by=ANA, **said)[0].holder
+
+    assert holder("consultant:ana").role == "consultant"
+    form = holder("integration:website", scopes=["events.read", "events.read"])
+    assert form == Holder(Actor("integration:website"), "integration", ("events.read",))
+    assert (form.may("events.read"), form.may("events.open")) == (True, False)
+    assert holder("consultant:ana", role="owner").may("privacy.write")
+    with pytest.raises(NoSuchRole):
+        holder("consultant:ana", role="boss")
+    with pytest.raises(NoSuchRole):
+        holder("consultant:ana", role="")
+    with pytest.raises(NoSuchScope):
+        holder("consultant:ana", scopes=["events.write"])
 
 
 def test_two_keys_differ() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
-from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.access import Holder
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault
@@ -25,9 +25,11 @@ from . import (
     documents,
     engagement,
     equal_opportunity,
+    following,
     front,
     market,
     openapi,
+    permitted,
     pools,
     portal,
     privacy,
@@ -64,6 +66,7 @@ class Equipment:
     reads: Reads
     vault: Vault
     feed_position: FeedPosition
+    tide: following.Tide
     key: AwaitedGuard
     link: AwaitedGuard
 
@@ -79,11 +82,12 @@ class Equipment:
         """As ``create_app`` says. What was remembered of callers is forgotten."""
         self.ledger, self.pool, self.feed_position = ledger, pool, feed_position
         self.reads = Reads(pool)
+        self.tide = following.Tide(ledger)
         self.vault = vault or Vault(Path(".ledger/documents").absolute())
         self.key = guard or Keys(ledger)
         self.link = portal.link_required(ledger)
 
-    def remembered(self, header: str) -> Actor | None:
+    def remembered(self, header: str) -> Holder | None:
         return self.key.remembered(header) if isinstance(self.key, Keys) else None
 
 
@@ -100,7 +104,8 @@ def create_app(
 
     pool           as ``reading.open_pool`` makes it
     feed_position  of the newest entry on the feed, to be told by /health/ready; may raise
-    guard          who may call, and puts the actor into the request's state; None: holders of a key
+    guard          who may call, and puts the actor and the holder into the request's state; None:
+                   holders of a key
     vault          where documents are; None: in the folder that settings name if nothing is set
     """
     equipment = Equipment()
@@ -113,12 +118,20 @@ def create_app(
         if fault := connection.scope["state"].get("fault"):
             raise fault
         await equipment.key(connection, handler)
+        permitted.must_be_permitted(connection.scope["state"]["holder"], handler)
 
     async def link_needed(connection: Connection, handler: BaseRouteHandler) -> None:
         await equipment.link(connection, handler)
 
-    async def view(after: After = None) -> View:
-        return View(equipment.reads, equipment.ledger, after)
+    async def allowed(request: Request[Any, Any, Any]) -> Callable[[], Awaitable[None]]:
+        """To be asked again for as long as something lasts: raises as ``key_needed``."""
+        return lambda: key_needed(request, request.route_handler)
+
+    async def view(request: Request[Any, Any, Any], after: After = None) -> View:
+        holder: Holder = request.scope["state"]["holder"]
+        return View(
+            equipment.reads, equipment.ledger, after, lambda found: permitted.shown(found, holder)
+        )
 
     keyed = Router(
         "/",
@@ -139,6 +152,7 @@ def create_app(
             *market.HANDLERS,
             *referrals.HANDLERS,
             *privacy.HANDLERS,
+            *following.HANDLERS,
         ],
         guards=[key_needed],
         before_request=must_be_well_formed,
@@ -146,6 +160,7 @@ def create_app(
             "act": Provide(act),
             "begin": Provide(begin),
             "view": Provide(view),
+            "allowed": Provide(allowed),
         },
         security=[{"key": []}],
     )
@@ -164,6 +179,7 @@ def create_app(
             "ledger": Provide(lambda: equipment.ledger, sync_to_thread=False),
             "vault": Provide(lambda: equipment.vault, sync_to_thread=False),
             "pool": Provide(lambda: equipment.pool, sync_to_thread=False),
+            "tide": Provide(lambda: equipment.tide, sync_to_thread=False),
             "reads": Provide(lambda: equipment.reads, sync_to_thread=False),
             "feed_position": Provide(lambda: equipment.feed_position, sync_to_thread=False),
         },

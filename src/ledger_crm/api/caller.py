@@ -10,7 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from ledger_crm.commands.catalogue import holder_of
-from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.access import Holder
 from ledger_crm.ledger import Ledger
 
 from .problems import KeyMissing
@@ -23,7 +23,8 @@ MOST = 1024  # keys remembered at once
 
 
 class Keys:
-    """Puts the actor into the request's state. Raises KeyMissing, Unavailable.
+    """Puts the holder, and whom they write as, into the request's state. Raises KeyMissing,
+    Unavailable.
 
     Keys that open something are remembered for ``TRUST_S``, so that a busy client costs the
     ledger one look a second and not one a request.
@@ -31,26 +32,26 @@ class Keys:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._known: dict[str, tuple[Actor, float]] = {}
+        self._known: dict[str, tuple[Holder, float]] = {}
 
-    def remembered(self, header: str) -> Actor | None:
-        actor, until_s = self._known.get(_key_in(header) or "", (None, 0.0))
-        return actor if time.monotonic() <= until_s else None
+    def remembered(self, header: str) -> Holder | None:
+        holder, until_s = self._known.get(_key_in(header) or "", (None, 0.0))
+        return holder if time.monotonic() <= until_s else None
 
     async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
         header = connection.headers.get("authorization", "")
         if (text := _key_in(header)) is None:
             raise KeyMissing()
-        if (actor := self.remembered(header)) is None:
+        if (holder := self.remembered(header)) is None:
             self._known.pop(text, None)
             asked_s = time.monotonic()
-            actor = await holder_of(self._ledger, text.strip())
-            if actor is None:
+            holder = await holder_of(self._ledger, text.strip())
+            if holder is None:
                 raise KeyMissing()
             if len(self._known) >= MOST:
                 self._known.clear()
-            self._known[text] = (actor, asked_s + TRUST_S)
-        connection.scope["state"]["actor"] = actor
+            self._known[text] = (holder, asked_s + TRUST_S)
+        connection.scope["state"] |= {"actor": holder.actor, "holder": holder}
 
 
 def _key_in(header: str) -> str | None:

@@ -35,7 +35,7 @@ def edge(app: ASGIApp) -> ASGIApp:
             return
         asked = scope["method"]
         if asked == "HEAD":  # as GET, without the body (RFC 9110, 9.3.2)
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", "head": True}  # type: ignore[assignment]
         request_id = new_id().hex  # ours: what a client sends would be kept in clear, for ever
         token = cause.set(request_id)
         status, began_s = 0, time.monotonic()

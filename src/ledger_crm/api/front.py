@@ -72,6 +72,7 @@ LINKS = {
     "renewals": "/renewals",
     "erasures": "/erasures",
     "pipelines": "/pipelines",
+    "events": "/events",
 }
 
 

@@ -8,7 +8,7 @@ may be personal, and faults are shown and logged.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from itertools import islice
@@ -33,7 +33,7 @@ async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
     the framework's 413 if the body is too large."""
     handler = request.scope["route_handler"]
     assert isinstance(handler, HTTPRouteHandler)
-    _must_accept_json(request.headers.get("accept", ""))
+    _must_be_acceptable(request.headers.get("accept", ""), handler.opt.get("media_types", ()))
     faults = list(_parameter_faults(handler, request))
     wanted = body_of(handler)
     if wanted is not None:
@@ -236,9 +236,10 @@ def body_of(handler: HTTPRouteHandler) -> Any:
     return data.annotation
 
 
-def _must_accept_json(accept: str) -> None:
+def _must_be_acceptable(accept: str, besides: Sequence[str]) -> None:
+    """``besides`` JSON."""
     offers = [offer.partition(";")[0].strip().lower() for offer in accept.split(",")]
-    if accept and not {"*/*", "application/*", "application/json"} & set(offers):
+    if accept and not {"*/*", "application/*", "application/json", *besides} & set(offers):
         raise NotAcceptable()
 
 

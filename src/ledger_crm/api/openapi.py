@@ -22,6 +22,7 @@ from ledger_crm.ledger import Receipt
 
 from .examples import EXAMPLES
 from .malformed import body_of
+from .permitted import NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage
 
 DESCRIPTION = """\
@@ -29,6 +30,10 @@ One record per person and per company; every interaction is an immutable entry o
 
 **Keys.** Send `Authorization: Bearer lcrm_...` with everything but the front page, health and
 these pages. `ledger-crm key create` makes one.
+
+**Roles.** A key has a role, and with it permissions; `x-permission` says which one an operation
+needs. Without it: 403, and its name. Who lacks `fees.read` is not shown fees where they stand
+among other things.
 
 **Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
@@ -67,6 +72,7 @@ TAGS = {
     "deals": "What we are selling to whom, and how far.",
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
     "pipelines": "The stages that candidacies and deals go through.",
+    "events": "The ledger itself, as pages and as a stream, for whoever follows it.",
     "health": "For whoever watches over this process.",
     "front": "Where everything is, and what problems mean.",
 }
@@ -74,9 +80,9 @@ TAGS = {
 PROBLEMS = {
     400: "The request is malformed; `faults` lists what is wrong with it.",
     401: "No API key, or none in use; in the portal, no link of ours.",
-    403: "A rule of the house forbids it.",
+    403: "The key lacks the permission, or a rule of the house forbids it.",
     404: "There is no such thing.",
-    406: "We answer in JSON.",
+    406: "We answer in JSON, and in what else is named here.",
     409: "What is already there does not allow it, such as an e-mail address that another person "
     "has: `holder` names them.",
     410: "It existed, and was erased or lost.",
@@ -89,8 +95,8 @@ PROBLEMS = {
     503: "The database does not answer, too much waits to be written, or the read model has not "
     "got to `after`. Try again.",
 }
-READING = (400, 401, 404, 406, 410, 422, 500, 503)
-ASKING = (400, 401, 404, 406, 413, 415, 422, 500, 503)
+READING = (400, 401, 403, 404, 406, 410, 422, 500, 503)
+ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 500, 503)
 LOOKING = (400, 401, 404, 406, 410, 429, 500, 503)
 SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
@@ -187,11 +193,13 @@ def _finish(
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     keyed, writes = bool(operation.get("security")), _is_receipt(given)
     linked = operation.get("security") == [{"link": []}]
+    if permission := NEEDS.get(handler.handler_name):
+        operation["x-permission"] = permission
     status = str(handler.status_code)
     headers = ["X-Request-Id"]
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
-    elif keyed and not linked:
+    elif keyed and not linked and "text/event-stream" not in handler.opt.get("media_types", ()):
         headers += ["Ledger-Position"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
@@ -203,7 +211,7 @@ def _finish(
         status: {
             "description": "Written: the receipt." if writes else "What you asked for.",
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-            "content": {"application/json": {"schema": schema_of[str(given)]}},
+            "content": _content(handler, schema_of.get(str(given), {})),
         },
         **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
     }
@@ -213,6 +221,16 @@ def _finish(
         if operation["operationId"] == "ready":  # whoever watches wants to know in what way not
             operation["responses"]["503"] = operation["responses"][status]
         operation["security"] = []
+
+
+def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
+    """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
+    besides = {each: {"schema": {"type": "string"}} for each in handler.opt.get("media_types", ())}
+    return (
+        besides
+        if "text/event-stream" in besides
+        else {"application/json": {"schema": schema}} | besides
+    )
 
 
 def _problem(status: int, about: str) -> dict[str, Any]:

@@ -73,6 +73,12 @@ class KeyMissing(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="ledger-crm"'}
 
 
+class NotPermitted(HttpProblem):
+    """Your key does not allow this: its role lacks the permission that is named."""
+
+    status = 403
+
+
 class LinkMissing(HttpProblem):
     """This needs the link to a shortlist: send Authorization: Bearer lcrs_..."""
 
@@ -107,7 +113,7 @@ class MethodNotAllowed(HttpProblem):
 
 
 class NotAcceptable(HttpProblem):
-    """We answer in JSON: accept application/json."""
+    """We answer in JSON: accept application/json, or what else the documents name there."""
 
     status = 406
 
@@ -150,6 +156,13 @@ class TooBusy(HttpProblem):
 
     status = 503
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class TooManyFollowers(HttpProblem):
+    """As many follow the ledger here as we take, or this process is about to stop: come back."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
 
 
 class ReadModelBehind(HttpProblem):

@@ -16,7 +16,8 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.access import Holder
+from ledger_crm.domain.role import FEES, Permission
 from ledger_crm.projections import history, people
 
 from .reading import LIMIT, MOST_ITEMS, Reads, moment, page_of, version_of
@@ -29,8 +30,11 @@ CARDS = {"people": people.card}
 PLAIN = re.compile(r"0|[1-9][0-9]{0,17}")
 ACCEPTED = (b"*/*", b"application/json")
 
+SEEN_WHOLE: tuple[Permission, ...] = ("records.read", FEES)
+"""Who has these is shown all that is answered here (``permitted``); others take the long way."""
+
 Answer = tuple[bytes, list[tuple[bytes, bytes]]]
-Known = Callable[[str], Actor | None]
+Known = Callable[[str], Holder | None]
 """Who holds what this Authorization header says, if they were let in with it a moment ago."""
 
 
@@ -41,17 +45,17 @@ def quick(app: ASGIApp, known: Known, reads: Callable[[], Reads]) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
             await app(scope, receive, send)
             return
-        asked, answer = GET.fullmatch(scope["path"]), None
-        if asked and (actor := _caller(scope, known)):
+        asked, answer, holder = GET.fullmatch(scope["path"]), None, None
+        if asked and (holder := _caller(scope, known)):
             noun, id, of_history = asked.groups()
             try:
                 answer = await _answer(noun, UUID(id), of_history, scope["query_string"], reads())
             except Exception as fault:  # it is said there as everywhere
                 scope["state"]["fault"] = fault
-        if answer is None:
+        if answer is None or holder is None:
             await app(scope, receive, send)
             return
-        scope["state"]["actor"] = actor
+        scope["state"]["actor"] = holder.actor
         scope["path_template"] = f"/{noun}/{{{KINDS[noun]}_id}}{of_history or ''}"
         body, headers = answer
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -60,7 +64,7 @@ def quick(app: ASGIApp, known: Known, reads: Callable[[], Reads]) -> ASGIApp:
     return shortened
 
 
-def _caller(scope: Scope, known: Known) -> Actor | None:
+def _caller(scope: Scope, known: Known) -> Holder | None:
     held: str | None = None
     for name, value in scope["headers"]:
         if name == b"authorization":
@@ -69,7 +73,8 @@ def _caller(scope: Scope, known: Known) -> Actor | None:
             held = value.decode("latin-1")
         elif name == b"accept" and value not in ACCEPTED:
             return None
-    return known(held or "")
+    holder = known(held or "")
+    return holder if holder and all(map(holder.may, SEEN_WHOLE)) else None
 
 
 async def _answer(

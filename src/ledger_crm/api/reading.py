@@ -110,7 +110,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 def page_of(found: Sequence[T], limit: int, at: Callable[[Any], Any]) -> Page[T]:
     """``found`` is one more than ``limit`` if there is more. ``at``: as for ``View.page``."""
     more = len(found) > limit
-    return Page(found[:limit], _sealed(at(found[limit - 1])) if more else None)
+    return Page(found[:limit], sealed(at(found[limit - 1])) if more else None)
 
 
 def version_of(found: object) -> dict[str, str]:
@@ -298,8 +298,15 @@ def _raise_unless_dead(conn: Any, until_s: float) -> None:
 class View:
     """What handlers read with, for one request."""
 
-    def __init__(self, reads: Reads, ledger: Ledger, after: int | None) -> None:
-        self.reads, self.ledger, self.after = reads, ledger, after
+    def __init__(
+        self,
+        reads: Reads,
+        ledger: Ledger,
+        after: int | None,
+        shown: Callable[[Any], Any] = lambda found: found,
+    ) -> None:
+        """``shown``: what of an answer is for whoever asks."""
+        self.reads, self.ledger, self.after, self.shown = reads, ledger, after, shown
 
     async def one(
         self,
@@ -319,7 +326,7 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        return Response(found, headers=headers | version_of(found))
+        return Response(self.shown(found), headers=headers | version_of(found))
 
     async def answer(
         self,
@@ -336,14 +343,14 @@ class View:
             return await query(cur, *args, **kwargs)
 
         found, headers = await self._asked(self._alone(query, ask))
-        return Response(found, headers=headers)
+        return Response(self.shown(found), headers=headers)
 
     async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
         """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead."""
         head = await self.ledger.head()
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
-        return Response(await ask(self.ledger), headers={"Ledger-Position": str(head)})
+        return Response(self.shown(await ask(self.ledger)), headers={"Ledger-Position": str(head)})
 
     async def page(
         self,
@@ -360,7 +367,7 @@ class View:
         what has to find something first. Raises as ``Named.must_be_there``; a ``Lookup`` sees to
         that itself, and finds None."""
         before = (
-            _opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
+            opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
         )
 
         async def ask(cur: Cursor) -> list[T]:
@@ -375,7 +382,7 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        return Response(page_of(found, limit, at), headers=headers)
+        return Response(self.shown(page_of(found, limit, at)), headers=headers)
 
     async def _asked(self, attempt: Attempt[T]) -> tuple[T, dict[str, str]]:
         """What it gives, and headers. What was written a moment ago is not denied: before
@@ -479,11 +486,12 @@ def _beginning(uses: tuple[Projection, ...]) -> bytes:
     ).encode()
 
 
-def _sealed(place: Any) -> str:
+def sealed(place: Any) -> str:
+    """As a cursor."""
     return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def _opened(token: str, type_: type[T]) -> T:
+def opened(token: str, type_: type[T]) -> T:
     """Raises Malformed."""
     try:
         document = urlsafe_b64decode(token + "=" * (-len(token) % 4))

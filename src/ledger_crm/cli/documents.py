@@ -11,15 +11,16 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 import cyclopts
 import msgspec
 
 from ledger_crm.domain import AGGREGATES, EVENTS
-from ledger_crm.domain.access import ActorName
+from ledger_crm.domain.access import ActorName, RoleName, ScopeName
 from ledger_crm.domain.entry import Cents, Currency, Event, Reason, Slug, sealed_fields
 from ledger_crm.domain.pipeline import Category
+from ledger_crm.domain.role import MAY, PERMISSIONS, Role
 from ledger_crm.domain.shape import notes, schema_of, sentence
 from ledger_crm.workers import feed
 
@@ -36,6 +37,8 @@ NAMED = {
     "minor units": Cents,
     "currency": Currency,
     "actor": ActorName,
+    "role": RoleName,
+    "permission": ScopeName,
 }
 WORDS = {"uuid": "id", "date-time": "instant, UTC", "date": "day"}
 
@@ -71,10 +74,44 @@ def papers() -> dict[str, str]:
     schemas = {f"schemas/{topic}.json": schema_of(event) for topic, event in EVENTS.items()}
     return {
         "events.md": catalogue(),
+        "permissions.md": permissions(),
         "asyncapi.yaml": _json(asyncapi()),  # every JSON document is a YAML document
         "openapi.json": _json(openapi()),
         **{name: _json(schema) for name, schema in schemas.items()},
     }
+
+
+def permissions() -> str:
+    from ledger_crm.api.permitted import ROUTES
+
+    roles = get_args(Role)
+    lines = [
+        "# Roles and permissions",
+        "",
+        f"<!-- {MADE} -->",
+        "",
+        "A key has a role (`ledger-crm key create consultant:ana --role manager`), and may have",
+        "permissions besides (`--scope events.read`). What is not marked here is refused.",
+        "",
+        f"| permission | {' | '.join(roles)} |",
+        f"|---|{'---|' * len(roles)}",
+        *(
+            f"| `{each}` | {' | '.join('yes' if each in MAY[role] else '' for role in roles)} |"
+            for each in PERMISSIONS
+        ),
+        "",
+        "`events.open` is in no role: it is a scope, on top of `events.read`. Whoever lacks",
+        "`fees.read` is not shown fees where they stand among other things.",
+        "",
+        "## What needs which",
+        "",
+        "By operation, as the API's document names them.",
+        "",
+        "| permission | operations |",
+        "|---|---|",
+        *(f"| `{each}` | {', '.join(sorted(names.split()))} |" for each, names in ROUTES.items()),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def catalogue() -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from ledger_crm.commands import catalogue
 from ledger_crm.domain.access import KeyCreated, KeyRevoked
+from ledger_crm.domain.role import Permission, Role
 from ledger_crm.ledger import Ledger
 
 from .house import console, load, opened, print_columns, run
@@ -22,20 +23,34 @@ key = cyclopts.App(name="key", help="Make, list and revoke API keys.")
 
 
 @key.command
-def create(actor: str, /, *, label: str = "", json: Flag = False) -> None:
+def create(
+    actor: str,
+    /,
+    *,
+    role: Role | None = None,
+    scope: tuple[Permission, ...] = (),
+    label: str = "",
+    json: Flag = False,
+) -> None:
     """Make a key. Its text is shown once and kept nowhere.
 
     Parameters
     ----------
     actor:
         Whom its holder writes as: consultant:ana, integration:website.
+    role:
+        What it may; consultant for consultant:..., else integration.
+    scope:
+        A permission besides; several by --scope again. events.open: /events tells what is sealed.
     label:
         What it is for.
     json:
         Print it as JSON.
     """
     with opened(load()) as (ledger, _):
-        receipt, text = run(lambda: catalogue.create_key(ledger, actor=actor, label=label))
+        receipt, text = run(
+            lambda: catalogue.create_key(ledger, actor=actor, role=role, scopes=scope, label=label)
+        )
     if json:
         _print_json({"id": receipt.id, "actor": actor, "key": text})
     else:
@@ -44,7 +59,7 @@ def create(actor: str, /, *, label: str = "", json: Flag = False) -> None:
 
 @key.command(name="list")
 def list_(*, json: Flag = False) -> None:
-    """List the keys: id, whom they write as, since when, until when.
+    """List the keys: id, whom they write as, what they may, since when, until when.
 
     Parameters
     ----------
@@ -60,13 +75,14 @@ def list_(*, json: Flag = False) -> None:
         (
             str(key["id"]),
             key["actor"],
+            ", ".join([key["role"] or "all, from before roles", *key["scopes"]]),
             f"{key['created_at']:%Y-%m-%d %H:%M}",
             f"{key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else "",
             key["label"],
         )
         for key in found
     ]
-    print_columns([("id", "writes as", "created", "revoked", "label"), *rows])
+    print_columns([("id", "writes as", "may", "created", "revoked", "label"), *rows])
 
 
 @key.command
@@ -90,10 +106,12 @@ async def _all(ledger: Ledger) -> list[dict[str, Any]]:
     keys: dict[UUID, dict[str, Any]] = {}
     for entry in await ledger.of_kinds(KeyCreated, KeyRevoked):
         match entry.event:
-            case KeyCreated(actor=actor, label=label):
+            case KeyCreated(actor=actor, role=role, scopes=scopes, label=label):
                 keys[entry.originator_id] = {
                     "id": entry.originator_id,
                     "actor": actor,
+                    "role": role,
+                    "scopes": scopes,
                     "label": label,
                     "created_at": entry.timestamp,
                     "revoked_at": None,

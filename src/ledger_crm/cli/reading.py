@@ -14,6 +14,8 @@ from urllib.parse import quote, urlencode
 import cyclopts
 import msgspec
 
+from ledger_crm.domain.access import Holder
+from ledger_crm.domain.entry import Actor
 from ledger_crm.ledger import Ledger
 
 from .documents import openapi
@@ -125,7 +127,8 @@ async def _found(
 
 async def _is_here(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Whoever may open the database."""
-    connection.scope["state"]["actor"] = "system:cli"
+    actor = Actor("system:cli")
+    connection.scope["state"] |= {"actor": actor, "holder": Holder(actor)}
 
 
 def _is(path: str, what: str) -> bool:

@@ -137,7 +137,9 @@ async def _prepared(ledger: Ledger, chosen: Settings) -> str:
         text = path.read_text().strip()
         if await catalogue.holder_of(ledger, text):
             return text
-    _, text = await catalogue.create_key(ledger, actor="consultant:owner", label="made by up")
+    _, text = await catalogue.create_key(
+        ledger, actor="consultant:owner", role="owner", label="made by up"
+    )
     with suppress(FileNotFoundError):
         path.unlink()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -274,6 +276,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
     from ledger_crm.api.reading import open_pool
     from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
+    from ledger_crm.workers.listening import listen
 
     assert chosen.database_url
     broker = (
@@ -310,12 +313,17 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
         def stop() -> None:
             server.force_exit = server.should_exit
             server.should_exit = True
+            app.state.equipment.tide.stop()
 
+        tide = app.state.equipment.tide
         for hint in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(hint, stop)
+        listening = asyncio.create_task(listen(chosen.database_url, tide.wake))
         try:
             await server.serve()
         finally:
+            listening.cancel()
+            await asyncio.wait([listening])
             if broker is not None:
                 await _closed(broker)
 

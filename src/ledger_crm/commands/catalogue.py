@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from ledger_crm.domain.access import ApiKey, parts
+from ledger_crm.domain.access import ApiKey, Holder, parts
 from ledger_crm.domain.campaign import Campaign, CampaignDefined, campaign_id
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.pipeline import SHIPPED, Pipeline, PipelineDefined, pipeline_id
@@ -89,11 +90,17 @@ async def ship(ledger: Ledger) -> None:
 
 
 async def create_key(
-    ledger: Ledger, *, actor: str, label: str = "", by: Actor = SETUP
+    ledger: Ledger,
+    *,
+    actor: str,
+    role: str | None = None,
+    scopes: Sequence[str] = (),
+    label: str = "",
+    by: Actor = SETUP,
 ) -> tuple[Receipt, str]:
-    """The receipt, and the key's text, which nobody can show again. Raises NoSuchActor,
-    ConsultantHasLeft."""
-    key, text = ApiKey.create(actor=actor, label=label, by=by)
+    """The receipt, and the key's text, which nobody can show again. Raises as
+    ``ApiKey.create``, and ConsultantHasLeft."""
+    key, text = ApiKey.create(actor=actor, role=role, scopes=scopes, label=label, by=by)
 
     async def adding(work: Work) -> ApiKey:
         await must_be_here(work, [actor], None)
@@ -109,8 +116,8 @@ async def revoke_key(ledger: Ledger, id: UUID, *, reason: str = "", by: Actor = 
     )
 
 
-async def holder_of(ledger: Ledger, text: str) -> Actor | None:
-    """Whom this key's holder writes as; None if it opens nothing. Raises Unavailable."""
+async def holder_of(ledger: Ledger, text: str) -> Holder | None:
+    """Who holds this key; None if it opens nothing. Raises Unavailable."""
     found = parts(text)
     if found is None:
         return None
@@ -119,4 +126,4 @@ async def holder_of(ledger: Ledger, text: str) -> Actor | None:
         key = await ledger.get(ApiKey, id)
     except NoSuchRecord:
         return None
-    return key.actor if key.admits(secret) else None
+    return key.holder if key.admits(secret) else None

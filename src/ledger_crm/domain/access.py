@@ -13,25 +13,52 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Annotated, Self
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Self, get_args
 from uuid import UUID
 
 import msgspec
 
 from .entry import Actor, Aggregate, Event, Sealed, id_of
+from .faults import written_like
 from .refusals import Conflict, Invalid
+from .role import BEFORE_ROLES, MAY, PERMISSIONS, Permission, Role, usual
 
 ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
+
+
+# Stored by their names, of which one may no longer be known: it lets nobody do anything.
+RoleName = Annotated[str, written_like(r"^([a-z_]{1,40})?$(?!\n)", "a role like consultant")]
+ScopeName = Annotated[
+    str, written_like(r"^[a-z_]{1,40}\.[a-z_]{1,40}$(?!\n)", "a permission like events.open")
+]
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Of a key: whom they write as, and what they may."""
+
+    actor: Actor
+    role: str = BEFORE_ROLES
+    scopes: tuple[str, ...] = ()
+
+    def may(self, permission: Permission) -> bool:
+        return permission in MAY.get(self.role, ()) or permission in self.scopes
 
 
 class KeyCreated(Event, frozen=True, kw_only=True, tag="key.created"):
     """Somebody, or something, may talk to us.
 
     actor   whom its holder writes as
+    role    what it may; "" for keys from before there were roles, which may what they could then
+    scopes  permissions besides
     digest  SHA-256 of the secret, hex; sealed, so that not even this is on the feed
     """
 
+    stays_sealed: ClassVar[frozenset[str]] = frozenset({"digest"})
+
     actor: ActorName
+    role: RoleName = BEFORE_ROLES
+    scopes: tuple[ScopeName, ...] = ()
     label: Sealed = ""
     digest: Sealed
 
@@ -63,26 +90,64 @@ class NoSuchActor(Invalid):
     field = "actor"
 
 
+class NoSuchRole(Invalid):
+    """There is no such role."""
+
+    field = "role"
+
+
+class NoSuchScope(Invalid):
+    """A scope is a permission, and there is no such one."""
+
+    field = "scopes"
+
+
 class ApiKey(Aggregate):
     TOPIC = "key"
 
     def __init__(self) -> None:
         self.actor = Actor("")
+        self.role = BEFORE_ROLES
+        self.scopes: tuple[str, ...] = ()
         self.digest = ""
         self.revoked = False
 
     @classmethod
-    def create(cls, *, actor: str, label: str = "", by: Actor) -> tuple[Self, str]:
-        """The key, and its text, which is shown once. Raises NoSuchActor."""
+    def create(
+        cls,
+        *,
+        actor: str,
+        role: str | None = None,
+        scopes: Sequence[str] = (),
+        label: str = "",
+        by: Actor,
+    ) -> tuple[Self, str]:
+        """The key, and its text, which is shown once. ``role``: None for the usual one of such an
+        actor. Raises NoSuchActor, NoSuchRole, NoSuchScope."""
         try:
             msgspec.convert(actor, ActorName)
         except msgspec.ValidationError:
             raise NoSuchActor(actor=actor) from None
         if actor.startswith("system:"):
             raise NoSuchActor(actor=actor)
+        if role is not None and role not in get_args(Role):
+            raise NoSuchRole(known=", ".join(get_args(Role)))
+        if not set(scopes) <= set(PERMISSIONS):
+            raise NoSuchScope(known=", ".join(PERMISSIONS))
         secret = secrets.token_urlsafe(32)
-        fact, id = KeyCreated(actor=actor, label=label, digest=_digest(secret)), _id_of(secret)
+        id = _id_of(secret)
+        fact = KeyCreated(
+            actor=actor,
+            role=role or usual(actor),
+            scopes=tuple(sorted(set(scopes))),
+            label=label,
+            digest=_digest(secret),
+        )
         return cls.open(fact, by=by, id=id), f"lcrm_{id.hex}_{secret}"
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(self.actor, self.role, self.scopes)
 
     def admits(self, secret: str) -> bool:
         return not self.revoked and hmac.compare_digest(self.digest, _digest(secret))
@@ -95,8 +160,9 @@ class ApiKey(Aggregate):
 
     def apply(self, event: Event) -> None:
         match event:
-            case KeyCreated(actor=actor, digest=digest):
+            case KeyCreated(actor=actor, role=role, scopes=scopes, digest=digest):
                 self.actor, self.digest = Actor(actor), digest
+                self.role, self.scopes = role, scopes
             case KeyRevoked():
                 self.revoked = True
 

@@ -134,6 +134,8 @@ class Event(
     """
 
     may_lie_ahead: ClassVar[bool] = False
+    stays_sealed: ClassVar[frozenset[str]] = frozenset()
+    """Sealed fields that are opened to nobody who follows the ledger."""
 
     def __post_init__(self) -> None:
         for name in _instants(type(self)):

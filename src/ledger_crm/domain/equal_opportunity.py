@@ -11,7 +11,7 @@ told with others (``disclosed``). docs/decisions/0026 says against whom.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from uuid import uuid4
 
 import msgspec
@@ -49,6 +49,8 @@ class EqualOpportunityAnswered(Event, frozen=True, kw_only=True, tag="equal_oppo
 
     answers  as JSON, filled up with blanks to the same length for everybody
     """
+
+    stays_sealed: ClassVar[frozenset[str]] = frozenset({"answers"})
 
     answers: Sealed
 

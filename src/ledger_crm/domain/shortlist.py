@@ -17,7 +17,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -102,6 +102,8 @@ class ShortlistShared(LinkFact, frozen=True, kw_only=True, tag="company.shortlis
     until_on  the last day on which it opens
     digest    SHA-256 of the link's secret, hex; sealed, so that not even this is on the feed
     """
+
+    stays_sealed: ClassVar[frozenset[str]] = frozenset({"digest"})
 
     until_on: date
     shared_at: Instant

@@ -1,0 +1,357 @@
+"""/events: the ledger itself, as pages and as a stream, for whoever follows it.
+
+A position that was told is never told again and none before it is missing: positions have no
+holes, and become visible in order. What is sealed is absent and named, as on the feed, unless the
+caller's key opens it and whoever it is about is not erased.
+
+One task a process looks where the head is (``Tide``), woken by a NOTIFY if there is one, and else
+by the clock; followers wait for it, and read for themselves, a few at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+import structlog
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, HeaderParameter, QueryParameter
+from litestar.types import Receive, Scope, Send
+
+from ledger_crm.domain import EVENTS
+from ledger_crm.domain.access import Holder
+from ledger_crm.domain.entry import Instant
+from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.role import OPEN
+from ledger_crm.ledger import Followed, Ledger, Told, Unavailable, Undecodable, Wanted
+
+from .problems import AfterTheHead, Fault, Malformed, TooManyFollowers
+from .reading import Limit, Position, Token, opened, sealed
+
+NDJSON, EVENT_STREAM = "application/x-ndjson", "text/event-stream"
+
+POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
+LULL_S = 0.01  # between two looks, however many write
+HEARTBEAT_S = 15.0
+SLOW_S = 20.0  # in which nothing of what was sent got through: cut off, to come back
+BATCH = 200
+AT_ONCE = 4  # followers of one process that read: commands need the ledger too
+MOST = 500  # followers of one process
+AHEAD = 2_000  # positions that are none of what is wanted, after which one is told all the same
+
+log = structlog.get_logger("ledger_crm.api")
+
+Kinds = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1,
+        max_length=2_000,
+        description="Only these kinds of facts, with commas between: `person.placed`, or all that"
+        " begin alike: `person.`",
+    ),
+]
+AfterPosition = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0, le=2**63 - 1, description="Only what was written after this position; 0: everything."
+    ),
+]
+LastEventId = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Last-Event-ID",
+        required=False,
+        pattern=r"^[0-9]{1,18}$",
+        description="The position that was told last, as browsers send it by themselves when they"
+        " come back. It goes before `after`.",
+    ),
+]
+Stream = Annotated[UUID | None, QueryParameter(description="Only of this person, company, ...")]
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """next      pass it as ``cursor`` for what follows; null: that is all there is so far
+    position  all that you asked for up to here has been told: go on later with it as ``after``
+    """
+
+    items: list[Told]
+    next: str | None
+    position: Position
+
+
+class Tide:
+    """Where the head is, for all who wait for it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.head = 0
+        self.over = False
+        self._moved, self._woken = asyncio.Event(), asyncio.Event()
+        self._followers = 0
+        self._looking: asyncio.Task[None] | None = None
+        self.reading = asyncio.Semaphore(AT_ONCE)
+
+    def wake(self) -> None:
+        """Perhaps something was written."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Whoever follows is told what has been read for them, and let go."""
+        self.over = True
+        self._tell()
+
+    @contextmanager
+    def follower(self) -> Iterator[None]:
+        """Raises TooManyFollowers."""
+        if self._followers >= MOST or self.over:
+            raise TooManyFollowers()
+        self._followers += 1
+        try:
+            yield
+        finally:
+            self._followers -= 1
+            if not self._followers and self._looking:
+                self._looking.cancel()
+
+    async def beyond(self, position: int, within_s: float) -> bool:
+        """Whether the head got beyond it; waits for that."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.head <= position and not self.over:
+                    await self._moved.wait()
+        return self.head > position
+
+    async def _look(self) -> None:
+        while True:
+            self._woken.clear()  # before looking: what is written meanwhile is not slept through
+            with suppress(Unavailable):  # followers wait for a database that is away
+                head = await self._ledger.head()
+                if head != self.head:
+                    self.head = head
+                    self._tell()
+            await asyncio.sleep(LULL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._woken.wait()
+
+    def _tell(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+
+class Following(Response[str]):
+    """Server-Sent Events until the client goes, the key opens nothing more, or we stop. A client
+    that does not take what it is sent is cut off: nothing waits here but one batch."""
+
+    def __init__(
+        self,
+        tide: Tide,
+        read: Callable[[int], Awaitable[Followed]],
+        allowed: Callable[[], Awaitable[None]],
+        after: int,
+    ) -> None:
+        super().__init__("", media_type=EVENT_STREAM)
+        self._tide, self._read, self._allowed, self._at = tide, read, allowed, after
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> Any:
+        return self._answer
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", EVENT_STREAM.encode()), (b"x-accel-buffering", b"no")]
+        with self._tide.follower():
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            telling = asyncio.create_task(self._tell(send, only_headers=bool(scope.get("head"))))
+            going = asyncio.create_task(_gone(receive))
+            try:
+                await asyncio.wait({telling, going}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (telling, going):
+                    task.cancel()
+                await asyncio.wait({telling, going})
+            if not telling.cancelled() and (fault := telling.exception()):
+                raise fault
+
+    async def _tell(self, send: Send, *, only_headers: bool) -> None:
+        told = self._at
+        try:
+            if not only_headers:
+                await _say(send, b"retry: 1000\n\n")
+            while not (self._tide.over or only_headers):
+                await self._allowed()
+                try:
+                    async with self._tide.reading:
+                        found = await self._read(self._at)
+                except Unavailable:  # it comes back, and who waits need not
+                    await asyncio.sleep(POLL_S)
+                    await _say(send, b":\n\n")
+                    continue
+                self._at = found.position
+                if found.entries:
+                    await _say(send, b"".join(map(event, found.entries)))
+                    told = found.entries[-1].position
+                if self._at < found.head:
+                    told = await self._note(send, told, AHEAD)
+                elif not await self._tide.beyond(self._at, HEARTBEAT_S) and not self._tide.over:
+                    told = await self._note(send, told, 1)
+                    await _say(send, b":\n\n")
+        except Refusal:  # the key: it was revoked
+            pass
+        except Undecodable as fault:
+            log.error("a follower cannot be told", position=fault.position, kind=fault.topic)
+            return
+        except TimeoutError:
+            log.info("a follower is too slow", position=told)
+            return  # without an end, which would wait behind what it does not take
+        await _say(send, b"", more=False)
+
+    async def _note(self, send: Send, told: int, ahead: int) -> int:
+        """An id alone is no event: who comes back goes on from there, and nobody looks again
+        through what is not wanted."""
+        if self._at - told < ahead:
+            return told
+        await _say(send, f"id: {self._at}\n\n".encode())
+        return self._at
+
+
+def event(told: Told) -> bytes:
+    """As text/event-stream has it (https://html.spec.whatwg.org/multipage/server-sent-events.html):
+    JSON has no line breaks of its own."""
+    head = f"id: {told.position}\nevent: {told.kind}\ndata: "
+    return head.encode() + msgspec.json.encode(told) + b"\n\n"
+
+
+async def _say(send: Send, chunk: bytes, *, more: bool = True) -> None:
+    """Raises TimeoutError if the client does not take it."""
+    async with asyncio.timeout(SLOW_S):
+        await send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@get("/events", tags=["events"], opt={"media_types": [NDJSON]})
+async def list_events(
+    request: Request[Any, Any, Any],
+    ledger: NamedDependency[Ledger],
+    kind: Kinds = None,
+    stream: Stream = None,
+    since: FromQuery[Instant | None] = None,
+    until: FromQuery[Instant | None] = None,
+    after: AfterPosition = None,
+    cursor: Token = None,
+    limit: Limit = 50,
+) -> Response[EventPage]:
+    """Read the ledger
+
+    Every fact in the order in which it was written, after a position, with who wrote it and when;
+    `since` and `until` are by when it was written. What is sealed is absent, and named in `sealed`,
+    unless your key opens it (`events.open`). A page may hold fewer than `limit`, or none, and have
+    a `next`: at most 5,000 entries are looked at for one. With `Accept: application/x-ndjson` an
+    entry a line; what a page says is then in `Ledger-Position`, and in `Link` if more follows."""
+    wanted = Wanted(
+        kinds=_kinds(kind),
+        stream=stream,
+        since=_utc("since", since, endless=1),
+        until=_utc("until", until, endless=9999),
+    )
+    if cursor is not None and after is not None:
+        raise Malformed(faults=[Fault("query:after", "it is in the cursor: give one of them")])
+    begin = opened(cursor, Position) if cursor else after or 0
+    found = await ledger.follow(after=begin, limit=limit, wanted=wanted, opens=_opens(request))
+    if begin > found.head:
+        raise AfterTheHead(after=begin, head=found.head)
+    more = found.position < found.head and not found.over
+    page = EventPage(found.entries, sealed(found.position) if more else None, found.position)
+    headers = {"Ledger-Position": str(found.position)}
+    if not _lines_wanted(request):
+        return Response(page, headers=headers)
+    if page.next:
+        asked = {**dict(request.query_params.items()), "cursor": page.next}
+        asked.pop("after", None)
+        headers["Link"] = f'</events?{urlencode(asked)}>; rel="next"'
+    lines: Any = b"".join(msgspec.json.encode(each) + b"\n" for each in page.items)
+    return Response(lines, headers=headers, media_type=NDJSON)
+
+
+@get("/events/stream", tags=["events"], opt={"media_types": [EVENT_STREAM]})
+async def stream_events(
+    request: Request[Any, Any, Any],
+    ledger: NamedDependency[Ledger],
+    tide: NamedDependency[Tide],
+    allowed: NamedDependency[Callable[[], Awaitable[None]]],
+    kind: Kinds = None,
+    stream: Stream = None,
+    after: AfterPosition = None,
+    last_event_id: LastEventId = None,
+) -> Response[str]:
+    """Follow the ledger
+
+    As Server-Sent Events: `id` is the position, `event` the kind, `data` the entry as `/events` has
+    it. First what is there after `Last-Event-ID`, or `after`, or from the beginning; then what is
+    written, as it is written. None is left out, and none told twice on one connection. An `id`
+    alone says how far it has got, a comment that we are still here. Whoever does not read for 20 s
+    is cut off; come back with the last id."""
+    begin = int(last_event_id) if last_event_id else after or 0
+    wanted, opens = Wanted(kinds=_kinds(kind), stream=stream), _opens(request)
+    head = await ledger.head()
+    if begin > head:
+        raise AfterTheHead(after=begin, head=head)
+
+    async def read(at: int) -> Followed:
+        return await ledger.follow(after=at, limit=BATCH, wanted=wanted, opens=opens)
+
+    return Following(tide, read, allowed, begin)
+
+
+def _kinds(asked: str | None) -> tuple[str, ...] | None:
+    """Raises Malformed."""
+    if asked is None:
+        return None
+    found: dict[str, None] = {}
+    for each in asked.split(","):
+        alike = [k for k in EVENTS if k == each or (each.endswith(".") and k.startswith(each))]
+        if not alike:
+            raise Malformed(
+                faults=[Fault("query:kind", "no such kind; /schemas has those we know")]
+            )
+        found |= dict.fromkeys(alike)
+    return tuple(found)
+
+
+def _utc(name: str, moment: datetime | None, *, endless: int) -> datetime | None:
+    """A bound in the year ``endless`` is none. Raises Malformed."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise Malformed(faults=[Fault(f"query:{name}", "an instant needs an offset from UTC")])
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        raise Malformed(faults=[Fault(f"query:{name}", "not in the years 1 to 9999")]) from None
+    return None if utc.year == endless else utc
+
+
+def _opens(request: Request[Any, Any, Any]) -> bool:
+    holder: Holder = request.scope["state"]["holder"]
+    return holder.may(OPEN)
+
+
+def _lines_wanted(request: Request[Any, Any, Any]) -> bool:
+    offers = [
+        each.partition(";")[0].strip() for each in request.headers.get("accept", "").split(",")
+    ]
+    return NDJSON in offers and "application/json" not in offers
+
+
+HANDLERS = [list_events, stream_events]

@@ -1,0 +1,113 @@
+"""Which permission each route needs, by the name of its handler; and what is left out of answers.
+
+The one place where that is decided: a route that is not here is refused to everybody, and a test
+says so. Who has which permission is in ``domain/role.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar.handlers import BaseRouteHandler
+
+from ledger_crm.domain.access import Holder
+from ledger_crm.domain.entry import words
+from ledger_crm.domain.role import FEES, Permission
+from ledger_crm.projections.history import HistoryLine
+
+from .problems import NotPermitted
+
+ROUTES: dict[Permission, str] = {
+    "records.read": """
+        list_people look_up_person read_person read_person_history list_threads list_documents
+        read_document export_resume read_person_engagement list_person_pools check_person
+        list_companies read_company read_company_history read_account list_accounts list_contacts
+        read_company_engagement check_company read_off_limits list_job_orders read_job_order
+        read_posting read_screening read_market_map list_candidates count_candidates
+        read_candidacy list_applications read_application write_reply list_interviews list_offers
+        list_shortlists read_shortlist preview_shortlist list_engagement list_quiet read_day
+        list_follow_ups list_pools read_pool list_members list_segments read_segment try_criteria
+        list_segment_people list_segment_quiet look_up list_consultants read_consultant list_teams
+        read_team list_team_members list_templates read_template list_custom_fields
+        read_custom_field list_pipelines read_pipeline list_pipeline_versions
+        read_pipeline_version list_campaigns read_campaign list_campaign_people
+        list_person_campaigns
+    """,
+    "records.write": """
+        add_person add_contact_point change_contact_point change_profile tag_person
+        add_employment end_employment record_interaction record_permission add_document
+        remove_document import_resume promise_follow_up change_follow_up snooze_person
+        pool_person define_pool define_campaign enroll_person save_segment research_person refer_candidate set_person_fields
+        open_candidacy move_candidacy give_right_to_represent add_application record_interview
+        add_company change_company snooze_company set_company_fields refer_client name_target
+    """,
+    "clients.write": """
+        open_deal work_on_deal move_deal set_deal_fields open_job_order step_job_order
+        cancel_job_order fill_job_order reach_milestone set_job_order_fields set_off_limits
+        draw_shortlist draw_version share_shortlist withdraw_shortlist introduce record_offer
+        place start fall_through end_guarantee set_placement_fields
+    """,
+    "fees.read": """
+        list_fees list_fees_of_company read_terms list_renewals list_introductions
+        list_placements list_referrals list_deals count_deals forecast_deals
+    """,
+    "fees.write": """
+        agree_fee amend_fee end_fee tell_candidate_referral_fee tell_client_referral_fee
+    """,
+    "books.read": "list_instalments list_invoices list_commissions read_revenue",
+    "books.write": """
+        raise_invoice credit_invoice pay_invoice refund_invoice split_commission
+    """,
+    "reports.read": "report_activity report_funnel",
+    "equal_opportunity.answer": "answer_equal_opportunity",
+    "equal_opportunity.read": "report_equal_opportunity",
+    "privacy.read": "list_erasures",
+    "privacy.write": "record_privacy erase_person",
+    "catalogue.write": """
+        define_pipeline define_custom_field define_template define_team change_team_members
+        add_consultant change_consultant
+    """,
+    "events.read": "list_events stream_events",
+}
+NEEDS: dict[str, Permission] = {
+    name: permission for permission, names in ROUTES.items() for name in names.split()
+}
+
+HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None}
+"""Fields of answers that only those with ``fees.read`` are shown, and what others see there."""
+
+TELL_FEES = (
+    "company.fee_", "company.instalment_", "company.invoice_", "company.remedy_owed",
+    "company.referral_", "person.referral_", "person.fell_through", "person.commission_",
+)  # fmt: skip
+"""Kinds whose line, or text, in a history says what is paid."""
+
+
+def must_be_permitted(holder: Holder, handler: BaseRouteHandler) -> None:
+    """Raises NotPermitted."""
+    if handler.handler_name == "options_handler":
+        return
+    needed = NEEDS.get(handler.handler_name)
+    if needed is None or not holder.may(needed):
+        raise NotPermitted(permission=needed or "none: refused to all", role=holder.role)
+
+
+def shown(found: Any, holder: Holder) -> Any:
+    """An answer, as this holder may see it."""
+    return found if holder.may(FEES) else _without_fees(found)
+
+
+def _without_fees(found: Any) -> Any:
+    match found:
+        case list():
+            return [_without_fees(each) for each in found]
+        case HistoryLine(kind=kind) if kind.startswith(TELL_FEES):
+            return msgspec.structs.replace(found, line=words(kind.partition(".")[2]), text="")
+        case msgspec.Struct():
+            names = type(found).__struct_fields__
+            changes = {name: nothing for name, nothing in HIDDEN.items() if name in names}
+            if "items" in names:  # of a page
+                changes["items"] = _without_fees(found.items)  # type: ignore[attr-defined]
+            return msgspec.structs.replace(found, **changes) if changes else found
+    return found

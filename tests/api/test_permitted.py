@@ -1,0 +1,185 @@
+"""Every route as every role, and as nobody: what is not permitted is refused, and says why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, get_args
+from uuid import UUID
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from api.journey import ADA, ENGINES, FEE, NOTE, found, problem, written
+from ledger_crm.api.permitted import NEEDS, ROUTES, TELL_FEES
+from ledger_crm.commands.catalogue import create_key
+from ledger_crm.domain import EVENTS
+from ledger_crm.domain.access import Holder, KeyCreated
+from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.role import MAY, PERMISSIONS, Role
+from ledger_crm.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+ROLES = get_args(Role)
+OPEN_TO_ALL = {
+    "landing", "openapi_json", "docs", "docs_js", "docs_css", "list_problems", "read_problem",
+    "read_schema", "live", "ready",
+}  # fmt: skip
+BY_LINK = {"read_shared_shortlist", "give_verdict", "comment"}
+
+SENSITIVE = {
+    "read_revenue": {"owner", "manager", "analyst"},
+    "list_invoices": {"owner", "manager", "analyst"},
+    "raise_invoice": {"owner", "manager"},
+    "list_fees": {"owner", "manager", "analyst", "consultant"},
+    "agree_fee": {"owner", "manager", "consultant"},
+    "answer_equal_opportunity": {"owner", "integration"},
+    "report_equal_opportunity": {"owner", "manager", "analyst"},
+    "erase_person": {"owner", "manager"},
+    "record_privacy": {"owner", "manager"},
+    "define_pipeline": {"owner"},
+    "define_custom_field": {"owner"},
+    "add_consultant": {"owner"},
+    "list_events": {"owner", "analyst"},
+    "stream_events": {"owner", "analyst"},
+    "add_person": {"owner", "manager", "consultant", "resourcer", "integration"},
+    "place": {"owner", "manager", "consultant", "integration"},
+    "read_person": set(ROLES),
+}
+"""As somebody would say it who has not read the table."""
+
+
+def routes(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    """All that the application has, documented or not."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute) and not route.path.startswith("/openapi/"):
+            for handler in route.route_handlers:
+                for method in sorted(handler.http_methods - {"OPTIONS"}):
+                    if handler.handler_name != "_handler":  # the framework's own, shut in
+                        yield route.path_format, str(method), handler
+
+
+@pytest.fixture
+async def nobody(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://crm") as client:
+        yield client
+
+
+@pytest.fixture
+async def keys(ledger: Ledger, key: str) -> dict[str, dict[str, str]]:
+    """Headers, by role."""
+    headers = {}
+    for role in ROLES:
+        _, text = await create_key(ledger, actor="consultant:ana", role=role)
+        headers[role] = {"Authorization": f"Bearer {text}"}
+    return headers
+
+
+def test_every_route_needs_a_permission_and_every_permission_is_somebodys(
+    made_once: Litestar,
+) -> None:
+    names = {handler.handler_name for _, _, handler in routes(made_once)}
+    assert names - OPEN_TO_ALL - BY_LINK == NEEDS.keys(), "say in api/permitted.py who may do it"
+    assert sum(len(listed.split()) for listed in ROUTES.values()) == len(NEEDS), "one each"
+    assert ROUTES.keys() == set(PERMISSIONS) - {"events.open"}
+    assert MAY.keys() == {"", *ROLES}
+    assert set().union(*MAY.values()) == set(ROUTES)
+
+
+async def test_every_route_as_every_role_and_as_nobody(
+    app: Litestar, nobody: httpx.AsyncClient, keys: dict[str, dict[str, str]]
+) -> None:
+    """With a parameter that no route has: whoever is let in is told so, and nothing is done."""
+    let_in: dict[str, set[str]] = {}
+    for template, method, handler in routes(app):
+        name = handler.handler_name
+        if name in OPEN_TO_ALL:
+            continue
+        url = re.sub(r"\{number\}", "1", template)
+        url = re.sub(r"\{\w+_id\}", str(UUID(int=7)), url)
+        url = re.sub(r"\{subject\}", "person", url)
+        url = re.sub(r"\{\w+\}", "some", url) + "?strange=1"
+        answer = await nobody.request(method, url)
+        problem(answer, 401, "link-missing" if name in BY_LINK else "key-missing")
+        for role, headers in keys.items():
+            answer = await nobody.request(method, url, headers=headers)
+            if name in BY_LINK:
+                problem(answer, 401, "link-missing")
+            elif answer.status_code == 403:
+                said = problem(answer, 403, "not-permitted")
+                assert (said["permission"], said["role"]) == (NEEDS[name], role)
+            else:
+                assert answer.status_code in (400, 415), f"{method} {url} as {role}"
+                let_in.setdefault(name, set()).add(role)
+    assert let_in == {
+        name: {role for role in ROLES if permission in MAY[role]}
+        for name, permission in NEEDS.items()
+    }
+    assert {name: let_in[name] for name in SENSITIVE} == SENSITIVE
+
+
+async def test_a_key_may_have_more_than_its_role_and_one_from_before_roles_what_it_could(
+    app: Litestar, nobody: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    _, text = await create_key(ledger, actor="integration:warehouse", scopes=["events.read"])
+    headers = {"Authorization": f"Bearer {text}"}
+    assert (await nobody.get("/events", headers=headers)).status_code == 200
+    problem(await nobody.get("/revenue", headers=headers), 403, "not-permitted")
+
+    old = Holder(Actor("consultant:ana"), KeyCreated(actor="consultant:ana", digest="").role)
+    assert {permission for permission in PERMISSIONS if not old.may(permission)} == {"events.open"}
+    gone = Holder(Actor("consultant:ana"), "partner", ("secrets.read",))
+    assert not any(map(gone.may, PERMISSIONS)), "a role that is no longer known"
+
+
+async def test_a_route_that_nobody_was_given_is_refused_to_all(
+    ana: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(NEEDS, "list_people")
+    problem(await ana.get("/people"), 403, "not-permitted")
+
+
+async def test_who_may_not_know_fees_sees_none_where_they_stand_among_other_things(
+    ana: httpx.AsyncClient, keys: dict[str, dict[str, str]], project: Any
+) -> None:
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    await written(ana, f"/companies/{company}/fees", {**FEE, "text": "25 % and no less"})
+    person = (await written(ana, "/people", ADA))["id"]
+    await written(ana, f"/people/{person}/interactions", NOTE)
+    project()
+    all_of_it = await found(ana, f"/companies/{company}/history")
+    assert "25" in str(all_of_it)
+    assert (await found(ana, f"/companies/{company}"))["fees"]
+    for role, knows in (("resourcer", False), ("read_only", False), ("consultant", True)):
+        for again in range(2):  # the second time by the short way, for whom there is one
+            answer = await ana.get(f"/companies/{company}/history", headers=keys[role])
+            assert (answer.json() == all_of_it) == knows, (role, again)
+        if not knows:
+            assert "25" not in answer.text.replace(all_of_it["items"][0]["recorded_at"], "")
+            assert "fee agreed" in answer.text
+            assert len(answer.json()["items"]) == len(all_of_it["items"])
+        card = await ana.get(f"/companies/{company}", headers=keys[role])
+        assert bool(card.json()["fees"]) == knows
+        theirs = await ana.get(f"/people/{person}/history", headers=keys[role])
+        assert theirs.json() == await found(ana, f"/people/{person}/history")
+
+
+def test_every_fact_that_says_what_is_paid_is_known_as_one() -> None:
+    """What it is worth to us: not what they earn, and deals are not in a history by their value."""
+    about_money = {
+        kind
+        for kind, event in EVENTS.items()
+        for field in event.__struct_fields__
+        if field.endswith(("_cents", "rate_bp"))
+    }
+    others = {
+        "person.offer_made", "person.offer_changed", "person.placed",
+        "company.job_order_opened", "company.job_order_changed",
+        "company.deal_opened", "company.deal_changed",
+    }  # fmt: skip
+    assert {kind for kind in about_money if not kind.startswith(TELL_FEES)} == others
