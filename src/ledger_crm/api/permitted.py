@@ -38,7 +38,8 @@ ROUTES: dict[Permission, str] = {
         add_person add_contact_point change_contact_point change_profile tag_person
         add_employment end_employment record_interaction record_permission add_document
         remove_document import_resume promise_follow_up change_follow_up snooze_person
-        pool_person define_pool define_campaign enroll_person save_segment research_person refer_candidate set_person_fields
+        pool_person define_pool save_segment define_campaign enroll_person research_person
+        refer_candidate set_person_fields
         open_candidacy move_candidacy give_right_to_represent add_application record_interview
         add_company change_company snooze_company set_company_fields refer_client name_target
     """,
