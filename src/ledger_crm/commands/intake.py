@@ -141,6 +141,9 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
             await work.get(Company, id)
     if interaction.company_id:
         await work.get(Company, interaction.company_id)
+    for merged in person.everyone[1:]:
+        if await work.has_written(merged.id, interaction):
+            return person
     try:
         if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
             at = interaction.occurred_at or now()
@@ -148,7 +151,7 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
                 await _must_be_approachable(work, company_id, at)
         person.record(interaction, by=work.by)
     except Forbidden:
-        if not await work.has_written(person_id, interaction):  # else a channel delivers it again
+        if not await work.has_written(person.id, interaction):  # else a channel delivers it again
             raise
     return person
 

@@ -9,6 +9,7 @@ all the same and says why: that is kept with the contact (``Outbound.override``)
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -188,6 +189,12 @@ class Said:
 
     def add(self, word: Word) -> None:
         insort(self.words, word, key=lambda each: each.said_at)
+
+    def followed_by(self, words: Sequence[Word]) -> Said:
+        """With these besides."""
+        found = Said()
+        found.words = sorted([*self.words, *words], key=lambda each: each.said_at)
+        return found
 
     def refusal(self, at: datetime) -> Word | None:
         """The word that forbids it at that moment."""

@@ -21,6 +21,7 @@ from ledger_crm.domain.person import Employed
 
 from ._lookup import Lookup
 from ._projection import Projection, Row, Table
+from ._who import everyone
 
 
 class HistoryRow(Row, frozen=True, kw_only=True):
@@ -136,34 +137,45 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
 OLDER = "(h.at, h.position) < (coalesce(asked.at, 'infinity'), coalesce(asked.position, 0))"
 NEWEST = 'ORDER BY h.at DESC, h.position DESC LIMIT asked."limit"'
 PAGE = f"(SELECT h.* FROM history h WHERE {{}} AND {OLDER} {NEWEST})"
+# one id at a time, so that each reads its own newest by an index
+EACH = f"unnest({everyone('asked.id')}) one (id)"
 OF = f"""
 CASE WHEN asked.kind = ''
     OR EXISTS (SELECT FROM directory d WHERE d.id = asked.id AND d.kind = asked.kind)
 THEN (
   WITH parts AS (
-    {PAGE.format("h.person_id = asked.id")}
+    (SELECT theirs.* FROM {EACH} CROSS JOIN LATERAL
+      {PAGE.format("h.person_id = one.id")} theirs)
     UNION ALL {PAGE.format("h.company_id = asked.id")}
     UNION ALL (
-      SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position)
-      WHERE h.subject_id = asked.id AND {OLDER} {NEWEST})
+      SELECT mentioned.* FROM {EACH} CROSS JOIN LATERAL (
+        SELECT h.position FROM history_mention h
+        WHERE h.subject_id = one.id AND {OLDER} {NEWEST}) h JOIN history mentioned USING (position))
     UNION ALL (
       SELECT theirs.* FROM (
-        SELECT k.person_id FROM history_link k CROSS JOIN LATERAL (
+        SELECT k.person_id FROM (
+          WITH linked (id) AS (
+            SELECT coalesce(m.survivor_id, l.person_id) FROM history_link l
+            LEFT JOIN directory_merge m ON m.id = l.person_id WHERE l.company_id = asked.id)
+          SELECT id FROM linked UNION SELECT m.id FROM linked
+          JOIN directory_merge m ON m.survivor_id = linked.id) k (person_id)
+        CROSS JOIN LATERAL (
           SELECT h.at, h.position FROM history h
           WHERE h.person_id = k.person_id AND h.company_id IS NULL AND {OLDER}
           ORDER BY h.at DESC, h.position DESC LIMIT 1) h
-        WHERE k.company_id = asked.id {NEWEST}) busy
+        {NEWEST}) busy
       CROSS JOIN LATERAL
         {PAGE.format("h.person_id = busy.person_id AND h.company_id IS NULL")} theirs)),
   page AS (SELECT DISTINCT ON (at, position) * FROM parts h {NEWEST})
   SELECT CASE WHEN asked.kind <> '' AND asked.at IS NULL
     THEN json_agg(shown) ELSE coalesce(json_agg(shown), '[]') END FROM (
-    SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text, h.person_id,
-      p.name AS person, h.company_id, c.name AS company, h.job_order_id, j.name AS job_order
+    SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,
+      coalesce(p.is_id, h.person_id) AS person_id, p.name AS person,
+      h.company_id, c.name AS company, h.job_order_id, j.name AS job_order
     FROM page h
-    LEFT JOIN directory p ON p.id = h.person_id
-    LEFT JOIN directory c ON c.id = h.company_id
-    LEFT JOIN directory j ON j.id = h.job_order_id
+    LEFT JOIN who p ON p.id = h.person_id
+    LEFT JOIN who c ON c.id = h.company_id
+    LEFT JOIN who j ON j.id = h.job_order_id
     ORDER BY h.at DESC, h.position DESC) shown
 ) END
 """
