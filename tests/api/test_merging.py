@@ -25,7 +25,8 @@ TWIN = {
 LISTS = (
     "/people", "/people?tag=vip", "/people?tag=rare", "/people?skill=rust",
     "/people?channel=referral", "/people?stage=sourced", "/engagement",
-    "/engagement/quiet?days=30", "/candidates", "/candidates/counts?pipeline=talent", "/pools", "/pools/bench/members",
+    "/engagement/quiet?days=30", "/candidates", "/candidates/counts?pipeline=talent", "/pools",
+    "/pools/bench/members",
     "/introductions", "/placements", "/interviews", "/follow-ups", "/erasures", "/applications",
     "/day?on=2027-01-01&owner=consultant:ana", "/instalments", "/commissions", "/referrals",
     "/companies/{company}/contacts", "/companies/{company}/history",
@@ -134,11 +135,9 @@ async def test_merged_they_are_one_and_un_merged_as_they_were(two: Two) -> None:
 
     merged = await two.answers()
     for path, body in merged.items():
-        assert (
-            two.twin not in str(body).replace(str(body.get("absorbed", "-")), "")
-            if isinstance(body, dict)
-            else True
-        ), path
+        told = {**body, "absorbed": []} if isinstance(body, dict) else body
+        if not path.endswith("/documents"):  # which say under whose key they are
+            assert two.twin not in str(told), path
     for path in ("", "/history", "/documents", "/engagement", "/threads", "/pools"):
         of_old = merged[f"/people/{two.twin}{path}"]
         assert merged[f"/people/{two.ada}{path}"] == of_old, path

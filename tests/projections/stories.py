@@ -16,6 +16,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from builders import (
+    absorbed,
     added,
     arranged,
     bounced,
@@ -117,6 +118,7 @@ from ledger_crm.commands import (
     customising,
     intake,
     markets,
+    merging,
     placements,
     referring,
     selling,
@@ -361,6 +363,14 @@ def forgetting(person: UUID, at: datetime, text: str) -> list[Command]:
     return [*map(asking, facts), erasing(person)]
 
 
+def as_one(person: UUID, other: UUID, at: datetime) -> list[Command]:
+    """Two become one, and two again."""
+    return [
+        lambda work: merging.merge(work, person, absorbed(duplicate_id=other, absorbed_at=at)),
+        lambda work: merging.unmerge(work, person, other, at=at),
+    ]
+
+
 def erasing(person: UUID) -> Command:
     async def erase(work: Work) -> Person:
         found = await work.get(Person, person)
@@ -439,7 +449,9 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-15, 20)):
+    match draw(st.integers(-16, 20)):
+        case -16:
+            return draw(st.sampled_from(as_one(person, draw(people), at)))
         case -14:
             return draw(st.sampled_from(forgetting(person, at, text)))
         case -15:

@@ -88,8 +88,8 @@ class OfPeople(Controller):
         For ever: the key to what was said of them is destroyed, their documents are deleted, their
         e-mail address may be somebody else's. What they were placed for stays, without a name. All
         records that are merged into theirs are erased with it. 409 if a legal hold is placed on any
-        of them, or if this is one that is merged into another. Again, it changes nothing, and deletes what a crash left of
-        the documents."""
+        of them, or if this is one that is merged into another. Again, it changes nothing, and
+        deletes what a crash left of the documents."""
         answer = await act.on(person_id, alone(Person, Person.erase, itself=True), **fields(data))
         await drop_all(ledger, vault, person_id)
         return answer

@@ -333,7 +333,8 @@ class Aggregate(BaseAggregate[UUID]):
     @property
     def beside(self) -> tuple[Self, ...]:
         """Those, in hand: whoever loads an aggregate for a decision brings them (``Work.get``)."""
-        return vars(self).get("_beside", ())
+        those: tuple[Self, ...] = vars(self).get("_beside", ())
+        return those
 
     @beside.setter
     def beside(self, those: tuple[Self, ...]) -> None:

@@ -256,8 +256,8 @@ class Reply(msgspec.Struct, frozen=True):
 
 SHOWN = """
 SELECT a.candidacy_id, coalesce(p.is_id, a.person_id), coalesce(p.name, ''), a.company_id,
-       coalesce(o.name, ''), a.job_order_id, coalesce(j.name, ''), a.applied_at, a.times, a.channel, a.source, a.text,
-       a.stage, a.category, a.status, a.reason, a.position, k.questions
+       coalesce(o.name, ''), a.job_order_id, coalesce(j.name, ''), a.applied_at, a.times,
+       a.channel, a.source, a.text, a.stage, a.category, a.status, a.reason, a.position, k.questions
 FROM application a
 LEFT JOIN who p ON p.id = a.person_id
 LEFT JOIN who o ON o.id = a.company_id

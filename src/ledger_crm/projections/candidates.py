@@ -311,9 +311,9 @@ async def counts(
 
 CARD = """
 SELECT c.candidacy_id, coalesce(p.is_id, c.person_id), coalesce(p.name, ''), c.company_id,
-       coalesce(o.name, ''), c.job_order_id, coalesce(j.name, ''), c.pipeline, c.stage, c.category, c.opened_at,
-       c.stage_since, c.by, c.closed, c.reason, c.decided_by, c.represented, c.introduced_at,
-       c.agreement_id, c.starts_on, c.fee_cents, c.currency,
+       coalesce(o.name, ''), c.job_order_id, coalesce(j.name, ''), c.pipeline, c.stage,
+       c.category, c.opened_at, c.stage_since, c.by, c.closed, c.reason, c.decided_by,
+       c.represented, c.introduced_at, c.agreement_id, c.starts_on, c.fee_cents, c.currency,
        c.client_verdict, c.client_verdict_at,
        ARRAY(SELECT s.stage FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id
              ORDER BY s.position),

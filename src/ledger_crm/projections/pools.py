@@ -137,7 +137,8 @@ async def members_of(
     directory for the names."""
     await cur.execute(
         "SELECT coalesce(d.is_id, m.person_id), coalesce(d.name, ''), m.since, m.by, m.reason,"
-        " m.text, m.position FROM pool_member m LEFT JOIN who d ON d.id = m.person_id WHERE m.pool = %(pool)s"
+        " m.text, m.position FROM pool_member m LEFT JOIN who d ON d.id = m.person_id"
+        " WHERE m.pool = %(pool)s"
         " AND (%(before)s::bigint IS NULL OR m.position < %(before)s)"
         " AND NOT EXISTS (SELECT FROM pool_member o WHERE o.pool = m.pool"
         f"   AND o.position > m.position AND o.person_id = ANY({everyone('m.person_id')}))"

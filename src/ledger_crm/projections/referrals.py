@@ -140,8 +140,8 @@ async def listing(
     the names."""
     await cur.execute(
         "SELECT r.referral_id, r.direction, r.kind, coalesce(s.is_id, r.subject_id),"
-        " coalesce(s.name, ''), p.is_id, p.name, r.with_company_id, c.name, r.at, r.by, r.fee_cents,"
-        " r.currency, r.fee_on, r.fee, r.fee_since, CASE WHEN r.fee = 'none' THEN ''"
+        " coalesce(s.name, ''), p.is_id, p.name, r.with_company_id, c.name, r.at, r.by,"
+        " r.fee_cents, r.currency, r.fee_on, r.fee, r.fee_since, CASE WHEN r.fee = 'none' THEN ''"
         "   WHEN r.direction = 'received' THEN 'us' ELSE 'partner' END, r.text, r.position"
         " FROM referral r LEFT JOIN who s ON s.id = r.subject_id"
         " LEFT JOIN who p ON p.id = r.with_person_id"
