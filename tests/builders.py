@@ -72,7 +72,6 @@ from ledger_crm.domain.team import TeamDefined, TeamJoined, TeamLeft
 from ledger_crm.domain.template import TemplateDefined
 from scenario import COMPANY, LATER, NOON, PERSON, folded
 
-
 ORDER = UUID(int=0x01)
 DOCUMENT = UUID(int=0xD0C)
 FOLLOW_UP = UUID(int=0xF0)
