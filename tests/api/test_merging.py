@@ -10,7 +10,10 @@ import httpx
 import pytest
 
 from api.journey import ENGINES, FEE, NOTE, ORDER, REPLY, SENT, found, problem, written
-from api.test_documents import cv
+from api.test_documents import cv, on_disk
+from api.test_quick import LONG_WAY
+from ledger_crm.domain.clock import now
+from ledger_crm.vault import Vault
 
 pytestmark = pytest.mark.anyio
 
@@ -141,6 +144,13 @@ async def test_merged_they_are_one_and_un_merged_as_they_were(two: Two) -> None:
     for path in ("", "/history", "/documents", "/engagement", "/threads", "/pools"):
         of_old = merged[f"/people/{two.twin}{path}"]
         assert merged[f"/people/{two.ada}{path}"] == of_old, path
+    for path in ("", "/history"):  # which are answered before the framework is
+        short = await two.ana.get(f"/people/{two.twin}{path}")
+        long = await two.ana.get(f"/people/{two.twin}{path}", headers=LONG_WAY)
+        assert (short.content, short.headers.get("etag")) == (
+            long.content,
+            long.headers.get("etag"),
+        )
     card = merged[f"/people/{two.ada}"]
     assert (card["id"], card["name"]) == (two.ada, "Ada Byron")
     assert (card["headline"], card["skills"]) == ("Analyst", "Rust, Go")
@@ -172,3 +182,143 @@ async def test_merged_they_are_one_and_un_merged_as_they_were(two: Two) -> None:
 async def two_lines(two: Two) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = (await found(two.ana, f"/people/{two.ada}/history"))["items"]
     return lines
+
+
+async def test_old_ids_lead_to_the_survivor_in_writes_too(two: Two) -> None:
+    ana = two.ana
+    old, new = f"/people/{two.twin}", f"/people/{two.ada}"
+    two.project()
+    etag = (await ana.get(old)).headers["etag"]
+    await two.merge()
+
+    refused = await ana.post(
+        f"{old}/tags", json={"kind": "person.tagged", "tag": "x"}, headers={"If-Match": etag}
+    )
+    assert problem(refused, 409, "record-is-merged")["survivor_id"] == two.ada
+    change = {"kind": "person.profile_changed", "headline": "Countess"}
+    for path, body in (("profile-changes", change), ("erasure", {}), ("merges", merge_of(two.ada))):
+        refused = await ana.post(f"{old}/{path}", json=body)
+        assert problem(refused, 409, "record-is-merged")["survivor_id"] == two.ada
+
+    told = await written(ana, f"{old}/interactions", REPLY | {"message_id": "<3@them>"})
+    assert told["id"] == two.ada
+    again = await written(ana, f"{old}/interactions", REPLY)
+    assert again["position"] is None, "they said it when it was a record of its own"
+    moved = {"stage": "contacted"}
+    await written(ana, f"{new}/candidacies/{two.theirs}/moves", moved)
+    await written(ana, f"{new}/follow-ups/changes", done_of(two.promise))
+    point = {"point": "email", "value": TWIN["email"]}
+    assert (await written(ana, f"{new}/contact-points", point))["position"] is None
+    taken = await ana.post("/people", json={"name": "Ada", "email": TWIN["email"]})
+    holder = problem(taken, 409, "contact-point-taken")["holder"]
+    two.project()
+    assert (await found(ana, f"/people/{holder}"))["id"] == two.ada
+    [hit] = (await ana.post("/people/lookups", json=point)).json()["items"]
+    assert hit["id"] == two.ada
+    content = await found(ana, f"{new}/documents/{two.document}/content")
+    assert content["name"] == "ada.txt"
+
+    stale = (await ana.get(new)).headers["etag"]
+    await written(ana, f"{new}/candidacies/{two.theirs}/moves", {"stage": "replied"})
+    tag = {"kind": "person.tagged", "tag": "y"}
+    refused = await ana.post(f"{new}/tags", json=tag, headers={"If-Match": stale})
+    problem(refused, 412, "stale-version")
+    two.project()
+    fresh = (await ana.get(new)).headers["etag"]
+    await written(ana, f"{new}/tags", tag, **{"If-Match": fresh})
+
+    await two.undo()
+    two.project()
+    theirs = [line["kind"] for line in (await found(ana, f"{old}/history"))["items"]]
+    assert theirs.count("person.candidacy_moved") == 2
+    assert "person.follow_up_done" in theirs
+    ours = [line["kind"] for line in (await found(ana, f"{new}/history"))["items"]]
+    assert ours.count("person.message_replied") == 1
+    assert "person.candidacy_moved" not in ours
+
+
+def merge_of(duplicate: str) -> dict[str, Any]:
+    return {"duplicate_id": duplicate}
+
+
+def done_of(follow_up: str) -> dict[str, Any]:
+    return {"kind": "person.follow_up_done", "follow_up_id": follow_up}
+
+
+async def test_through_a_chain_every_old_id_leads_to_the_last(two: Two) -> None:
+    ana = two.ana
+    eve = (await written(ana, "/people", {"name": "Eve Byron"}))["id"]
+    before = await two.answers()
+    await two.merge()
+    between = await two.answers()
+    await two.merge(eve, two.ada)
+    two.project()
+    for id in (two.twin, two.ada, eve):
+        card = await found(ana, f"/people/{id}")
+        assert (card["id"], card["name"]) == (eve, "Eve Byron")
+        assert {one["id"] for one in card["absorbed"]} == {two.ada, two.twin}
+    refused = await ana.post(f"/people/{two.ada}/merges/{two.twin}/undo", json={})
+    assert problem(refused, 409, "record-is-merged")["survivor_id"] == eve
+    await two.undo(eve, two.ada)
+    assert await two.answers() == between
+    await two.undo()
+    assert await two.answers() == before
+
+
+async def test_what_forbids_a_merge_is_told_and_what_forbids_more_counts_for_both(
+    two: Two, vault: Vault
+) -> None:
+    ana = two.ana
+    new = f"/people/{two.ada}"
+    twice = await two.put(two.ada, two.order)
+    refused = await ana.post(f"{new}/merges", json=merge_of(two.twin))
+    assert problem(refused, 409, "both-on-job-order")["job_order_ids"] == [two.order]
+    out = {
+        "stage": "rejected_by_us", "reason": "duplicate", "decided_by": "us", "decider": "Ana",
+    }  # fmt: skip
+    await written(ana, f"{new}/candidacies/{twice}/moves", out)
+    problem(await ana.post(f"{new}/merges", json=merge_of(two.ada)), 422, "merged-with-itself")
+    problem(await ana.post(f"{new}/merges", json=merge_of(two.company)), 404, "no-such-record")
+
+    alone = {"kind": "person.do_not_contact_set", "set_at": "2024-01-05T00:00:00Z"}
+    await written(ana, f"/people/{two.twin}/permissions", alone)
+    held = {"kind": "person.legal_hold_placed", "placed_at": "2024-01-05T00:00:00Z"}
+    hold = {"hold_id": "00000000-0000-0000-0000-00000000007a"}
+    await written(ana, f"/people/{two.twin}/privacy", held | hold)
+    await two.merge()
+    two.project()
+    message = SENT | {"message_id": "<9@us>", "sent_at": "2024-04-01T09:00:00Z"}
+    problem(await ana.post(f"{new}/interactions", json=message), 403, "do-not-contact")
+    assert (await found(ana, new))["contact"]["refuses"]
+    assert not (await found(ana, f"{new}/conflicts"))["free"]
+    reopen = await ana.post(f"{new}/candidacies/{twice}/moves", json={"stage": "contacted"})
+    problem(reopen, 409, "candidacy-is-open")
+    problem(await ana.post(f"{new}/erasure", json={}), 409, "under-legal-hold")
+    [item] = (await found(ana, "/erasures", status="held"))["items"]
+    assert item["person_id"] == two.ada
+
+    lifted = {"kind": "person.do_not_contact_lifted", "lifted_at": now().isoformat()}
+    await written(ana, f"{new}/permissions", lifted)
+    await written(ana, f"{new}/interactions", SENT | {"message_id": "<10@us>", **lately()})
+    released = {"kind": "person.legal_hold_released", "released_at": now().isoformat()}
+    await written(ana, f"{new}/privacy", released | hold)
+    two.project()
+    assert not (await found(ana, new))["contact"]["refuses"]
+    assert (await found(ana, f"/people/{two.twin}/conflicts"))["free"]
+
+    assert on_disk(vault)
+    await written(ana, f"{new}/erasure", {"reason": "asked_us"})
+    two.project()
+    assert on_disk(vault) == []
+    for id in (two.ada, two.twin):
+        card = await found(ana, f"/people/{id}")
+        assert (card["id"], card["name"], card["contact_points"]) == (two.ada, "[erased]", [])
+    assert (await found(ana, "/people"))["items"] == []
+    [item] = (await found(ana, "/erasures"))["items"]
+    assert (item["person_id"], item["status"]) == (two.ada, "done")
+    undo = await ana.post(f"{new}/merges/{two.twin}/undo", json={})
+    problem(undo, 410, "person-is-erased")
+
+
+def lately() -> dict[str, Any]:
+    return {"sent_at": now().isoformat()}
