@@ -322,3 +322,47 @@ async def test_what_forbids_a_merge_is_told_and_what_forbids_more_counts_for_bot
 
 def lately() -> dict[str, Any]:
     return {"sent_at": now().isoformat()}
+
+
+async def test_likely_duplicates_are_listed_until_somebody_says_what_they_are(
+    two: Two, project: Callable[[], None]
+) -> None:
+    ana = two.ana
+
+    async def known(name: str, **more: str) -> str:
+        id: str = (await written(ana, "/people", {"name": name, **more}))["id"]
+        return id
+
+    async def pairs() -> list[tuple[str, str, list[str]]]:
+        project()
+        items = (await found(ana, "/duplicates"))["items"]
+        assert items == [await page(n) for n in range(len(items))]
+        return [(item["person_id"], item["duplicate_id"], item["why"]) for item in items]
+
+    async def page(n: int) -> dict[str, Any]:
+        cursor: dict[str, str] = {}
+        for _ in range(n + 1):
+            one = await found(ana, "/duplicates", limit=1, **cursor)
+            cursor = {"cursor": one["next"]}
+        item: dict[str, Any] = one["items"][0]
+        return item
+
+    old = await known("Zoë Ng", born_on="1990-01-02")
+    new = await known("NG Zoe", born_on="1990-01-02")
+    await known("Zoe Ng", born_on="1991-01-02")
+    await known("Zoe Nguyen", born_on="1990-01-02")
+    vague = await known("Zoe Ng")
+    at = {"company_id": two.company, "role": "employee"}
+    for id in (old, vague):
+        await written(ana, f"/people/{id}/employments", at)
+    same = [(old, vague, ["employer"]), (old, new, ["birthday"])]
+    assert await pairs() == same
+
+    await two.merge(old, new)
+    assert await pairs() == same[:1]
+    await two.undo(old, new)
+    assert await pairs() == same[:1], "somebody looked, and they are two"
+    await two.merge(old, vague)
+    assert await pairs() == []
+    await written(ana, f"/people/{old}/erasure", {})
+    assert await pairs() == []

@@ -1,4 +1,4 @@
-"""/people/{person_id}/merges: two records of one person become one, and two again."""
+"""/people/{person_id}/merges and /duplicates: two records become one, and two again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Response, post
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
@@ -15,8 +15,10 @@ from ledger_crm.domain.clock import now
 from ledger_crm.domain.entry import Instant, Reason, Sealed
 from ledger_crm.domain.merging import PersonAbsorbed
 from ledger_crm.ledger import Receipt
+from ledger_crm.projections import duplicates
 
 from .acting import Act, fields
+from .reading import Limit, Page, Token, View
 
 
 class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,4 +82,16 @@ class Merges(Controller):
         return await act.on(person_id, merging.unmerge, other_id, **fields(data))
 
 
-HANDLERS: list[Any] = [Merges]
+@get("/duplicates", tags=["people"])
+async def list_duplicates(
+    view: NamedDependency[View], cursor: Token = None, limit: Limit = 50
+) -> Response[Page[duplicates.Duplicate]]:
+    """List likely duplicates
+
+    Pairs of records with the same name, in any order of its words, and the same birthday or an
+    employer in common; the newest records first. Not those whose birthdays differ, nor those who
+    were un-merged. Nothing merges by itself."""
+    return await view.page(duplicates.listing, cursor=cursor, limit=limit, at=duplicates.place)
+
+
+HANDLERS: list[Any] = [Merges, list_duplicates]
