@@ -27,6 +27,11 @@ def survivor(id: str) -> str:
     )
 
 
+def is_merged(id: str) -> str:
+    """Whether there is another id of whom this is one of."""
+    return f"EXISTS (SELECT FROM directory_merge same WHERE {id} IN (same.id, same.survivor_id))"
+
+
 def everyone(id: str) -> str:
     """All ids of whom this is one of."""
     return f"""ARRAY(SELECT {survivor(id)} UNION ALL

@@ -194,7 +194,7 @@ SELECT t.id, d.name, t.status,
            ELSE coalesce(t.open_since, t.last_placed_at) END,
        coalesce(t.orders, 0), coalesce(t.open, 0), coalesce(t.placed, 0), t.last_at,
        t.last_placed_at, round(extract(epoch FROM t.rhythm) / 86400)::int, t.overdue_at, t.position
-FROM told t LEFT JOIN who d ON d.id = t.id
+FROM told t LEFT JOIN directory d ON d.id = t.id
 """
 
 

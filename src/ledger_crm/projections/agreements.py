@@ -112,7 +112,7 @@ async def listing(
         " SELECT h.agreement_id, h.version, h.company_id, coalesce(c.name, ''), h.job_order_id,"
         "  h.since, coalesce(h.replaced_at, h.ended_at), h.ends_on, h.by, h.line, h.terms,"
         "  h.position"
-        " FROM held h LEFT JOIN who c ON c.id = h.company_id"
+        " FROM held h LEFT JOIN directory c ON c.id = h.company_id"
         " WHERE (%(before)s::bigint IS NULL OR h.position < %(before)s)"
         " AND (%(ends)s::date IS NULL OR h.ends_on < %(ends)s AND h.ended_at IS NULL"
         "   AND h.replaced_at IS NULL)"

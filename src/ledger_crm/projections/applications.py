@@ -260,8 +260,8 @@ SELECT a.candidacy_id, coalesce(p.is_id, a.person_id), coalesce(p.name, ''), a.c
        a.channel, a.source, a.text, a.stage, a.category, a.status, a.reason, a.position, k.questions
 FROM application a
 LEFT JOIN who p ON p.id = a.person_id
-LEFT JOIN who o ON o.id = a.company_id
-LEFT JOIN who j ON j.id = a.job_order_id
+LEFT JOIN directory o ON o.id = a.company_id
+LEFT JOIN directory j ON j.id = a.job_order_id
 LEFT JOIN application_asking k ON k.job_order_id = a.job_order_id
 WHERE a.times > 0"""
 
@@ -372,8 +372,8 @@ async def reply(cur: Cursor, slug: str, *, candidacy_id: UUID, consultant: str) 
         " JOIN application a ON a.candidacy_id = %s AND a.times > 0"
         " JOIN application_asking k ON k.job_order_id = a.job_order_id"
         " LEFT JOIN who p ON p.id = a.person_id"
-        " LEFT JOIN who j ON j.id = a.job_order_id"
-        " LEFT JOIN who o ON o.id = a.company_id WHERE t.slug = %s",
+        " LEFT JOIN directory j ON j.id = a.job_order_id"
+        " LEFT JOIN directory o ON o.id = a.company_id WHERE t.slug = %s",
         (candidacy_id, slug),
     )
     row = await cur.fetchone()

@@ -322,8 +322,8 @@ SELECT c.candidacy_id, coalesce(p.is_id, c.person_id), coalesce(p.name, ''), c.c
        c.position
 FROM candidacy c
 LEFT JOIN who p ON p.id = c.person_id
-LEFT JOIN who o ON o.id = c.company_id
-LEFT JOIN who j ON j.id = c.job_order_id
+LEFT JOIN directory o ON o.id = c.company_id
+LEFT JOIN directory j ON j.id = c.job_order_id
 """
 
 

@@ -280,7 +280,7 @@ SELECT f.follow_up_id, coalesce(p.is_id, f.person_id), coalesce(p.name, ''), f.c
        f.owner, f.promised_at, f.promised_for_on, f.due_on, f.reason, f.text, f.done_at, f.position
 FROM follow_up f
 LEFT JOIN who p ON p.id = f.person_id
-LEFT JOIN who c ON c.id = f.company_id"""
+LEFT JOIN directory c ON c.id = f.company_id"""
 
 
 async def owed(cur: Cursor, *, owner: str | None, on: date, team: Team | None = None) -> Day:
@@ -322,8 +322,8 @@ async def to_renew(
     await cur.execute(
         f"SELECT r.agreement_id, r.version, r.company_id, coalesce(c.name, ''), r.job_order_id,"
         f" j.name, r.ends_on, r.ends_on - %(on)s::date, {RENEWER}"
-        " FROM renewal r LEFT JOIN who c ON c.id = r.company_id"
-        " LEFT JOIN who j ON j.id = r.job_order_id"
+        " FROM renewal r LEFT JOIN directory c ON c.id = r.company_id"
+        " LEFT JOIN directory j ON j.id = r.job_order_id"
         " LEFT JOIN answerable a ON a.id = r.company_id"
         " LEFT JOIN answerable o ON o.id = r.job_order_id"
         " WHERE r.ended_at IS NULL AND r.since < %(on)s::date + 1"

@@ -251,7 +251,7 @@ async def cards(
         " d.proposal_signed, d.terms_version, d.terms_signed, d.signed_by_id,"
         " array_remove(string_to_array(d.job_orders, E'\\n'), '')::uuid[],"
         f" {shown_of('deal_field', 'd.deal_id')}, d.position"
-        " FROM deal d LEFT JOIN who o ON o.id = d.company_id"
+        " FROM deal d LEFT JOIN directory o ON o.id = d.company_id"
         " WHERE d.pipeline = %(pipeline)s"
         f" AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s) AND {OWNED}"
         " AND (%(stage)s::text IS NULL OR d.stage = %(stage)s)"

@@ -218,7 +218,7 @@ LEFT JOIN LATERAL (
     max(o.opened_at) AS opened_at, max(o.clicked_at) AS clicked_at,
     max(o.bounced_at) AS bounced_at, max(o.snoozed_until_on) AS snoozed_until_on,
     (array_agg(o.snooze_reason ORDER BY o.snoozed_until_on DESC NULLS LAST))[1] AS snooze_reason,
-    bool_and((o.touched_at, o.subject_id) <= (t.touched_at, t.subject_id)) IS TRUE AS last
+    bool_and((o.touched_at, o.subject_id) <= (t.touched_at, t.subject_id)) AS last
   FROM engagement o WHERE {MERGED} AND o.subject_id = ANY({everyone("t.subject_id")})
 ) g ON true
 CROSS JOIN LATERAL (SELECT coalesce(d.is_id, t.subject_id) AS subject_id, t.kind, t.touched_at,

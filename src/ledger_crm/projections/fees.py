@@ -259,7 +259,7 @@ WITH m AS (
 
 OF_THEM = """
  FROM m LEFT JOIN fee_client c USING (company_id)
- LEFT JOIN who o ON o.id = m.company_id
+ LEFT JOIN directory o ON o.id = m.company_id
  WHERE (%(since)s::timestamptz IS NULL OR m.at >= %(since)s)
  AND (%(until)s::timestamptz IS NULL OR m.at < %(until)s)"""
 

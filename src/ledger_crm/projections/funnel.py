@@ -155,7 +155,7 @@ async def report(
         "    floor(count(*) FILTER (WHERE on_) * 10000.0 / count(*))::int END,"
         "  round((extract(epoch FROM max(y.m)) / 86400)::numeric, 1)::float8"
         " FROM fates f LEFT JOIN stays y USING (grp, category)"
-        " LEFT JOIN who d ON d.id::text = f.grp"
+        " LEFT JOIN directory d ON d.id::text = f.grp"
         " GROUP BY f.grp, f.category, f.place ORDER BY 2, f.grp, f.place",
         {
             "order": ORDER,

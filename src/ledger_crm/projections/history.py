@@ -21,7 +21,7 @@ from ledger_crm.domain.person import Employed
 
 from ._lookup import Lookup
 from ._projection import Projection, Row, Table
-from ._who import everyone
+from ._who import everyone, is_merged
 
 
 class HistoryRow(Row, frozen=True, kw_only=True):
@@ -137,28 +137,39 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
 OLDER = "(h.at, h.position) < (coalesce(asked.at, 'infinity'), coalesce(asked.position, 0))"
 NEWEST = 'ORDER BY h.at DESC, h.position DESC LIMIT asked."limit"'
 PAGE = f"(SELECT h.* FROM history h WHERE {{}} AND {OLDER} {NEWEST})"
-# one id at a time, so that each reads its own newest by an index
-EACH = f"unnest({everyone('asked.id')}) one (id)"
-OF = f"""
+MENTIONED = f"""
+SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position)
+WHERE h.subject_id = {{}} AND {OLDER} {NEWEST}"""
+LINKED = "SELECT k.person_id FROM history_link k WHERE k.company_id = asked.id"
+OF_MERGED = """
+SELECT survivors.id FROM (SELECT coalesce(m.survivor_id, k.person_id) AS id FROM history_link k
+  LEFT JOIN directory_merge m ON m.id = k.person_id WHERE k.company_id = asked.id) survivors
+UNION SELECT o.id FROM history_link k LEFT JOIN directory_merge m ON m.id = k.person_id
+  JOIN directory_merge o ON o.survivor_id = coalesce(m.survivor_id, k.person_id)
+  WHERE k.company_id = asked.id"""
+ANY_MERGED = f"""({is_merged("asked.id")} OR EXISTS (
+  SELECT FROM history_link k JOIN directory_merge m ON k.person_id IN (m.id, m.survivor_id)
+  WHERE k.company_id = asked.id))"""
+
+
+def _question(*, merged: bool) -> str:
+    of_person, of_mentions = PAGE.format("h.person_id = asked.id"), MENTIONED.format("asked.id")
+    if merged:  # one id at a time, so that each reads its own newest by an index
+        each = f"unnest({everyone('asked.id')}) one (id) CROSS JOIN LATERAL"
+        theirs = PAGE.format("h.person_id = one.id")
+        of_person = f"(SELECT theirs.* FROM {each} {theirs} theirs)"
+        of_mentions = f"SELECT told.* FROM {each} ({MENTIONED.format('one.id')}) told"
+    return f"""
 CASE WHEN asked.kind = ''
     OR EXISTS (SELECT FROM directory d WHERE d.id = asked.id AND d.kind = asked.kind)
 THEN (
   WITH parts AS (
-    (SELECT theirs.* FROM {EACH} CROSS JOIN LATERAL
-      {PAGE.format("h.person_id = one.id")} theirs)
+    {of_person}
     UNION ALL {PAGE.format("h.company_id = asked.id")}
-    UNION ALL (
-      SELECT mentioned.* FROM {EACH} CROSS JOIN LATERAL (
-        SELECT h.position FROM history_mention h
-        WHERE h.subject_id = one.id AND {OLDER} {NEWEST}) h JOIN history mentioned USING (position))
+    UNION ALL ({of_mentions})
     UNION ALL (
       SELECT theirs.* FROM (
-        SELECT k.person_id FROM (
-          WITH linked (id) AS (
-            SELECT coalesce(m.survivor_id, l.person_id) FROM history_link l
-            LEFT JOIN directory_merge m ON m.id = l.person_id WHERE l.company_id = asked.id)
-          SELECT id FROM linked UNION SELECT m.id FROM linked
-          JOIN directory_merge m ON m.survivor_id = linked.id) k (person_id)
+        SELECT k.person_id FROM ({OF_MERGED if merged else LINKED}) k (person_id)
         CROSS JOIN LATERAL (
           SELECT h.at, h.position FROM history h
           WHERE h.person_id = k.person_id AND h.company_id IS NULL AND {OLDER}
@@ -174,8 +185,8 @@ THEN (
       h.company_id, c.name AS company, h.job_order_id, j.name AS job_order
     FROM page h
     LEFT JOIN who p ON p.id = h.person_id
-    LEFT JOIN who c ON c.id = h.company_id
-    LEFT JOIN who j ON j.id = h.job_order_id
+    LEFT JOIN directory c ON c.id = h.company_id
+    LEFT JOIN directory j ON j.id = h.job_order_id
     ORDER BY h.at DESC, h.position DESC) shown
 ) END
 """
@@ -194,10 +205,12 @@ def _of(
 of: Lookup[..., list[HistoryLine]] = Lookup(
     projection,
     list[HistoryLine],
-    OF,
+    _question(merged=True),
     _of,
     {"id": "uuid", "kind": "text", "at": "timestamptz", "position": "bigint", "limit": "bigint"},
     at_once=10,
+    short=_question(merged=False),
+    unless=ANY_MERGED,
 )
 """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``. Joins
 the directory for the names. None if ``kind`` is given and there is no such record, or nothing of

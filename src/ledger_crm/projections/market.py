@@ -436,7 +436,7 @@ SELECT s.position, s.person_id, s.company_id, s.title, s.role, s.starts_on, s.en
 FROM market_seat s WHERE {THERE}
 UNION ALL
 SELECT 0, a.person_id, a.company_id, coalesce(j.name, ''), 'employee', a.starts_on, NULL::date
-FROM market_active a LEFT JOIN who j ON j.id = a.job_order_id
+FROM market_active a LEFT JOIN directory j ON j.id = a.job_order_id
 WHERE a.starts_on <= %(on)s AND NOT a.fallen
   AND NOT EXISTS (SELECT FROM market_seat s WHERE s.person_id = ANY({everyone("a.person_id")})
     AND CASE WHEN s.company_id = a.company_id
@@ -501,7 +501,7 @@ async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsSho
     asked = {"id": company_id, "on": on, "below": own[0].with_subsidiaries, "most": MOST}
     await cur.execute(
         f"{BELOW} SELECT b.id, coalesce(d.name, '') FROM below b"
-        " LEFT JOIN who d ON d.id = b.id ORDER BY b.down, 2, b.id LIMIT %(most)s",
+        " LEFT JOIN directory d ON d.id = b.id ORDER BY b.down, 2, b.id LIMIT %(most)s",
         asked,
     )
     companies = [Covered(*row) for row in await cur.fetchall()]
@@ -510,7 +510,7 @@ async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsSho
         "  coalesce(p.name, ''), s.company_id, coalesce(c.name, ''),"
         "  CASE WHEN s.position = 0 THEN 'placed' ELSE 'employed' END"
         f" FROM {SITTING} s JOIN below b ON b.id = s.company_id"
-        " LEFT JOIN who p ON p.id = s.person_id LEFT JOIN who c ON c.id = s.company_id"
+        " LEFT JOIN who p ON p.id = s.person_id LEFT JOIN directory c ON c.id = s.company_id"
         " WHERE s.role = 'employee' ORDER BY p.name, p.is_id, s.company_id, s.position DESC"
         " LIMIT %(most)s",
         asked,
@@ -522,7 +522,7 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
     """Joins the directory for the names."""
     await cur.execute(
         "SELECT s.company_id, coalesce(d.name, '') FROM market_search s"
-        " LEFT JOIN who d ON d.id = s.job_order_id WHERE s.job_order_id = %s",
+        " LEFT JOIN directory d ON d.id = s.job_order_id WHERE s.job_order_id = %s",
         (job_order_id,),
     )
     row = await cur.fetchone()
@@ -613,7 +613,7 @@ async def people_checked(
     asked = {"ids": list(same), "on": on, "besides": besides, "over": sorted(OVER)}
     await cur.execute(
         "SELECT s.person_id, s.company_id, coalesce(d.name, ''), s.title, s.role, s.starts_on,"
-        f" s.ends_on FROM {SITTING} s LEFT JOIN who d ON d.id = s.company_id"
+        f" s.ends_on FROM {SITTING} s LEFT JOIN directory d ON d.id = s.company_id"
         " WHERE s.person_id = ANY(%(ids)s) ORDER BY s.position DESC",
         asked,
     )
@@ -625,8 +625,8 @@ async def people_checked(
         "SELECT a.person_id, a.job_order_id, coalesce(j.name, ''), a.company_id,"
         " coalesce(c.name, ''), a.stage, a.since FROM market_active a"
         " JOIN market_search o USING (job_order_id)"
-        " LEFT JOIN who j ON j.id = a.job_order_id"
-        " LEFT JOIN who c ON c.id = a.company_id"
+        " LEFT JOIN directory j ON j.id = a.job_order_id"
+        " LEFT JOIN directory c ON c.id = a.company_id"
         " WHERE a.person_id = ANY(%(ids)s) AND NOT a.closed AND a.starts_on IS NULL"
         " AND o.status <> ALL(%(over)s)"
         " AND (%(besides)s::uuid IS NULL OR a.job_order_id <> %(besides)s)"
@@ -706,7 +706,7 @@ async def firms_checked(cur: Cursor, ids: Iterable[UUID], *, on: date) -> dict[U
         "   AND o.status <> ALL(%(over)s)),"
         " (SELECT max(a.starts_on) FROM market_active a WHERE a.company_id = w.id"
         "   AND a.starts_on <= %(on)s AND NOT a.fallen)"
-        " FROM market_word w JOIN who d ON d.id = w.id AND d.kind = 'company'"
+        " FROM market_word w JOIN directory d ON d.id = w.id AND d.kind = 'company'"
         " WHERE w.id = ANY(%(ids)s)",
         {"ids": asked, "on": on, "over": sorted(OVER)},
     )
@@ -738,7 +738,7 @@ async def _agreements(cur: Cursor, ids: Sequence[UUID], *, on: date) -> dict[UUI
         "  FROM above a JOIN market_word p ON p.id = a.parent_id)"
         " SELECT a.of_id, w.said_at, w.refuses, w.until_on, w.with_subsidiaries, w.text, a.id,"
         "  coalesce(d.name, '') FROM above a JOIN market_word w ON w.id = a.id"
-        " LEFT JOIN who d ON d.id = a.id"
+        " LEFT JOIN directory d ON d.id = a.id"
         " WHERE w.refuses AND (a.up = 0 OR w.with_subsidiaries) ORDER BY a.of_id, a.up",
         {"ids": list(ids)},
     )

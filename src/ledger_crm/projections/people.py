@@ -43,7 +43,7 @@ from ledger_crm.domain.segment import Criteria, SegmentSaved
 from ._custom import fitting, shown_of, values
 from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
-from ._who import everyone, of_all, of_any, survivor
+from ._who import everyone, is_merged, of_all, of_any, survivor
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
@@ -453,6 +453,12 @@ FILLED = ("headline", "address", "born_on", "location", "seniority", "skills")
 TAGS = "array_remove(string_to_array({}tags, E'\\n'), '')"
 
 
+def _word(word: str) -> str:
+    return f"""CASE WHEN p.{word}_said_at IS NOT NULL THEN json_build_object(
+      'said_at', p.{word}_said_at, 'refuses', p.{word}_refused, 'until_on', p.{word}_until_on) END
+      AS {word}"""
+
+
 def _said(word: str) -> str:
     """A no of any of them, unless the survivor said something since; else what was said last."""
     return f"""(SELECT json_build_object(
@@ -472,30 +478,41 @@ def _own(field: str) -> str:
       AS {field}"""
 
 
-CARD = f"""
+def _card(*, merged: bool) -> str:
+    ids = "= ANY(theirs.ids)" if merged else "= p.person_id"
+    if merged:
+        columns = ", ".join(map(_own, OWN))
+        version = f"(SELECT sum(o.version) FROM person o WHERE o.person_id {ids}) AS version"
+        tags = f"""ARRAY(SELECT DISTINCT tag FROM person o, unnest({TAGS.format("o.")}) tag
+          WHERE o.person_id {ids} ORDER BY tag)"""
+        said = f"{_said('consent')}, {_said('contact')}"
+        custom = shown_of("person_field", "ANY(theirs.ids)", first="v.of_id = p.person_id")
+        absorbed = """(SELECT json_agg(json_build_object('id', m.id, 'since', m.since)
+          ORDER BY m.since, m.id) FROM directory_merge m WHERE m.survivor_id = p.person_id)"""
+        of = f"""(SELECT {everyone("asked.id")} AS ids) theirs
+          JOIN person p ON p.person_id = {survivor("asked.id")}"""
+    else:
+        columns = ", ".join(f"p.{field}" for field in OWN)
+        version, tags = "p.version", TAGS.format("p.")
+        said = f"{_word('consent')}, {_word('contact')}"
+        custom, absorbed = shown_of("person_field", "p.person_id"), "'[]'::json"
+        of = "person p WHERE p.person_id = asked.id"
+    return f"""
 SELECT row_to_json(shown) FROM (
-  SELECT p.person_id AS id, {", ".join(map(_own, OWN))},
-    (SELECT sum(o.version) FROM person o WHERE o.person_id = ANY(theirs.ids)) AS version,
-    ARRAY(SELECT DISTINCT tag FROM person o, unnest({TAGS.format("o.")}) tag
-      WHERE o.person_id = ANY(theirs.ids) ORDER BY tag) AS tags,
-    {_said("consent")}, {_said("contact")},
+  SELECT p.person_id AS id, {columns}, {version}, {tags} AS tags, {said},
     (SELECT coalesce(json_agg(reach), '[]') FROM (
       SELECT point, value, row_number() OVER first = 1 AS "primary", valid_from_on, valid_until_on
-      FROM contact_point c WHERE c.person_id = ANY(theirs.ids)
+      FROM contact_point c WHERE c.person_id {ids}
       WINDOW first AS (PARTITION BY point ORDER BY preferred DESC, position)
       ORDER BY min(position) OVER (PARTITION BY point), preferred DESC, position
     ) reach) AS contact_points,
     (SELECT coalesce(json_agg(job), '[]') FROM (
       SELECT e.company_id, coalesce(d.name, '') AS company, e.title, e.role, e.starts_on, e.ends_on
-      FROM employment e LEFT JOIN who d ON d.id = e.company_id
-      WHERE e.person_id = ANY(theirs.ids) ORDER BY e.starts_on DESC NULLS LAST, e.position DESC
+      FROM employment e LEFT JOIN directory d ON d.id = e.company_id
+      WHERE e.person_id {ids} ORDER BY e.starts_on DESC NULLS LAST, e.position DESC
     ) job) AS employments,
-    {shown_of("person_field", "ANY(theirs.ids)", first="v.of_id = p.person_id")} AS custom,
-    (SELECT coalesce(json_agg(json_build_object('id', m.id, 'since', m.since)
-        ORDER BY m.since, m.id), '[]')
-      FROM directory_merge m WHERE m.survivor_id = p.person_id) AS absorbed
-  FROM (SELECT {everyone("asked.id")} AS ids) theirs
-  JOIN person p ON p.person_id = {survivor("asked.id")}
+    {custom} AS custom, {absorbed} AS absorbed
+  FROM {of}
 ) shown
 """
 
@@ -505,8 +522,9 @@ def _of(person_id: UUID) -> tuple[UUID]:
 
 
 card: Lookup[[UUID], PersonShown] = Lookup(
-    projection, PersonShown, CARD, _of, {"id": "uuid"}, at_once=100
-)
+    projection, PersonShown, _card(merged=True), _of, {"id": "uuid"}, at_once=100,
+    short=_card(merged=False), unless=is_merged("asked.id"),
+)  # fmt: skip
 """Joins the directory for the companies' names."""
 
 

@@ -191,8 +191,8 @@ async def listing(
     await cur.execute(
         f"SELECT {COLUMNS} FROM placement t"
         " LEFT JOIN who p ON p.id = t.person_id"
-        " LEFT JOIN who c ON c.id = t.company_id"
-        " LEFT JOIN who j ON j.id = t.job_order_id"
+        " LEFT JOIN directory c ON c.id = t.company_id"
+        " LEFT JOIN directory j ON j.id = t.job_order_id"
         " WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR t.person_id = ANY({everyone('%(person)s::uuid')}))"
         " AND (%(company)s::uuid IS NULL OR t.company_id = %(company)s)"

@@ -145,7 +145,7 @@ async def listing(
         "   WHEN r.direction = 'received' THEN 'us' ELSE 'partner' END, r.text, r.position"
         " FROM referral r LEFT JOIN who s ON s.id = r.subject_id"
         " LEFT JOIN who p ON p.id = r.with_person_id"
-        " LEFT JOIN who c ON c.id = r.with_company_id"
+        " LEFT JOIN directory c ON c.id = r.with_company_id"
         " WHERE (%(before)s::bigint IS NULL OR r.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR r.subject_id = ANY({everyone('%(person)s::uuid')})"
         f"   OR r.with_person_id = ANY({everyone('%(person)s::uuid')}))"

@@ -498,8 +498,8 @@ LISTED = """
 SELECT s.shortlist_id, s.company_id, coalesce(c.name, ''), s.job_order_id, coalesce(j.name, ''),
        s.version, s.drawn_at, s.by, s.people, s.blind, s.seen_at, s.position
 FROM shortlist s
-LEFT JOIN who c ON c.id = s.company_id
-LEFT JOIN who j ON j.id = s.job_order_id
+LEFT JOIN directory c ON c.id = s.company_id
+LEFT JOIN directory j ON j.id = s.job_order_id
 """
 
 ON_IT = """
@@ -637,8 +637,8 @@ async def as_client_sees(
         " l.until_on, l.contact_id FROM shortlist s"
         " JOIN shortlist_version v USING (shortlist_id, version)"
         " LEFT JOIN shortlist_link l ON l.shortlist_id = s.shortlist_id AND l.link_id = %s"
-        " LEFT JOIN who c ON c.id = s.company_id"
-        " LEFT JOIN who j ON j.id = s.job_order_id WHERE s.shortlist_id = %s",
+        " LEFT JOIN directory c ON c.id = s.company_id"
+        " LEFT JOIN directory j ON j.id = s.job_order_id WHERE s.shortlist_id = %s",
         (link_id, shortlist_id),
     )
     row = await cur.fetchone()
