@@ -14,7 +14,7 @@ from msgspec import inspect
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import company as co
 from ledger_crm.domain import deal as d
-from ledger_crm.domain import fee, privacy
+from ledger_crm.domain import fee, merging, privacy
 from ledger_crm.domain import firm as f
 from ledger_crm.domain import interview as i
 from ledger_crm.domain import invoice as inv
@@ -89,7 +89,7 @@ INTERVIEW = UUID(int=0xE01)
 OFFER = UUID(int=0xF01)
 SHORTLIST = UUID(int=0x51)
 LINK = UUID(int=0x71)
-CONTACT = UUID(int=0xA2)
+OTHER_PERSON = CONTACT = UUID(int=0xA2)
 HOLD = UUID(int=0x7A)
 CANDIDACY = candidacy_id(PERSON, ORDER)
 TODAY, TOMORROW = NOON.date(), LATER.date()
@@ -323,6 +323,18 @@ def hold_placed(**changes: Any) -> privacy.LegalHoldPlaced:
 
 def hold_released(**changes: Any) -> privacy.LegalHoldReleased:
     return privacy.LegalHoldReleased(**{"hold_id": HOLD, "released_at": LATER} | changes)
+
+
+def absorbed(**changes: Any) -> merging.PersonAbsorbed:
+    return merging.PersonAbsorbed(**{"duplicate_id": OTHER_PERSON, "absorbed_at": NOON} | changes)
+
+
+def merged(**changes: Any) -> merging.PersonMerged:
+    return merging.PersonMerged(**{"survivor_id": OTHER_PERSON, "merged_at": NOON} | changes)
+
+
+def unmerged(**changes: Any) -> merging.PersonUnmerged:
+    return merging.PersonUnmerged(**{"other_id": OTHER_PERSON, "unmerged_at": LATER} | changes)
 
 
 def erased(**changes: Any) -> privacy.PersonErased:

@@ -221,6 +221,9 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     ):  # fmt: skip
         fact = {"kind": f"person.{kind_}", when: AT, **more, "text": mark()}
         written(api, f"/people/{ada}/privacy", **fact)
+    twin = written(api, "/people", name=f"{mark()} Lovelace")["id"]
+    written(api, f"/people/{ada}/merges", duplicate_id=twin, text=mark())
+    written(api, f"/people/{ada}/merges/{twin}/undo", text=mark())
     for kind_, when in (("off_limits_agreed", "agreed_at"), ("off_limits_lifted", "lifted_at")):
         fact = {"kind": f"company.{kind_}", when: AT, "text": mark()}
         written(api, f"{company}/off-limits", **fact)

@@ -26,6 +26,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from .domain.entry import Actor, Aggregate, Entry, Event, kind
+from .domain.merging import RecordIsMerged
 from .domain.privacy import PersonErased
 from .domain.refusals import Conflict, Invalid, Refusal, Stale, Unknown
 from .sealing import DataKey, Keyring
@@ -215,18 +216,39 @@ class Work:
         self._writing: Sequence[Entry[Event]] = ()  # by a ``commit`` that is under way
         self.written: Sequence[int] = ()  # positions of the last ``commit``
 
-    async def get(self, type_: type[A], id: UUID) -> A:
-        """Raises NoSuchRecord, also when it is of another type; StaleVersion."""
+    async def get(self, type_: type[A], id: UUID, *, itself: bool = False) -> A:
+        """One that is merged into another is that one, with all that it has absorbed beside it.
+        Raises NoSuchRecord, also when it is of another type; StaleVersion; RecordIsMerged for who
+        decided on it as it was, and with ``itself``."""
+        found = await self._one(type_, id)
+        if found.goes_on_as:
+            while found.goes_on_as:
+                found = await self._one(type_, found.goes_on_as)
+            if itself or (self._expected is not None and id == self._of):
+                raise RecordIsMerged(id=id, survivor_id=found.id)
+        await self._gather(found)
+        if self._expected is not None and found.id == self._of and found.seen != self._expected:
+            raise StaleVersion(id=id, expected=self._expected, found=found.seen)
+        return found
+
+    async def _one(self, type_: type[A], id: UUID) -> A:
         found = self._known.get(id)
         if found is None:
             await self.load([id])
             found = self._known.get(id)
         if not isinstance(found, type_):
             raise NoSuchRecord(**{f"{type_.TOPIC}_id": id})
-        if self._expected is not None and id == self._of and found.version != self._expected:
-            raise StaleVersion(id=id, expected=self._expected, found=found.version)
         self._touched[id] = found
         return found
+
+    async def _gather(self, found: A) -> None:
+        """Anew each time: they may be other objects than they were."""
+        ids = found.goes_on_with
+        if ids or found.beside:
+            await self.load(ids)
+            found.beside = tuple([await self._one(type(found), id) for id in ids])
+            for other in found.beside:
+                await self._gather(other)
 
     async def has(self, id: UUID) -> bool:
         if id not in self._known:
@@ -302,6 +324,8 @@ class Work:
         for id, known in self._known.items():
             if not known.pending_events and self._keys.get(id, True):  # nothing of who is erased
                 keys = {id: self._keys[id]} if id in self._keys else {}
+                if known.beside:  # each is held for itself
+                    known.beside = ()
                 self._memory.keep(Held(known, keys, now_s))
         self.ledger.tidy_up()
 
@@ -340,7 +364,7 @@ class Work:
                     key=intent.stored_key,
                     fingerprint=intent.fingerprint,
                     stream_id=subject.id,
-                    version=subject.version,
+                    version=subject.seen,
                     offset=len(self._staged) if wrote else 0,
                 )
             )
@@ -514,7 +538,8 @@ class Ledger:
             )  # fmt: skip
             try:
                 subject = await decision(work)
-                before = subject.version - len(subject.pending_events)
+                pending = sum([len(one.pending_events) for one in subject.everyone])
+                before = subject.seen - pending
                 if intent.expected is not None and not before:
                     raise StaleVersion(id=subject.id, expected=intent.expected, found=0)
             except Refusal:
@@ -526,6 +551,7 @@ class Ledger:
             if not facts and work.trusted:
                 work.keep()
                 continue
+            seen = subject.seen
             work.stage(intent, subject)
             try:
                 positions = await work.commit()
@@ -546,7 +572,7 @@ class Ledger:
             else:
                 work.keep()
                 last_position = positions[-1] if positions else None
-                return Receipt(subject.id, subject.version, last_position), False
+                return Receipt(subject.id, seen, last_position), False
         raise AssertionError("not reached: the last attempt returns or raises")
 
     async def _answered(self, intent: Intent) -> Receipt | None:

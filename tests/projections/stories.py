@@ -16,6 +16,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from builders import (
+    absorbed,
     added,
     arranged,
     bounced,
@@ -121,6 +122,7 @@ from ledger_crm.commands import (
     customising,
     intake,
     markets,
+    merging,
     placements,
     referring,
     selling,
@@ -367,6 +369,14 @@ def forgetting(person: UUID, at: datetime, text: str) -> list[Command]:
     return [*map(asking, facts), erasing(person)]
 
 
+def as_one(person: UUID, other: UUID, at: datetime) -> list[Command]:
+    """Two become one, and two again."""
+    return [
+        lambda work: merging.merge(work, person, absorbed(duplicate_id=other, absorbed_at=at)),
+        lambda work: merging.unmerge(work, person, other, at=at),
+    ]
+
+
 def erasing(person: UUID) -> Command:
     async def erase(work: Work) -> Person:
         found = await work.get(Person, person)
@@ -465,7 +475,9 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
-    match draw(st.integers(-16, 20)):
+    match draw(st.integers(-17, 20)):
+        case -17:
+            return draw(st.sampled_from(as_one(person, draw(people), at)))
         case -14:
             return draw(st.sampled_from(forgetting(person, at, text)))
         case -16:

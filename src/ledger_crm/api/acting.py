@@ -183,11 +183,14 @@ def _made(event: Event) -> UUID:
     raise AssertionError(f"{type(event).__name__} makes nothing with an id of its own")
 
 
-def alone(type_: type[A], decide: Callable[..., object]) -> Callable[..., Coroutine[Any, Any, A]]:
-    """A command on one record that rests on no other: ``decide`` is a method of ``type_``."""
+def alone(
+    type_: type[A], decide: Callable[..., object], *, itself: bool = False
+) -> Callable[..., Coroutine[Any, Any, A]]:
+    """A command on one record that rests on no other: ``decide`` is a method of ``type_``. With
+    ``itself`` refused on one that is merged into another: who decides has to look at that."""
 
     async def command(work: Work, id: UUID, *args: Any, **kwargs: Any) -> A:
-        aggregate = await work.get(type_, id)
+        aggregate = await work.get(type_, id, itself=itself)
         decide(aggregate, *args, by=work.by, **kwargs)
         return aggregate
 

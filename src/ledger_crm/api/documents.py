@@ -79,7 +79,7 @@ class Documents(Controller):
         Its name, its type and its bytes."""
         answer = await view.one(documents.one, document_id, person_id)
         shown = answer.content
-        content = await content_of(ledger, vault, person_id, document_id, shown.address)
+        content = await content_of(ledger, vault, shown.person_id, document_id, shown.address)
         return Response(
             DocumentContent(shown.name, shown.media_type, content), headers=dict(answer.headers)
         )

@@ -79,6 +79,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "reason": "settled",
         },
     },
+    "merge_people": {
+        "the same phone": {"duplicate_id": CONTACT, "reason": "same_phone"},
+    },
+    "undo_merge": {"two after all": {"reason": "two_people"}},
     "erase_person": {"as they asked": {"reason": "asked_us"}},
     "tag_person": {"tagged": {"kind": "person.tagged", "tag": "speaker"}},
     "end_employment": {"at the end of the year": {"company_id": COMPANY, "ends_on": "2026-12-31"}},

@@ -70,6 +70,7 @@ LINKS = {
     "custom_fields": "/custom-fields",
     "referrals": "/referrals",
     "renewals": "/renewals",
+    "duplicates": "/duplicates",
     "erasures": "/erasures",
     "pipelines": "/pipelines",
     "events": "/events",

@@ -276,7 +276,7 @@ class People(Controller):
         """Change the profile
 
         What is left out stays; what is no longer known is named in `cleared`."""
-        return await act.on(person_id, alone(Person, Person.change_profile), data)
+        return await act.on(person_id, alone(Person, Person.change_profile, itself=True), data)
 
     @post("/{person_id:uuid}/tags")
     async def tag_person(

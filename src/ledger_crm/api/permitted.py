@@ -32,7 +32,7 @@ ROUTES: dict[Permission, str] = {
         read_team list_team_members list_templates read_template list_custom_fields
         read_custom_field list_pipelines read_pipeline list_pipeline_versions
         read_pipeline_version list_campaigns read_campaign list_campaign_people
-        list_person_campaigns
+        list_person_campaigns list_duplicates
     """,
     "records.write": """
         add_person add_contact_point change_contact_point change_profile tag_person
@@ -42,6 +42,7 @@ ROUTES: dict[Permission, str] = {
         refer_candidate set_person_fields
         open_candidacy move_candidacy give_right_to_represent add_application record_interview
         add_company change_company snooze_company set_company_fields refer_client name_target
+        merge_people undo_merge
     """,
     "clients.write": """
         open_deal work_on_deal move_deal set_deal_fields open_job_order step_job_order

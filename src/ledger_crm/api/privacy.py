@@ -86,11 +86,12 @@ class OfPeople(Controller):
         """Erase a person
 
         For ever: the key to what was said of them is destroyed, their documents are deleted, their
-        e-mail address may be somebody else's. What they were placed for stays, without a name. 409
-        if a legal hold is placed. Again, it changes nothing, and deletes what a crash left of the
-        documents."""
+        e-mail address may be somebody else's. What they were placed for stays, without a name. All
+        records that are merged into theirs are erased with it. 409 if a legal hold is placed on any
+        of them, or if this is one that is merged into another. Again, it changes nothing, and
+        deletes what a crash left of the documents."""
         try:
-            return await act.on(person_id, alone(Person, Person.erase), **fields(data))
+            return await act.on(person_id, alone(Person, Person.erase, itself=True), **fields(data))
         finally:  # it may be written though the answer was lost; who is not erased keeps theirs
             await drop_all(ledger, vault, person_id)
 

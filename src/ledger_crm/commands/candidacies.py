@@ -118,7 +118,7 @@ async def introduce(
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
     company.open_order(candidacy.job_order_id)
-    await must_not_miss(work, "person", person.custom.get(None, ()), person_id=person_id)
+    await must_not_miss(work, "person", person.fields_of(None), person_id=person_id)
     of_order = company.custom.get(candidacy.job_order_id, ())
     await must_not_miss(work, "job_order", of_order, job_order_id=candidacy.job_order_id)
     if to_person_id:
@@ -198,7 +198,7 @@ async def place(
     if replaces_id:
         given = ReplacementGiven(
             candidacy_id=candidacy_id,
-            person_id=person_id,
+            person_id=person.with_candidacy(candidacy_id).id,
             replaces_id=replaces_id,
             job_order_id=candidacy.job_order_id,
             given_at=at,

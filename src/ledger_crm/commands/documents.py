@@ -24,7 +24,7 @@ from ledger_crm.domain.document import (
     MediaType,
     Purpose,
 )
-from ledger_crm.domain.entry import Instant, Sealed, new_id
+from ledger_crm.domain.entry import Event, Instant, Sealed, new_id
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.domain.refusals import Refusal
@@ -54,8 +54,8 @@ async def add_document(work: Work, person_id: UUID, new: NewDocument, vault: Vau
     person = await work.get(Person, person_id)
     digest, id = hashlib.sha256(new.content).hexdigest(), new_id()
     person.must_not_have(digest)
-    key = await _key(work.ledger, person_id)
-    sealed = seal_bytes(key, new.content, stream=person_id, id=id)
+    key = await _key(work.ledger, person.id)
+    sealed = seal_bytes(key, new.content, stream=person.id, id=id)
     fact = DocumentAdded(
         document_id=id,
         purpose=new.purpose,
@@ -94,7 +94,7 @@ async def leaving_nothing(ledger: Ledger, vault: Vault, person_id: UUID) -> Asyn
     except Refusal as refusal:
         refused = refusal
     if noting.addresses:
-        facts = [entry.event for entry in await ledger.stream(person_id)]
+        facts = await _facts(ledger, person_id)
         named = {fact.address for fact in facts if isinstance(fact, DocumentAdded)}
         for address in noting.addresses - named:
             await asyncio.to_thread(vault.drop, address)
@@ -104,7 +104,7 @@ async def leaving_nothing(ledger: Ledger, vault: Vault, person_id: UUID) -> Asyn
 
 async def drop(ledger: Ledger, vault: Vault, person_id: UUID, document_id: UUID) -> None:
     """The bytes of this document if it is removed; those too that a crash left behind."""
-    facts = [entry.event for entry in await ledger.stream(person_id)]
+    facts = await _facts(ledger, person_id)
     if any(isinstance(f, DocumentRemoved) and f.document_id == document_id for f in facts):
         for fact in facts:
             if isinstance(fact, DocumentAdded) and fact.document_id == document_id:
@@ -113,7 +113,7 @@ async def drop(ledger: Ledger, vault: Vault, person_id: UUID, document_id: UUID)
 
 async def drop_all(ledger: Ledger, vault: Vault, person_id: UUID) -> None:
     """The bytes of all documents of who is erased. Their key is destroyed: this is thoroughness."""
-    facts = [entry.event for entry in await ledger.stream(person_id)]
+    facts = await _facts(ledger, person_id)
     if any(isinstance(fact, PersonErased) for fact in facts):
         for fact in facts:
             if isinstance(fact, DocumentAdded):
@@ -130,6 +130,12 @@ async def content_of(
         return unseal_bytes(key, sealed, stream=person_id, id=document_id)
     except (Damaged, ValueError):
         raise DocumentDamaged(document_id=document_id) from None
+
+
+async def _facts(ledger: Ledger, person_id: UUID) -> list[Event]:
+    """On all records of this person."""
+    every = (await ledger.get(Person, person_id)).everyone
+    return [entry.event for one in every for entry in await ledger.stream(one.id)]
 
 
 async def _key(ledger: Ledger, person_id: UUID) -> DataKey:

@@ -149,17 +149,21 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
             await work.get(Company, id)
     if interaction.company_id:
         await work.get(Company, interaction.company_id)
+    for merged in person.everyone[1:]:
+        if await work.has_written(merged.id, interaction):
+            return person
     try:
         if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
             await _must_be_approachable_at_work(work, person, interaction.occurred_at or now())
         person.record(interaction, by=work.by)
     except (Forbidden, NotEnrolled):
-        if not await work.has_written(person_id, interaction):  # else a channel delivers it again
+        if not await work.has_written(person.id, interaction):  # else a channel delivers it again
             raise
     else:
         if isinstance(interaction, MessageSent) and interaction.campaign:
             campaign = await _campaign(work, interaction.campaign)
-            if person.campaigns[campaign.definition.slug].sent >= len(campaign.definition.steps):
+            running = person.enrolment(interaction.campaign)
+            if running and running.sent >= len(campaign.definition.steps):
                 done = CampaignFinished(
                     campaign=interaction.campaign, finished_at=interaction.sent_at
                 )

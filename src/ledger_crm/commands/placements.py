@@ -25,13 +25,13 @@ async def start(
     ``Person.start``."""
     person = await work.get(Person, person_id)
     found, placement = person.placed(candidacy_id)
-    known = person.custom.get(candidacy_id, ())
+    known = person.fields_of(candidacy_id)
     await must_not_miss(work, "placement", known, candidacy_id=candidacy_id)
     company, terms = await _terms(work, found)
     person.start(candidacy_id, terms=terms, starts_on=starts_on, text=text, by=work.by)
     company.take_start(
         terms,
-        person_id=person_id,
+        person_id=person.with_candidacy(candidacy_id).id,
         candidacy_id=candidacy_id,
         job_order_id=found.job_order_id,
         fee_cents=placement.fee_cents,
@@ -72,7 +72,7 @@ async def fall_through(
     if remedy != "none":
         owed = RemedyOwed(
             candidacy_id=candidacy_id,
-            person_id=person_id,
+            person_id=person.with_candidacy(candidacy_id).id,
             job_order_id=found.job_order_id,
             remedy=remedy,
             amount_cents=rebate_cents,

@@ -16,7 +16,7 @@ import msgspec
 from ledger_crm.domain.clock import now, today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Actor, Reason, Sealed, new_id
-from ledger_crm.domain.person import Person, candidacy_id
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.shortlist import (
     MOST_PEOPLE,
@@ -82,23 +82,24 @@ async def draw(
     assert job_order_id, "a new shortlist is of a job order"
     company.order_in_work(job_order_id)
     await work.load([each.person_id for each in people])
+    drawn = []
     for each in people:
-        id = candidacy_id(each.person_id, job_order_id)
-        person = await _presentable(work, each.person_id, id)
+        person = await work.get(Person, each.person_id)
+        id = person.candidacy_on(job_order_id)
+        await _presentable(work, each.person_id, id)
+        drawn.append((person.with_candidacy(id).id, id, each.blind))
         if each.headline or each.text:
             person.present(
                 id, blind=each.blind, headline=each.headline, text=each.text, at=at, by=work.by
             )
     if links:
-        named = [
-            (e.person_id, candidacy_id(e.person_id, job_order_id)) for e in people if not e.blind
-        ]
+        named = [(person_id, id) for person_id, id, blind in drawn if not blind]
         contact_id = links[0].contact_id if len(links) == 1 else None
         await _introduce(work, named, contact_id, introduces=introduces, at=at)
     work.last(company).draw_shortlist(
         shortlist_id or new_id(),
         job_order_id,
-        [(e.person_id, candidacy_id(e.person_id, job_order_id), e.blind) for e in people],
+        drawn,
         at=at,
         text=text,
         by=work.by,

@@ -9,6 +9,7 @@ Nothing here knows of SQL, HTTP or NATS.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -320,6 +321,36 @@ class Aggregate(BaseAggregate[UUID]):
     commands that ``enter`` events, and one ``apply`` that cannot fail."""
 
     TOPIC: ClassVar[str]
+
+    @property
+    def goes_on_as(self) -> UUID | None:
+        """The record that it is merged into (``domain.merging``)."""
+        return None
+
+    @property
+    def goes_on_with(self) -> Sequence[UUID]:
+        """The records that are merged into it."""
+        return ()
+
+    @property
+    def beside(self) -> tuple[Self, ...]:
+        """Those, in hand: whoever loads an aggregate for a decision brings them (``Work.get``)."""
+        those: tuple[Self, ...] = vars(self).get("_beside", ())
+        return those
+
+    @beside.setter
+    def beside(self, those: tuple[Self, ...]) -> None:
+        self._beside = those
+
+    @property
+    def everyone(self) -> list[Self]:
+        """All records of whom this is about, itself first."""
+        return [self, *(one for other in self.beside for one in other.everyone)]
+
+    @property
+    def seen(self) -> int:
+        """The version of all of them together, as readers know it: any entry raises it."""
+        return sum([one.version for one in self.everyone]) if self.beside else self.version
 
     @staticmethod
     def create_id(*_: Any, **__: Any) -> UUID:

@@ -9,6 +9,7 @@ all the same and says why: that is kept with the contact (``Outbound.override``)
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Generic, TypeVar
 
@@ -196,6 +197,12 @@ class Said(Generic[W]):
 
     def add(self, word: W) -> None:
         insort(self.words, word, key=lambda each: each.said_at)
+
+    def followed_by(self, words: Sequence[W]) -> Said[W]:
+        """With these besides."""
+        found: Said[W] = Said()
+        found.words = sorted([*self.words, *words], key=lambda each: each.said_at)
+        return found
 
     def refusal(self, at: datetime) -> W | None:
         """The word that forbids it at that moment."""

@@ -7,12 +7,12 @@ point belongs to one person; a candidacy moves within its job order's pipeline;
 nobody is introduced without an open job order, a right to represent and terms in force; a
 rejection says who decided and why; nobody is placed twice on one candidacy, nor full-time in two
 jobs at once but by a named consultant who says why; about whoever is erased nothing is written any
-more but what the books need.
+more but what the books need; records that are merged decide as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -76,6 +76,15 @@ from .identity import (
 )
 from .interaction import Interaction, MessageReplied, MessageSent, Outbound
 from .market import Researched
+from .merging import (
+    BothOnJobOrder,
+    BothPlacedThere,
+    MergedWithItself,
+    NotMerged,
+    PersonAbsorbed,
+    PersonMerged,
+    PersonUnmerged,
+)
 from .permission import (
     Consent,
     ConsentGiven,
@@ -351,12 +360,127 @@ class Person(Aggregate):
         self.to_be_erased = False
         self.holds: dict[UUID, bool] = {}  # whether each is still placed
         self.erased = False
+        self.absorbed: dict[UUID, datetime] = {}  # and when
+        self.merged_into: UUID | None = None
+
+    @property
+    def goes_on_as(self) -> UUID | None:
+        return self.merged_into
+
+    @property
+    def goes_on_with(self) -> Sequence[UUID]:
+        return [*self.absorbed]
 
     def enter(self, event: Event, *, by: Actor) -> None:
-        """Raises PersonIsErased, NotYet."""
+        """Where what it is about is held, else here. Raises PersonIsErased, NotYet."""
+        for one in self.everyone if self.beside else ():
+            if one is not self and one._holds(event):
+                return one.enter(event, by=by)
+            if one._holds(event):
+                break
         if not isinstance(event, THE_BOOKS):
             self.must_be_here()
         super().enter(event, by=by)
+
+    def _holds(self, event: Event) -> bool:
+        """This record itself has what the fact goes on with."""
+        match event:
+            case PersonUntagged(tag=tag):
+                return tag in self.tags
+            case PersonUnpooled(pool=pool):
+                return pool in self.pools
+            case ContactPointRemoved() | ContactPointPreferred():
+                return (event.point, event.value) in self.points
+            case EmploymentEnded(company_id=company_id):
+                return any(
+                    job.company_id == company_id and ends_on is None
+                    for job, ends_on in self.employments.items()
+                )
+            case CustomFieldCleared(candidacy_id=None, field=field):
+                return field in self.custom.get(None, {})
+            case ErasureDeferred():
+                return self.to_be_erased
+            case LegalHoldReleased(hold_id=id):
+                return id in self.holds
+            case FollowUpDone(follow_up_id=id) | FollowUpSnoozed(follow_up_id=id):
+                return id in self.follow_ups
+            case DocumentRemoved(document_id=id):
+                return id in self.documents
+            case CampaignFinished() | CampaignStopped() | MessageSent():
+                return event.campaign in self.campaigns
+            case CandidateReferralFee(referral_id=id):
+                return id in self.referrals.kept
+        return getattr(event, "candidacy_id", None) in self.candidacies
+
+    @property
+    def every_candidacy(self) -> dict[UUID, Candidacy]:
+        if not self.beside:
+            return self.candidacies
+        return {id: found for one in self.everyone for id, found in one.candidacies.items()}
+
+    @property
+    def every_employment(self) -> dict[Employed, date | None]:
+        if not self.beside:
+            return self.employments
+        return {job: ends for one in self.everyone for job, ends in one.employments.items()}
+
+    def fields_of(self, candidacy_id: UUID | None) -> dict[str, str]:
+        """What is known in custom fields of a placement; None: of them."""
+        every = [one.custom.get(candidacy_id, {}) for one in reversed(self.everyone)]
+        return {field: value for known in every for field, value in known.items()}
+
+    def with_candidacy(self, id: UUID) -> Person:
+        """The record that it is on. Raises NoSuchCandidacy."""
+        self.candidacy(id)
+        return next(one for one in self.everyone if id in one.candidacies)
+
+    def candidacy_on(self, job_order_id: UUID) -> UUID:
+        """Theirs on this job order, an open one before one that is closed; else the id that it
+        would have."""
+        found = [
+            (candidacy.closed, nth, id)
+            for nth, (id, candidacy) in enumerate(self.every_candidacy.items())
+            if candidacy.job_order_id == job_order_id
+        ]
+        return min(found)[2] if found else candidacy_id(self.id, job_order_id)
+
+    def absorb(self, duplicate: Person, fact: PersonAbsorbed, *, by: Actor) -> None:
+        """Both go on as this one. Again, it is a no-op. Raises MergedWithItself, PersonIsErased,
+        BothOnJobOrder, BothPlacedThere."""
+        self.must_be_here()
+        if fact.duplicate_id == self.id:
+            raise MergedWithItself()
+        if fact.duplicate_id in (one.id for one in self.everyone):
+            return
+        duplicate.must_be_here()
+        ours, theirs = self.every_candidacy.values(), duplicate.every_candidacy.values()
+        for stands, refusal in (
+            (lambda found: found.placed, BothPlacedThere),
+            (lambda found: not found.closed, BothOnJobOrder),
+        ):
+            both = {c.job_order_id for c in ours if stands(c)}
+            both &= {c.job_order_id for c in theirs if stands(c)}
+            if both:
+                raise refusal(
+                    survivor_id=self.id, duplicate_id=duplicate.id, job_order_ids=sorted(both)
+                )
+        duplicate.enter(
+            PersonMerged(survivor_id=self.id, merged_at=fact.absorbed_at, reason=fact.reason),
+            by=by,
+        )
+        self.enter(fact, by=by)
+
+    def separate(
+        self, other_id: UUID, *, at: datetime, reason: Reason = "", text: str = "", by: Actor
+    ) -> None:
+        """Raises NotMerged, PersonIsErased."""
+        self.must_be_here()
+        other = next((one for one in self.beside if one.id == other_id), None)
+        if other is None:
+            raise NotMerged(person_id=self.id, other_id=other_id)
+        for one, named in ((other, self.id), (self, other_id)):
+            fact = PersonUnmerged(other_id=named, unmerged_at=at, reason=reason, text=text)
+            one.enter(fact, by=by)
 
     def must_be_here(self) -> None:
         """First of all, so that whoever is erased is refused as that."""
@@ -385,8 +509,15 @@ class Person(Aggregate):
     def tag(self, fact: Tags, *, by: Actor) -> None:
         """What is so already is a no-op."""
         self.must_be_here()
-        if isinstance(fact, PersonTagged) != (fact.tag in self.tags):
+        tagged = [one for one in self.everyone if fact.tag in one.tags]
+        self._turn(fact, tagged, there=isinstance(fact, PersonTagged), by=by)
+
+    def _turn(self, fact: Event, having: Sequence[Person], *, there: bool, by: Actor) -> None:
+        """It is so from now on, or no longer with any of those who have it."""
+        if there and not having:
             self.enter(fact, by=by)
+        for one in () if there else having:
+            one.enter(fact, by=by)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
         """A reply stops the campaigns that they were in by then. Raises NoConsent, DoNotContact if
@@ -406,25 +537,31 @@ class Person(Aggregate):
         self.must_be_here()
         at = fact.enrolled_at or now()
         self._must_be_contactable(at, fact.override, by)
-        if fact.campaign not in self.campaigns:
+        if not self.enrolment(fact.campaign):
             self.enter(msgspec.structs.replace(fact, enrolled_at=at), by=by)
 
     def end_campaign(self, fact: CampaignEnd, *, by: Actor) -> None:
         """What is so already is a no-op."""
         self.must_be_here()
-        if fact.campaign in self.campaigns:
+        if self.enrolment(fact.campaign):
             self.enter(fact, by=by)
 
+    def enrolment(self, campaign: str) -> Enrolment | None:
+        """One that runs."""
+        found = (one.campaigns.get(campaign) for one in self.everyone)
+        return next(filter(None, found), None)
+
     def _must_be_enrolled(self, campaign: str) -> None:
-        if campaign not in self.campaigns:
+        if not self.enrolment(campaign):
             raise NotEnrolled(person_id=self.id, campaign=campaign)
 
     def _stop_campaigns(self, reason: Reason, at: datetime, by: Actor) -> None:
         """Those that they were in by then."""
-        for campaign, enrolment in sorted(self.campaigns.items()):
-            if enrolment.at <= at:
-                stopped = CampaignStopped(campaign=campaign, reason=reason, stopped_at=at)
-                self.enter(stopped, by=by)
+        for one in self.everyone:
+            for campaign, enrolment in sorted(one.campaigns.items()):
+                if enrolment.at <= at:
+                    stopped = CampaignStopped(campaign=campaign, reason=reason, stopped_at=at)
+                    one.enter(stopped, by=by)
 
     def _must_be_contactable(self, at: datetime | None, override: str, by: Actor) -> None:
         """``at``: None if they contact us."""
@@ -434,11 +571,24 @@ class Person(Aggregate):
             self._must_be_free(at)
 
     def _must_be_free(self, at: datetime) -> None:
-        if word := self.consent.refusal(at):
-            ended = None if word.refuses else word.until_on
-            raise NoConsent(person_id=self.id, since=word.said_at, ended_on=ended)
-        if word := self.contact.refusal(at):
-            raise DoNotContact(person_id=self.id, since=word.said_at, until_on=word.until_on)
+        for said in self._said(lambda one: one.consent):
+            if word := said.refusal(at):
+                ended = None if word.refuses else word.until_on
+                raise NoConsent(person_id=self.id, since=word.said_at, ended_on=ended)
+        for said in self._said(lambda one: one.contact):
+            if word := said.refusal(at):
+                raise DoNotContact(person_id=self.id, since=word.said_at, until_on=word.until_on)
+
+    def _said(self, of: Callable[[Person], Said[Word]]) -> list[Said[Word]]:
+        """On each of the records; each may forbid it. What is said on the survivor since they are
+        merged counts for those that it has absorbed."""
+        own = of(self)
+        found = [own]
+        for other in self.beside:
+            since = self.absorbed[other.id]
+            later = [word for word in own.words if word.said_at >= since]
+            found += [said.followed_by(later) for said in other._said(of)]
+        return found
 
     def works_at(self, at: datetime) -> list[UUID]:
         """Companies that they work at on that day as anybody: who hires for one, or pays for it,
@@ -451,12 +601,12 @@ class Person(Aggregate):
         is known. An employment there says itself as what they are there."""
         begun = [
             (job.starts_on, id, found.company_id, job.full_time)
-            for id, found in self.candidacies.items()
+            for id, found in self.every_candidacy.items()
             if (job := found.placement) and not job.fallen and job.starts_on <= day
         ]
 
         def went_on(since: date, id: UUID, company_id: UUID) -> bool:
-            for job, ends_on in self.employments.items():
+            for job, ends_on in self.every_employment.items():
                 if job.company_id != company_id:
                     gone = job.starts_on is not None and since < job.starts_on <= day
                 else:
@@ -475,7 +625,7 @@ class Person(Aggregate):
         """Where they work on that day, and as what."""
         return [
             job
-            for job, ends_on in self.employments.items()
+            for job, ends_on in self.every_employment.items()
             if (job.starts_on or day) <= day <= (ends_on or day)
         ]
 
@@ -496,30 +646,34 @@ class Person(Aggregate):
         """What is so already is a no-op. Raises NoErasureRequested, LastsUntilBefore, HoldIdTaken,
         NoSuchHold."""
         self.must_be_here()
+        holds = {id: placed for one in self.everyone for id, placed in one.holds.items()}
+        asked = any(one.to_be_erased for one in self.everyone)
         match fact:
-            case ErasureRequested() if self.to_be_erased:
+            case ErasureRequested() if asked:
                 return
             case ErasureDeferred():
-                if not self.to_be_erased:
+                if not asked:
                     raise NoErasureRequested(person_id=self.id)
                 if fact.until_on < fact.deferred_at.date():
                     raise LastsUntilBefore(until_on=fact.until_on)
-            case LegalHoldPlaced(hold_id=id) if id in self.holds:
+            case LegalHoldPlaced(hold_id=id) if id in holds:
                 raise HoldIdTaken(person_id=self.id, hold_id=id)
-            case LegalHoldReleased(hold_id=id) if id not in self.holds:
+            case LegalHoldReleased(hold_id=id) if id not in holds:
                 raise NoSuchHold(person_id=self.id, hold_id=id)
-            case LegalHoldReleased(hold_id=id) if not self.holds[id]:
+            case LegalHoldReleased(hold_id=id) if not holds[id]:
                 return
         self.enter(fact, by=by)
 
     def erase(self, *, reason: Reason = "", by: Actor) -> None:
-        """For ever. Again, it is a no-op. Raises UnderLegalHold."""
+        """For ever, with all that is merged. Again, it is a no-op. Raises UnderLegalHold."""
         self._must_not_be_held()
-        if not self.erased:
-            self.enter(PersonErased(erased_at=now(), reason=reason), by=by)
+        for one in reversed(self.everyone):
+            if not one.erased:
+                one.enter(PersonErased(erased_at=now(), reason=reason), by=by)
 
     def _must_not_be_held(self) -> None:
-        if held := [id for id, placed in self.holds.items() if placed]:
+        holds = [item for one in self.everyone for item in one.holds.items()]
+        if held := [id for id, placed in holds if placed]:
             raise UnderLegalHold(person_id=self.id, hold_ids=held)
 
     def snooze_quiet(self, fact: PersonQuietSnoozed, *, by: Actor) -> None:
@@ -531,28 +685,36 @@ class Person(Aggregate):
     def pool(self, fact: Pooling, *, by: Actor) -> None:
         """What is so already is a no-op."""
         self.must_be_here()
-        if isinstance(fact, PersonPooled) != (fact.pool in self.pools):
-            self.enter(fact, by=by)
+        pooled = [one for one in self.everyone if fact.pool in one.pools]
+        self._turn(fact, pooled, there=isinstance(fact, PersonPooled), by=by)
 
     def learn(self, fact: PersonFields, *, by: Actor) -> None:
         """A custom field. What is so already is a no-op."""
         self.must_be_here()
-        before = self.custom.get(fact.candidacy_id, {}).get(fact.field, "")
-        if before != (known_as(fact) if isinstance(fact, CustomFieldSet) else ""):
+        before = self.fields_of(fact.candidacy_id).get(fact.field, "")
+        if before == (known_as(fact) if isinstance(fact, CustomFieldSet) else ""):
+            return
+        if isinstance(fact, CustomFieldSet):
             self.enter(fact, by=by)
+        else:
+            known = [o for o in self.everyone if fact.field in o.custom.get(fact.candidacy_id, {})]
+            self._turn(fact, known, there=False, by=by)
 
     def refer(self, fact: CandidateReferrals, *, by: Actor) -> None:
         """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing; for a partner NoConsent,
         DoNotContact."""
         self.must_be_here()
-        self.referrals.must_take(self.id, fact)
+        for one in self.everyone:
+            one.referrals.must_take(one.id, fact)
         if isinstance(fact, CandidatePassedOn):
             self._must_be_free(fact.given_at)
         self.enter(fact, by=by)
 
     def tell_referral_fee(self, fact: CandidateReferralFee, *, by: Actor) -> None:
         """Raises as ``Referrals.told``."""
-        self.enter(self.referrals.told(fact), by=by)
+        theirs = (one for one in self.everyone if fact.referral_id in one.referrals.kept)
+        whose = next(theirs, self)
+        whose.enter(whose.referrals.told(fact), by=by)
 
     def research(self, fact: Researched, *, by: Actor) -> None:
         self.must_be_here()
@@ -561,7 +723,7 @@ class Person(Aggregate):
     def must_not_have(self, digest: str) -> None:
         """Raises DocumentThere."""
         self.must_be_here()
-        for id, known in self.documents.items():
+        for id, known in ((id, it) for one in self.everyone for id, it in one.documents.items()):
             if known == digest:
                 raise DocumentThere(person_id=self.id, document_id=id)
 
@@ -573,7 +735,7 @@ class Person(Aggregate):
     def remove_document(self, fact: DocumentRemoved, *, by: Actor) -> None:
         """Its bytes are gone for ever. Raises NoSuchDocument, UnderLegalHold."""
         self.must_be_here()
-        if fact.document_id not in self.documents:
+        if not any(fact.document_id in one.documents for one in self.everyone):
             raise NoSuchDocument(person_id=self.id, document_id=fact.document_id)
         self._must_not_be_held()
         self.enter(fact, by=by)
@@ -581,14 +743,15 @@ class Person(Aggregate):
     def promise(self, fact: FollowUpPromised, *, by: Actor) -> None:
         """Raises FollowUpIdTaken."""
         self.must_be_here()
-        if fact.follow_up_id in self.follow_ups:
+        if any(fact.follow_up_id in one.follow_ups for one in self.everyone):
             raise FollowUpIdTaken(person_id=self.id, follow_up_id=fact.follow_up_id)
         self.enter(fact, by=by)
 
     def follow_up(self, fact: FollowUpChanges, *, by: Actor) -> None:
         """Raises NoSuchFollowUp, FollowUpIsDone, LastsUntilBefore."""
         self.must_be_here()
-        done = self.follow_ups.get(fact.follow_up_id)
+        promised = {id: done for one in self.everyone for id, done in one.follow_ups.items()}
+        done = promised.get(fact.follow_up_id)
         if done is None:
             raise NoSuchFollowUp(person_id=self.id, follow_up_id=fact.follow_up_id)
         if done:
@@ -619,7 +782,7 @@ class Person(Aggregate):
             valid_from_on=valid_from_on,
             valid_until_on=valid_until_on,
         )
-        if (point, fact.value) not in self.points:
+        if not any((point, fact.value) in one.points for one in self.everyone):
             self.enter(fact, by=by)
 
     def change_contact_point(self, fact: PointChanges, *, by: Actor) -> None:
@@ -627,9 +790,9 @@ class Person(Aggregate):
         NoSuchContactPoint, and what ``normalised`` raises."""
         self.must_be_here()
         fact = msgspec.structs.replace(fact, value=normalised(fact.point, fact.value))
-        if (fact.point, fact.value) not in self.points:
+        if not any((fact.point, fact.value) in one.points for one in self.everyone):
             raise NoSuchContactPoint(person_id=self.id, point=fact.point)
-        again = self.preferred.get(fact.point) == fact.value
+        again = not self.beside and self.preferred.get(fact.point) == fact.value
         if not (again and isinstance(fact, ContactPointPreferred)):
             self.enter(fact, by=by)
 
@@ -638,7 +801,7 @@ class Person(Aggregate):
         self.must_be_here()
         if fact.starts_on and fact.ends_on and fact.ends_on < fact.starts_on:
             raise EndsBeforeItStarts()
-        if fact not in self.employments:
+        if fact not in self.every_employment:
             self.enter(fact, by=by)
             self._flag_backdoors(fact, by)
 
@@ -647,14 +810,15 @@ class Person(Aggregate):
         self.must_be_here()
         held = [
             job
-            for job, ends_on in self.employments.items()
+            for one in self.everyone
+            for job, ends_on in one.employments.items()
             if job.company_id == fact.company_id and ends_on is None
         ]
         if not held:
             raise NotEmployed(person_id=self.id, company_id=fact.company_id)
         if any(job.starts_on and fact.ends_on < job.starts_on for job in held):
             raise EndsBeforeItStarts()
-        self.enter(fact, by=by)
+        self._turn(fact, [o for o in self.everyone if o._holds(fact)], there=False, by=by)
 
     def open_candidacy(
         self,
@@ -670,8 +834,8 @@ class Person(Aggregate):
         """In the pipeline's first stage if none is named. Raises CandidacyIsOpen, NoSuchStage,
         StageIsRetired, NotABeginning."""
         self.must_be_here()
-        id = candidacy_id(self.id, job_order_id)
-        if id in self.candidacies:
+        id = self.candidacy_on(job_order_id)
+        if id in self.every_candidacy:
             raise CandidacyIsOpen(person_id=self.id, candidacy_id=id)
         target = pipeline.stage(stage) if stage else pipeline.first()
         if target.is_exit or target.category in ("submitted", "placed"):
@@ -709,8 +873,8 @@ class Person(Aggregate):
         anew, and begins anew. Raises CandidacyIsPlaced, AlreadyApplied, and as ``must_answer``."""
         self.must_be_here()
         must_answer(questions, answers)
-        id = candidacy_id(self.id, job_order_id)
-        found = self.candidacies.get(id)
+        id = self.candidacy_on(job_order_id)
+        found = self.every_candidacy.get(id)
         if found is None:
             self.open_candidacy(
                 pipeline, company_id=company_id, job_order_id=job_order_id, at=at, by=by
@@ -733,7 +897,8 @@ class Person(Aggregate):
 
     def move(self, candidacy_id: UUID, to: Move, pipeline: Pipeline, *, by: Actor) -> None:
         """Forward, back, out or in again. Raises NoSuchCandidacy, NoSuchStage, StageIsRetired,
-        ReasonMissing, NotByMoving, CandidacyIsPlaced."""
+        ReasonMissing, NotByMoving, CandidacyIsPlaced; CandidacyIsOpen if a merged record has
+        another there."""
         found, stage = self.candidacy(candidacy_id), pipeline.stage(to.stage)
         if found.placed:
             raise CandidacyIsPlaced(candidacy_id=candidacy_id)
@@ -753,6 +918,9 @@ class Person(Aggregate):
                 text=to.text,
             )
         elif found.closed:
+            other = self.candidacy_on(found.job_order_id)
+            if not self.candidacy(other).closed:  # of a merged record
+                raise CandidacyIsOpen(person_id=self.id, candidacy_id=other)
             event = c.CandidacyReopened(**where, reopened_at=to.at, text=to.text)
         else:
             event = c.CandidacyMoved(**where, moved_at=to.at, text=to.text)
@@ -875,7 +1043,7 @@ class Person(Aggregate):
                     raise CandidacyIsClosed(candidacy_id=fact.candidacy_id)
                 if found.agreement_id is None:
                     raise i.NotPutForward(candidacy_id=fact.candidacy_id)
-        every = [each.progress for each in self.candidacies.values()]
+        every = [each.progress for each in self.every_candidacy.values()]
         match fact:
             case i.InterviewArranged(interview_id=id) if any(id in p.interviews for p in every):
                 raise IdTaken(holder=self.id)
@@ -935,7 +1103,7 @@ class Person(Aggregate):
         self.enter(fact, by=by)
 
     def _must_be_free_to_start(self, on: date) -> None:
-        for id, other in self.candidacies.items():
+        for id, other in self.every_candidacy.items():
             job = other.placement
             if job and job.holds(self._left_on(other.company_id), on):
                 raise PlacedAtOnce(candidacy_id=id, starts_on=job.starts_on)
@@ -943,7 +1111,8 @@ class Person(Aggregate):
     def _left_on(self, company_id: UUID) -> date | None:
         """The last day of the last of their jobs there; None: they never left, as far as we
         know."""
-        jobs = [ends for job, ends in self.employments.items() if job.company_id == company_id]
+        every = self.every_employment.items()
+        jobs = [ends for job, ends in every if job.company_id == company_id]
         return max((day for day in jobs if day), default=None) if None not in jobs else None
 
     def start(
@@ -1034,7 +1203,7 @@ class Person(Aggregate):
         day = fact.starts_on or today()
         theirs = {
             id: found
-            for id, found in self.candidacies.items()
+            for id, found in self.every_candidacy.items()
             if found.company_id == fact.company_id
         }
         if any(f.placement and not f.placement.fallen for f in theirs.values()):
@@ -1063,7 +1232,7 @@ class Person(Aggregate):
 
     def candidacy(self, id: UUID) -> Candidacy:
         """Raises NoSuchCandidacy."""
-        found = self.candidacies.get(id)
+        found = self.every_candidacy.get(id)
         if found is None:
             raise NoSuchCandidacy(person_id=self.id, candidacy_id=id)
         return found
@@ -1155,16 +1324,24 @@ class Person(Aggregate):
                 self.holds[id] = True
             case LegalHoldReleased(hold_id=id):
                 self.holds[id] = False
+            case PersonAbsorbed(duplicate_id=id, absorbed_at=at):
+                self.absorbed[id] = at
+            case PersonMerged(survivor_id=id):
+                self.merged_into = id
+            case PersonUnmerged(other_id=id):
+                if self.merged_into == id:
+                    self.merged_into = None
+                self.absorbed.pop(id, None)
             case PersonErased():
                 self._forget()
 
     def _forget(self) -> None:
-        """All but the candidacies, which the books need; of those what was said."""
-        candidacies, holds = self.candidacies, self.holds
-        referrals = self.referrals
+        """All but the candidacies, which the books need, and who is who; of those what was said."""
+        kept = ("candidacies", "holds", "referrals", "absorbed", "merged_into")
+        left = {name: getattr(self, name) for name in kept}
         Person.__init__(self)
-        self.candidacies, self.holds, self.referrals = candidacies, holds, referrals
-        for found in candidacies.values():
+        vars(self).update(left)
+        for found in self.candidacies.values():
             found.verdicts = {}
         self.erased = True
 

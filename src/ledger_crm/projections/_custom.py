@@ -97,12 +97,16 @@ def row_of(of_id: UUID, fact: CustomFieldSet | FirmFieldSet) -> ValueRow:
     )
 
 
-def shown_of(table: str, id: str) -> str:
+def shown_of(table: str, id: str, *, first: str = "") -> str:
     """A column with all of them, as a JSON object by field. ``id``: the column that they are
-    about."""
+    about; if these are several, a value for which ``first`` is true comes before others."""
+    rows = f"SELECT v.field, v.value FROM {table} v WHERE v.of_id = {id}"
+    if first:
+        rows = rows.replace("SELECT", "SELECT DISTINCT ON (v.field)", 1)
+        rows += f" ORDER BY v.field, {first} DESC, v.of_id"
     return (
         f"(SELECT coalesce(json_object_agg(v.field, v.value::json ORDER BY v.field), '{{}}')"
-        f" FROM {table} v WHERE v.of_id = {id})"
+        f" FROM ({rows}) v)"
     )
 
 

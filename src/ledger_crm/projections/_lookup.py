@@ -24,6 +24,9 @@ class Lookup(Generic[P, T]):
     asking      makes those columns of what a caller gives
     columns     their names and types
     at_once     so many in one statement
+    unless      a condition on ``asked`` under which ``sql`` is needed; else ``short`` says the
+                same. The database plans each statement anew, so what few need is not in those of
+                all
     """
 
     def __init__(
@@ -34,15 +37,24 @@ class Lookup(Generic[P, T]):
         asking: Callable[P, tuple[Any, ...]],
         columns: dict[str, str],
         at_once: int,
+        *,
+        short: str = "",
+        unless: str = "false",
     ) -> None:
         self.projection, self.asking, self.at_once = projection, asking, at_once
         self._decode = msgspec.json.Decoder(answers | None).decode
         arrays = ", ".join(f"%s::{type_}[]" for type_ in columns.values())
         names = ", ".join(f'"{name}"' for name in columns)
-        self._answers = (
-            f"SELECT stands.at, ({sql})::text FROM unnest({arrays}) WITH ORDINALITY"
-            f" AS asked ({names}, nth) CROSS JOIN stands ORDER BY asked.nth"
-        )
+
+        def answers_of(sql: str, unless: str) -> str:
+            return (
+                f"SELECT stands.at, ({sql})::text, {unless} FROM unnest({arrays}) WITH ORDINALITY"
+                f" AS asked ({names}, nth) CROSS JOIN stands ORDER BY asked.nth"
+            )
+
+        self._statements = [answers_of(sql, "false")]
+        if short:
+            self._statements.insert(0, answers_of(short, unless))
 
     async def many(
         self, cur: Cursor, asked: Sequence[tuple[Any, ...]], stands: str
@@ -52,10 +64,13 @@ class Lookup(Generic[P, T]):
         taken before: a table that is made anew meanwhile would look empty. Raises one of
         ``NOT_BUILT``."""
         columns = [list(column) for column in zip(*asked, strict=True)]
-        statement = f"WITH stands (at) AS MATERIALIZED ({stands}) {self._answers}"
-        await cur.execute(statement.encode(), columns, prepare=True)
-        found = await cur.fetchall()
-        return found[0][0], [text and self._decode(text) for _, text in found]
+        for answers in self._statements:  # each says for itself how far they have got
+            statement = f"WITH stands (at) AS MATERIALIZED ({stands}) {answers}"
+            await cur.execute(statement.encode(), columns, prepare=True)
+            found = await cur.fetchall()
+            if not any(needs_more for _, _, needs_more in found):
+                break
+        return found[0][0], [text and self._decode(text) for _, text, _ in found]
 
     async def __call__(self, cur: Cursor, *args: P.args, **kwargs: P.kwargs) -> T | None:
         _, [found] = await self.many(cur, [self.asking(*args, **kwargs)], "SELECT 0")

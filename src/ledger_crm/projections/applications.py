@@ -22,6 +22,7 @@ from ledger_crm.domain.screening import Question
 from ledger_crm.domain.template import TemplateDefined, filled
 
 from ._projection import Cursor, Projection, Row, Table
+from ._who import everyone
 
 
 class ApplicationRow(Row, frozen=True, kw_only=True):
@@ -254,11 +255,11 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 SHOWN = """
-SELECT a.candidacy_id, a.person_id, coalesce(p.name, ''), a.company_id, coalesce(o.name, ''),
-       a.job_order_id, coalesce(j.name, ''), a.applied_at, a.times, a.channel, a.source, a.text,
-       a.stage, a.category, a.status, a.reason, a.position, k.questions
+SELECT a.candidacy_id, coalesce(p.is_id, a.person_id), coalesce(p.name, ''), a.company_id,
+       coalesce(o.name, ''), a.job_order_id, coalesce(j.name, ''), a.applied_at, a.times,
+       a.channel, a.source, a.text, a.stage, a.category, a.status, a.reason, a.position, k.questions
 FROM application a
-LEFT JOIN directory p ON p.id = a.person_id
+LEFT JOIN who p ON p.id = a.person_id
 LEFT JOIN directory o ON o.id = a.company_id
 LEFT JOIN directory j ON j.id = a.job_order_id
 LEFT JOIN application_asking k ON k.job_order_id = a.job_order_id
@@ -278,7 +279,8 @@ async def of(
     """The last to apply first; page by passing the last one's position as ``before``. Joins the
     directory for the names."""
     await cur.execute(
-        f"{SHOWN} AND (%(person)s::uuid IS NULL OR a.person_id = %(person)s)"
+        f"{SHOWN} AND (%(person)s::uuid IS NULL"
+        f"   OR a.person_id = ANY({everyone('%(person)s::uuid')}))"
         " AND (%(company)s::uuid IS NULL OR a.company_id = %(company)s)"
         " AND (%(order)s::uuid IS NULL OR a.job_order_id = %(order)s)"
         " AND (%(status)s::text IS NULL OR a.status = %(status)s)"
@@ -369,7 +371,7 @@ async def reply(cur: Cursor, slug: str, *, candidacy_id: UUID, consultant: str) 
         " coalesce(o.name, ''), k.confidential FROM reply_template t"
         " JOIN application a ON a.candidacy_id = %s AND a.times > 0"
         " JOIN application_asking k ON k.job_order_id = a.job_order_id"
-        " LEFT JOIN directory p ON p.id = a.person_id"
+        " LEFT JOIN who p ON p.id = a.person_id"
         " LEFT JOIN directory j ON j.id = a.job_order_id"
         " LEFT JOIN directory o ON o.id = a.company_id WHERE t.slug = %s",
         (candidacy_id, slug),

@@ -21,6 +21,7 @@ from ledger_crm.domain.interaction import MessageSent
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._who import everyone, survivor
 
 Status = Literal["running", "finished", "stopped"]
 
@@ -165,18 +166,20 @@ CROSS JOIN LATERAL (
     count(*) FILTER (WHERE status = 'stopped' AND reason = 'replied')
   FROM campaign_enrolment e WHERE e.campaign = c.slug) e"""
 
-PARTICIPANT = """
+PARTICIPANT = f"""
 SELECT * FROM (
-  SELECT e.campaign, e.person_id, coalesce(d.name, '') AS person, e.company_id, e.status, e.since,
-    e.by, e.sent, e.last_sent_at,
+  SELECT e.campaign, coalesce(d.is_id, e.person_id) AS person_id, coalesce(d.name, '') AS person,
+    e.company_id, e.status, e.since, e.by, e.sent, e.last_sent_at,
     CASE WHEN step.step IS NOT NULL THEN e.sent + 1 END AS next_step,
     (coalesce(e.last_sent_at, e.since) AT TIME ZONE 'UTC')::date
       + (step.step ->> 'after_days')::int AS next_due_on,
     e.ended_at, e.reason, e.position
   FROM campaign_enrolment e JOIN campaign c ON c.slug = e.campaign
-  LEFT JOIN directory d ON d.id = e.person_id
+  LEFT JOIN who d ON d.id = e.person_id
   LEFT JOIN LATERAL (SELECT c.steps::jsonb -> e.sent::int AS step WHERE e.status = 'running') step
-    ON true) p"""
+    ON true
+  WHERE NOT EXISTS (SELECT FROM campaign_enrolment o WHERE o.campaign = e.campaign
+    AND o.position > e.position AND o.person_id = ANY({everyone("e.person_id")}))) p"""
 
 
 async def listing(cur: Cursor) -> list[CampaignShown]:
@@ -221,7 +224,10 @@ async def people_in(
 
 async def of_person(cur: Cursor, person_id: UUID) -> list[Participant]:
     """By the campaign's slug. Joins the directory for the name."""
-    await cur.execute(f"{PARTICIPANT} WHERE p.person_id = %s ORDER BY p.campaign", (person_id,))
+    await cur.execute(
+        f"{PARTICIPANT} WHERE p.person_id = {survivor('%(person)s::uuid')} ORDER BY p.campaign",
+        {"person": person_id},
+    )
     return [_participant(row) for row in await cur.fetchall()]
 
 

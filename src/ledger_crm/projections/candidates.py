@@ -31,6 +31,7 @@ from ledger_crm.domain.shortlist import VerdictGiven
 
 from ._projection import Cursor, Projection, Row, Table
 from ._team import Team, whose
+from ._who import everyone
 
 
 class CandidacyRow(Row, frozen=True, kw_only=True):
@@ -309,10 +310,10 @@ async def counts(
 
 
 CARD = """
-SELECT c.candidacy_id, c.person_id, coalesce(p.name, ''), c.company_id, coalesce(o.name, ''),
-       c.job_order_id, coalesce(j.name, ''), c.pipeline, c.stage, c.category, c.opened_at,
-       c.stage_since, c.by, c.closed, c.reason, c.decided_by, c.represented, c.introduced_at,
-       c.agreement_id, c.starts_on, c.fee_cents, c.currency,
+SELECT c.candidacy_id, coalesce(p.is_id, c.person_id), coalesce(p.name, ''), c.company_id,
+       coalesce(o.name, ''), c.job_order_id, coalesce(j.name, ''), c.pipeline, c.stage,
+       c.category, c.opened_at, c.stage_since, c.by, c.closed, c.reason, c.decided_by,
+       c.represented, c.introduced_at, c.agreement_id, c.starts_on, c.fee_cents, c.currency,
        c.client_verdict, c.client_verdict_at,
        ARRAY(SELECT s.stage FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id
              ORDER BY s.position),
@@ -320,7 +321,7 @@ SELECT c.candidacy_id, c.person_id, coalesce(p.name, ''), c.company_id, coalesce
              ORDER BY s.position),
        c.position
 FROM candidacy c
-LEFT JOIN directory p ON p.id = c.person_id
+LEFT JOIN who p ON p.id = c.person_id
 LEFT JOIN directory o ON o.id = c.company_id
 LEFT JOIN directory j ON j.id = c.job_order_id
 """
@@ -342,11 +343,13 @@ async def cards(
     wanted = {
         "c.pipeline": pipeline,
         "c.job_order_id": job_order_id,
-        "c.person_id": person_id,
         "c.stage": stage,
     }
     where = [f"{column} = %({column})s" for column, value in wanted.items() if value is not None]
     values: dict[str, object] = {**wanted, "before": before, "limit": limit}
+    if person_id is not None:
+        where.append(f"c.person_id = ANY({everyone('%(person)s')})")
+        values["person"] = person_id
     if before is not None:
         where.append("c.position < %(before)s")
     if team is not None:

@@ -34,6 +34,7 @@ from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
 from ._team import Team, whose
+from ._who import everyone
 
 MOST = 200  # of each on one day
 RENEWAL_DAYS = 60  # to talk a client into new terms, and to hear that they let them run out
@@ -275,10 +276,10 @@ class Day(msgspec.Struct, frozen=True):
 
 
 FOLLOW_UP = """
-SELECT f.follow_up_id, f.person_id, coalesce(p.name, ''), f.company_id, c.name, f.owner,
-       f.promised_at, f.promised_for_on, f.due_on, f.reason, f.text, f.done_at, f.position
+SELECT f.follow_up_id, coalesce(p.is_id, f.person_id), coalesce(p.name, ''), f.company_id, c.name,
+       f.owner, f.promised_at, f.promised_for_on, f.due_on, f.reason, f.text, f.done_at, f.position
 FROM follow_up f
-LEFT JOIN directory p ON p.id = f.person_id
+LEFT JOIN who p ON p.id = f.person_id
 LEFT JOIN directory c ON c.id = f.company_id"""
 
 
@@ -292,10 +293,13 @@ async def owed(cur: Cursor, *, owner: str | None, on: date, team: Team | None = 
     )
     due = [_shown(row) for row in await cur.fetchall()]
     await cur.execute(
-        "SELECT a.person_id, coalesce(d.name, ''), a.heard_at, a.reached_at, a.owner"
-        " FROM owed_answer a"
-        " LEFT JOIN directory d ON d.id = a.person_id WHERE a.owner = ANY(%s)"
+        "SELECT coalesce(d.is_id, a.person_id), coalesce(d.name, ''), a.heard_at, a.reached_at,"
+        " a.owner FROM owed_answer a"
+        " LEFT JOIN who d ON d.id = a.person_id WHERE a.owner = ANY(%s)"
         " AND a.heard_at > coalesce(a.reached_at, '-infinity') AND a.heard_at < %s::date + 1"
+        " AND NOT EXISTS (SELECT FROM owed_answer o WHERE o.person_id <> a.person_id"
+        f"   AND o.person_id = ANY({everyone('a.person_id')}) AND (o.reached_at >= a.heard_at"
+        "   OR (o.heard_at, o.person_id) > (a.heard_at, a.person_id)))"
         " ORDER BY a.heard_at, a.person_id LIMIT %s",
         (owners, on, MOST),
     )
@@ -350,7 +354,7 @@ async def promises(
     owners = await whose(cur, owner, team)
     await cur.execute(
         f"{FOLLOW_UP} WHERE (%(owners)s::text[] IS NULL OR f.owner = ANY(%(owners)s))"
-        " AND (%(person)s::uuid IS NULL OR f.person_id = %(person)s)"
+        f" AND (%(person)s::uuid IS NULL OR f.person_id = ANY({everyone('%(person)s::uuid')}))"
         " AND (%(done)s::boolean IS NULL OR (f.done_at IS NOT NULL) = %(done)s)"
         " AND (%(before)s::bigint IS NULL OR f.position < %(before)s)"
         " ORDER BY f.position DESC LIMIT %(limit)s",

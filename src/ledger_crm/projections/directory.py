@@ -1,5 +1,5 @@
-"""Directory: what things are called, and who of us is in which team. The one read model that
-others' queries join.
+"""Directory: what things are called, who is who, and who of us is in which team. The one read
+model that others' queries join.
 
 A query that joins it says so, and a caller that waits for a position waits for both.
 """
@@ -7,7 +7,7 @@ A query that joins it says so, and a caller that waits for a position waits for 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -33,12 +33,14 @@ from ledger_crm.domain.entry import ERASED, Entry
 from ledger_crm.domain.firm import FirmProfileChanged
 from ledger_crm.domain.identity import ProfileChanged
 from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
+from ledger_crm.domain.merging import PersonMerged, PersonUnmerged
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.domain.team import TeamDefined, TeamJoined, TeamLeft, team_id
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._who import WHO
 
 
 class Name(Row, frozen=True, kw_only=True):
@@ -88,6 +90,16 @@ class TeamName(Row, frozen=True, kw_only=True):
     retired: bool
 
 
+class MergeRow(Row, frozen=True, kw_only=True):
+    """Of a record that is merged into another, through however many. ``chain``: each with since
+    when, a line each; the last one is the survivor."""
+
+    id: UUID
+    survivor_id: UUID
+    since: datetime
+    chain: str
+
+
 class MemberRow(Row, frozen=True, kw_only=True):
     """From that day on, until the next one of theirs."""
 
@@ -103,7 +115,15 @@ fields = Table("directory_field", FieldName, key="subject, slug")
 consultants = Table("directory_consultant", ConsultantName, key="id")
 teams = Table("directory_team", TeamName, key="id")
 members = Table("directory_member", MemberRow, key="team_id, consultant, from_on")
-projection = Projection("directory", names, stages, fields, consultants, teams, members, version=6)
+merges = Table(
+    "directory_merge",
+    MergeRow,
+    key="id",
+    sql=f"CREATE INDEX directory_merge_into ON directory_merge (survivor_id);{WHO}",
+)
+projection = Projection(
+    "directory", names, stages, fields, consultants, teams, members, merges, version=7
+)
 
 
 @names.starts(PersonSourced)
@@ -226,6 +246,41 @@ def turned(entry: Entry[TeamJoined | TeamLeft]) -> MemberRow:
     day, is_in = entry.event.turn
     return MemberRow(
         team_id=entry.originator_id, consultant=entry.event.consultant, from_on=day, is_in=is_in
+    )
+
+
+@merges.starts(PersonMerged)
+def merged(entry: Entry[PersonMerged]) -> MergeRow:
+    return _along(entry.originator_id, _link(entry))
+
+
+@merges.each(PersonMerged, survivor_id=stream)
+def merged_further(row: MergeRow, entry: Entry[PersonMerged]) -> MergeRow:
+    """What it had absorbed goes along."""
+    return _along(row.id, f"{row.chain}\n{_link(entry)}")
+
+
+@merges.each(PersonUnmerged, survivor_id=lambda entry: entry.event.other_id)
+def unmerged(row: MergeRow, entry: Entry[PersonUnmerged]) -> MergeRow | None:
+    """On the one that was merged; on its survivor it is about nobody here."""
+    gone = entry.originator_id
+    if row.id == gone:
+        return None
+    kept, found, _ = row.chain.rpartition(f"\n{entry.event.other_id} ")
+    return _along(row.id, kept) if found and kept.split("\n")[-1].startswith(str(gone)) else row
+
+
+def _link(entry: Entry[PersonMerged]) -> str:
+    return f"{entry.event.survivor_id} {entry.event.merged_at.isoformat()}"
+
+
+def _along(id: UUID, chain: str) -> MergeRow:
+    survivor_id, since = chain.split("\n")[-1].split()
+    return MergeRow(
+        id=id,
+        survivor_id=UUID(survivor_id),
+        since=datetime.fromisoformat(since),
+        chain=chain,
     )
 
 

@@ -12,6 +12,7 @@ from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
 from ledger_crm.domain.entry import Entry
 
 from ._projection import Cursor, Projection, Row, Table
+from ._who import everyone
 
 
 class DocumentRow(Row, frozen=True, kw_only=True):
@@ -61,7 +62,9 @@ def removed(row: DocumentRow, entry: Entry[DocumentRemoved]) -> DocumentRow:
 
 
 class DocumentShown(msgspec.Struct, frozen=True):
-    """address  SHA-256 of the sealed bytes"""
+    """address    SHA-256 of the sealed bytes
+    person_id  the record under whose key they are, of those that are merged
+    """
 
     id: UUID
     name: str
@@ -71,20 +74,23 @@ class DocumentShown(msgspec.Struct, frozen=True):
     address: str
     added_at: datetime
     by: str
+    person_id: UUID
 
 
-DOCUMENT = """
-SELECT document_id, name, purpose, media_type, size_bytes, address, added_at, by FROM document
-WHERE NOT removed AND person_id = %s"""
+DOCUMENT = f"""
+SELECT document_id, name, purpose, media_type, size_bytes, address, added_at, by, person_id
+FROM document
+WHERE NOT removed AND person_id = ANY({everyone("%(person)s::uuid")})"""
 
 
 async def of_person(cur: Cursor, person_id: UUID) -> list[DocumentShown]:
     """The newest 200, newest first."""
-    await cur.execute(f"{DOCUMENT} ORDER BY position DESC LIMIT 200", (person_id,))
+    await cur.execute(f"{DOCUMENT} ORDER BY position DESC LIMIT 200", {"person": person_id})
     return [DocumentShown(*row) for row in await cur.fetchall()]
 
 
 async def one(cur: Cursor, document_id: UUID, person_id: UUID) -> DocumentShown | None:
-    await cur.execute(f"{DOCUMENT} AND document_id = %s", (person_id, document_id))
+    asked = {"person": person_id, "document": document_id}
+    await cur.execute(f"{DOCUMENT} AND document_id = %(document)s", asked)
     row = await cur.fetchone()
     return row and DocumentShown(*row)

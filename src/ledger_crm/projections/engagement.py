@@ -36,6 +36,7 @@ from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._who import everyone
 
 SHORT_BYTES = 200
 
@@ -205,15 +206,38 @@ class Thread(msgspec.Struct, frozen=True):
 OWES = """
 CASE WHEN e.heard_at > coalesce(e.reached_at, '-infinity') THEN 'us'
      WHEN e.reached_at > coalesce(e.heard_at, '-infinity') THEN 'them' ELSE 'nobody' END"""
+MERGED = """EXISTS (SELECT FROM directory_merge m
+  WHERE m.id = t.subject_id OR m.survivor_id = t.subject_id)"""
+# of those that are merged, the row of the last touch stands for all
 ENGAGEMENT = f"""
 SELECT e.subject_id, e.kind, coalesce(d.name, ''), e.reached_at, e.heard_at, e.touched_at, e.by,
        {OWES}, e.opened_at, e.clicked_at, e.bounced_at, e.snoozed_until_on, e.snooze_reason
-FROM engagement e LEFT JOIN directory d ON d.id = e.subject_id"""
+FROM engagement t LEFT JOIN who d ON d.id = t.subject_id
+LEFT JOIN LATERAL (
+  SELECT max(o.reached_at) AS reached_at, max(o.heard_at) AS heard_at,
+    max(o.opened_at) AS opened_at, max(o.clicked_at) AS clicked_at,
+    max(o.bounced_at) AS bounced_at, max(o.snoozed_until_on) AS snoozed_until_on,
+    (array_agg(o.snooze_reason ORDER BY o.snoozed_until_on DESC NULLS LAST))[1] AS snooze_reason,
+    bool_and((o.touched_at, o.subject_id) <= (t.touched_at, t.subject_id)) AS last
+  FROM engagement o WHERE {MERGED} AND o.subject_id = ANY({everyone("t.subject_id")})
+) g ON true
+CROSS JOIN LATERAL (SELECT coalesce(d.is_id, t.subject_id) AS subject_id, t.kind, t.touched_at,
+  t.by, coalesce(g.last, true) AS last,
+  coalesce(g.reached_at, t.reached_at) AS reached_at, coalesce(g.heard_at, t.heard_at) AS heard_at,
+  coalesce(g.opened_at, t.opened_at) AS opened_at,
+  coalesce(g.clicked_at, t.clicked_at) AS clicked_at,
+  coalesce(g.bounced_at, t.bounced_at) AS bounced_at,
+  coalesce(g.snoozed_until_on, t.snoozed_until_on) AS snoozed_until_on,
+  coalesce(nullif(g.snooze_reason, ''), t.snooze_reason) AS snooze_reason) e"""
 
 
 async def of(cur: Cursor, subject_id: UUID) -> Engagement | None:
     """With a person or a company. Joins the directory for the name."""
-    await cur.execute(f"{ENGAGEMENT} WHERE e.subject_id = %s", (subject_id,))
+    await cur.execute(
+        f"{ENGAGEMENT} WHERE t.subject_id = ANY({everyone('%(id)s::uuid')})"
+        " ORDER BY t.touched_at DESC NULLS LAST, t.subject_id DESC LIMIT 1",
+        {"id": subject_id},
+    )
     row = await cur.fetchone()
     return row and _shown(row)
 
@@ -243,7 +267,7 @@ async def quiet(
 ) -> list[Engagement]:
     """With whom nothing passed for so many days before ``on``, and nobody said that this is in
     order: the longest silent first. Joins the directory for the names."""
-    where = "e.touched_at < %(since)s AND coalesce(e.snoozed_until_on < %(today)s, true)"
+    where = "t.touched_at < %(since)s AND coalesce(e.snoozed_until_on < %(today)s, true)"
     values = {"kind": kind, "since": on - timedelta(days=days), "today": on.date()}
     return await _listed(cur, where, values, before, limit)
 
@@ -251,9 +275,11 @@ async def quiet(
 async def threads_of(cur: Cursor, person_id: UUID) -> list[Thread]:
     """The last 200, the newest first."""
     await cur.execute(
-        "SELECT channel, thread_id, sent, replied, first_at, last_at, last FROM engagement_thread"
-        " WHERE person_id = %s ORDER BY last_at DESC, channel, thread_id LIMIT 200",
-        (person_id,),
+        "SELECT channel, thread_id, sum(sent)::int, sum(replied)::int, min(first_at), max(last_at),"
+        " (array_agg(last ORDER BY last_at DESC))[1] FROM engagement_thread"
+        f" WHERE person_id = ANY({everyone('%(id)s::uuid')}) GROUP BY channel, thread, thread_id"
+        " ORDER BY 6 DESC, channel, thread_id LIMIT 200",
+        {"id": person_id},
     )
     return [Thread(*row) for row in await cur.fetchall()]
 
@@ -273,9 +299,9 @@ async def _listed(
 ) -> list[Engagement]:
     at, id = before or (None, None)
     await cur.execute(
-        f"{ENGAGEMENT} WHERE e.kind = %(kind)s AND e.touched_at IS NOT NULL AND {where}"
-        " AND (%(at)s::timestamptz IS NULL OR (e.touched_at, e.subject_id) > (%(at)s, %(id)s))"
-        " ORDER BY e.touched_at, e.subject_id LIMIT %(limit)s",
+        f"{ENGAGEMENT} WHERE t.kind = %(kind)s AND t.touched_at IS NOT NULL AND {where}"
+        " AND (%(at)s::timestamptz IS NULL OR (t.touched_at, e.subject_id) > (%(at)s, %(id)s))"
+        " AND e.last ORDER BY t.touched_at, e.subject_id LIMIT %(limit)s",
         values | {"at": at, "id": id, "limit": limit},
     )
     return [_shown(row) for row in await cur.fetchall()]

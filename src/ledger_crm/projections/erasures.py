@@ -25,6 +25,7 @@ from ledger_crm.domain.privacy import (
 )
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._who import everyone
 
 Status = Literal["requested", "deferred", "held", "done"]
 NEVER = date(9999, 12, 31)
@@ -138,10 +139,11 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-STATUS = """
+STATUS = f"""
 CASE WHEN e.erased_at IS NOT NULL THEN 'done'
      WHEN EXISTS (SELECT FROM legal_hold h
-                  WHERE h.person_id = e.person_id AND h.released_at IS NULL) THEN 'held'
+                  WHERE h.person_id = ANY({everyone("e.person_id")}) AND h.released_at IS NULL)
+       THEN 'held'
      WHEN e.deferred THEN 'deferred'
      WHEN e.requested_at IS NOT NULL THEN 'requested' END"""
 
@@ -162,13 +164,17 @@ async def listing(
     due_by  only those that are due by that day and not done
     """
     await cur.execute(
-        "SELECT f.person_id, coalesce(d.name, ''), f.status, f.requested_at, f.asked_of,"
+        "SELECT coalesce(d.is_id, f.person_id), coalesce(d.name, ''), f.status, f.requested_at,"
+        " f.asked_of,"
         " nullif(f.due_on, %(never)s), f.status IN ('requested', 'deferred') AND f.due_on < %(on)s,"
         " f.reason, f.erased_at, (SELECT coalesce(json_agg(json_build_object('id', h.hold_id,"
         "   'placed_at', h.placed_at, 'by', h.by, 'reason', h.reason) ORDER BY h.position), '[]')"
-        "   FROM legal_hold h WHERE h.person_id = f.person_id AND h.released_at IS NULL),"
+        f"   FROM legal_hold h WHERE h.person_id = ANY({everyone('f.person_id')})"
+        "   AND h.released_at IS NULL),"
         f" f.position FROM (SELECT e.*, {STATUS} AS status FROM erasure e) f"
-        " LEFT JOIN directory d ON d.id = f.person_id WHERE f.status IS NOT NULL"
+        " LEFT JOIN who d ON d.id = f.person_id WHERE f.status IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM erasure o WHERE (o.due_on, o.position)"
+        f"   < (f.due_on, f.position) AND o.person_id = ANY({everyone('f.person_id')}))"
         " AND (%(status)s::text IS NULL OR f.status = %(status)s)"
         " AND (%(due_by)s::date IS NULL OR f.status <> 'done' AND f.due_on <= %(due_by)s)"
         " AND (%(day)s::date IS NULL OR (f.due_on, f.position) > (%(day)s, %(place)s))"

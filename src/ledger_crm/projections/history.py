@@ -21,6 +21,7 @@ from ledger_crm.domain.person import Employed
 
 from ._lookup import Lookup
 from ._projection import Projection, Row, Table
+from ._who import everyone, is_merged
 
 
 class HistoryRow(Row, frozen=True, kw_only=True):
@@ -136,32 +137,54 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
 OLDER = "(h.at, h.position) < (coalesce(asked.at, 'infinity'), coalesce(asked.position, 0))"
 NEWEST = 'ORDER BY h.at DESC, h.position DESC LIMIT asked."limit"'
 PAGE = f"(SELECT h.* FROM history h WHERE {{}} AND {OLDER} {NEWEST})"
-OF = f"""
+MENTIONED = f"""
+SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position)
+WHERE h.subject_id = {{}} AND {OLDER} {NEWEST}"""
+LINKED = "SELECT k.person_id FROM history_link k WHERE k.company_id = asked.id"
+OF_MERGED = """
+SELECT survivors.id FROM (SELECT coalesce(m.survivor_id, k.person_id) AS id FROM history_link k
+  LEFT JOIN directory_merge m ON m.id = k.person_id WHERE k.company_id = asked.id) survivors
+UNION SELECT o.id FROM history_link k LEFT JOIN directory_merge m ON m.id = k.person_id
+  JOIN directory_merge o ON o.survivor_id = coalesce(m.survivor_id, k.person_id)
+  WHERE k.company_id = asked.id"""
+ANY_MERGED = f"""({is_merged("asked.id")} OR EXISTS (
+  SELECT FROM history_link k JOIN directory_merge m ON k.person_id IN (m.id, m.survivor_id)
+  WHERE k.company_id = asked.id))"""
+
+
+def _question(*, merged: bool) -> str:
+    of_person, of_mentions = PAGE.format("h.person_id = asked.id"), MENTIONED.format("asked.id")
+    if merged:  # one id at a time, so that each reads its own newest by an index
+        each = f"unnest({everyone('asked.id')}) one (id) CROSS JOIN LATERAL"
+        theirs = PAGE.format("h.person_id = one.id")
+        of_person = f"(SELECT theirs.* FROM {each} {theirs} theirs)"
+        of_mentions = f"SELECT told.* FROM {each} ({MENTIONED.format('one.id')}) told"
+    return f"""
 CASE WHEN asked.kind = ''
     OR EXISTS (SELECT FROM directory d WHERE d.id = asked.id AND d.kind = asked.kind)
 THEN (
   WITH parts AS (
-    {PAGE.format("h.person_id = asked.id")}
+    {of_person}
     UNION ALL {PAGE.format("h.company_id = asked.id")}
-    UNION ALL (
-      SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position)
-      WHERE h.subject_id = asked.id AND {OLDER} {NEWEST})
+    UNION ALL ({of_mentions})
     UNION ALL (
       SELECT theirs.* FROM (
-        SELECT k.person_id FROM history_link k CROSS JOIN LATERAL (
+        SELECT k.person_id FROM ({OF_MERGED if merged else LINKED}) k (person_id)
+        CROSS JOIN LATERAL (
           SELECT h.at, h.position FROM history h
           WHERE h.person_id = k.person_id AND h.company_id IS NULL AND {OLDER}
           ORDER BY h.at DESC, h.position DESC LIMIT 1) h
-        WHERE k.company_id = asked.id {NEWEST}) busy
+        {NEWEST}) busy
       CROSS JOIN LATERAL
         {PAGE.format("h.person_id = busy.person_id AND h.company_id IS NULL")} theirs)),
   page AS (SELECT DISTINCT ON (at, position) * FROM parts h {NEWEST})
   SELECT CASE WHEN asked.kind <> '' AND asked.at IS NULL
     THEN json_agg(shown) ELSE coalesce(json_agg(shown), '[]') END FROM (
-    SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text, h.person_id,
-      p.name AS person, h.company_id, c.name AS company, h.job_order_id, j.name AS job_order
+    SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,
+      coalesce(p.is_id, h.person_id) AS person_id, p.name AS person,
+      h.company_id, c.name AS company, h.job_order_id, j.name AS job_order
     FROM page h
-    LEFT JOIN directory p ON p.id = h.person_id
+    LEFT JOIN who p ON p.id = h.person_id
     LEFT JOIN directory c ON c.id = h.company_id
     LEFT JOIN directory j ON j.id = h.job_order_id
     ORDER BY h.at DESC, h.position DESC) shown
@@ -182,10 +205,12 @@ def _of(
 of: Lookup[..., list[HistoryLine]] = Lookup(
     projection,
     list[HistoryLine],
-    OF,
+    _question(merged=True),
     _of,
     {"id": "uuid", "kind": "text", "at": "timestamptz", "position": "bigint", "limit": "bigint"},
     at_once=10,
+    short=_question(merged=False),
+    unless=ANY_MERGED,
 )
 """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``. Joins
 the directory for the names. None if ``kind`` is given and there is no such record, or nothing of

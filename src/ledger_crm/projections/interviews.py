@@ -28,6 +28,7 @@ from ledger_crm.domain.interview import (
 )
 
 from ._projection import Cursor, Projection, Row, Table
+from ._who import everyone
 
 
 class InterviewRow(Row, frozen=True, kw_only=True):
@@ -341,10 +342,11 @@ async def _found(
     limit: int,
 ) -> list[tuple[Any, ...]]:
     await cur.execute(
-        f"SELECT {id}, person_id, p.name, candidacy_id, company_id, o.name, job_order_id, {columns}"
-        f" FROM {table} LEFT JOIN directory p ON p.id = person_id"
+        f"SELECT {id}, coalesce(p.is_id, person_id), p.name, candidacy_id, company_id, o.name,"
+        f" job_order_id, {columns}"
+        f" FROM {table} LEFT JOIN who p ON p.id = person_id"
         " LEFT JOIN directory o ON o.id = company_id"
-        " WHERE (%(person)s::uuid IS NULL OR person_id = %(person)s)"
+        f" WHERE (%(person)s::uuid IS NULL OR person_id = ANY({everyone('%(person)s::uuid')}))"
         " AND (%(company)s::uuid IS NULL OR company_id = %(company)s)"
         " AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s)"
         " AND (%(status)s::text IS NULL OR status = %(status)s)"
@@ -364,9 +366,9 @@ async def _found(
 
 async def _opinions(cur: Cursor, ids: list[UUID]) -> dict[UUID, list[Opinion]]:
     await cur.execute(
-        "SELECT f.interview_id, nullif(f.interviewer, '')::uuid, d.name, f.given_at, f.verdict,"
-        " f.scores, f.text, f.by FROM interview_feedback f"
-        " LEFT JOIN directory d ON d.id = nullif(f.interviewer, '')::uuid"
+        "SELECT f.interview_id, coalesce(d.is_id, nullif(f.interviewer, '')::uuid), d.name,"
+        " f.given_at, f.verdict, f.scores, f.text, f.by FROM interview_feedback f"
+        " LEFT JOIN who d ON d.id = nullif(f.interviewer, '')::uuid"
         " WHERE f.interview_id = ANY(%s) ORDER BY f.given_at, f.interviewer",
         (ids,),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -45,6 +45,7 @@ from ledger_crm.domain.placement import FellThrough, PlacementStarted
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._who import everyone, known_as
 
 MOST = 200  # targets of a search, people at a company, searches of a person
 CLIENT_DAYS = 365  # after somebody started there
@@ -438,11 +439,12 @@ UNION ALL
 SELECT 0, a.person_id, a.company_id, coalesce(j.name, ''), 'employee', a.starts_on, NULL::date
 FROM market_active a LEFT JOIN directory j ON j.id = a.job_order_id
 WHERE a.starts_on <= %(on)s AND NOT a.fallen
-  AND NOT EXISTS (SELECT FROM market_seat s WHERE s.person_id = a.person_id
+  AND NOT EXISTS (SELECT FROM market_seat s WHERE s.person_id = ANY({everyone("a.person_id")})
     AND CASE WHEN s.company_id = a.company_id
       THEN {THERE} OR s.ends_on >= a.starts_on AND s.ends_on < %(on)s
       ELSE s.starts_on > a.starts_on AND s.starts_on <= %(on)s END)
-  AND NOT EXISTS (SELECT FROM market_active b WHERE b.person_id = a.person_id AND NOT b.fallen
+  AND NOT EXISTS (SELECT FROM market_active b
+    WHERE b.person_id = ANY({everyone("a.person_id")}) AND NOT b.fallen
     AND b.starts_on <= %(on)s AND (b.full_time OR b.company_id = a.company_id)
     AND (b.starts_on, b.candidacy_id) > (a.starts_on, a.candidacy_id)))"""
 
@@ -505,12 +507,12 @@ async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsSho
     )
     companies = [Covered(*row) for row in await cur.fetchall()]
     await cur.execute(
-        f"{BELOW} SELECT DISTINCT ON (p.name, s.person_id, s.company_id) s.person_id,"
+        f"{BELOW} SELECT DISTINCT ON (p.name, p.is_id, s.company_id) p.is_id,"
         "  coalesce(p.name, ''), s.company_id, coalesce(c.name, ''),"
         "  CASE WHEN s.position = 0 THEN 'placed' ELSE 'employed' END"
         f" FROM {SITTING} s JOIN below b ON b.id = s.company_id"
-        " LEFT JOIN directory p ON p.id = s.person_id LEFT JOIN directory c ON c.id = s.company_id"
-        " WHERE s.role = 'employee' ORDER BY p.name, s.person_id, s.company_id, s.position DESC"
+        " LEFT JOIN who p ON p.id = s.person_id LEFT JOIN directory c ON c.id = s.company_id"
+        " WHERE s.role = 'employee' ORDER BY p.name, p.is_id, s.company_id, s.position DESC"
         " LIMIT %(most)s",
         asked,
     )
@@ -551,7 +553,15 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
         " WHERE job_order_id = %s ORDER BY researched_at, person_id",
         (job_order_id,),
     )
-    looked_at = {person_id: rest for person_id, *rest in await cur.fetchall()}
+    researched = await cur.fetchall()
+    same = await known_as(
+        cur, [*(id for people in at.values() for id in people), *(id for id, *_ in researched)]
+    )
+    at = {
+        company_id: list(dict.fromkeys(same[id] for id in people))
+        for company_id, people in at.items()
+    }
+    looked_at = {same[person_id]: rest for person_id, *rest in researched}
     sitting = {person_id for people in at.values() for person_id in people}
     ids = [*sitting, *(id for id in looked_at if id not in sitting)]
     checks = await people_checked(cur, ids, on=on, besides=job_order_id)
@@ -586,7 +596,8 @@ async def person_checked(
     cur: Cursor, person_id: UUID, *, on: date, besides: UUID | None = None
 ) -> PersonCheck | None:
     """Joins the directory for the names. ``besides``: the search for which it is asked."""
-    return (await people_checked(cur, [person_id], on=on, besides=besides)).get(person_id)
+    [found] = [*(await people_checked(cur, [person_id], on=on, besides=besides)).values(), None][:1]
+    return found
 
 
 async def firm_checked(cur: Cursor, company_id: UUID, *, on: date) -> FirmCheck | None:
@@ -597,7 +608,10 @@ async def firm_checked(cur: Cursor, company_id: UUID, *, on: date) -> FirmCheck 
 async def people_checked(
     cur: Cursor, ids: Sequence[UUID], *, on: date, besides: UUID | None
 ) -> dict[UUID, PersonCheck]:
-    asked = {"ids": list(ids), "on": on, "besides": besides, "over": sorted(OVER)}
+    """Each by the id that they are known as, with what stands in the way on any of their
+    records."""
+    same = await known_as(cur, ids)
+    asked = {"ids": list(same), "on": on, "besides": besides, "over": sorted(OVER)}
     await cur.execute(
         "SELECT s.person_id, s.company_id, coalesce(d.name, ''), s.title, s.role, s.starts_on,"
         f" s.ends_on FROM {SITTING} s LEFT JOIN directory d ON d.id = s.company_id"
@@ -606,7 +620,7 @@ async def people_checked(
     )
     sits: dict[UUID, list[Seat]] = {}
     for person_id, *seat in await cur.fetchall():
-        sits.setdefault(person_id, []).append(Seat(*seat))
+        sits.setdefault(same[person_id], []).append(Seat(*seat))
     firms = await firms_checked(cur, [s.company_id for each in sits.values() for s in each], on=on)
     await cur.execute(
         "SELECT a.person_id, a.job_order_id, coalesce(j.name, ''), a.company_id,"
@@ -622,30 +636,49 @@ async def people_checked(
     )
     busy: dict[UUID, list[OtherSearch]] = {}
     for person_id, *search in await cur.fetchall():
-        busy.setdefault(person_id, []).append(OtherSearch(*search))
+        busy.setdefault(same[person_id], []).append(OtherSearch(*search))
     await cur.execute(
         "SELECT a.person_id, a.company_id FROM market_active a WHERE a.person_id = ANY(%(ids)s)"
         " AND a.starts_on <= %(on)s AND NOT a.fallen",
         asked,
     )
-    placed = set(await cur.fetchall())
+    placed = {(same[person_id], company_id) for person_id, company_id in await cur.fetchall()}
     await cur.execute(
         "SELECT w.id, coalesce(d.name, ''), w.said_at, w.refuses, w.until_on, w.text,"
-        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text, w.erased"
-        " FROM market_word w JOIN directory d ON d.id = w.id AND d.kind = 'person'"
+        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text, m.since,"
+        " w.erased FROM market_word w JOIN who d ON d.id = w.id AND d.kind = 'person'"
+        " LEFT JOIN directory_merge m ON m.id = w.id"
         " WHERE w.id = ANY(%(ids)s)",
         asked,
     )
-    found = {}
-    for id, name, *words, erased in await cur.fetchall():
+    found: dict[UUID, PersonCheck] = {}
+    told = await cur.fetchall()
+    said: dict[UUID, list[tuple[Any, Any]]] = {}
+    own = {id: words for id, _, *words, _, _ in told}
+    for id, _, *words, since, _ in told:
+        later = own[same[id]]  # what the survivor said since they are merged counts for both
+        consent, contact = (
+            word if since is None or not newest or newest < since else (None, False, None, "")
+            for word, newest in ((words[:4], later[0]), (words[4:], later[4]))
+        )
+        said.setdefault(same[id], []).append((consent, contact))
+    for id, name, *_, erased in told:
+        if same[id] != id:
+            continue
         if erased:
             gone = Obstacle("erased", None, None, None, "")
             found[id] = PersonCheck(
                 person_id=id, person=name, free=False, obstacles=[gone], seats=[], active_in=[]
             )
             continue
-        obstacles = [*_refused("no_consent", on, *words[:4])]
-        obstacles += _refused("do_not_contact", on, *words[4:])
+        obstacles = [
+            refusal
+            for consent, contact in said[id]
+            for refusal in (
+                *_refused("no_consent", on, *consent),
+                *_refused("do_not_contact", on, *contact),
+            )
+        ]
         for seat in sits.get(id, ()):
             firm = firms.get(seat.company_id)
             for each in firm.agreements if firm and seat.role == "employee" else ():

@@ -43,6 +43,7 @@ from ledger_crm.domain.segment import Criteria, SegmentSaved
 from ._custom import fitting, shown_of, values
 from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
+from ._who import everyone, is_merged, of_all, of_any, survivor
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
@@ -373,13 +374,22 @@ class Employment(msgspec.Struct, frozen=True):
     ends_on: date | None
 
 
+class Absorbed(msgspec.Struct, frozen=True):
+    """id  of a record that is merged into this one; it leads here"""
+
+    id: UUID
+    since: datetime
+
+
 class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
-    """found_by        who of us found them
+    """version         of the record, with all that it has absorbed
+    found_by        who of us found them
     skills          as written
     consent         the last word on whether they want to hear from us; None: nobody asked
     contact         the last word on do-not-contact
     contact_points  of each kind the primary one first
     custom          values of custom fields, by field
+    absorbed        records of the same person; what is empty here is shown as it is there
     erased_at       null: they are not; else nothing that was said of them is there any more
     """
 
@@ -403,6 +413,7 @@ class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     contact_points: list[Reach]
     employments: list[Employment]
     custom: dict[str, Value]
+    absorbed: list[Absorbed]
     erased_at: datetime | None
 
 
@@ -435,34 +446,73 @@ class PersonListed(msgspec.Struct, frozen=True):
 OWN = [
     field
     for field in PersonShown.__struct_fields__
-    if field not in ("id", "consent", "contact", "tags", "contact_points", "employments", "custom")
+    if field not in ("id", "version", "consent", "contact", "tags", "contact_points", "employments")
+    and field not in ("custom", "absorbed")
 ]
+FILLED = ("headline", "address", "born_on", "location", "seniority", "skills")
 TAGS = "array_remove(string_to_array({}tags, E'\\n'), '')"
 
 
-def _said(word: str) -> str:
+def _word(word: str) -> str:
     return f"""CASE WHEN p.{word}_said_at IS NOT NULL THEN json_build_object(
       'said_at', p.{word}_said_at, 'refuses', p.{word}_refused, 'until_on', p.{word}_until_on) END
       AS {word}"""
 
 
-CARD = f"""
+def _said(word: str) -> str:
+    """A no of any of them, unless the survivor said something since; else what was said last."""
+    return f"""(SELECT json_build_object(
+      'said_at', o.{word}_said_at, 'refuses', o.{word}_refused, 'until_on', o.{word}_until_on)
+      FROM person o LEFT JOIN directory_merge m ON m.id = o.person_id
+      WHERE o.person_id = ANY(theirs.ids) AND o.{word}_said_at IS NOT NULL
+      AND NOT coalesce(p.{word}_said_at >= m.since, false)
+      ORDER BY o.{word}_refused DESC, o.{word}_said_at DESC LIMIT 1) AS {word}"""
+
+
+def _own(field: str) -> str:
+    if field not in FILLED:
+        return f"p.{field}"
+    return f"""coalesce(nullif(p.{field}, ''), (
+      SELECT o.{field} FROM directory_merge m JOIN person o ON o.person_id = m.id
+      WHERE m.survivor_id = p.person_id AND o.{field} <> '' ORDER BY o.position DESC LIMIT 1), '')
+      AS {field}"""
+
+
+def _card(*, merged: bool) -> str:
+    ids = "= ANY(theirs.ids)" if merged else "= p.person_id"
+    if merged:
+        columns = ", ".join(map(_own, OWN))
+        version = f"(SELECT sum(o.version) FROM person o WHERE o.person_id {ids}) AS version"
+        tags = f"""ARRAY(SELECT DISTINCT tag FROM person o, unnest({TAGS.format("o.")}) tag
+          WHERE o.person_id {ids} ORDER BY tag)"""
+        said = f"{_said('consent')}, {_said('contact')}"
+        custom = shown_of("person_field", "ANY(theirs.ids)", first="v.of_id = p.person_id")
+        absorbed = """(SELECT json_agg(json_build_object('id', m.id, 'since', m.since)
+          ORDER BY m.since, m.id) FROM directory_merge m WHERE m.survivor_id = p.person_id)"""
+        of = f"""(SELECT {everyone("asked.id")} AS ids) theirs
+          JOIN person p ON p.person_id = {survivor("asked.id")}"""
+    else:
+        columns = ", ".join(f"p.{field}" for field in OWN)
+        version, tags = "p.version", TAGS.format("p.")
+        said = f"{_word('consent')}, {_word('contact')}"
+        custom, absorbed = shown_of("person_field", "p.person_id"), "'[]'::json"
+        of = "person p WHERE p.person_id = asked.id"
+    return f"""
 SELECT row_to_json(shown) FROM (
-  SELECT p.person_id AS id, {", ".join(f"p.{field}" for field in OWN)}, {TAGS.format("p.")} AS tags,
-    {_said("consent")}, {_said("contact")},
+  SELECT p.person_id AS id, {columns}, {version}, {tags} AS tags, {said},
     (SELECT coalesce(json_agg(reach), '[]') FROM (
       SELECT point, value, row_number() OVER first = 1 AS "primary", valid_from_on, valid_until_on
-      FROM contact_point c WHERE c.person_id = p.person_id
+      FROM contact_point c WHERE c.person_id {ids}
       WINDOW first AS (PARTITION BY point ORDER BY preferred DESC, position)
       ORDER BY min(position) OVER (PARTITION BY point), preferred DESC, position
     ) reach) AS contact_points,
     (SELECT coalesce(json_agg(job), '[]') FROM (
       SELECT e.company_id, coalesce(d.name, '') AS company, e.title, e.role, e.starts_on, e.ends_on
       FROM employment e LEFT JOIN directory d ON d.id = e.company_id
-      WHERE e.person_id = p.person_id ORDER BY e.starts_on DESC NULLS LAST, e.position DESC
+      WHERE e.person_id {ids} ORDER BY e.starts_on DESC NULLS LAST, e.position DESC
     ) job) AS employments,
-    {shown_of("person_field", "p.person_id")} AS custom
-  FROM person p WHERE p.person_id = asked.id
+    {custom} AS custom, {absorbed} AS absorbed
+  FROM {of}
 ) shown
 """
 
@@ -472,8 +522,9 @@ def _of(person_id: UUID) -> tuple[UUID]:
 
 
 card: Lookup[[UUID], PersonShown] = Lookup(
-    projection, PersonShown, CARD, _of, {"id": "uuid"}, at_once=100
-)
+    projection, PersonShown, _card(merged=True), _of, {"id": "uuid"}, at_once=100,
+    short=_card(merged=False), unless=is_merged("asked.id"),
+)  # fmt: skip
 """Joins the directory for the companies' names."""
 
 
@@ -538,16 +589,23 @@ async def quiet_in_segment(
     if found is None:
         return []
     where, values = await _fitting(cur, found[0], on)
-    quiet = "p.touched_at < %(quiet_since)s AND coalesce(p.snoozed_until_on < %(quiet_on)s, true)"
+    touched = of_any("p.touched_at < %(quiet_since)s")
+    quiet = f"{touched} AND " + of_all(
+        "coalesce(p.touched_at < %(quiet_since)s, true)"
+        " AND coalesce(p.snoozed_until_on < %(quiet_on)s, true)"
+    )
     values |= {"quiet_since": on - timedelta(days=found[1]), "quiet_on": on.date()}
     return await _listed(cur, f"{where} AND {quiet}", values, before, limit)
 
 
-HERE = "p.erased_at IS NULL"
+HERE = "p.erased_at IS NULL AND NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = p.person_id)"
 OVER = "coalesce(p.{}_until_on < %(on)s::date, false)"
-FREE = f"""
-(p.consent_refused = {OVER.format("consent")} AND p.contact_refused = {OVER.format("contact")})
- = %(contactable)s"""
+FREE = "(({} AND {}) = %(contactable)s)".format(
+    *(
+        of_all(f"p.{word}_refused = {OVER.format(word)}", unless=f"p.{word}_said_at >= m.since")
+        for word in ("consent", "contact")
+    )
+)
 
 
 async def _fitting(cur: Cursor, criteria: Criteria, on: datetime) -> tuple[str, dict[str, object]]:
@@ -555,26 +613,32 @@ async def _fitting(cur: Cursor, criteria: Criteria, on: datetime) -> tuple[str, 
     days = {"silent": criteria.silent_days, "in_touch": criteria.in_touch_days}
     since = {name: on - timedelta(days=each) if each else None for name, each in days.items()}
     given: dict[str, tuple[str, object]] = {
-        "tags": ("string_to_array(p.tags, E'\\n') @> %(tags)s", list(criteria.tags)),
-        "skills": (
-            "string_to_array(p.skilled, E'\\n') @> %(skills)s",
-            skills_of(",".join(criteria.skills)),
-        ),
-        "pools": ("string_to_array(p.pools, E'\\n') @> %(pools)s", list(criteria.pools)),
-        "seniority": ("p.seniority = ANY(%(seniority)s)", list(criteria.seniority)),
-        "location": ("p.place LIKE ALL(%(location)s)", all_words(criteria.location)),
-        "channels": ("p.channel = ANY(%(channels)s)", list(criteria.channels)),
+        "seniority": (of_any("p.seniority = ANY(%(seniority)s)"), list(criteria.seniority)),
+        "location": (of_any("p.place LIKE ALL(%(location)s)"), all_words(criteria.location)),
+        "channels": (of_any("p.channel = ANY(%(channels)s)"), list(criteria.channels)),
         "stages": (
-            "p.person_id IN (SELECT person_id FROM person_stage WHERE stage = ANY(%(stages)s))",
+            of_any(
+                "p.person_id IN (SELECT person_id FROM person_stage WHERE stage = ANY(%(stages)s))"
+            ),
             list(criteria.stages),
         ),
         "contactable": (FREE, criteria.contactable),
-        "silent": ("coalesce(p.touched_at < %(silent)s, true)", since["silent"]),
-        "in_touch": ("p.touched_at >= %(in_touch)s", since["in_touch"]),
+        "silent": (of_all("coalesce(p.touched_at < %(silent)s, true)"), since["silent"]),
+        "in_touch": (of_any("p.touched_at >= %(in_touch)s"), since["in_touch"]),
     }
+    for column, words in (
+        ("tags", criteria.tags),
+        ("skilled", skills_of(",".join(criteria.skills))),
+        ("pools", criteria.pools),
+    ):  # each for itself: one may be of one record, and the next of another
+        for n, word in enumerate(words):
+            there = f"string_to_array(p.{column}, E'\\n') @> %({column}_{n})s"
+            given[f"{column}_{n}"] = of_any(there), [word]
     asked = {name: each for name, each in given.items() if each[1] not in (None, [])}
     known, found = await fitting(cur, "person_field", "person", "p.person_id", criteria.custom)
-    where = " AND ".join([*(clause for clause, _ in asked.values()), known, HERE])
+    clauses = [clause for clause, _ in asked.values()]
+    clauses += [of_any(known)] if criteria.custom else []
+    where = " AND ".join([*clauses, HERE])
     return where, {"on": on} | {name: value for name, (_, value) in asked.items()} | found
 
 
@@ -582,8 +646,8 @@ async def holders(
     cur: Cursor, point: str, value: str, *, before: int | None = None, limit: int = 1
 ) -> list[PersonListed]:
     """Who has this contact point, in its one written form: one person or nobody."""
-    where = "p.person_id IN (SELECT person_id FROM contact_point"
-    where += " WHERE point = %(point)s AND value = %(value)s)"
+    where = "p.person_id IN (SELECT coalesce(w.is_id, c.person_id) FROM contact_point c"
+    where += " LEFT JOIN who w ON w.id = c.person_id WHERE point = %(point)s AND value = %(value)s)"
     return await _listed(cur, where, {"point": point, "value": value}, before, limit)
 
 
@@ -594,7 +658,11 @@ async def called(
     accents; the newest first. It reads names until it has found enough, at worst all of them: an
     index for parts of words needs pg_trgm, which the application's role may not install."""
     return await _listed(
-        cur, f"p.sought LIKE ALL(%(words)s) AND {HERE}", {"words": all_words(name)}, before, limit
+        cur,
+        f"{of_any('p.sought LIKE ALL(%(words)s)')} AND {HERE}",
+        {"words": all_words(name)},
+        before,
+        limit,
     )
 
 
@@ -603,7 +671,10 @@ async def _listed(
 ) -> list[PersonListed]:
     await cur.execute(
         "SELECT p.person_id, p.name, p.headline, p.channel, p.sourced_at, p.location, p.seniority,"
-        f" {TAGS.format('p.')}, p.position FROM person p"
+        f" ARRAY(SELECT DISTINCT tag FROM person o, unnest({TAGS.format('o.')}) tag"
+        "   WHERE o.person_id = p.person_id OR o.person_id = ANY(ARRAY(SELECT m.id"
+        "     FROM directory_merge m WHERE m.survivor_id = p.person_id)) ORDER BY tag),"
+        " p.position FROM person p"
         f" WHERE {where} AND (%(before)s::bigint IS NULL OR p.position < %(before)s)"
         " ORDER BY p.position DESC LIMIT %(limit)s",
         values | {"before": before, "limit": limit},
@@ -637,8 +708,8 @@ async def at_company(
     """Who works or worked there, the last that we heard of first. ``on``: only those who are there
     on that day, as far as is known."""
     await cur.execute(
-        "SELECT e.person_id, p.name, e.title, e.role, e.starts_on, e.ends_on, e.position"
-        " FROM employment e JOIN person p USING (person_id) WHERE e.company_id = %(company)s"
+        "SELECT p.is_id, p.name, e.title, e.role, e.starts_on, e.ends_on, e.position"
+        " FROM employment e JOIN who p ON p.id = e.person_id WHERE e.company_id = %(company)s"
         " AND (%(role)s::text IS NULL OR e.role = %(role)s)"
         " AND (%(on)s::date IS NULL OR coalesce(e.starts_on, %(on)s) <= %(on)s"
         "   AND coalesce(e.ends_on, %(on)s) >= %(on)s)"

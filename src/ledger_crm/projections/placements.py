@@ -21,6 +21,7 @@ from ledger_crm.domain.segment import FieldIs
 
 from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table
+from ._who import everyone
 
 Status = Literal["placed", "started", "fell_through", "guarantee_ended"]
 
@@ -164,6 +165,7 @@ class PlacementShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 JOINED = {
+    "person_id": "coalesce(p.is_id, t.person_id)",
     "person": "coalesce(p.name, '')",
     "company": "coalesce(c.name, '')",
     "job_order": "coalesce(j.name, '')",
@@ -188,11 +190,11 @@ async def listing(
     fits, known = await fitting(cur, "placement_field", "placement", "t.candidacy_id", custom)
     await cur.execute(
         f"SELECT {COLUMNS} FROM placement t"
-        " LEFT JOIN directory p ON p.id = t.person_id"
+        " LEFT JOIN who p ON p.id = t.person_id"
         " LEFT JOIN directory c ON c.id = t.company_id"
         " LEFT JOIN directory j ON j.id = t.job_order_id"
         " WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
-        " AND (%(person)s::uuid IS NULL OR t.person_id = %(person)s)"
+        f" AND (%(person)s::uuid IS NULL OR t.person_id = ANY({everyone('%(person)s::uuid')}))"
         " AND (%(company)s::uuid IS NULL OR t.company_id = %(company)s)"
         " AND (%(status)s::text IS NULL OR t.status = %(status)s)"
         " AND (%(day)s::date IS NULL OR t.status = 'started'"

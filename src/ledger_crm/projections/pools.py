@@ -11,6 +11,7 @@ from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled, PoolDefined
 
 from ._projection import Cursor, Projection, Row, Table
+from ._who import everyone
 
 
 class PoolRow(Row, frozen=True, kw_only=True):
@@ -112,7 +113,8 @@ class Membership(msgspec.Struct, frozen=True):
 
 POOL = """
 SELECT p.slug, p.version, p.title, p.purpose, p.retired,
-       (SELECT count(*) FROM pool_member m WHERE m.pool = p.slug)
+       (SELECT count(DISTINCT coalesce(w.is_id, m.person_id))
+        FROM pool_member m LEFT JOIN who w ON w.id = m.person_id WHERE m.pool = p.slug)
 FROM pool p"""
 
 
@@ -134,9 +136,12 @@ async def members_of(
     """The last to come in first; page by passing the last one's position as ``before``. Joins the
     directory for the names."""
     await cur.execute(
-        "SELECT m.person_id, coalesce(d.name, ''), m.since, m.by, m.reason, m.text, m.position"
-        " FROM pool_member m LEFT JOIN directory d ON d.id = m.person_id WHERE m.pool = %(pool)s"
+        "SELECT coalesce(d.is_id, m.person_id), coalesce(d.name, ''), m.since, m.by, m.reason,"
+        " m.text, m.position FROM pool_member m LEFT JOIN who d ON d.id = m.person_id"
+        " WHERE m.pool = %(pool)s"
         " AND (%(before)s::bigint IS NULL OR m.position < %(before)s)"
+        " AND NOT EXISTS (SELECT FROM pool_member o WHERE o.pool = m.pool"
+        f"   AND o.position > m.position AND o.person_id = ANY({everyone('m.person_id')}))"
         " ORDER BY m.position DESC LIMIT %(limit)s",
         {"pool": slug, "before": before, "limit": limit},
     )
@@ -146,8 +151,10 @@ async def members_of(
 async def of_person(cur: Cursor, person_id: UUID) -> list[Membership]:
     """By the pool's slug."""
     await cur.execute(
-        "SELECT m.pool, p.title, m.since, m.by, m.reason, m.text FROM pool_member m"
-        " JOIN pool p ON p.slug = m.pool WHERE m.person_id = %s ORDER BY m.pool",
-        (person_id,),
+        "SELECT DISTINCT ON (m.pool) m.pool, p.title, m.since, m.by, m.reason, m.text"
+        " FROM pool_member m JOIN pool p ON p.slug = m.pool"
+        f" WHERE m.person_id = ANY({everyone('%(person)s::uuid')})"
+        " ORDER BY m.pool, m.position DESC",
+        {"person": person_id},
     )
     return [Membership(*row) for row in await cur.fetchall()]

@@ -19,6 +19,7 @@ from ledger_crm.domain.placement import PlacementStarted
 from ledger_crm.domain.referral import Direction, Given, Received, ReferralFee
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._who import everyone
 
 FeeStanding = Literal["none", "agreed", "due", "paid", "waived"]
 
@@ -138,15 +139,16 @@ async def listing(
     person or a company: also those that came from them or went to them. Joins the directory for
     the names."""
     await cur.execute(
-        "SELECT r.referral_id, r.direction, r.kind, r.subject_id, coalesce(s.name, ''),"
-        " r.with_person_id, p.name, r.with_company_id, c.name, r.at, r.by, r.fee_cents,"
-        " r.currency, r.fee_on, r.fee, r.fee_since, CASE WHEN r.fee = 'none' THEN ''"
+        "SELECT r.referral_id, r.direction, r.kind, coalesce(s.is_id, r.subject_id),"
+        " coalesce(s.name, ''), p.is_id, p.name, r.with_company_id, c.name, r.at, r.by,"
+        " r.fee_cents, r.currency, r.fee_on, r.fee, r.fee_since, CASE WHEN r.fee = 'none' THEN ''"
         "   WHEN r.direction = 'received' THEN 'us' ELSE 'partner' END, r.text, r.position"
-        " FROM referral r LEFT JOIN directory s ON s.id = r.subject_id"
-        " LEFT JOIN directory p ON p.id = r.with_person_id"
+        " FROM referral r LEFT JOIN who s ON s.id = r.subject_id"
+        " LEFT JOIN who p ON p.id = r.with_person_id"
         " LEFT JOIN directory c ON c.id = r.with_company_id"
         " WHERE (%(before)s::bigint IS NULL OR r.position < %(before)s)"
-        " AND (%(person)s::uuid IS NULL OR %(person)s IN (r.subject_id, r.with_person_id))"
+        f" AND (%(person)s::uuid IS NULL OR r.subject_id = ANY({everyone('%(person)s::uuid')})"
+        f"   OR r.with_person_id = ANY({everyone('%(person)s::uuid')}))"
         " AND (%(company)s::uuid IS NULL OR %(company)s IN (r.subject_id, r.with_company_id))"
         " AND (%(direction)s::text IS NULL OR r.direction = %(direction)s)"
         " AND (%(fee)s::text IS NULL OR r.fee = %(fee)s)"

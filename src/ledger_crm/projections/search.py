@@ -238,10 +238,12 @@ async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int 
         WHERE to_tsvector('simple', k.words) @@ to_tsquery('simple', %(query)s)
         AND (%(kind)s::text IS NULL OR s.kind = %(kind)s)
         GROUP BY 1 ORDER BY 3 DESC LIMIT 200){alike if home else ""})
-    SELECT f.subject_id, s.kind, coalesce(d.name, ''), array_agg(f.found_in ORDER BY f.score DESC)
-    FROM found f JOIN search_subject s USING (subject_id)
-    LEFT JOIN directory d ON d.id = f.subject_id
-    GROUP BY 1, 2, 3 ORDER BY sum(f.score) DESC, f.subject_id LIMIT %(limit)s""",
+    SELECT f.is_id, f.kind, f.name, array_agg(f.found_in ORDER BY f.score DESC) FROM (
+        SELECT coalesce(d.is_id, f.subject_id) AS is_id, s.kind, coalesce(d.name, '') AS name,
+            f.found_in, max(f.score) AS score
+        FROM found f JOIN search_subject s USING (subject_id)
+        LEFT JOIN who d ON d.id = f.subject_id GROUP BY 1, 2, 3, 4) f
+    GROUP BY 1, 2, 3 ORDER BY sum(f.score) DESC, f.is_id LIMIT %(limit)s""",
         {"query": _query(words), "plain": plain(words), "kind": kind, "limit": limit},
     )
     return Hits([Hit(*row) for row in await cur.fetchall()], home is not None)

@@ -504,10 +504,12 @@ LEFT JOIN directory j ON j.id = s.job_order_id
 
 ON_IT = """
 SELECT l.label, l.person_id, coalesce(d.name, ''), l.candidacy_id, l.blind,
-       coalesce(p.headline, ''), coalesce(p.text, '')
+       coalesce(p.headline, ''), coalesce(p.text, ''), coalesce(d.is_id, l.person_id),
+       coalesce(own.name, '')
 FROM shortlist_listed l
 JOIN shortlist_version v USING (shortlist_id, version)
-LEFT JOIN directory d ON d.id = l.person_id
+LEFT JOIN who d ON d.id = l.person_id
+LEFT JOIN directory own ON own.id = l.person_id
 LEFT JOIN LATERAL (
     SELECT headline, text FROM shortlist_presentation p
     WHERE p.candidacy_id = l.candidacy_id AND p.position < v.position AND (p.blind OR NOT l.blind)
@@ -556,15 +558,16 @@ async def one(
     said = await _rows(
         cur,
         "SELECT v.person_id, v.contact_id, coalesce(d.name, ''), v.version, v.verdict, v.reason,"
-        " v.text, v.given_at FROM shortlist_verdict v LEFT JOIN directory d ON d.id = v.contact_id",
+        " v.text, v.given_at FROM shortlist_verdict v LEFT JOIN who d ON d.id = v.contact_id",
         shortlist_id,
         "ORDER BY v.given_at",
     )
     await cur.execute(ON_IT, (shortlist_id, chosen))
+    found = await cur.fetchall()
     people = [
         PersonOnIt(
             label=label,
-            person_id=person_id,
+            person_id=known_as,
             person=name,
             candidacy_id=candidacy_id,
             blind=blind,
@@ -572,7 +575,7 @@ async def one(
             text=text,
             verdicts=[Verdict(*verdict) for whose, *verdict in said if whose == person_id],
         )
-        for label, person_id, name, candidacy_id, blind, headline, text in await cur.fetchall()
+        for label, person_id, name, candidacy_id, blind, headline, text, known_as, _ in found
     ]
     drawn = await _rows(
         cur,
@@ -584,21 +587,21 @@ async def one(
         cur,
         "SELECT l.link_id, l.contact_id, coalesce(d.name, ''), l.version, l.shared_at, l.by,"
         " l.until_on, l.withdrawn_at, l.reason, l.seen_at, l.seen_version FROM shortlist_link l"
-        " LEFT JOIN directory d ON d.id = l.contact_id",
+        " LEFT JOIN who d ON d.id = l.contact_id",
         shortlist_id,
         "ORDER BY l.position",
     )
     looked = await _rows(
         cur,
         "SELECT v.link_id, v.contact_id, coalesce(d.name, ''), v.version, v.seen_at"
-        " FROM shortlist_view v LEFT JOIN directory d ON d.id = v.contact_id",
+        " FROM shortlist_view v LEFT JOIN who d ON d.id = v.contact_id",
         shortlist_id,
         "ORDER BY v.position DESC LIMIT 100",
     )
     told = await _rows(
         cur,
         "SELECT c.person_id, c.contact_id, coalesce(d.name, ''), c.version, c.text, c.commented_at"
-        " FROM shortlist_comment c LEFT JOIN directory d ON d.id = c.contact_id",
+        " FROM shortlist_comment c LEFT JOIN who d ON d.id = c.contact_id",
         shortlist_id,
         "ORDER BY c.position DESC LIMIT 100",
     )
@@ -700,7 +703,7 @@ def _candidate(
     verdict: OwnVerdict | None,
     comments: list[OwnComment],
 ) -> CandidateShown:
-    label, _, name, _, _, headline, text = row
+    label, _, name, _, _, headline, text, *_ = row
     if not shown.available:
         return CandidateShown(
             candidate=label, available=False, name=None, works_at=[], headline="", text="",
@@ -763,7 +766,7 @@ def _hidden(shown: Shown, row: tuple[Any, ...], employers: dict[UUID, str]) -> l
     if shown.available and shown.named:
         return []
     at = (_of_a_company(employers.get(id, "")) for _, id in shown.jobs)
-    return [*_of_a_name(row[2]), *at]
+    return [*_of_a_name(row[2]), *_of_a_name(row[-1]), *at]  # also as it was before a merge
 
 
 def _unless_a_count(found: re.Match[str]) -> str:

@@ -1,0 +1,97 @@
+"""/people/{person_id}/merges and /duplicates: two records become one, and two again."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from ledger_crm.commands import merging
+from ledger_crm.domain.clock import now
+from ledger_crm.domain.entry import Instant, Reason, Sealed
+from ledger_crm.domain.merging import PersonAbsorbed
+from ledger_crm.ledger import Receipt
+from ledger_crm.projections import duplicates
+
+from .acting import Act, fields
+from .reading import Limit, Page, Token, View
+
+
+class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """duplicate_id  the other record of the same person
+    reason        a code of your own, like `same_phone`
+    """
+
+    duplicate_id: UUID
+    at: Instant = msgspec.field(default_factory=now, name="absorbed_at")
+    reason: Reason = ""
+    text: Sealed = ""
+
+    @property
+    def fact(self) -> PersonAbsorbed:
+        return PersonAbsorbed(
+            duplicate_id=self.duplicate_id,
+            absorbed_at=self.at,
+            reason=self.reason,
+            text=self.text,
+        )
+
+
+class UndoMerge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """reason  a code of your own, like `two_people`"""
+
+    at: Instant = msgspec.field(default_factory=now, name="unmerged_at")
+    reason: Reason = ""
+    text: Sealed = ""
+
+
+class Merges(Controller):
+    path = "/people/{person_id:uuid}/merges"
+    tags = ("people",)
+
+    @post()
+    async def merge_people(
+        self, act: NamedDependency[Act], person_id: FromPath[UUID], data: JSONBody[Merge]
+    ) -> Response[Receipt]:
+        """Merge a duplicate into a person
+
+        From then on there is one: every list, board and history shows it by this id, and the
+        duplicate's leads here, in reads and in writes. Nothing is copied or lost, and it can be
+        undone. 409 if both are on one job order and neither is out, or if the duplicate is merged
+        already. Consent withdrawn, do-not-contact and legal holds of either count for both. The
+        same again changes nothing."""
+        return await act.on(person_id, merging.merge, data.fact)
+
+    @post("/{other_id:uuid}/undo")
+    async def undo_merge(
+        self,
+        act: NamedDependency[Act],
+        person_id: FromPath[UUID],
+        other_id: FromPath[UUID],
+        data: JSONBody[UndoMerge],
+    ) -> Response[Receipt]:
+        """Un-merge
+
+        They were two after all: each has its own again. What was written meanwhile stays where it
+        was written: with a candidacy or a document whose it was, else with this person. What was
+        merged later is un-merged first."""
+        return await act.on(person_id, merging.unmerge, other_id, **fields(data))
+
+
+@get("/duplicates", tags=["people"])
+async def list_duplicates(
+    view: NamedDependency[View], cursor: Token = None, limit: Limit = 50
+) -> Response[Page[duplicates.Duplicate]]:
+    """List likely duplicates
+
+    Pairs of records with the same name, in any order of its words, and the same birthday or an
+    employer in common; the newest records first. Not those whose birthdays differ, nor those who
+    were un-merged. Nothing merges by itself."""
+    return await view.page(duplicates.listing, cursor=cursor, limit=limit, at=duplicates.place)
+
+
+HANDLERS: list[Any] = [Merges, list_duplicates]

@@ -1,0 +1,67 @@
+"""Who is who: rows lie under the id that they were written on, and are asked for and shown as one.
+
+A person's id in a row is shown by way of the view ``who``, which knows each by the name and the id
+(``is_id``) that they are known as. Both it and what is here join the directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from ._projection import Cursor
+
+WHO = """
+CREATE VIEW who AS
+SELECT d.id, d.kind, coalesce(s.name, d.name) AS name, d.pipeline,
+       coalesce(m.survivor_id, d.id) AS is_id
+FROM directory d
+LEFT JOIN directory_merge m ON m.id = d.id
+LEFT JOIN directory s ON s.id = m.survivor_id;"""
+
+
+def survivor(id: str) -> str:
+    """The id that they are known as. ``id``: SQL of one of theirs."""
+    return (
+        f"coalesce((SELECT same.survivor_id FROM directory_merge same WHERE same.id = {id}), {id})"
+    )
+
+
+def is_merged(id: str) -> str:
+    """Whether there is another id of whom this is one of."""
+    return f"EXISTS (SELECT FROM directory_merge same WHERE {id} IN (same.id, same.survivor_id))"
+
+
+def everyone(id: str) -> str:
+    """All ids of whom this is one of."""
+    return f"""ARRAY(SELECT {survivor(id)} UNION ALL
+      SELECT same.id FROM directory_merge same WHERE same.survivor_id = {survivor(id)})"""
+
+
+def of_any(clause: str) -> str:
+    """A condition on a row ``p`` of a person, also if it holds of one that they have absorbed. In
+    this form an index for the condition serves for all."""
+    return f"({clause} OR p.person_id = ANY({_absorbing(clause)}))"
+
+
+def of_all(clause: str, *, unless: str = "false") -> str:
+    """... and of all that they have absorbed; it is not asked of one for which ``unless`` holds, a
+    condition on ``p``, ``o``, and ``m``, when they were merged."""
+    return f"({clause} AND p.person_id <> ALL({_absorbing(clause, 'NOT', unless)}))"
+
+
+def _absorbing(clause: str, sign: str = "", unless: str = "false") -> str:
+    theirs = clause.replace("p.", "o.")
+    return f"""ARRAY(SELECT m.survivor_id FROM directory_merge m
+      JOIN person o ON o.person_id = m.id JOIN person p ON p.person_id = m.survivor_id
+      WHERE {sign} ({theirs}) AND NOT coalesce({unless}, false))"""
+
+
+async def known_as(cur: Cursor, ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """All ids of whoever has one of these, and for each the one that they are known as."""
+    await cur.execute(
+        f"SELECT DISTINCT o, {survivor('o')} FROM unnest(%s::uuid[]) asked (id),"
+        f" unnest({everyone('asked.id')}) o",
+        (list(ids),),
+    )
+    return dict(await cur.fetchall())
