@@ -31,10 +31,13 @@ from ledger_crm.commands.importing import (
 )
 from ledger_crm.commands.intake import Reachable, change_company, source_person
 from ledger_crm.commands.mapping import read_mapping
+from ledger_crm.commands.merging import merge
+from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Actor, Entry, Event, kind
 from ledger_crm.domain.firm import ParentNamed
 from ledger_crm.domain.interaction import NoteWritten
+from ledger_crm.domain.merging import PersonAbsorbed
 from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
 from ledger_crm.ledger import Intent, Ledger, Unavailable, Work
 from ledger_crm.sealing import Keyring
@@ -631,6 +634,21 @@ async def test_a_row_that_has_changed_is_said_and_not_applied(ledger: Ledger) ->
     assert (changed.line, changed.outcome) == (2, "changed")
     assert "other content" in changed.reason
     assert await ledger.head() == 3
+
+
+async def test_what_comes_for_a_merged_record_goes_to_the_survivor_once(ledger: Ledger) -> None:
+    text = "nr,id,message,sent,text,note\n1,2,<1@us>,02.03.2026 10:00,Hello,\n"
+    await people(ledger, "id,name,email\n1,Ada,\n2,A. Byron,\n")
+    ada, twin = [entry.originator_id for entry in await everything(ledger)]
+    await take(ledger, text, MESSAGES)
+    fact = PersonAbsorbed(duplicate_id=twin, absorbed_at=now())
+    await ledger.decide(lambda work: merge(work, ada, fact), intent=Intent(by=ANA))
+
+    more = text.replace("1,2", "8,2") + "9,2,<2@us>,03.03.2026 10:00,And again,Said yes\n"
+    assert counts(await take(ledger, more, MESSAGES)) == {"imported": 1, "already": 1}
+
+    told = [(e.originator_id, kind(e.event)) for e in (await everything(ledger))[5:]]
+    assert told == [(ada, "person.message_sent"), (ada, "person.note_written")]
 
 
 async def test_the_same_file_brings_nobody_back_who_is_erased(ledger: Ledger) -> None:

@@ -58,8 +58,8 @@ from ledger_crm.domain.person import (
     ContactPointAdded,
     Employed,
     Move,
+    Person,
     PersonSourced,
-    candidacy_id,
 )
 from ledger_crm.domain.pipeline import PipelineDefined, pipeline_id
 from ledger_crm.ledger import Work
@@ -172,11 +172,9 @@ async def _open_candidacy(work: Work, id: UUID, to: CandidacyOpening) -> Aggrega
     )
 
 
-_candidacy_id = lru_cache(8192)(candidacy_id)
-
-
 async def _move(work: Work, id: UUID, to: CandidacyMove) -> Aggregate:
-    return await candidacies.move(work, id, _candidacy_id(id, to.job_order_id), to)
+    candidacy = (await work.get(Person, id)).candidacy_on(to.job_order_id)
+    return await candidacies.move(work, id, candidacy, to)
 
 
 async def _add_company(work: Work, id: UUID, fact: CompanyAdded) -> Aggregate:
@@ -235,7 +233,7 @@ async def _set_person_field(work: Work, id: UUID, said: PersonField) -> Aggregat
     of = said.job_order_id
     values = await _field_value(work, "placement" if of else "person", said)
     if of:
-        candidacy = _candidacy_id(id, of)
+        candidacy = (await work.get(Person, id)).candidacy_on(of)
         return await customising.of_placement(work, id, candidacy, values, at=said.set_at)
     return await customising.of_person(work, id, values, at=said.set_at)
 
