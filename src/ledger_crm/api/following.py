@@ -119,6 +119,7 @@ class Tide:
             self._followers -= 1
             if not self._followers and self._looking:
                 self._looking.cancel()
+                self._looking = None  # whoever comes now must not wait for this one
 
     async def beyond(self, position: int, within_s: float) -> bool:
         """Whether the head got beyond it; waits for that."""
@@ -195,6 +196,8 @@ class Following(Response[str]):
                     await _say(send, b":\n\n")
                     continue
                 self._at = found.position
+                if found.head < self._at:  # restored from a backup: what comes is not what follows
+                    break
                 if found.entries:
                     await _say(send, b"".join(map(event, found.entries)))
                     told = found.entries[-1].position
@@ -315,9 +318,7 @@ def _kinds(asked: str | None) -> tuple[str, ...] | None:
     for each in asked.split(","):
         alike = [k for k in EVENTS if k == each or (each.endswith(".") and k.startswith(each))]
         if not alike:
-            raise Malformed(
-                faults=[Fault("query:kind", "no such kind; /schemas has those we know")]
-            )
+            raise Malformed(faults=[Fault("query:kind", "no kind is called so, or begins so")])
         found |= dict.fromkeys(alike)
     return tuple(found)
 
