@@ -391,3 +391,20 @@ async def test_whoever_does_not_read_is_cut_off_and_one_too_many_is_sent_away(
     await until(slow.done)
     assert all(message.get("more_body", True) for message in sent), "it has no end: it was cut"
     assert len(sent) == 3, "and nothing was piled up for it"
+
+
+async def test_who_follows_a_ledger_that_lost_its_end_is_not_told_another_as_if_it_were_that(
+    served: httpx.AsyncClient, ledger: Ledger, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restored from a backup, under a follower that stays."""
+    monkeypatch.setattr(following, "HEARTBEAT_S", 0.05)
+    head = await ledger.head()
+    positions: list[int] = []
+    async with aclosing(told(served)) as stream:
+        reading = asyncio.create_task(_all(stream, positions))
+        await until(lambda: len(positions) == head)
+        monkeypatch.setattr(store.Store, "head", lambda _: head - 1)
+        await create_key(ledger, actor="consultant:dan")
+        await until(reading.done)
+    assert positions == list(range(1, head + 1))
+    problem(await served.get(f"/events/stream?after={head}"), 422, "after-the-head")

@@ -37,6 +37,7 @@ from . import (
     problems,
     referrals,
     resumes,
+    rows,
     search,
     shortlists,
     teams,
@@ -131,7 +132,11 @@ def create_app(
     async def view(request: Request[Any, Any, Any], after: After = None) -> View:
         holder: Holder = request.scope["state"]["holder"]
         return View(
-            equipment.reads, equipment.ledger, after, lambda found: permitted.shown(found, holder)
+            equipment.reads,
+            equipment.ledger,
+            after,
+            lambda found: permitted.shown(found, holder),
+            lambda page, headers: rows.answer(request, page, headers),
         )
 
     keyed = Router(

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
@@ -32,10 +31,11 @@ from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import OPEN
 from ledger_crm.ledger import Followed, Ledger, Told, Unavailable, Undecodable, Wanted
 
+from . import rows
 from .problems import AfterTheHead, Fault, Malformed, TooManyFollowers
 from .reading import Limit, Position, Token, opened, sealed
 
-NDJSON, EVENT_STREAM = "application/x-ndjson", "text/event-stream"
+EVENT_STREAM = "text/event-stream"
 
 POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
 LULL_S = 0.01  # between two looks, however many write
@@ -119,6 +119,7 @@ class Tide:
             self._followers -= 1
             if not self._followers and self._looking:
                 self._looking.cancel()
+                self._looking = None  # whoever comes now must not wait for this one
 
     async def beyond(self, position: int, within_s: float) -> bool:
         """Whether the head got beyond it; waits for that."""
@@ -195,6 +196,8 @@ class Following(Response[str]):
                     await _say(send, b":\n\n")
                     continue
                 self._at = found.position
+                if found.head < self._at:  # restored from a backup: what comes is not what follows
+                    break
                 if found.entries:
                     await _say(send, b"".join(map(event, found.entries)))
                     told = found.entries[-1].position
@@ -240,7 +243,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-@get("/events", tags=["events"], opt={"media_types": [NDJSON]})
+@get("/events", tags=["events"], opt={"media_types": [rows.NDJSON]})
 async def list_events(
     request: Request[Any, Any, Any],
     ledger: NamedDependency[Ledger],
@@ -274,14 +277,7 @@ async def list_events(
     more = found.position < found.head and not found.over
     page = EventPage(found.entries, sealed(found.position) if more else None, found.position)
     headers = {"Ledger-Position": str(found.position)}
-    if not _lines_wanted(request):
-        return Response(page, headers=headers)
-    if page.next:
-        asked = {**dict(request.query_params.items()), "cursor": page.next}
-        asked.pop("after", None)
-        headers["Link"] = f'</events?{urlencode(asked)}>; rel="next"'
-    lines: Any = b"".join(msgspec.json.encode(each) + b"\n" for each in page.items)
-    return Response(lines, headers=headers, media_type=NDJSON)
+    return rows.answer(request, page, headers, without="after")
 
 
 @get("/events/stream", tags=["events"], opt={"media_types": [EVENT_STREAM]})
@@ -322,9 +318,7 @@ def _kinds(asked: str | None) -> tuple[str, ...] | None:
     for each in asked.split(","):
         alike = [k for k in EVENTS if k == each or (each.endswith(".") and k.startswith(each))]
         if not alike:
-            raise Malformed(
-                faults=[Fault("query:kind", "no such kind; /schemas has those we know")]
-            )
+            raise Malformed(faults=[Fault("query:kind", "no kind is called so, or begins so")])
         found |= dict.fromkeys(alike)
     return tuple(found)
 
@@ -345,13 +339,6 @@ def _utc(name: str, moment: datetime | None, *, endless: int) -> datetime | None
 def _opens(request: Request[Any, Any, Any]) -> bool:
     holder: Holder = request.scope["state"]["holder"]
     return holder.may(OPEN)
-
-
-def _lines_wanted(request: Request[Any, Any, Any]) -> bool:
-    offers = [
-        each.partition(";")[0].strip() for each in request.headers.get("accept", "").split(",")
-    ]
-    return NDJSON in offers and "application/json" not in offers
 
 
 HANDLERS = [list_events, stream_events]

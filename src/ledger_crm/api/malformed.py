@@ -23,6 +23,7 @@ from litestar.params import BodyKwarg, ParameterKwarg, QueryParameter
 from ledger_crm.domain.faults import in_words
 
 from .problems import Fault, Malformed, NotAcceptable, UnsupportedMediaType
+from .rows import besides
 
 MOST = 100  # faults told at once
 TWICE = "given more than once"
@@ -33,7 +34,7 @@ async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
     the framework's 413 if the body is too large."""
     handler = request.scope["route_handler"]
     assert isinstance(handler, HTTPRouteHandler)
-    _must_be_acceptable(request.headers.get("accept", ""), handler.opt.get("media_types", ()))
+    _must_be_acceptable(request.headers.get("accept", ""), besides(handler))
     faults = list(_parameter_faults(handler, request))
     wanted = body_of(handler)
     if wanted is not None:
@@ -236,10 +237,10 @@ def body_of(handler: HTTPRouteHandler) -> Any:
     return data.annotation
 
 
-def _must_be_acceptable(accept: str, besides: Sequence[str]) -> None:
-    """``besides`` JSON."""
+def _must_be_acceptable(accept: str, others: Sequence[str]) -> None:
+    """``others``: besides JSON."""
     offers = [offer.partition(";")[0].strip().lower() for offer in accept.split(",")]
-    if accept and not {"*/*", "application/*", "application/json", *besides} & set(offers):
+    if accept and not {"*/*", "application/*", "application/json", *others} & set(offers):
         raise NotAcceptable()
 
 

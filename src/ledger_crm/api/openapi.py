@@ -24,6 +24,7 @@ from .examples import EXAMPLES
 from .malformed import body_of
 from .permitted import NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage
+from .rows import besides
 
 DESCRIPTION = """\
 One record per person and per company; every interaction is an immutable entry of the ledger.
@@ -42,7 +43,8 @@ again. With `If-Match` a write is refused if the record has changed since you re
 **Reads** come from read models that follow the ledger within a moment. Pass the position of a
 receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got.
 
-**Lists** page by `cursor`, which is the `next` of the page before.
+**Lists** page by `cursor`, which is the `next` of the page before. With `Accept: text/csv` or
+`application/x-ndjson` a page is rows, and `Link` leads to the next one.
 
 **Links.** A shortlist's link opens `/portal` and nothing else; an API key does not open that.
 
@@ -104,11 +106,15 @@ WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
 HEADERS = {
     "ETag": "The version of the record, in quotes.",
     "Ledger-Position": "The answer holds everything up to this position of the ledger.",
+    "Link": 'Of lists as NDJSON or CSV, `rel="next"`: the page that follows.',
     "Idempotency-Replayed": "`true`: this is the first answer again; nothing was done.",
     "Retry-After": "Seconds.",
     "WWW-Authenticate": "How to identify yourself.",
     "X-Request-Id": "Of this request. Entries that it wrote carry it as their cause.",
 }
+
+
+STREAM = "text/event-stream"
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -199,10 +205,12 @@ def _finish(
     headers = ["X-Request-Id"]
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
-    elif keyed and not linked and "text/event-stream" not in handler.opt.get("media_types", ()):
+    elif keyed and not linked and STREAM not in besides(handler):
         headers += ["Ledger-Position"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
+        if besides(handler):
+            headers += ["Link"]
     problems: tuple[int, ...]
     problems = WRITING if writes else ASKING if taken else READING if keyed else ()
     if linked:
@@ -225,12 +233,8 @@ def _finish(
 
 def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
     """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
-    besides = {each: {"schema": {"type": "string"}} for each in handler.opt.get("media_types", ())}
-    return (
-        besides
-        if "text/event-stream" in besides
-        else {"application/json": {"schema": schema}} | besides
-    )
+    others = {each: {"schema": {"type": "string"}} for each in besides(handler)}
+    return others if STREAM in others else {"application/json": {"schema": schema}} | others
 
 
 def _problem(status: int, about: str) -> dict[str, Any]:

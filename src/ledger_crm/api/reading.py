@@ -304,9 +304,13 @@ class View:
         ledger: Ledger,
         after: int | None,
         shown: Callable[[Any], Any] = lambda found: found,
+        told: Callable[[Any, dict[str, str]], Response[Any]] = lambda page, headers: Response(
+            page, headers=headers
+        ),
     ) -> None:
-        """``shown``: what of an answer is for whoever asks."""
-        self.reads, self.ledger, self.after, self.shown = reads, ledger, after, shown
+        """``shown``: what of an answer is for whoever asks; ``told``: a page, as they want it."""
+        self.reads, self.ledger, self.after = reads, ledger, after
+        self.shown, self.told = shown, told
 
     async def one(
         self,
@@ -382,7 +386,7 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        return Response(self.shown(page_of(found, limit, at)), headers=headers)
+        return self.told(self.shown(page_of(found, limit, at)), headers)
 
     async def _asked(self, attempt: Attempt[T]) -> tuple[T, dict[str, str]]:
         """What it gives, and headers. What was written a moment ago is not denied: before

@@ -1,0 +1,97 @@
+"""Lists as rows: a page as NDJSON or CSV, for whoever asks for it by ``Accept``.
+
+A row is an item, as in JSON. What a page says besides, that more follows, is in ``Link``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, get_args, get_origin
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+
+from .reading import Page
+
+JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+
+FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d ().-]*$)")
+"""What a spreadsheet would compute rather than show; a phone number is none."""
+
+
+def besides(handler: BaseRouteHandler) -> Sequence[str]:
+    """Media types that this handler answers in, besides JSON."""
+    if (said := handler.opt.get("media_types")) is not None:
+        return tuple(said)
+    return (NDJSON, CSV) if _item_of(handler) else ()
+
+
+def wanted(request: Request[Any, Any, Any]) -> str:
+    """The media type to answer in: of those that we have, the one that is liked best."""
+    offers = []
+    for offer in request.headers.get("accept", "").lower().split(","):
+        name, *rest = (each.strip() for each in offer.split(";"))
+        q = next((each[2:] for each in rest if each.startswith("q=")), "1")
+        offers.append((-float(q) if re.fullmatch(r"[01](\.\d{0,3})?", q) else -1.0, name))
+    have = besides(request.route_handler)
+    for less, name in sorted(offers, key=lambda offer: offer[0]):
+        if name in have and less:
+            return name
+        if name in (JSON, "application/*", "*/*"):
+            break
+    return JSON
+
+
+def answer(
+    request: Request[Any, Any, Any], page: Any, headers: dict[str, str], *, without: str = ""
+) -> Response[Any]:
+    """``page``: has ``items`` and ``next``. ``without``: a parameter that ``cursor`` replaces."""
+    media_type = wanted(request)
+    if media_type == JSON:
+        return Response(page, headers=headers)
+    if page.next:
+        asked = {n: value for n, value in request.query_params.items() if n != without}
+        asked["cursor"] = page.next
+        headers["Link"] = f'<{request.url.path}?{urlencode(asked)}>; rel="next"'
+    if media_type == NDJSON:
+        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in page.items)
+        return Response(lines, headers=headers, media_type=NDJSON)
+    item = _item_of(request.route_handler)
+    assert item, "only lists are rows"
+    return Response(table(item, page.items), headers=headers, media_type=f"{CSV}; header=present")
+
+
+def table(item: type[msgspec.Struct], items: Sequence[msgspec.Struct]) -> bytes:
+    """As RFC 4180 has it, in UTF-8: what is no single value is JSON, null is empty."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\r\n")
+    names = [field.encode_name for field in msgspec.structs.fields(item)]
+    rows.writerow(names)
+    for each in items:
+        values = msgspec.to_builtins(each)
+        rows.writerow([_cell(values.get(name)) for name in names])
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return f"'{value}" if FORMULA.match(value) else value
+    return msgspec.json.encode(value).decode()
+
+
+@cache
+def _item_of(handler: BaseRouteHandler) -> Any:
+    """Of the pages that this handler answers; None: it answers none."""
+    assert isinstance(handler, HTTPRouteHandler)
+    given = handler.parsed_fn_signature.return_type.annotation
+    page = get_args(given)[0] if get_origin(given) is Response else None
+    return get_args(page)[0] if get_origin(page) is Page else None
