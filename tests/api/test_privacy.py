@@ -155,3 +155,22 @@ async def test_whoever_is_erased_is_found_no_more_and_refused_everywhere(
     assert (await found(ana, f"/people/{new['id']}"))["name"] == "Ada Byron"
     assert (await found(ana, at))["name"] == "[erased]"
     assert ledger.store.data_keys([UUID(ada)]) == {UUID(ada): None}
+
+
+async def test_whoever_is_erased_is_named_in_nothing_new(ana: httpx.AsyncClient) -> None:
+    ada = (await written(ana, "/people", ADA))["id"]
+    engines = (await written(ana, "/companies", ENGINES))["id"]
+    order = (await written(ana, f"/companies/{engines}/job-orders", ORDER))["created"]
+    field = {"subject": "company", "slug": "patron", "label": "Patron", "type": "person"}
+    assert (await ana.put("/custom-fields/company/patron", json=field)).status_code == 200
+    await written(ana, f"/people/{ada}/erasure", {"reason": "asked_us"})
+    firm = f"/companies/{engines}"
+    changed = {"kind": "company.job_order_changed", "job_order_id": order, "changed_at": AT}
+    for path, body in (
+        (f"{firm}/job-orders", ORDER | {"hiring_manager_id": ada}),
+        (f"{firm}/job-orders/steps", changed | {"hiring_manager_id": ada}),
+        (f"{firm}/deals", {"title": "A search", "contact_id": ada}),
+        (f"{firm}/custom-fields", {"values": {"patron": ada}}),
+    ):
+        answer = await ana.post(path, json=body)
+        assert problem(answer, 410, "person-is-erased")["person_id"] == ada, path

@@ -147,6 +147,13 @@ async def test_who_left_keeps_what_is_theirs_and_is_given_nothing_new(
     await written(ana, f"{way}/commissions", {"shares": halves})
     await written(ana, f"{way}/commissions", {"shares": [halves[0] | {"share_bp": 10_000}]})
     await refused(f"{way}/commissions", {"shares": halves})  # no longer his, nor of his days
+    # without shares the whole commission is of whoever places: no longer hers either
+    plain = (await written(ana, f"/companies/{engines}/job-orders", ORDER))["created"]
+    _, alone = await introduced(ana, engines, plain)
+    await written(ana, "/consultants/ana/changes", left)
+    late_on = placed | {"placed_at": "2024-07-02T00:00:00Z", "override": "Half a week each"}
+    told = problem(await ana.post(f"{alone}/placements", json=late_on), 409, "consultant-has-left")
+    assert told["consultant"] == ANA
     back = {"kind": "consultant.returned", "returned_on": now().date().isoformat()}
     await written(ana, "/consultants/ben/changes", back)
     await written(ana, f"/people/{ada}/follow-ups", {"due_on": "2026-01-01", "owner": BEN})

@@ -21,6 +21,7 @@ from ledger_crm.domain.screening import Answer
 from ledger_crm.ledger import Work
 
 from .customising import must_not_miss
+from .intake import must_be_there
 from .teams import must_be_here
 
 
@@ -122,7 +123,7 @@ async def introduce(
     of_order = company.custom.get(candidacy.job_order_id, ())
     await must_not_miss(work, "job_order", of_order, job_order_id=candidacy.job_order_id)
     if to_person_id:
-        (await work.get(Person, to_person_id)).must_be_here()
+        await must_be_there(work, to_person_id)
     person.introduce(
         candidacy_id,
         await _pipeline(work, person, candidacy_id),
@@ -141,7 +142,7 @@ async def progress(work: Work, person_id: UUID, fact: InterviewFacts | OfferFact
     match fact:
         case InterviewArranged(interviewer_ids=ids):
             for id in ids:
-                (await work.get(Person, id)).must_be_here()
+                await must_be_there(work, id)
     person.progress(fact, by=work.by)
     return person
 
@@ -178,7 +179,9 @@ async def place(
         raise PayUnclear()
     counted = first_year_pay(terms, pay) if pay else first_year_pay_cents or 0
     fee_cents = 0 if replaces_id else fee(terms, first_year_pay_cents=counted)
-    await must_be_here(work, {share.consultant for share in shares} - order.staff, at)
+    shares = shares or order.shares
+    paid = {share.consultant for share in shares} - order.staff if shares else {work.by}
+    await must_be_here(work, paid, at)  # without shares, all of it is of whoever writes this
     person.place(
         candidacy_id,
         await _pipeline(work, person, candidacy_id),
@@ -189,7 +192,7 @@ async def place(
         currency=terms.currency,
         full_time=full_time,
         override=override,
-        shares=shares or order.shares,
+        shares=shares,
         pay=pay,
         partner_cents=with_partner(terms, fee_cents)[1],
         replaces_id=replaces_id,

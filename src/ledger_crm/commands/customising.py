@@ -33,6 +33,8 @@ from ledger_crm.domain.person import Person
 from ledger_crm.domain.segment import FieldIs
 from ledger_crm.ledger import NoSuchRecord, Work
 
+from .intake import must_be_there
+
 Values = Mapping[str, Value | None]
 """By field; None: it is no longer known."""
 
@@ -162,7 +164,10 @@ async def _checked(
     for field, kept in checked:
         if kept and kept.ref_id:
             try:
-                await work.get(Person if field.type == "person" else Company, kept.ref_id)
+                if field.type == "person":
+                    await must_be_there(work, kept.ref_id)
+                else:
+                    await work.get(Company, kept.ref_id)
             except NoSuchRecord:
                 named = {f"value_{field.type}_id": kept.ref_id}
                 raise NoSuchRecord(custom_field=field.slug, **named) from None

@@ -44,6 +44,11 @@ class Reachable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return [(point, value) for point, value in every if value.strip()]
 
 
+async def must_be_there(work: Work, person_id: UUID) -> None:
+    """Somebody whom a fact names. Raises NoSuchRecord, PersonIsErased."""
+    (await work.get(Person, person_id)).must_be_here()
+
+
 async def source_person(
     work: Work, fact: PersonSourced, reachable: Reachable, *, id: UUID | None = None
 ) -> Person:
@@ -144,7 +149,7 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
     person = await work.get(Person, person_id)
     for id in interaction.others:
         try:
-            (await work.get(Person, id)).must_be_here()
+            await must_be_there(work, id)
         except NoSuchRecord:
             await work.get(Company, id)
     if interaction.company_id:

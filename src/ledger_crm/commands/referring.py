@@ -10,6 +10,8 @@ from ledger_crm.domain.person import Person
 from ledger_crm.domain.referral import CandidateReferrals, ClientReferrals, Referral
 from ledger_crm.ledger import Work
 
+from .intake import must_be_there
+
 
 async def candidate(work: Work, person_id: UUID, fact: CandidateReferrals) -> Person:
     """Raises NoSuchRecord, and as ``Person.refer``."""
@@ -30,6 +32,6 @@ async def client(work: Work, company_id: UUID, fact: ClientReferrals) -> Company
 async def _must_be_there(work: Work, fact: Referral) -> None:
     person_id, company_id = fact.with_ids
     if person_id:
-        (await work.get(Person, person_id)).must_be_here()
+        await must_be_there(work, person_id)
     if company_id:
         await work.get(Company, company_id)

@@ -10,12 +10,12 @@ from ledger_crm.domain.company import Company
 from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.entry import IdTaken
 from ledger_crm.domain.joborder import JobOrderOpened, JobOrderStaffed, JobOrderSteps
-from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import Pipeline, Subject, pipeline_id
 from ledger_crm.domain.refusals import Invalid, Unknown
 from ledger_crm.ledger import Work
 
 from .customising import must_not_miss
+from .intake import must_be_there
 from .teams import must_be_here
 
 
@@ -47,7 +47,7 @@ async def open_deal(
     ``Company.open_deal``."""
     company = await work.get(Company, company_id)
     if contact_id:
-        await work.get(Person, contact_id)
+        await must_be_there(work, contact_id)
     company.open_deal(
         await _pipeline(work, pipeline, "deal"),
         title=title,
@@ -86,7 +86,7 @@ async def work_on_deal(work: Work, company_id: UUID, fact: DealSteps) -> Company
     """Raises NoSuchRecord (company, contact), and as ``Company.work_on_deal``."""
     company = await work.get(Company, company_id)
     for person_id in fact.concerns:
-        await work.get(Person, person_id)
+        await must_be_there(work, person_id)
     company.work_on_deal(fact, by=work.by)
     return company
 
@@ -100,7 +100,7 @@ async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> 
     if await work.has(fact.job_order_id):
         raise IdTaken(holder=fact.job_order_id)
     if fact.hiring_manager_id:
-        await work.get(Person, fact.hiring_manager_id)
+        await must_be_there(work, fact.hiring_manager_id)
     company.open_job_order(fact, by=work.by)
     return company
 
@@ -110,7 +110,7 @@ async def step_job_order(work: Work, company_id: UUID, fact: JobOrderSteps) -> C
     ``JobOrder.decide``."""
     company = await work.get(Company, company_id)
     for person_id in fact.concerns:
-        await work.get(Person, person_id)
+        await must_be_there(work, person_id)
     if isinstance(fact, JobOrderStaffed):
         new = fact.staff - company.job_order(fact.job_order_id).staff
         await must_be_here(work, new, fact.staffed_at)
