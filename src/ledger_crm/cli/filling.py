@@ -178,7 +178,7 @@ def demo(
     if not 0.01 <= size <= 100:
         raise Fault(f"--size is {size}; write a number from 0.01 to 100")
     with opened(load()) as (ledger, _), _interrupted():
-        if not anyway and run(lambda: holds_others(ledger, seed=seed)):
+        if not anyway and run(lambda: held(ledger, seed=seed)) == "others":
             raise Fault(
                 "this ledger holds people or companies that are not the demo agency's, and it would"
                 " stay among them for ever: set LEDGER_HOME to another folder, or say --anyway"
@@ -241,16 +241,17 @@ RECORDS = {
 }
 
 
-async def holds_others(ledger: Ledger, *, seed: int) -> bool:
-    """Whether there is a person or a company that no demo agency made. Reads until it meets one."""
-    agencies, at = Agencies(seed), 0
+async def held(ledger: Ledger, *, seed: int) -> Literal["nothing", "demo", "others"]:
+    """``others``: a person or a company that no demo agency made. Reads until it meets one."""
+    agencies, at, found = Agencies(seed), 0, False
     while rows := await ledger.rows(after=at, limit=5_000):
         for row in rows:
             noun = RECORDS.get(row.topic)
             if noun and not agencies.have(noun, UUID(str(row.originator_id))):
-                return True
+                return "others"
+            found = found or noun is not None
         at = rows[-1].id
-    return False
+    return "demo" if found else "nothing"
 
 
 async def play(

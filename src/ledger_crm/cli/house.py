@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 import psycopg
 
@@ -29,7 +36,7 @@ from ledger_crm.store import Lost
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import TaskID
 
 T = TypeVar("T")
 
@@ -137,8 +144,47 @@ def load() -> Settings:
     return settings.load(os.environ)
 
 
-def bar() -> Progress:
-    """On a terminal only; elsewhere nothing is drawn, so that logs stay readable."""
+class Drawn(Protocol):
+    """What is told of work that takes long, by whatever tells it."""
+
+    def add_task(self, description: str, /, *, total: float | None) -> TaskID: ...
+
+    def update(self, task: TaskID, /, *, completed: float, total: float | None = None) -> None: ...
+
+
+class Told:
+    """Progress where there is no terminal: a plain line now and then of what takes long."""
+
+    EVERY_S = 5.0
+
+    def __init__(self) -> None:
+        self._tasks: list[tuple[str, float | None]] = []
+        self._next_s = time.monotonic() + self.EVERY_S
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add_task(self, description: str, /, *, total: float | None) -> TaskID:
+        self._tasks.append((description, total))
+        return cast("TaskID", len(self._tasks) - 1)
+
+    def update(self, task: TaskID, /, *, completed: float, total: float | None = None) -> None:
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + self.EVERY_S
+        description, known = self._tasks[task]
+        of = total or known
+        share = f", {100 * completed / of:.0f} %" if of else f", {completed:,.0f}"
+        print(f"{description}{share}", file=sys.stderr, flush=True)
+
+
+def bar() -> AbstractContextManager[Drawn]:
+    """A bar on a terminal, plain lines elsewhere."""
+    if not progress_wanted():
+        return Told()
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -153,7 +199,6 @@ def bar() -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console(to_stderr=True),
-        disable=not progress_wanted(),
         transient=True,
     )
 

@@ -71,6 +71,7 @@ def up(
         ]
         supervisor = Supervisor(children, say=_say, heard=heard, servers=servers)
         asyncio.run(_up(supervisor, ledger, address, key, demo, chosen))
+    _say("stopped")
 
 
 def worker(name: Worker, /) -> None:
@@ -161,7 +162,6 @@ async def _up(
     filling.cancel()
     with suppress(asyncio.CancelledError):
         await filling
-    _say("stopped")
 
 
 async def _fill_and_greet(
@@ -169,10 +169,10 @@ async def _fill_and_greet(
 ) -> None:
     from ledger_crm.commands.demo import PlayedOtherwise
 
-    from .filling import holds_others, play  # 0.3 s of vocabulary that workers need not load
+    from .filling import held, play  # 0.3 s of vocabulary that workers need not load
 
-    played, real = None, await holds_others(ledger, seed=1)
-    if filled and real:
+    played, there = None, await held(ledger, seed=1)
+    if filled and there == "others":
         _say(
             "this ledger holds people or companies that are not the demo agency's: it starts as it"
             " is, without playing"
@@ -189,7 +189,7 @@ async def _fill_and_greet(
                 await asyncio.sleep(0.05)
     except TimeoutError:
         _say(f"not ready yet; see {chosen.home / 'log'} and: ledger-crm doctor")
-    _greet(address, key, played, chosen, real=real)
+    _greet(address, key, played, chosen, empty=there == "nothing")
 
 
 def _level(address: str, head: int) -> bool:
@@ -205,7 +205,7 @@ def _level(address: str, head: int) -> bool:
     return all(projection["position"] >= head for projection in ready["projections"])
 
 
-def _greet(address: str, key: str, played: Played | None, chosen: Settings, *, real: bool) -> None:
+def _greet(address: str, key: str, played: Played | None, chosen: Settings, *, empty: bool) -> None:
     out, program = console(), _program()
     if chosen.home != Path(".ledger").absolute():
         program = f"LEDGER_HOME={quote(str(chosen.home))} {program}"
@@ -224,9 +224,12 @@ def _greet(address: str, key: str, played: Played | None, chosen: Settings, *, r
     else:
         out.print("  the candidate pipeline:")
         out.print(get("/candidates/counts"), markup=False)
-        if not real:
+        if empty:
             out.print("  two years of an invented agency to look at:")
             out.print(f"    {program} demo", markup=False)
+        else:
+            out.print("  who waits for an answer from us, and who fell silent:")
+            out.print(f"    {program} read engagement", markup=False)
         out.print("  the feed, as other services see it:")
     out.print(f"    {program} events tail", markup=False)
     out.print("\nCtrl-C stops it.")
