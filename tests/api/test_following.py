@@ -19,14 +19,14 @@ from litestar import Litestar
 from api.journey import ADA, ENGINES, NOTE, faults, found, problem, written
 from builders import note, sourced
 from ledger_crm import store
-from ledger_crm.api import following
+from ledger_crm.api import caller, following
 from ledger_crm.commands import intake
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.commands.intake import Reachable
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import sealed_fields
 from ledger_crm.domain.person import Person
-from ledger_crm.ledger import Intent, Ledger
+from ledger_crm.ledger import Intent, Ledger, Unavailable
 from ledger_crm.workers.listening import listen
 from scenario import ANA, KEYRING
 
@@ -322,6 +322,27 @@ async def test_a_database_that_goes_and_comes_back_is_waited_for(
             problem(await ana.get("/events"), 503, "unavailable")
             conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await written(ana, f"/people/{story['person']}/interactions", NOTE)
+        assert (await anext(stream))[0] == head + 1
+
+
+async def test_a_key_that_cannot_be_looked_at_now_is_looked_at_again(
+    served: httpx.AsyncClient, ledger: Ledger, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(caller, "TRUST_S", 0.0)
+    refused, look = list[str](), caller.holder_of
+
+    async def away(*_: Any) -> Any:
+        refused.append("away")
+        raise Unavailable()
+
+    head = await ledger.head()
+    async with aclosing(told(served, head - 1)) as stream:
+        assert (await anext(stream))[0] == head
+        monkeypatch.setattr(caller, "holder_of", away)
+        await until(lambda: len(refused) > 1)
+        monkeypatch.setattr(caller, "holder_of", look)
+        await create_key(ledger, actor="consultant:dan")
         assert (await anext(stream))[0] == head + 1
 
 

@@ -187,8 +187,8 @@ class Following(Response[str]):
             if not only_headers:
                 await _say(send, b"retry: 1000\n\n")
             while not (self._tide.over or only_headers):
-                await self._allowed()
                 try:
+                    await self._allowed()
                     async with self._tide.reading:
                         found = await self._read(self._at)
                 except Unavailable:  # it comes back, and who waits need not
@@ -214,7 +214,8 @@ class Following(Response[str]):
         except TimeoutError:
             log.info("a follower is too slow", position=told)
             return  # without an end, which would wait behind what it does not take
-        await _say(send, b"", more=False)
+        with suppress(TimeoutError):
+            await _say(send, b"", more=False)
 
     async def _note(self, send: Send, told: int, ahead: int) -> int:
         """An id alone is no event: who comes back goes on from there, and nobody looks again
