@@ -181,6 +181,14 @@ def _checks() -> Iterator[Check]:
     yield _feed(chosen, head, idle=idle)
 
 
+def _whose(folder: Path) -> str:
+    """And what to do about it."""
+    owner, us = folder.stat().st_uid, os.geteuid()
+    if owner == us:
+        return f"{folder} is yours, and not to be written to: chmod u+rwx it"
+    return f"{folder} belongs to user {owner}, and you are {us}. Set LEDGER_HOME to another"
+
+
 def _folder(home: Path) -> Check:
     there = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(there).free
@@ -188,10 +196,7 @@ def _folder(home: Path) -> Check:
     if free < SPACE_BYTES:
         return Check("folder", "FAIL", f"{says}: free some")
     if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
-        owner = f"{there} belongs to user {there.stat().st_uid}, and you are {os.geteuid()}"
-        return Check(
-            "folder", "FAIL", f"{says}; no permission: {owner}. Set LEDGER_HOME to another"
-        )
+        return Check("folder", "FAIL", f"{says}; no permission: {_whose(there)}")
     return Check("folder", "ok", says)
 
 
