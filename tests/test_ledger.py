@@ -1324,7 +1324,7 @@ async def test_what_was_acknowledged_outlives_the_database() -> None:
         server = Postgres(Path(home) / "postgres", durable=True)
         with server:
             prepare(server)
-            copy(server, "killed")
+            copy(server, "killed", "template_ledger")
             with Ledger(url_of(server, "killed"), KEYRING) as ledger:
                 people = [await add_person(ledger) for _ in range(6)]
                 async with asyncio.TaskGroup() as tasks:
@@ -1365,7 +1365,7 @@ def server() -> Iterator[Postgres]:
         Postgres(Path(home) / "postgres", durable=False) as server,
     ):
         prepare(server)
-        copy(server, "alone")
+        copy(server, "alone", "template_ledger")
         yield server
 
 
