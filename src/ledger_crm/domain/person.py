@@ -373,11 +373,10 @@ class Person(Aggregate):
 
     def enter(self, event: Event, *, by: Actor) -> None:
         """Where what it is about is held, else here. Raises PersonIsErased, NotYet."""
-        for one in self.everyone if self.beside else ():
-            if one is not self and one._holds(event):
-                return one.enter(event, by=by)
-            if one._holds(event):
-                break
+        if self.beside:
+            holder = next((one for one in self.everyone if one._holds(event)), self)
+            if holder is not self:
+                return holder.enter(event, by=by)
         if not isinstance(event, THE_BOOKS):
             self.must_be_here()
         super().enter(event, by=by)
