@@ -168,6 +168,11 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     for kind_ in ("pooled", "unpooled"):
         fact = {"kind": f"person.{kind_}", "pool": "speakers", "text": mark()}
         written(api, f"/people/{ada}/pools", **fact)
+    spring = {"slug": "spring", "title": "Spring", "steps": [{"channel": "email"}]}
+    assert api.put("/campaigns/spring", json=spring).status_code == 200
+    for kind_, field in (("enrolled", "override"), ("campaign_stopped", "text")):
+        fact = {"kind": f"person.{kind_}", "campaign": "spring", field: mark()}
+        written(api, f"/people/{ada}/campaigns", **fact)
     written(api, "/consultants", consultant="consultant:dan", name=f"{mark()} Dunn")
     for kind_, fact in (
         ("renamed", {"name": f"{mark()} Dunn"}),

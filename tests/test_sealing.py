@@ -111,6 +111,10 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
     """A list to be read by a person: free text and what names somebody is on it."""
     sealed = {kind: sorted(sealed_fields(event)) for kind, event in EVENTS.items()}
     assert {kind: names for kind, names in sealed.items() if names} == {
+        "person.enrolled": ["override"],
+        "person.absorbed": ["text"],
+        "person.unmerged": ["text"],
+        "person.campaign_stopped": ["text"],
         "person.sourced": ["address", "born_on", "headline", "name", "origin"],
         "person.contact_point_added": ["value"],
         "person.employed": ["title"],
