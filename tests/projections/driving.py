@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -13,7 +13,7 @@ import psycopg
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import Changing, ChangingEach, Key, Projection, Row, Starting, Table
-from ledger_crm.workers.projector import Connection, Driver, Projector, Read, connect
+from ledger_crm.workers.projector import Connection, Driver, Once, Projector, Read, connect
 
 Dump = dict[str, bytes]
 
@@ -37,12 +37,25 @@ def dump(conn: Connection, projections: Iterable[Projection]) -> Dump:
     return found
 
 
+@contextmanager
+def drivers_of(
+    projections: Iterable[Projection], read: Read, conn: Connection
+) -> Iterator[list[Driver]]:
+    """That read the ledger once for all of them, as a projector's do."""
+    once = Once(read)
+    with ExitStack() as stack:
+        yield [
+            Driver(projection, stack.enter_context(once.reader(projection.name)), conn)
+            for projection in projections
+        ]
+
+
 def driven(url: str, projections: Iterable[Projection], read: Read, *, batch: int) -> Dump:
     """url  of a ledger in which nothing is projected yet"""
     projections = list(projections)
-    with connect(url) as conn:
-        for projection in projections:
-            Driver(projection, read, conn).catch_up(batch=batch)
+    with connect(url) as conn, drivers_of(projections, read, conn) as drivers:
+        for driver in drivers:
+            driver.catch_up(batch=batch)
         return dump(conn, projections)
 
 

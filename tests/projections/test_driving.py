@@ -30,6 +30,7 @@ from ledger_crm.workers.projector import Driver, Rows, connect
 from projections.driving import (
     Dump,
     driven,
+    drivers_of,
     dump,
     folded,
     of_list,
@@ -50,10 +51,12 @@ def test_any_story_gives_the_same_tables_however_it_is_driven(
     databases: Callable[..., str], story: list[Command]
 ) -> None:
     url = databases()
-    with Ledger(url, KEYRING) as ledger, connect(url) as conn:
+    with (
+        Ledger(url, KEYRING) as ledger,
+        connect(url) as conn,
+        drivers_of(ALL, reading(ledger), conn) as drivers,
+    ):
         read = reading(ledger)
-        drivers = [Driver(projection, read, conn) for projection in ALL]
-
         asyncio.run(
             tell(ledger, story, after_each=lambda: [driver.catch_up() for driver in drivers])
         )

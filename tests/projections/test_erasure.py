@@ -22,8 +22,8 @@ from ledger_crm.domain.entry import Actor, Entry, Event, kind, sealed_fields
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import every
 from ledger_crm.store import Append
-from ledger_crm.workers.projector import Driver, connect
-from projections.driving import Dump, driven, dump, reading
+from ledger_crm.workers.projector import connect
+from projections.driving import Dump, driven, drivers_of, dump, reading
 from projections.stories import PEOPLE, Command, a_full_story, erasing, stories, tell
 from scenario import ANA, KEYRING, NOON, PERSON
 
@@ -91,8 +91,10 @@ def test_of_every_fact_nothing_is_left_in_any_table(
 ) -> None:
     facts = golden()
     write(ledger, facts)
-    with connect(database) as conn:
-        drivers = [Driver(projection, reading(ledger), conn) for projection in ALL]
+    with (
+        connect(database) as conn,
+        drivers_of(ALL, reading(ledger), conn) as drivers,
+    ):
         for driver in drivers:
             driver.catch_up()
         before = dump(conn, ALL)
@@ -123,8 +125,11 @@ def test_after_any_story_the_tables_are_as_they_are_when_built_anew(
 ) -> None:
     """Whatever was known of them when they were erased, and whatever goes on."""
     url = databases()
-    with Ledger(url, KEYRING) as ledger, connect(url) as conn:
-        drivers = [Driver(projection, reading(ledger), conn) for projection in ALL]
+    with (
+        Ledger(url, KEYRING) as ledger,
+        connect(url) as conn,
+        drivers_of(ALL, reading(ledger), conn) as drivers,
+    ):
 
         def catch_up() -> None:
             for driver in drivers:
@@ -146,8 +151,10 @@ BOOKS = ("fee_", "instalment", "invoice", "commission", "funnel", "placement", "
 def test_the_books_do_not_move(ledger: Ledger, database: str) -> None:
     """Fees, instalments, invoices, commissions, placements and the funnel, row by row."""
     asyncio.run(a_full_story(ledger))
-    with connect(database) as conn:
-        drivers = [Driver(projection, reading(ledger), conn) for projection in ALL]
+    with (
+        connect(database) as conn,
+        drivers_of(ALL, reading(ledger), conn) as drivers,
+    ):
         for driver in drivers:
             driver.catch_up()
         before = dump(conn, ALL)

@@ -14,8 +14,8 @@ from ledger_crm.commands import merging
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import every
-from ledger_crm.workers.projector import Driver, connect
-from projections.driving import Dump, driven, dump, reading
+from ledger_crm.workers.projector import connect
+from projections.driving import Dump, driven, drivers_of, dump, reading
 from projections.stories import PEOPLE, Command, a_full_story, stories, tell
 from scenario import ANA, KEYRING, NOON
 
@@ -44,8 +44,11 @@ def test_un_merged_every_read_model_is_as_it_was(
 ) -> None:
     """Through chains, too: what was merged last is un-merged first."""
     url = databases()
-    with Ledger(url, KEYRING) as ledger, connect(url) as conn:
-        drivers = [Driver(projection, reading(ledger), conn) for projection in ALL]
+    with (
+        Ledger(url, KEYRING) as ledger,
+        connect(url) as conn,
+        drivers_of(ALL, reading(ledger), conn) as drivers,
+    ):
 
         def now() -> Dump:
             for driver in drivers:

@@ -62,8 +62,8 @@ from ledger_crm.projections import (
     people,
     standings,
 )
-from ledger_crm.workers.projector import Driver, connect
-from projections.driving import reading
+from ledger_crm.workers.projector import connect
+from projections.driving import drivers_of, reading
 from projections.stories import (
     COMPANIES,
     ORDERS,
@@ -85,9 +85,9 @@ NOBODY = UUID(int=0xBAD)
 
 
 def project(url: str, ledger: Ledger) -> None:
-    with connect(url) as conn:
-        for projection in every():
-            Driver(projection, reading(ledger), conn).catch_up()
+    with connect(url) as conn, drivers_of(every(), reading(ledger), conn) as drivers:
+        for driver in drivers:
+            driver.catch_up()
 
 
 @asynccontextmanager

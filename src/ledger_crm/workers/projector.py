@@ -100,11 +100,12 @@ class Driver:
         with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
             entries = self.read(self.position, batch)
             while entries and not stopped():
-                ahead = reader.submit(self.read, entries[-1].position, batch)
+                more = len(entries) == batch  # else this is the head, and nothing to read ahead of
+                ahead = reader.submit(self.read, entries[-1].position, batch) if more else None
                 self.step(entries)
                 if progress:
                     progress(self.position)
-                entries = ahead.result()
+                entries = ahead.result() if ahead else self.read(self.position, batch)
         return self.position
 
     def step(self, entries: Sequence[Entry[Event]]) -> None:
