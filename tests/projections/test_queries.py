@@ -282,7 +282,7 @@ async def test_counts_are_of_one_job_order_and_tell_now_from_ever(
         ledger,
         *(
             lambda w, s=stage: candidacies.move(w, ADA, there, Move(stage=s, at=NOON))  # type: ignore[misc]
-            for stage in ("screening", "offer", "screening")
+            for stage in ("screening", "qualified", "screening")
         ),
     )
     project(database, ledger)
@@ -297,13 +297,13 @@ async def test_counts_are_of_one_job_order_and_tell_now_from_ever(
         shown = await candidates.one(cur, there)
 
     assert over_all["sourced"] == (3, 4)
-    assert (acme["sourced"], acme["screening"], acme["offer"]) == ((1, 2), (1, 1), (0, 1))
-    assert (bolt["sourced"], bolt["screening"], bolt["offer"]) == ((2, 2), (0, 0), (0, 0))
+    assert (acme["sourced"], acme["screening"], acme["qualified"]) == ((1, 2), (1, 1), (0, 1))
+    assert (bolt["sourced"], bolt["screening"], bolt["qualified"]) == ((2, 2), (0, 0), (0, 0))
     assert none == [], "a pipeline of deals holds no candidates"
     assert next(iter(over_all)) == "sourced", "in the pipeline's order"
     assert shown is not None
     assert [step.stage for step in shown.steps] == shown.card.path
-    assert shown.card.path == ["sourced", "screening", "offer", "screening"]
+    assert shown.card.path == ["sourced", "screening", "qualified", "screening"]
 
 
 async def test_deals_are_of_the_company_and_stage_asked_for_and_sums_are_by_currency(
@@ -715,7 +715,7 @@ async def test_a_funnel_counts_what_happened_in_its_days_by_pipeline_client_and_
             ledger,
             lambda w: candidacies.move(w, ADA, there, Move(stage="screening", at=LATER)),
             lambda w: candidacies.move(w, ADA, away, out),
-            lambda w: candidacies.move(w, ADA, there, Move(stage="offer", at=later)),
+            lambda w: candidacies.move(w, ADA, there, Move(stage="qualified", at=later)),
         )
     project(database, ledger)
 
@@ -742,7 +742,7 @@ async def test_a_funnel_counts_what_happened_in_its_days_by_pipeline_client_and_
         ("linkedin", "sourced"), ("linkedin", "screening"),
     }  # fmt: skip
     assert none == sooner == []
-    assert [line.category for line in whole] == ["sourced", "screening", "offer", "withdrawn"]
+    assert [line.category for line in whole] == ["sourced", "screening", "qualified", "withdrawn"]
     assert whole[1].conversion_bp == 10_000
 
 

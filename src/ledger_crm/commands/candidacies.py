@@ -34,8 +34,9 @@ async def open_candidacy(
     at: datetime,
     stage: str = "",
     text: str = "",
+    past: bool = False,
 ) -> Person:
-    """Raises NoSuchRecord, NoSuchJobOrder, JobOrderIsClosed, and as ``Person.open_candidacy``."""
+    """``past``: as ``Person.move``. Raises NoSuchRecord, NoSuchJobOrder, JobOrderIsClosed, and as ``Person.open_candidacy``."""
     person = await work.get(Person, person_id)
     order = (await work.get(Company, company_id)).open_order(job_order_id)
     person.open_candidacy(
@@ -45,6 +46,7 @@ async def open_candidacy(
         at=at,
         stage=stage,
         text=text,
+        past=past,
         by=work.by,
     )
     return person
@@ -87,11 +89,13 @@ async def apply(
     return person
 
 
-async def move(work: Work, person_id: UUID, candidacy_id: UUID, to: Move) -> Person:
+async def move(
+    work: Work, person_id: UUID, candidacy_id: UUID, to: Move, *, past: bool = False
+) -> Person:
     """Raises NoSuchRecord, and as ``Person.move``."""
     person = await work.get(Person, person_id)
     pipeline = await _pipeline(work, person, candidacy_id)
-    person.move(candidacy_id, to, pipeline, by=work.by)
+    person.move(candidacy_id, to, pipeline, past=past, by=work.by)
     return person
 
 

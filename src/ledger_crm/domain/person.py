@@ -100,7 +100,7 @@ from .permission import (
     Word,
     must_last,
 )
-from .pipeline import Pipeline, Stage
+from .pipeline import OF_CLIENT, Pipeline, Stage
 from .placement import (
     BackdoorSuspected,
     CommissionSplit,
@@ -271,7 +271,8 @@ class CandidacyIsPlaced(Conflict):
 
 
 class NotABeginning(Invalid):
-    """A candidacy begins in a stage in use that is no exit; nobody begins submitted or placed."""
+    """A candidacy begins in a stage in use that is no exit; nobody begins with the client, and
+    nobody placed."""
 
     field = "stage"
 
@@ -828,16 +829,18 @@ class Person(Aggregate):
         at: datetime,
         stage: str = "",
         text: str = "",
+        past: bool = False,
         by: Actor,
     ) -> UUID:
-        """In the pipeline's first stage if none is named. Raises CandidacyIsOpen, NoSuchStage,
-        StageIsRetired, NotABeginning."""
+        """In the pipeline's first stage if none is named. ``past``: as ``move``. Raises
+        CandidacyIsOpen, NoSuchStage, StageIsRetired, NotABeginning."""
         self.must_be_here()
         id = self.candidacy_on(job_order_id)
         if id in self.every_candidacy:
             raise CandidacyIsOpen(person_id=self.id, candidacy_id=id)
         target = pipeline.stage(stage) if stage else pipeline.first()
-        if target.is_exit or target.category in ("submitted", "placed"):
+        with_client = target.category in OF_CLIENT and not past
+        if target.is_exit or with_client or target.category in ("submitted", "placed"):
             raise NotABeginning(stage=target.id)
         self.enter(
             c.CandidacyOpened(
@@ -894,15 +897,26 @@ class Person(Aggregate):
             self.enter(answer, by=by)
         return id
 
-    def move(self, candidacy_id: UUID, to: Move, pipeline: Pipeline, *, by: Actor) -> None:
-        """Forward, back, out or in again. Raises NoSuchCandidacy, NoSuchStage, StageIsRetired,
-        ReasonMissing, NotByMoving, CandidacyIsPlaced; CandidacyIsOpen if a merged record has
-        another there."""
+    def move(
+        self,
+        candidacy_id: UUID,
+        to: Move,
+        pipeline: Pipeline,
+        *,
+        past: bool = False,
+        by: Actor,
+    ) -> None:
+        """Forward, back, out or in again. ``past``: it happened elsewhere, and so did the
+        introduction, if there was one. Raises NoSuchCandidacy, NoSuchStage, StageIsRetired,
+        ReasonMissing, NotByMoving, NotPutForward, CandidacyIsPlaced; CandidacyIsOpen if a merged
+        record has another there."""
         found, stage = self.candidacy(candidacy_id), pipeline.stage(to.stage)
         if found.placed:
             raise CandidacyIsPlaced(candidacy_id=candidacy_id)
         if stage.category in ("submitted", "placed"):
             raise NotByMoving(stage=stage.id)
+        if stage.category in OF_CLIENT and found.agreement_id is None and not past:
+            raise i.NotPutForward(candidacy_id=candidacy_id)
         where = _where(candidacy_id, found, stage)
         if stage.is_exit:
             named = to.decider or to.decided_by in ("client", "candidate")
