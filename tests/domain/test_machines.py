@@ -254,7 +254,7 @@ class PersonMachine(Machine):
             candidacy = found[candidacy_id(PERSON, order)]
             assert candidacy.closed == (not self.is_open(order))
             assert candidacy.placed == self.is_placed(order)
-            assert candidacy.represented == (order in self.represented)
+            assert (candidacy.represented_at is not None) == (order in self.represented)
             assert candidacy.agreement_id == self.terms.get(order)
         assert {value for _, value in self.aggregate.points} == self.points
 

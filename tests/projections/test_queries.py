@@ -509,6 +509,8 @@ async def test_interviews_and_offers_are_of_the_person_company_order_and_status_
             lambda w, c=candidacy: candidacies.give_right_to_represent(w, ADA, c, at=NOON),  # type: ignore[misc]
             lambda w, c=candidacy: candidacies.introduce(w, ADA, c, at=NOON),  # type: ignore[misc]
         )
+    for company in COMPANIES:
+        await do(ledger, lambda w, c=company: intake.employ(w, BEN, employed(company_id=c)))  # type: ignore[misc]
     here = progress_of(BEN, candidacy_id(ADA, order), NOON, "")
     [first, move, _, hold, said, say, offer, raised, taken, *_] = here
     there = progress_of(BEN, candidacy_id(ADA, other), NOON, "")[0]

@@ -278,7 +278,8 @@ class NotABeginning(Invalid):
 
 
 class NoRightToRepresent(Forbidden):
-    """Nobody is introduced without a right to represent for this job order."""
+    """Nobody is introduced without a right to represent for this job order, nor before it was
+    given."""
 
 
 class ReasonMissing(Invalid):
@@ -315,7 +316,7 @@ class Candidacy(msgspec.Struct):
     pipeline: str
     closed: bool = False
     applied: bool = False  # and nobody has closed it since
-    represented: bool = False
+    represented_at: datetime | None = None  # since when we may put them forward
     agreement_id: UUID | None = None
     agreement_version: int = 1
     introduced_on: date | None = None
@@ -942,10 +943,10 @@ class Person(Aggregate):
     def give_right_to_represent(
         self, candidacy_id: UUID, *, at: datetime, text: str = "", by: Actor
     ) -> None:
-        """Given again is a no-op. Raises NoSuchCandidacy."""
+        """Given again is a no-op, unless it was sooner than is known. Raises NoSuchCandidacy."""
         self.must_be_here()
         found = self.candidacy(candidacy_id)
-        if not found.represented:
+        if found.represented_at is None or at < found.represented_at:
             self.enter(
                 c.RightToRepresentGiven(
                     candidacy_id=candidacy_id,
@@ -965,20 +966,23 @@ class Person(Aggregate):
         terms: Terms,
         at: datetime,
         to_person_id: UUID | None = None,
+        override: str = "",
         text: str = "",
         by: Actor,
     ) -> None:
         """The terms of a first introduction stay. Raises NoSuchCandidacy, CandidacyIsClosed,
-        NoRightToRepresent, CandidacyIsPlaced."""
+        NoRightToRepresent, CandidacyIsPlaced; NoConsent or DoNotContact without an override,
+        NotAConsultant for one by anybody else."""
         self.must_be_here()
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
-        if not found.represented:
-            raise NoRightToRepresent(candidacy_id=candidacy_id)
+        if found.represented_at is None or found.represented_at > at:
+            raise NoRightToRepresent(candidacy_id=candidacy_id, since=found.represented_at)
         stage = pipeline.in_category("submitted")
         if found.placed:
             raise CandidacyIsPlaced(candidacy_id=candidacy_id)
+        self._must_be_contactable(at, override, by)
         first = found.agreement_id is None
         self.enter(
             c.Introduced(
@@ -988,6 +992,7 @@ class Person(Aggregate):
                 agreement_version=terms.version if first else found.agreement_version,
                 tail_until_on=tail_until(terms, at) if first else found.tail_until_on,
                 to_person_id=to_person_id,
+                override=override,
                 text=text,
             ),
             by=by,
@@ -1309,7 +1314,7 @@ class Person(Aggregate):
             case Applied(candidacy_id=id):
                 self.candidacies[id].applied = True
             case c.RightToRepresentGiven(candidacy_id=id):
-                self.candidacies[id].represented = True
+                self.candidacies[id].represented_at = event.given_at
             case c.Introduced():
                 introduced = self.candidacies[event.candidacy_id]
                 introduced.agreement_id = event.agreement_id
