@@ -405,8 +405,6 @@ class Person(Aggregate):
                 return id in self.follow_ups
             case DocumentRemoved(document_id=id):
                 return id in self.documents
-            case CampaignFinished() | CampaignStopped() | MessageSent():
-                return event.campaign in self.campaigns
             case CandidateReferralFee(referral_id=id):
                 return id in self.referrals.kept
         return getattr(event, "candidacy_id", None) in self.candidacies
@@ -525,9 +523,10 @@ class Person(Aggregate):
         if isinstance(interaction, Outbound):
             at = interaction.occurred_at or now() if interaction.by_us else None
             self._must_be_contactable(at, interaction.override, by)
+        holder = self
         if isinstance(interaction, MessageSent) and (campaign := interaction.campaign):
-            self._must_be_enrolled(campaign)
-        self.enter(interaction, by=by)
+            holder = self._must_be_enrolled(campaign)
+        holder.enter(interaction, by=by)
         if isinstance(interaction, MessageReplied):
             self._stop_campaigns("replied", interaction.replied_at, by)
 
@@ -540,19 +539,24 @@ class Person(Aggregate):
             self.enter(msgspec.structs.replace(fact, enrolled_at=at), by=by)
 
     def end_campaign(self, fact: CampaignEnd, *, by: Actor) -> None:
-        """What is so already is a no-op."""
+        """By whichever record they are in it. What is so already is a no-op."""
         self.must_be_here()
-        if self.enrolment(fact.campaign):
-            self.enter(fact, by=by)
+        for one in self._enrolled(fact.campaign):
+            one.enter(fact, by=by)
 
     def enrolment(self, campaign: str) -> Enrolment | None:
-        """One that runs."""
-        found = (one.campaigns.get(campaign) for one in self.everyone)
-        return next(filter(None, found), None)
+        """One that runs; of several the one that has got furthest."""
+        return next((one.campaigns[campaign] for one in self._enrolled(campaign)), None)
 
-    def _must_be_enrolled(self, campaign: str) -> None:
-        if not self.enrolment(campaign):
+    def _enrolled(self, campaign: str) -> list[Person]:
+        """Records by which they are in it; first the one that has got furthest, which goes on."""
+        found = [one for one in self.everyone if campaign in one.campaigns]
+        return sorted(found, key=lambda one: -one.campaigns[campaign].sent)
+
+    def _must_be_enrolled(self, campaign: str) -> Person:
+        if not (found := self._enrolled(campaign)):
             raise NotEnrolled(person_id=self.id, campaign=campaign)
+        return found[0]
 
     def _stop_campaigns(self, reason: Reason, at: datetime, by: Actor) -> None:
         """Those that they were in by then."""
