@@ -396,3 +396,11 @@ async def test_who_was_in_a_campaign_by_both_gets_each_step_once(
     page = await found(ana, "/campaigns/spring/people")
     assert [(each["person_id"], each["sent"]) for each in page["items"]] == [(twin, 0), (ada, 2)]
     assert (await found(ana, "/campaigns/spring"))["finished"] == 2
+
+
+async def test_a_receipt_tells_the_version_that_readers_see(two: Two) -> None:
+    for act in (two.merge, two.undo):
+        receipt = await act()
+        two.project()
+        card = await two.ana.get(f"/people/{two.ada}")
+        assert card.headers["etag"] == f'"{receipt["version"]}"'

@@ -77,6 +77,7 @@ from .identity import (
 from .interaction import Interaction, MessageReplied, MessageSent, Outbound
 from .market import Researched
 from .merging import (
+    MOST_TOGETHER,
     BothOnJobOrder,
     BothPlacedThere,
     MergedWithItself,
@@ -84,6 +85,7 @@ from .merging import (
     PersonAbsorbed,
     PersonMerged,
     PersonUnmerged,
+    TooManyMerged,
 )
 from .permission import (
     Consent,
@@ -443,13 +445,15 @@ class Person(Aggregate):
 
     def absorb(self, duplicate: Person, fact: PersonAbsorbed, *, by: Actor) -> None:
         """Both go on as this one. Again, it is a no-op. Raises MergedWithItself, PersonIsErased,
-        BothOnJobOrder, BothPlacedThere."""
+        TooManyMerged, BothOnJobOrder, BothPlacedThere."""
         self.must_be_here()
         if fact.duplicate_id == self.id:
             raise MergedWithItself()
         if fact.duplicate_id in (one.id for one in self.everyone):
             return
         duplicate.must_be_here()
+        if len(self.everyone) + len(duplicate.everyone) > MOST_TOGETHER:
+            raise TooManyMerged(person_id=self.id, most=MOST_TOGETHER)
         ours, theirs = self.every_candidacy.values(), duplicate.every_candidacy.values()
         for stands, refusal in (
             (lambda found: found.placed, BothPlacedThere),
@@ -466,6 +470,7 @@ class Person(Aggregate):
             by=by,
         )
         self.enter(fact, by=by)
+        self.beside = (*self.beside, duplicate)
 
     def separate(
         self, other_id: UUID, *, at: datetime, reason: Reason = "", text: str = "", by: Actor
@@ -478,6 +483,7 @@ class Person(Aggregate):
         for one, named in ((other, self.id), (self, other_id)):
             fact = PersonUnmerged(other_id=named, unmerged_at=at, reason=reason, text=text)
             one.enter(fact, by=by)
+        self.beside = tuple([one for one in self.beside if one is not other])
 
     def must_be_here(self) -> None:
         """First of all, so that whoever is erased is refused as that."""
