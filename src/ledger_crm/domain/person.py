@@ -537,10 +537,12 @@ class Person(Aggregate):
             self._stop_campaigns("replied", interaction.replied_at, by)
 
     def enroll(self, fact: Enrolled, *, by: Actor) -> None:
-        """What is so already is a no-op. Raises NoConsent, DoNotContact, NotAConsultant."""
+        """Then and now, for they are to be written to. What is so already is a no-op. Raises
+        NoConsent, DoNotContact, NotAConsultant."""
         self.must_be_here()
         at = fact.enrolled_at or now()
-        self._must_be_contactable(at, fact.override, by)
+        for moment in (at, now()):
+            self._must_be_contactable(moment, fact.override, by)
         if not self.enrolment(fact.campaign):
             self.enter(msgspec.structs.replace(fact, enrolled_at=at), by=by)
 
@@ -564,12 +566,16 @@ class Person(Aggregate):
             raise NotEnrolled(person_id=self.id, campaign=campaign)
         return found[0]
 
-    def _stop_campaigns(self, reason: Reason, at: datetime, by: Actor) -> None:
-        """Those that they were in by then."""
+    def _stop_campaigns(
+        self, reason: Reason, at: datetime, by: Actor, *, still: bool = False
+    ) -> None:
+        """Those that they were in by then; all of them if it is so ``still``, however late it is
+        told."""
         for one in self.everyone:
             for campaign, enrolment in sorted(one.campaigns.items()):
-                if enrolment.at <= at:
-                    stopped = CampaignStopped(campaign=campaign, reason=reason, stopped_at=at)
+                if still or enrolment.at <= at:
+                    end = max(at, enrolment.at)
+                    stopped = CampaignStopped(campaign=campaign, reason=reason, stopped_at=end)
                     one.enter(stopped, by=by)
 
     def _must_be_contactable(self, at: datetime | None, override: str, by: Actor) -> None:
@@ -646,10 +652,10 @@ class Person(Aggregate):
         if fact.word in said.words:
             return
         self.enter(fact, by=by)
-        if isinstance(fact, DoNotContactSet):
-            self._stop_campaigns("do_not_contact", fact.set_at, by)
-        elif isinstance(fact, ConsentWithdrawn):
-            self._stop_campaigns("consent_withdrawn", fact.withdrawn_at, by)
+        if isinstance(fact, DoNotContactSet | ConsentWithdrawn):
+            reason = "do_not_contact" if isinstance(fact, DoNotContactSet) else "consent_withdrawn"
+            still = said.refusal(now()) == fact.word
+            self._stop_campaigns(reason, fact.word.said_at, by, still=still)
 
     def ask_privacy(self, fact: PrivacyFacts, *, by: Actor) -> None:
         """What is so already is a no-op. Raises NoErasureRequested, LastsUntilBefore, HoldIdTaken,

@@ -59,7 +59,7 @@ enrolments = Table(
     CREATE INDEX campaign_enrolment_of ON campaign_enrolment (person_id);
     """,
 )
-projection = Projection("campaigns", campaigns, enrolments, version=1)
+projection = Projection("campaigns", campaigns, enrolments, version=2)
 
 
 @campaigns.starts(CampaignDefined)
@@ -96,7 +96,8 @@ def _enrolment(
 
 @enrolments.on(MessageSent, key=_enrolment)
 def sent(row: EnrolmentRow, entry: Entry[MessageSent]) -> EnrolmentRow:
-    return msgspec.structs.replace(row, sent=row.sent + 1, last_sent_at=entry.event.sent_at)
+    at = max(row.last_sent_at or entry.at, entry.at)  # they are told in any order
+    return msgspec.structs.replace(row, sent=row.sent + 1, last_sent_at=at)
 
 
 @enrolments.on(CampaignFinished, key=_enrolment)
