@@ -82,6 +82,7 @@ from .merging import (
     BothPlacedThere,
     MergedWithItself,
     NotMerged,
+    PermittedSince,
     PersonAbsorbed,
     PersonMerged,
     PersonUnmerged,
@@ -445,7 +446,7 @@ class Person(Aggregate):
 
     def absorb(self, duplicate: Person, fact: PersonAbsorbed, *, by: Actor) -> None:
         """Both go on as this one. Again, it is a no-op. Raises MergedWithItself, PersonIsErased,
-        TooManyMerged, BothOnJobOrder, BothPlacedThere."""
+        TooManyMerged, PermittedSince, BothOnJobOrder, BothPlacedThere."""
         self.must_be_here()
         if fact.duplicate_id == self.id:
             raise MergedWithItself()
@@ -454,6 +455,9 @@ class Person(Aggregate):
         duplicate.must_be_here()
         if len(self.everyone) + len(duplicate.everyone) > MOST_TOGETHER:
             raise TooManyMerged(person_id=self.id, most=MOST_TOGETHER)
+        for word in (*self.consent.words, *self.contact.words):
+            if not word.refuses and word.said_at >= fact.absorbed_at:
+                raise PermittedSince(person_id=self.id, said_at=word.said_at)
         ours, theirs = self.every_candidacy.values(), duplicate.every_candidacy.values()
         for stands, refusal in (
             (lambda found: found.placed, BothPlacedThere),
