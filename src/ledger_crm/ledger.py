@@ -509,10 +509,14 @@ class Ledger:
         if of is None:
             yield
             return
-        turn, begun_s = self._turns.setdefault(of, asyncio.Lock()), monotonic()
+        begun_s, turn = monotonic(), self._turns.get(of)
         try:
-            async with asyncio.timeout(QUEUE_S):
-                await turn.acquire()
+            if turn is None:
+                turn = self._turns[of] = asyncio.Lock()
+                await turn.acquire()  # at once: nobody else knows of it
+            else:
+                async with asyncio.timeout(QUEUE_S):
+                    await turn.acquire()
         except TimeoutError:
             raise Unavailable() from None
         try:

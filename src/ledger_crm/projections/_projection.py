@@ -29,6 +29,9 @@ Key: TypeAlias = tuple[Any, ...]
 OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError)
 """What a query raises while the database is not there."""
 
+TOOK_TOO_LONG = psycopg.errors.QueryCanceled
+"""What it raises when the database ends it: it is there, and a shorter question is answered."""
+
 NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 """What it raises while the tables of a read model are not there, or not yet as it knows them."""
 
