@@ -45,10 +45,13 @@ from builders import (
 from ledger_crm.domain.candidacy import CandidacyMoved
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.merging import (
+    MOST_TOGETHER,
     BothOnJobOrder,
     BothPlacedThere,
     MergedWithItself,
     NotMerged,
+    PermittedSince,
+    TooManyMerged,
 )
 from ledger_crm.domain.permission import DoNotContact, NoConsent
 from ledger_crm.domain.person import CandidacyIsOpen, Move, Person
@@ -99,7 +102,7 @@ def test_both_are_told_and_the_same_again_is_nothing_new() -> None:
     assert [e.event for e in theirs.collect_events()] == [
         merged(survivor_id=PERSON, reason="same_phone")
     ]
-    ours.beside = (theirs,)
+    assert ours.seen == ours.version + theirs.version, "they are one from now on"
     ours.absorb(ours, absorbed(), by=ANA)
     assert not ours.pending_events
     with pytest.raises(MergedWithItself):
@@ -112,6 +115,7 @@ def test_un_merged_both_are_told_and_nothing_is_left_of_it() -> None:
         unmerged(other_id=OTHER_PERSON), theirs=(unmerged(other_id=PERSON),)
     )
     assert (whole.other.merged_into, whole.survivor.absorbed) == (None, {})
+    assert whole.survivor.seen == whole.survivor.version, "they are two from now on"
     alone = folded(Person, sourced())
     with pytest.raises(NotMerged):
         alone.separate(OTHER_PERSON, at=LATER, by=ANA)
@@ -146,6 +150,19 @@ def test_nobody_is_merged_with_who_is_erased() -> None:
             survivor.absorb(other, fact, by=ANA)
 
 
+def test_so_many_records_are_hardly_of_one_person() -> None:
+    """Each is in hand for every decision, and chains of them are gone through one by one."""
+    last = folded(Person, sourced())
+    for n in range(2, MOST_TOGETHER + 1):
+        one = folded(Person, sourced(), id=UUID(int=n << 64))
+        one.absorb(last, absorbed(duplicate_id=last.id), by=ANA)
+        last = one
+    assert len(last.everyone) == MOST_TOGETHER
+    for ours, theirs in ((last, folded(Person, sourced())), (folded(Person, sourced()), last)):
+        with pytest.raises(TooManyMerged):
+            ours.absorb(theirs, absorbed(duplicate_id=UUID(int=7)), by=ANA)
+
+
 @pytest.mark.parametrize(
     ("word", "refusal"), [(no_consent, NoConsent), (leave_alone, DoNotContact)]
 )
@@ -167,6 +184,16 @@ def test_a_yes_to_the_survivor_lifts_a_no_of_the_other_only_since_they_are_one()
     of([given], [no_consent(withdrawn_at=BEFORE)]).when(lambda p: p.record(message, by=ANA)).then(
         message
     )
+
+
+@pytest.mark.parametrize("yes", [consent(given_at=NOON), lifted(lifted_at=NOON)])
+def test_a_yes_of_before_does_not_count_by_merging_as_of_an_earlier_day(yes: Event) -> None:
+    ours, theirs = two([yes], [leave_alone(set_at=BEFORE), no_consent(withdrawn_at=BEFORE)])
+    with pytest.raises(PermittedSince):
+        ours.absorb(theirs, absorbed(absorbed_at=NOON), by=ANA)
+    ours.absorb(theirs, absorbed(absorbed_at=LATER), by=ANA)
+    with pytest.raises(Refusal):
+        ours.record(sent(sent_at=LATER), by=ANA)
 
 
 def test_what_goes_on_with_something_is_written_where_that_is() -> None:
