@@ -7,9 +7,13 @@ from pkgutil import iter_modules
 
 from ._lookup import Lookup
 from ._projection import (
+    AS_OF,
+    FROM,
     NOT_BUILT,
     OUT_OF_REACH,
+    PAST,
     SCHEMA,
+    UNTIL,
     Changing,
     ChangingEach,
     Cursor,
@@ -24,10 +28,14 @@ from ._standing import POSITIONS, Standing, positions, standing, standings
 from ._team import Team
 
 __all__ = [
+    "AS_OF",
+    "FROM",
     "NOT_BUILT",
     "OUT_OF_REACH",
+    "PAST",
     "POSITIONS",
     "SCHEMA",
+    "UNTIL",
     "Changing",
     "ChangingEach",
     "Cursor",

@@ -38,7 +38,7 @@ class TallyRow(Row, frozen=True, kw_only=True):
 
 
 tallies = Table("equal_opportunity", TallyRow, key="year, question")
-projection = Projection("equal_opportunity", tallies, version=2)
+projection = Projection("equal_opportunity", tallies, version=3)
 
 
 def _counting(question: str) -> Callable[[TallyRow, Entry[EqualOpportunityAnswered]], TallyRow]:
