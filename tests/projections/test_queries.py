@@ -198,12 +198,11 @@ def test_a_history_is_complete_page_by_page_and_shows_no_business_of_others(
                 if subject in COMPANIES:
                     assert {line.company_id for line in lines} <= {subject, None}
                 elif lines:
+                    theirs = ids_of(subject, entries)
                     mentioned = {
-                        e.position
-                        for e in entries
-                        if subject in (*e.event.concerns, *e.event.others)
+                        e.position for e in entries if theirs & {*e.event.concerns, *e.event.others}
                     }
-                    others = [line for line in lines if line.person_id != subject]
+                    others = [line for line in lines if line.person_id not in theirs]
                     assert {line.position for line in others} <= mentioned
 
     with Ledger(url, KEYRING) as ledger:
