@@ -223,7 +223,7 @@ SCANNED = 5_000  # entries that are looked at for one page
 PAGE_BYTES = 2**20  # that one page holds, or one entry that is larger
 
 _NO_CLAIM = (Event.once, Event.reserves, Event.releases)
-_decode_stored = msgspec.json.Decoder(Stored).decode
+decode_stored = msgspec.json.Decoder(Stored).decode
 _decoders = {topic: msgspec.json.Decoder(event) for topic, event in EVENTS.items()}
 _upcast = {t for t, e in EVENTS.items() if e.upcast.__func__ is not Event.upcast.__func__}  # type: ignore[attr-defined]
 _claiming = {e for e in EVENTS.values() if (e.once, e.reserves, e.releases) != _NO_CLAIM}
@@ -232,11 +232,21 @@ _encoder = msgspec.json.Encoder()
 
 class EntryMapper(Mapper[UUID]):
     """Entry <-> stored row, with the data keys of the streams in hand: ``keys`` has None for a
-    destroyed one. Made for each batch, so that a destroyed key is forgotten with it."""
+    destroyed one. Made for each batch, so that a destroyed key is forgotten with it.
 
-    def __init__(self, keyring: Keyring, keys: dict[UUID, DataKey | None]) -> None:
+    keyring  None: it only reads
+    shut     what a sealed field reads as whose key is not in hand
+    """
+
+    def __init__(
+        self,
+        keyring: Keyring | None,
+        keys: dict[UUID, DataKey | None],
+        *,
+        shut: str = ERASED,
+    ) -> None:
         super().__init__(JSONTranscoder())
-        self.keyring, self.keys = keyring, keys
+        self.keyring, self.keys, self.shut = keyring, keys, shut
         self.fresh: dict[UUID, bytes] = {}
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
@@ -269,7 +279,7 @@ class EntryMapper(Mapper[UUID]):
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """Raises Undecodable; its text carries no payload."""
-        return self.opened(stored_event, _decode_stored(stored_event.state))
+        return self.opened(stored_event, decode_stored(stored_event.state))
 
     def opened(self, row: StoredEvent, document: Stored) -> Entry[Event]:
         position = row.id if isinstance(row, Notification) else 0
@@ -324,7 +334,7 @@ class EntryMapper(Mapper[UUID]):
 
     def _open(self, key: DataKey | None, row: StoredEvent, name: str, sealed: str) -> str:
         if key is None or not sealed:
-            return ERASED
+            return self.shut
         return unseal(
             key,
             sealed,
@@ -336,6 +346,7 @@ class EntryMapper(Mapper[UUID]):
 
     def _key(self, stream: UUID) -> DataKey | None:
         if stream not in self.keys:
+            assert self.keyring, "to write, it takes one"
             self.fresh[stream], self.keys[stream] = self.keyring.fresh()
         return self.keys[stream]
 
@@ -588,7 +599,7 @@ class Store:
         found = self._select(
             "SELECT state FROM ledger.entries WHERE notification_id = %s", (position,)
         )
-        return not found or _decode_stored(found[0][0]).timestamp < moment
+        return not found or decode_stored(found[0][0]).timestamp < moment
 
     def _told(self, rows: Sequence[Row], *, opens: bool) -> list[Told]:
         documents = _documents(rows)
@@ -835,7 +846,7 @@ def _documents(rows: Sequence[StoredEvent]) -> list[Stored]:
     documents = []
     for row in rows:
         try:
-            documents.append(_decode_stored(row.state))
+            documents.append(decode_stored(row.state))
         except msgspec.MsgspecError as fault:
             position = row.id if isinstance(row, Notification) else 0
             raise Undecodable(

@@ -95,6 +95,40 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
     assert looked[0] > 0, "nothing was counted, and so nothing was proved"
 
 
+async def test_a_history_reads_no_links_but_its_own(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    pool: Pool,
+    project: Callable[[], None],
+    owner_database: str,
+) -> None:
+    """Also where nearly all of them are of one company: then the database would rather read them
+    from end to end, and for a person it need not look at any."""
+    person = await fill(ledger)
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    project()
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(
+            "INSERT INTO read.history_link (company_id, person_id)"
+            " SELECT 'ffffffff-ffff-4fff-bfff-ffffffffffff', gen_random_uuid()"
+            " FROM generate_series(1, %s)",
+            (LARGE,),
+        )
+        owner.execute("ANALYZE")
+        owner.execute("SELECT pg_stat_reset()")
+        for page in (f"/people/{person}/history", f"/companies/{company}/history"):
+            assert (await ana.get(page)).status_code == 200
+        await ended(pool, owner)
+        read = owner.execute(
+            "SELECT coalesce(seq_scan, 0), coalesce(idx_scan, 0), coalesce(idx_tup_fetch, 0)"
+            " FROM pg_stat_user_tables WHERE relname = 'history_link'"
+        ).fetchone()
+    assert read is not None
+    seq_scans, index_scans, rows = read
+    assert (seq_scans, rows) == (0, 0)
+    assert 1 <= index_scans <= 2, "the company's, and whether any of its people is merged"
+
+
 async def test_a_list_that_is_narrowed_reads_what_it_shows(
     ana: httpx.AsyncClient, pool: Pool, project: Callable[[], None], owner_database: str
 ) -> None:
@@ -147,10 +181,11 @@ async def test_a_connection_that_died_unnoticed_is_no_answer_to_anybody(
     project()
     path = path.format(person)
     assert (await ana.get(path)).status_code == 200
-    async with pool.connection() as conn:
-        pid = conn.info.backend_pid
+    async with pool.connection() as conn, pool.lookups.connection() as other:
+        pids = [conn.info.backend_pid, other.info.backend_pid]
     with psycopg.connect(owner_database, autocommit=True) as owner:
-        owner.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        for pid in pids:
+            owner.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
     assert (await ana.get(path)).status_code == 200
 
 

@@ -55,8 +55,23 @@ from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 T = TypeVar("T")
+PoolT = TypeVar("PoolT", bound=AsyncConnectionPool[Any])
 Id = TypeVar("Id", UUID, str)
-Pool: TypeAlias = AsyncConnectionPool[Any]
+
+
+class Pool(AsyncConnectionPool[Any]):
+    """Connections to read with; ``lookups`` are those for each ``Lookup``."""
+
+    lookups: AsyncConnectionPool[Any]
+
+    async def open(self, wait: bool = False, timeout: float = 30.0) -> None:
+        await super().open(wait, timeout)
+        await self.lookups.open(wait, timeout)
+
+    async def close(self, timeout: float = 5.0) -> None:
+        await self.lookups.close(timeout)
+        await super().close(timeout)
+
 
 Attempt: TypeAlias = Callable[[], Awaitable[tuple[int, tuple[T] | None]]]
 """Where what it reads stands, and what it finds, unless that is not far enough."""
@@ -65,6 +80,16 @@ DIRECTORY = directory.projection  # which all queries may join
 AWAY = (PoolTimeout, TooManyRequests)
 READERS = "ledger-crm reads"  # as pg_stat_activity names their sessions
 WAITING = 500  # questions of one kind
+LOOKUPS = 4  # connections for them: each kind is asked one statement at a time
+PLANNED_ONCE = {
+    # To plan one costs more than to run it. And a plan is kept: one that was made when there was
+    # little in the tables, or most of it of one company, must not read all of them later.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
 Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
 PATIENCE_S = 2.0  # for a read model that is behind
@@ -130,22 +155,28 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
         "default_transaction_isolation": "read\\ committed",  # see Lookup; a snapshot asks for more
         "statement_timeout": "15s",
     }
-    return AsyncConnectionPool(
-        url,
-        kwargs={
-            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
-            "application_name": READERS,
-            "connect_timeout": 2,
-            "autocommit": True,  # a snapshot begins and ends its transaction itself
-        },
-        min_size=1,
-        max_size=most,
-        max_waiting=200,
-        timeout=2.0,
-        reconnect_timeout=1.0,
-        open=False,
-        name="read",
-    )
+
+    def pool(type_: type[PoolT], most: int, options: dict[str, str]) -> PoolT:
+        return type_(
+            url,
+            kwargs={
+                "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+                "application_name": READERS,
+                "connect_timeout": 2,
+                "autocommit": True,  # a snapshot begins and ends its transaction itself
+            },
+            min_size=1,
+            max_size=most,
+            max_waiting=200,
+            timeout=2.0,
+            reconnect_timeout=1.0,
+            open=False,
+            name="read",
+        )
+
+    found = pool(Pool, most, options)
+    found.lookups = pool(AsyncConnectionPool[Any], min(most, LOOKUPS), options | PLANNED_ONCE)
+    return found
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,7 +291,7 @@ class Reads:
     ) -> tuple[int, list[T | None]]:
         stands, until_s = _stands((lookup.projection, DIRECTORY)), time.monotonic() + PATIENCE_S
         while True:
-            async with self.pool.connection() as conn, conn.cursor() as cur:
+            async with self.pool.lookups.connection() as conn, conn.cursor() as cur:
                 try:
                     return await lookup.many(cur, asked, stands)
                 except NOT_BUILT:

@@ -17,12 +17,11 @@ import msgspec
 from litestar import Request, Response
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
+from ledger_crm.cells import cell
+
 from .reading import Page
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
-
-FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d ().-]*$)")
-"""What a spreadsheet would compute rather than show; a phone number is none."""
 
 
 def besides(handler: BaseRouteHandler) -> Sequence[str]:
@@ -75,17 +74,8 @@ def table(item: type[msgspec.Struct], items: Sequence[msgspec.Struct]) -> bytes:
     rows.writerow(names)
     for each in items:
         values = msgspec.to_builtins(each)
-        rows.writerow([_cell(values.get(name)) for name in names])
+        rows.writerow([cell(values.get(name)) for name in names])
     return text.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return f"'{value}" if FORMULA.match(value) else value
-    return msgspec.json.encode(value).decode()
 
 
 @cache

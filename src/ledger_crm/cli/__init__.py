@@ -4,6 +4,7 @@
     running   up, and the workers that it starts
     filling   import, demo
     reading   read: what the API gives
+    analysing replay: the history, for analysts
     looking   events, projections, feed, settings
     checking  doctor
     keys      key
@@ -31,6 +32,7 @@ COMMANDS = {
     "import": "filling:import_",
     "demo": "filling:demo",
     "read": "reading:read",
+    "replay": "analysing:replay",
     "events": "looking:events",
     "projections": "looking:projections",
     "feed": "looking:feed_commands",

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 import psycopg
 
 from ledger_crm import embedded, settings
+from ledger_crm.analysis import AnalysisFault
 from ledger_crm.commands.mapping import ImportFault
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.embedded import EmbeddedError, Postgres
@@ -62,6 +63,7 @@ class Interrupted(Fault):
 # What was typed or set, or a server that is named there: exit code 2.
 _INPUT = (
     Fault,
+    AnalysisFault,
     SettingsError,
     EmbeddedError,
     ImportFault,

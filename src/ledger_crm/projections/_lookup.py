@@ -25,8 +25,7 @@ class Lookup(Generic[P, T]):
     columns     their names and types
     at_once     so many in one statement
     unless      a condition on ``asked`` under which ``sql`` is needed; else ``short`` says the
-                same. The database plans each statement anew, so what few need is not in those of
-                all
+                same, for less: what few need is not in the statements of all
     """
 
     def __init__(

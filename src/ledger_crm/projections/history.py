@@ -140,16 +140,17 @@ PAGE = f"(SELECT h.* FROM history h WHERE {{}} AND {OLDER} {NEWEST})"
 MENTIONED = f"""
 SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position)
 WHERE h.subject_id = {{}} AND {OLDER} {NEWEST}"""
-LINKED = "SELECT k.person_id FROM history_link k WHERE k.company_id = asked.id"
+NO_PERSON = "asked.kind <> 'person'"  # links are of companies: a person's history looks at none
+LINKED = f"SELECT k.person_id FROM history_link k WHERE k.company_id = asked.id AND {NO_PERSON}"
 OF_MERGED = """
 SELECT survivors.id FROM (SELECT coalesce(m.survivor_id, k.person_id) AS id FROM history_link k
   LEFT JOIN directory_merge m ON m.id = k.person_id WHERE k.company_id = asked.id) survivors
 UNION SELECT o.id FROM history_link k LEFT JOIN directory_merge m ON m.id = k.person_id
   JOIN directory_merge o ON o.survivor_id = coalesce(m.survivor_id, k.person_id)
   WHERE k.company_id = asked.id"""
-ANY_MERGED = f"""({is_merged("asked.id")} OR EXISTS (
+ANY_MERGED = f"""({is_merged("asked.id")} OR ({NO_PERSON} AND EXISTS (
   SELECT FROM history_link k JOIN directory_merge m ON k.person_id IN (m.id, m.survivor_id)
-  WHERE k.company_id = asked.id))"""
+  WHERE k.company_id = asked.id OFFSET 0)))"""  # without that it is found out for all companies
 
 
 def _question(*, merged: bool) -> str:

@@ -1,0 +1,408 @@
+"""Replay: an analyst's own fold over a slice of the ledger, in memory; nothing is written to it.
+
+What a file may say is in ``docs/analysis.md``. It is a program, and runs as whoever calls it. It is
+loaded as a module of ``projections/``, where the same file is a projection.
+
+Where the file declares that streams do not meet (``PARALLEL = "stream"``), processes share them
+out: each reads its own, and their states are joined at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from time import monotonic
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from ledger_crm import projections
+from ledger_crm.domain import EVENTS
+from ledger_crm.domain.entry import Entry, Event, kind
+from ledger_crm.projections import Projection
+from ledger_crm.sealing import Keyring
+from ledger_crm.slices import Part, Slice, Slices
+
+from . import AnalysisFault
+from .folding import Tables
+
+KEEP_EVERY_S = 5.0
+TOLD_EVERY_S = 0.2
+Progress = Callable[[int], None]
+
+
+class Fold:
+    """What a file says: ``fold`` and what goes with it, or a ``projection``."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises AnalysisFault, with name and line of what is wrong."""
+        self.path = path
+        try:
+            self.source = path.read_bytes()
+        except OSError as fault:
+            raise AnalysisFault(f"{path}: {fault.strerror}") from None
+        self._module = module = _loaded(path, self.source)
+        self.projection: Projection | None = getattr(module, "projection", None)
+        self._fold: Any = getattr(module, "fold", None)
+        self._begin: Any = getattr(module, "begin", dict)
+        self._join: Any = getattr(module, "join", None)
+        self._result: Any = getattr(module, "result", None)
+        self.parallel = getattr(module, "PARALLEL", None)
+        self._must_be_whole()
+        self.kinds = self._kinds(getattr(module, "KINDS", None))
+
+    def begin(self, *, whole: bool) -> Any:
+        if self.projection:
+            return Tables(self.projection, whole=whole)
+        return self.guarded(self._begin)
+
+    def revived(self, state: Any) -> Any:
+        """One that was kept, or comes from another process."""
+        if self.projection:
+            state.projection = self.projection
+        return state
+
+    def step(self, state: Any, entry: Entry[Event], *, opened: bool) -> Any:
+        """The state after it. Raises AnalysisFault with position and line."""
+        try:
+            if self.projection:
+                state.fold(entry)
+                return state
+            after = self._fold(state, entry)
+            return state if after is None else after
+        except AnalysisFault as fault:
+            raise AnalysisFault(f"{self.path}: {fault}") from None
+        except Exception as fault:
+            # of what was opened, its text may hold what nobody may see in a log
+            what = type(fault).__name__ if opened else _said(fault)
+            where = f"position {entry.position}, {kind(entry.event)}"
+            raise AnalysisFault(f"{self._where(fault)}: {what} (at {where})") from None
+
+    def join(self, state: Any, other: Any) -> Any:
+        if self.projection:
+            try:
+                state.join(other)
+            except AnalysisFault as fault:
+                raise AnalysisFault(f"{self.path}: {fault}") from None
+            return state
+        after = self.guarded(self._join, state, other)
+        return state if after is None else after
+
+    def result(self, state: Any) -> Any:
+        """What the file makes of it; without ``result`` the state, or the only table, itself. All
+        tables by name, if there are several."""
+        given = state.listed() if self.projection else state
+        if self._result:
+            return self.guarded(self._result, given)
+        if self.projection and len(given) == 1:
+            return next(iter(given.values()))
+        return given
+
+    def guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Raises AnalysisFault."""
+        try:
+            return call(*arguments)
+        except Exception as fault:
+            raise AnalysisFault(f"{self._where(fault)}: {_said(fault)}") from None
+
+    def _where(self, fault: BaseException) -> str:
+        return _where(self.path, fault)
+
+    def _kinds(self, said: Any) -> tuple[str, ...] | None:
+        """Stored names; None: all. A projection's are those that it has handlers of."""
+        if self.projection is not None:
+            if not isinstance(self.projection, Projection):
+                raise AnalysisFault(f"{self.path}: projection is no Projection")
+            found = [n for n, event in EVENTS.items() if self.projection.handlers_of(event)]
+            return tuple(found)
+        if said is None:
+            return None
+        names: list[str] = []
+        for each in said if isinstance(said, list | tuple | set) else [said]:
+            is_class = isinstance(each, type) and issubclass(each, Event)
+            of_it = (
+                [n for n, event in EVENTS.items() if issubclass(event, each)]
+                if is_class
+                else [each]
+            )
+            if not of_it or any(name not in EVENTS for name in of_it):
+                raise AnalysisFault(
+                    f"{self.path}: KINDS has {each!r}, which is no kind of fact; see docs/events.md"
+                )
+            names += of_it
+        return tuple(names)
+
+    def _must_be_whole(self) -> None:
+        if (self.projection is None) == (self._fold is None):
+            has = "neither" if self._fold is None else "both"
+            raise AnalysisFault(
+                f"{self.path} has {has} fold(state, entry) {'nor' if has == 'neither' else 'and'}"
+                " projection: it takes one of them; see docs/analysis.md"
+            )
+        if self.parallel not in (None, "stream"):
+            raise AnalysisFault(f'{self.path}: PARALLEL is {self.parallel!r}; it may be "stream"')
+        if self.parallel and not self.projection and self._join is None:
+            raise AnalysisFault(
+                f"{self.path} is PARALLEL and has no join(state, other), which puts two together"
+            )
+        for name, takes in (("fold", 2), ("begin", 0), ("join", 2), ("result", 1)):
+            call = getattr(self, f"_{name}")
+            if call is not None and not _takes(call, takes):
+                raise AnalysisFault(f"{self.path}: {name} must be a function of {takes} arguments")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a process needs to replay its part. ``keep``: where it keeps how far it got,
+    None for nowhere; ``key``: the deployment's, to open what is sealed."""
+
+    url: str
+    path: Path
+    wanted: Slice
+    after: int
+    upto: int
+    part: Part
+    key: bytes | None = None
+    keep: Path | None = None
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """entries   that were folded, this time
+    begun_at  where it went on from what was kept, or began
+    left_out  that would change rows which began before the slice
+    """
+
+    state: Any
+    entries: int
+    begun_at: int
+    position: int
+    left_out: int = 0
+
+
+def replay(
+    fold: Fold,
+    url: str,
+    wanted: Slice,
+    *,
+    key: bytes | None = None,
+    keep: Path | None = None,
+    processes: int = 1,
+    progress: Callable[[int, int, int], None] = lambda at, after, upto: None,
+) -> Replayed:
+    """key        to open what is sealed, of whoever is not erased
+    keep       a file that remembers the state, so that the same call goes on where it ended
+    processes  more than one only if the file is PARALLEL
+
+    Raises AnalysisFault, Undecodable, WrongKey, psycopg.Error.
+    """
+    if keep and key:
+        raise AnalysisFault(
+            "what was opened is kept nowhere, or it would outlast an erasure: leave out --keep, or"
+            " --open"
+        )
+    if processes > 1 and not fold.parallel:
+        raise AnalysisFault(
+            f'{fold.path} does not say PARALLEL = "stream", so one process must read it all:'
+            " leave out --processes"
+        )
+    kinds = _narrowed(wanted.kinds, fold.kinds)
+    wanted = msgspec.structs.replace(wanted, kinds=kinds)
+    with Slices(url, Keyring(key) if key else None) as slices:
+        slices.check_key()
+        after, upto = slices.bounds(wanted)
+    jobs = [
+        Job(
+            url=url, path=fold.path, wanted=wanted, after=after, upto=upto,
+            part=Part(number, processes), key=key,
+            keep=keep.with_name(f"{keep.name}.{number + 1}of{processes}")
+            if keep and processes > 1 else keep,
+        )
+        for number in range(processes)
+    ]  # fmt: skip
+    if processes == 1:
+        return _replayed(fold, jobs[0], lambda at: progress(at, after, upto))
+    parts = _in_processes(jobs, lambda at: progress(at, after, upto))
+    state = fold.revived(parts[0].state)
+    for other in parts[1:]:
+        state = fold.join(state, other.state)
+    return Replayed(
+        state=state,
+        entries=sum(part.entries for part in parts),
+        begun_at=min(part.begun_at for part in parts),
+        position=upto,
+        left_out=sum(part.left_out for part in parts),
+    )
+
+
+def _replayed(fold: Fold, job: Job, progress: Progress) -> Replayed:
+    """One part. What is kept is kept now and then, and at the end: of what is interrupted a few
+    seconds are lost."""
+    kept = Kept(job.keep, _fingerprint(fold, job)) if job.keep else None
+    whole = job.wanted.whole and job.wanted.kinds == fold.kinds
+    at, state = (kept.found() if kept else None) or (job.after, None)
+    state = fold.begin(whole=whole) if state is None else fold.revived(state)
+    begun_at, count, kept_s = at, 0, monotonic()
+    keyring = Keyring(job.key) if job.key else None
+    with Slices(job.url, keyring) as slices:
+        for page in slices.pages(job.wanted, after=at, upto=job.upto, part=job.part):
+            for entry in page.entries:
+                state = fold.step(state, entry, opened=keyring is not None)
+                count += 1
+            at = page.position
+            progress(at)
+            if kept and monotonic() > kept_s + KEEP_EVERY_S:  # between pages no fold is half done
+                kept.keep(at, state)
+                kept_s = monotonic()
+    if kept and at > begun_at:
+        kept.keep(at, state)
+    left_out = state.left_out if isinstance(state, Tables) else 0
+    return Replayed(state=state, entries=count, begun_at=begun_at, position=at, left_out=left_out)
+
+
+class Kept:
+    """How far a replay got, and its state then, in a file of the analyst's own: whoever may write
+    it could as well write the fold that stands beside it."""
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path, self.fingerprint = path, fingerprint
+
+    def found(self) -> tuple[int, Any] | None:
+        """Raises AnalysisFault if it is another replay's, somebody else's, or damaged."""
+        try:
+            with self.path.open("rb") as file:
+                if os.fstat(file.fileno()).st_uid != os.geteuid():
+                    raise AnalysisFault(f"{self.path} is not yours: it would be run as a program")
+                content = file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            raise AnalysisFault(f"{self.path}: {fault.strerror}") from None
+        head, _, rest = content.partition(b"\n")
+        words = head.decode(errors="replace").split()
+        if len(words) != 4 or words[0] != "ledger-crm-replay":
+            raise AnalysisFault(f"{self.path} is nothing that a replay kept: name another --keep")
+        if words[1] != self.fingerprint:
+            raise AnalysisFault(
+                f"{self.path} was kept by another fold, or of another slice: remove it, or name"
+                " another --keep"
+            )
+        if words[3] != hashlib.sha256(rest).hexdigest():
+            raise AnalysisFault(f"{self.path} is damaged: remove it")
+        return int(words[2]), pickle.loads(rest)  # noqa: S301  # ours: see above
+
+    def keep(self, position: int, state: Any) -> None:
+        """Raises AnalysisFault for a state that cannot be kept."""
+        try:
+            rest = pickle.dumps(state, protocol=5)
+        except Exception as fault:
+            raise AnalysisFault(f"this state cannot be kept: {_said(fault)}") from None
+        digest = hashlib.sha256(rest).hexdigest()
+        head = f"ledger-crm-replay {self.fingerprint} {position} {digest}\n"
+        new = self.path.with_name(f".{self.path.name}.new")
+        with new.open("wb") as file:
+            file.write(head.encode() + rest)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+
+def _fingerprint(fold: Fold, job: Job) -> str:
+    """Of what decides how the state comes about, apart from how far."""
+    slice_ = msgspec.structs.replace(job.wanted, upto=None)
+    found = hashlib.sha256(fold.source)
+    found.update(msgspec.json.encode([slice_, job.after, job.part, sys.version]))
+    return found.hexdigest()
+
+
+_told: Any = None  # in a process of ours: how far each part has got, and at the end: stop
+
+
+def _listen(told: Any) -> None:
+    global _told
+    _told = told
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it, without a word
+
+
+def _in_processes(jobs: Sequence[Job], progress: Progress) -> list[Replayed]:
+    """Each in a process of its own, which is ended with us."""
+    context = get_context("spawn")
+    told = context.Array("q", [*(job.after for job in jobs), 0])
+    pool = ProcessPoolExecutor(len(jobs), context, initializer=_listen, initargs=(told,))
+    try:
+        running = {pool.submit(_part, job) for job in jobs}
+        asked = list(running)
+        while running:
+            done, running = wait(running, timeout=TOLD_EVERY_S, return_when=FIRST_COMPLETED)
+            progress(sum(told[:-1]) // len(jobs))
+            for one in done:
+                one.result()  # the first fault ends it all
+        by_part = {number: result for number, result in (one.result() for one in asked)}
+        return [by_part[number] for number in range(len(jobs))]
+    except BrokenProcessPool:
+        raise AnalysisFault("a process of the replay died; try fewer --processes") from None
+    finally:
+        told[-1] = 1
+        pool.shutdown(cancel_futures=True)
+
+
+def _part(job: Job) -> tuple[int, Replayed]:
+    def progress(at: int) -> None:
+        _told[job.part.number] = at
+        if _told[-1]:
+            raise AnalysisFault("stopped")
+
+    return job.part.number, _replayed(Fold(job.path), job, progress)
+
+
+def _loaded(path: Path, source: bytes) -> ModuleType:
+    """As a module of ``projections``, under a name that none of them has."""
+    stem = "".join(sign if sign.isalnum() else "_" for sign in path.stem)
+    name = f"{projections.__name__}._replayed_{stem}"
+    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # where Structs look for what their annotations name
+    try:
+        exec(compile(source, str(path), "exec"), vars(module))  # noqa: S102  # it is asked for
+    except SyntaxError as fault:
+        raise AnalysisFault(f"{path}, line {fault.lineno}: {fault.msg}") from None
+    except (Exception, SystemExit) as fault:
+        raise AnalysisFault(f"{_where(path, fault)}: {_said(fault)}") from None
+    return module
+
+
+def _narrowed(
+    asked: tuple[str, ...] | None, declared: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    if asked is None or declared is None:
+        return declared if asked is None else asked
+    return tuple(name for name in declared if name in asked)
+
+
+def _takes(call: Any, count: int) -> bool:
+    try:
+        inspect.signature(call).bind(*range(count))
+    except (TypeError, ValueError):
+        return call in (dict, list, set)
+    return True
+
+
+def _where(path: Path, fault: BaseException) -> str:
+    lines = [f.lineno for f in traceback.extract_tb(fault.__traceback__) if f.filename == str(path)]
+    return f"{path}, line {lines[-1]}" if lines else str(path)
+
+
+def _said(fault: BaseException) -> str:
+    return " ".join(f"{type(fault).__name__}: {fault}".split()).rstrip(":")

@@ -1,0 +1,131 @@
+"""What comes out of an analysis: rows with names, as CSV, JSON or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+from uuid import UUID
+
+import msgspec
+
+from ledger_crm.cells import cell
+
+from . import AnalysisFault
+
+Format = Literal["table", "csv", "json", "parquet"]
+
+
+class Found(NamedTuple):
+    names: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def documents(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.names, row, strict=True)) for row in self.rows]
+
+
+def format_of(out: Path | None, wanted: Format | None) -> Format:
+    """As it was asked for, else by how the file is called. Raises AnalysisFault."""
+    if wanted is None:
+        end = out.suffix.lstrip(".").lower() if out else "table"
+        if end not in get_args(Format):
+            raise AnalysisFault(f"{out}: call it .csv, .json or .parquet, or say --format")
+        wanted = end  # type: ignore[assignment]
+    assert wanted
+    if wanted == "parquet":
+        if out is None:
+            raise AnalysisFault("Parquet is for a file: say --out FILE.parquet")
+        arrow()
+    return wanted
+
+
+def found_in(given: Any) -> Found:
+    """Rows of anything that can be read as such: dicts, Structs, named tuples, data classes. What
+    is no list is one of ``key`` and ``value``, or a single row. Raises AnalysisFault."""
+    if isinstance(given, Found):
+        return given
+    if isinstance(given, Mapping):
+        documents = [_keyed(key, value) for key, value in given.items()]
+    elif isinstance(given, Iterable) and not isinstance(given, str | bytes) and not _fields(given):
+        documents = [_document(each) for each in given]
+    else:
+        documents = [_document(given)]
+    names = tuple(dict.fromkeys(name for document in documents for name in document))
+    return Found(names, [tuple(document.get(name) for name in names) for document in documents])
+
+
+def as_csv(found: Found) -> bytes:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\r\n")
+    rows.writerow(found.names)
+    rows.writerows([cell(value) for value in row] for row in found.rows)
+    return text.getvalue().encode()
+
+
+def as_json(found: Found) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(found.documents(), enc_hook=str)) + b"\n"
+
+
+def write_parquet(found: Found, path: Path) -> None:
+    """Raises AnalysisFault for a column of several kinds of value."""
+    pa, pq = arrow()
+    columns = {}
+    for number, name in enumerate(found.names):
+        values = [_plain(row[number]) for row in found.rows]
+        try:
+            columns[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            raise AnalysisFault(f"column {name} holds what no Parquet column can hold") from None
+    pq.write_table(pa.table(columns), path)
+
+
+def arrow() -> tuple[Any, Any]:
+    """Raises AnalysisFault if it is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise AnalysisFault("Parquet needs pyarrow: pip install 'ledger-crm[analysis]'") from None
+    return pyarrow, pyarrow.parquet
+
+
+def _keyed(key: Any, value: Any) -> dict[str, Any]:
+    keys = (
+        {f"key_{n}": part for n, part in enumerate(key, 1)}
+        if isinstance(key, tuple)
+        else {"key": key}
+    )
+    is_row = isinstance(value, Mapping) or _fields(value)
+    return keys | (_document(value) if is_row else {"value": value})
+
+
+def _document(given: Any) -> dict[str, Any]:
+    if isinstance(given, Mapping):
+        return {str(name): value for name, value in given.items()}
+    if names := _fields(given):
+        return {name: getattr(given, name) for name in names}
+    if isinstance(given, tuple):
+        return {f"column_{n}": value for n, value in enumerate(given, 1)}
+    return {"value": given}
+
+
+def _fields(given: Any) -> Sequence[str]:
+    """Of what has names for its values."""
+    if isinstance(given, type):
+        return ()
+    if isinstance(given, msgspec.Struct):
+        return given.__struct_fields__
+    if dataclasses.is_dataclass(given):
+        return [field.name for field in dataclasses.fields(given)]
+    return getattr(given, "_fields", ()) if isinstance(given, tuple) else ()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, msgspec.Struct | set | frozenset):
+        return msgspec.to_builtins(value)
+    return value

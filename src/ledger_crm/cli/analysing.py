@@ -1,0 +1,213 @@
+"""``replay``: what analysts do with the history. None of it writes to the ledger."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import cyclopts
+import msgspec
+
+from ledger_crm import settings as configuration
+from ledger_crm.analysis.tables import (
+    Format,
+    Found,
+    as_csv,
+    as_json,
+    format_of,
+    found_in,
+    write_parquet,
+)
+from ledger_crm.domain import EVENTS
+from ledger_crm.settings import Settings
+from ledger_crm.slices import Slice
+
+from .house import Fault, bar, console, load, looked_at, plain, print_columns
+
+Flag = Annotated[bool, cyclopts.Parameter(negative="")]
+SHOWN = 200  # rows of a table on the terminal
+
+
+def replay(
+    file: Path,
+    /,
+    *,
+    kind: list[str] | None = None,
+    stream: list[UUID] | None = None,
+    after: int = 0,
+    upto: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    open: Flag = False,
+    keep: Path | None = None,
+    processes: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))] = 1,
+    table: str = "",
+    format: Format | None = None,
+    out: Path | None = None,
+) -> None:
+    """Run your own fold over the ledger: a Python file with fold(state, entry), or with a
+    projection. It runs as you do, in memory, and writes nothing. See docs/analysis.md.
+
+    Parameters
+    ----------
+    file:
+        The Python file.
+    kind:
+        Only facts of this kind, or that begin so (person.); repeatable.
+    stream:
+        Only facts on this record; repeatable.
+    after:
+        Only what comes after this position.
+    upto:
+        Only what comes up to this position.
+    since:
+        Only what was written down from this moment on; UTC without an offset.
+    until:
+        Only what was written down before this moment.
+    open:
+        Open what is sealed, of whoever is not erased: it takes the deployment's key. Otherwise it
+        reads [sealed].
+    keep:
+        Remember the state in this file, and go on from there: after Ctrl-C, or with what is new.
+    processes:
+        Share the streams out among so many processes, if the file says PARALLEL = "stream".
+    table:
+        Which table of a projection to show, if it has several.
+    format:
+        table, csv, json or parquet; otherwise as the file of --out is called.
+    out:
+        Write it to this file.
+    """
+    from ledger_crm.analysis import replaying
+
+    chosen, shape = load(), format_of(out, format)
+    fold = replaying.Fold(file)
+    wanted = Slice(
+        kinds=_kinds(kind), streams=tuple(stream) if stream else None, after=_position(after),
+        upto=None if upto is None else _position(upto), since=_utc(since), until=_utc(until),
+    )  # fmt: skip
+    with looked_at(chosen) as url, bar() as drawn:
+        task = drawn.add_task("replaying", total=None)
+        found = replaying.replay(
+            fold, url, wanted,
+            key=_key(chosen) if open else None, keep=keep, processes=processes,
+            progress=lambda at, begin, end: drawn.update(
+                task, completed=at - begin, total=end - begin
+            ),
+        )  # fmt: skip
+    result = fold.result(found.state)
+    if fold.projection and isinstance(result, dict) and result.keys() == found.state.rows.keys():
+        result = _one_of(result, table)
+    elif table:
+        raise Fault(f"--table is for a file with several tables; {file} gives one result")
+    write(found_in(result), shape, out)
+    if found.left_out:
+        _aside(
+            f"{found.left_out} entries would change rows that began before the slice; they were"
+            " left out"
+        )
+    _aside(f"{found.entries:,} entries folded, up to position {found.position}")
+
+
+def write(found: Found, shape: Format, out: Path | None) -> None:
+    """To a file, or to the terminal. A file is there whole or not at all."""
+    if out is None:
+        if shape == "table":
+            _show(found)
+        else:
+            sys.stdout.buffer.write(as_csv(found) if shape == "csv" else as_json(found))
+        return
+    new = out.with_name(f".{out.name}.new")
+    try:
+        match shape:
+            case "parquet":
+                write_parquet(found, new)
+            case "csv":
+                new.write_bytes(as_csv(found))
+            case "json":
+                new.write_bytes(as_json(found))
+            case "table":
+                raise Fault("a table is for the terminal: say --format csv, json or parquet")
+        new.replace(out)
+    except OSError as fault:
+        raise Fault(f"{out}: {fault.strerror}") from None
+    finally:
+        new.unlink(missing_ok=True)
+    _aside(f"{len(found.rows):,} rows in {out}")
+
+
+def _show(found: Found) -> None:
+    if not found.rows:
+        console(to_stderr=True).print("nothing")
+        return
+    shown = found.rows[:SHOWN]
+    print_columns([found.names, *([_cell(value) for value in row] for row in shown)])
+    if more := len(found.rows) - len(shown):
+        _aside(f"and {more:,} more rows: --format csv shows all")
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.12g}"
+        case str():
+            return plain(value)
+        case datetime():
+            return value.astimezone(UTC).isoformat(" ", "seconds") if value.tzinfo else str(value)
+        case dict() | list() | tuple():
+            return plain(msgspec.json.encode(value, enc_hook=str).decode())
+    return plain(str(value))
+
+
+def _one_of(tables: dict[str, Any], name: str) -> Any:
+    if name not in tables:
+        which = f"there is no table {name}" if name else "say which table: --table"
+        raise Fault(f"{which}; there are {', '.join(tables)}")
+    return tables[name]
+
+
+def _kinds(said: Sequence[str] | None) -> tuple[str, ...] | None:
+    """By their stored names, whole or, with a dot at the end, begun."""
+    if not said:
+        return None
+    found: dict[str, None] = {}
+    for each in said:
+        names = [n for n in EVENTS if n == each or (each.endswith(".") and n.startswith(each))]
+        if not names:
+            raise Fault(f"there is no kind of fact {each}; see docs/events.md")
+        found |= dict.fromkeys(names)
+    return tuple(found)
+
+
+def _position(at: int) -> int:
+    if at < 0:
+        raise Fault(f"position {at} does not exist; the first is 1")
+    return at
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    if moment is None or moment.tzinfo:
+        return moment
+    return moment.replace(tzinfo=UTC)
+
+
+def _key(chosen: Settings) -> bytes:
+    """To open what is sealed. Nothing is made: a key that is missing is a fault."""
+    file = chosen.home / "sealing.key"
+    if chosen.sealing_key is None and not file.exists():
+        raise Fault(
+            f"{file} is not there: who opens what is sealed needs it, or LEDGER_SEALING_KEY"
+        )
+    return configuration.sealing_key(chosen)
+
+
+def _aside(line: str) -> None:
+    print(f"ledger-crm: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,45 @@
+"""What docs/analysis.md says is run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cli.test_reading import Run
+
+pytestmark = pytest.mark.xdist_group("analysis")
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "analysis.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("ledger-crm ")
+]
+FOLDS = [
+    block
+    for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    if "def fold(" in block or "projection =" in block
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_is_shown_works(
+    told: Run, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    code, out, err = told(*shlex.split(command)[1:])
+    assert code == 0, err
+    assert out
+
+
+@pytest.mark.parametrize("text", FOLDS)
+def test_a_fold_that_is_shown_works(told: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "shown.py").write_text(text)
+    code, out, err = told("replay", str(tmp_path / "shown.py"))
+    assert code == 0, err
+    assert out
