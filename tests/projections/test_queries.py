@@ -136,9 +136,10 @@ def ids_of(one: UUID, entries: Sequence[Entry[Event]]) -> set[UUID]:
     for entry in entries:
         if isinstance(entry.event, PersonMerged):
             into[entry.originator_id] = entry.event.survivor_id
-        elif isinstance(entry.event, PersonUnmerged):
-            if into.get(entry.originator_id) == entry.event.other_id:
-                del into[entry.originator_id]
+        elif isinstance(entry.event, PersonUnmerged) and (
+            into.get(entry.originator_id) == entry.event.other_id
+        ):
+            del into[entry.originator_id]
 
     def survivor(id: UUID) -> UUID:
         return survivor(into[id]) if id in into else id

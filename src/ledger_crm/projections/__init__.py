@@ -24,7 +24,15 @@ from ._projection import (
     Starting,
     Table,
 )
-from ._standing import POSITIONS, Standing, positions, standing, standings
+from ._standing import (
+    POSITIONS,
+    Standing,
+    positions,
+    standing,
+    standings,
+    written_at,
+    written_by,
+)
 from ._team import Team
 
 __all__ = [
@@ -52,6 +60,8 @@ __all__ = [
     "positions",
     "standing",
     "standings",
+    "written_at",
+    "written_by",
 ]
 
 
