@@ -57,6 +57,8 @@ async def test_each_step_is_due_after_the_one_before_and_the_last_one_finishes(
     assert (await written(ana, f"/people/{ada}/campaigns", ENROLL))["position"] is None
     said = f"/people/{ada}/interactions"
     await written(ana, said, step(1, "2026-03-03"))
+    again = await written(ana, said, step(1, "2026-03-03"))
+    assert again["position"] is None, "delivered again, it is no second step"
     project()
 
     async def due(day: str) -> dict[str, tuple[int, str]]:
@@ -125,6 +127,41 @@ async def test_whoever_replies_or_asks_us_to_stop_is_written_to_no_more(
         "enrolled_at": "2026-04-01T09:00:00Z"}), 403, "do-not-contact")  # fmt: skip
     for body in (step(1, "2026-03-05"), step(2, "2026-03-06")):
         problem(await ana.post(f"{first}/interactions", json=body), 409, "not-enrolled")
+
+
+async def test_a_no_that_is_told_late_ends_what_began_after_it(
+    ana: httpx.AsyncClient, project: Project
+) -> None:
+    people = await enrolled(ana, "No", "Withdrew", "Only for a day")
+    no, withdrew, day = (f"/people/{id}" for id in people)
+    alone = {"kind": "person.do_not_contact_set", "set_at": "2026-03-01T10:00:00Z"}
+    await written(ana, f"{no}/permissions", alone)
+    told = {"kind": "person.consent_withdrawn", "withdrawn_at": "2026-03-01T10:00:00Z"}
+    await written(ana, f"{withdrew}/permissions", told)
+    await written(ana, f"{day}/permissions", alone | {"until_on": "2026-03-01"})
+    project()
+    page = await found(ana, "/campaigns/spring/people")
+    assert {each["person"]: (each["status"], each["ended_at"]) for each in page["items"]} == {
+        "No": ("stopped", ENROLL["enrolled_at"]),
+        "Withdrew": ("stopped", ENROLL["enrolled_at"]),
+        "Only for a day": ("running", None),
+    }
+    earlier = ENROLL | {"enrolled_at": "2026-02-01T09:00:00Z"}
+    problem(await ana.post(f"{no}/campaigns", json=earlier), 403, "do-not-contact")
+    problem(await ana.post(f"{withdrew}/campaigns", json=earlier), 403, "no-consent")
+
+
+async def test_steps_that_are_told_in_another_order_are_not_due_again(
+    ana: httpx.AsyncClient, project: Project
+) -> None:
+    steps = [*SPRING["steps"], {"channel": "email", "after_days": 4}]
+    [ada] = await enrolled(ana, "Ada")
+    assert (await put(ana, SPRING | {"steps": steps})).status_code == 200
+    for n, day in ((2, "2026-03-10"), (1, "2026-03-03")):
+        await written(ana, f"/people/{ada}/interactions", step(n, day))
+    project()
+    [one] = await found(ana, f"/people/{ada}/campaigns")
+    assert (one["last_sent_at"], one["next_due_on"]) == ("2026-03-10T10:00:00Z", "2026-03-14")
 
 
 async def test_who_works_where_we_may_not_approach_anybody_is_not_enrolled(

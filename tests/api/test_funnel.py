@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from api.journey import ENGINES, found, problem, written
+from ledger_crm.api.reading import Pool
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.ledger import Ledger
+from ledger_crm.projections import SCHEMA
 
 pytestmark = pytest.mark.anyio
 
@@ -114,6 +117,19 @@ async def test_a_funnel_of_a_consultant_or_a_team_is_of_what_they_opened(
     assert await told(consultant="consultant:ben") == [("", 2)]
     assert await told(team="north", by="consultant") == [("Ben Alder", 1)]
     problem(await ana.get("/funnel", params=LAST_YEAR | {"team": "south"}), 404, "no-such-record")
+
+
+async def test_what_takes_too_long_says_so_and_not_that_the_database_is_away(
+    ana: httpx.AsyncClient, pool: Pool, database: str
+) -> None:
+    async with pool.connection() as conn:  # the only one there is by now
+        await conn.execute("SET statement_timeout = 100")
+    with psycopg.connect(database) as other:
+        other.execute(f"LOCK TABLE {SCHEMA}.funnel_step IN ACCESS EXCLUSIVE MODE")
+        answer = await ana.get("/funnel", params=LAST_YEAR)
+    body = problem(answer, 503, "took-too-long")
+    assert "shorter period" in body["detail"]
+    assert answer.headers["retry-after"]
 
 
 async def test_an_account_is_read_and_listed(

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from api.journey import ENGINES, FEE, NOTE, ORDER, REPLY, SENT, found, problem, written
+from api.test_campaigns import enrolled, step
 from api.test_documents import cv, on_disk
 from api.test_quick import LONG_WAY
 from ledger_crm.domain.clock import now
@@ -366,3 +367,40 @@ async def test_likely_duplicates_are_listed_until_somebody_says_what_they_are(
     assert await pairs() == []
     await written(ana, f"/people/{old}/erasure", {})
     assert await pairs() == []
+
+
+async def test_who_was_in_a_campaign_by_both_gets_each_step_once(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    [ada, twin] = await enrolled(ana, "Ada", "Twin")
+    await written(ana, f"/people/{ada}/merges", {"duplicate_id": twin})
+
+    async def stands() -> tuple[str, int, int | None]:
+        project()
+        [one] = (await found(ana, "/campaigns/spring/people"))["items"]
+        assert await found(ana, f"/people/{twin}/campaigns") == [one]
+        spring = await found(ana, "/campaigns/spring")
+        assert (spring["enrolled"], spring[one["status"]]) == (1, 1)
+        return one["status"], one["sent"], one["next_step"]
+
+    assert await stands() == ("running", 0, 1)
+    await written(ana, f"/people/{ada}/interactions", step(1, "2026-03-03"))
+    assert await stands() == ("running", 1, 2)
+    await written(ana, f"/people/{twin}/interactions", step(2, "2026-03-08"))
+    assert await stands() == ("finished", 2, None)
+    third = await ana.post(f"/people/{twin}/interactions", json=step(3, "2026-03-09"))
+    problem(third, 409, "not-enrolled")
+
+    await written(ana, f"/people/{ada}/merges/{twin}/undo", {})
+    project()
+    page = await found(ana, "/campaigns/spring/people")
+    assert [(each["person_id"], each["sent"]) for each in page["items"]] == [(twin, 0), (ada, 2)]
+    assert (await found(ana, "/campaigns/spring"))["finished"] == 2
+
+
+async def test_a_receipt_tells_the_version_that_readers_see(two: Two) -> None:
+    for act in (two.merge, two.undo):
+        receipt = await act()
+        two.project()
+        card = await two.ana.get(f"/people/{two.ada}")
+        assert card.headers["etag"] == f'"{receipt["version"]}"'

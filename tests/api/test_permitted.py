@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from api.journey import ADA, ENGINES, FEE, NOTE, found, problem, written
+from api.journey import ADA, ENGINES, FEE, NOTE, ORDER, found, problem, written
 from ledger_crm.api.permitted import NEEDS, ROUTES, TELL_FEES
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain import EVENTS
@@ -183,3 +183,31 @@ def test_every_fact_that_says_what_is_paid_is_known_as_one() -> None:
         "company.deal_opened", "company.deal_changed",
     }  # fmt: skip
     assert {kind for kind in about_money if not kind.startswith(TELL_FEES)} == others
+
+
+async def test_nor_inside_of_what_they_may_read(
+    ana: httpx.AsyncClient, keys: dict[str, dict[str, str]], project: Any
+) -> None:
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    ends = {"ends_on": "2026-12-31"}
+    await written(ana, f"/companies/{company}/fees", FEE | ends)
+    owned = {"kind": "company.owner_assigned", "owner": "consultant:ana"}
+    await written(ana, f"/companies/{company}/changes", owned)
+    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    person = (await written(ana, "/people", ADA))["id"]
+    body = {"company_id": company, "job_order_id": order}
+    candidacy = (await written(ana, f"/people/{person}/candidacies", body))["created"]
+    theirs = f"/people/{person}/candidacies/{candidacy}"
+    await written(ana, f"{theirs}/rights-to-represent", {})
+    await written(ana, f"{theirs}/introductions", {})
+    pay = {"starts_on": "2026-12-01", "first_year_pay_cents": 10_000_000}
+    await written(ana, f"{theirs}/placements", pay)
+    project()
+    day = "/day?on=2026-12-01&owner=consultant:ana"
+    for role, knows in (("resourcer", False), ("consultant", True)):
+        read = (await ana.get(f"/candidates/{candidacy}", headers=keys[role])).json()
+        assert read["card"]["fee_cents"] == (2_500_000 if knows else None)
+        assert read["steps"]
+        assert bool((await ana.get(day, headers=keys[role])).json()["renewals"]) == knows
+        answer = await ana.get("/renewals?on=2026-12-01", headers=keys[role])
+        assert answer.status_code == (200 if knows else 403)

@@ -45,10 +45,12 @@ from builders import (
 from ledger_crm.domain.candidacy import CandidacyMoved
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.merging import (
+    MOST_TOGETHER,
     BothOnJobOrder,
     BothPlacedThere,
     MergedWithItself,
     NotMerged,
+    TooManyMerged,
 )
 from ledger_crm.domain.permission import DoNotContact, NoConsent
 from ledger_crm.domain.person import CandidacyIsOpen, Move, Person
@@ -99,7 +101,7 @@ def test_both_are_told_and_the_same_again_is_nothing_new() -> None:
     assert [e.event for e in theirs.collect_events()] == [
         merged(survivor_id=PERSON, reason="same_phone")
     ]
-    ours.beside = (theirs,)
+    assert ours.seen == ours.version + theirs.version, "they are one from now on"
     ours.absorb(ours, absorbed(), by=ANA)
     assert not ours.pending_events
     with pytest.raises(MergedWithItself):
@@ -112,6 +114,7 @@ def test_un_merged_both_are_told_and_nothing_is_left_of_it() -> None:
         unmerged(other_id=OTHER_PERSON), theirs=(unmerged(other_id=PERSON),)
     )
     assert (whole.other.merged_into, whole.survivor.absorbed) == (None, {})
+    assert whole.survivor.seen == whole.survivor.version, "they are two from now on"
     alone = folded(Person, sourced())
     with pytest.raises(NotMerged):
         alone.separate(OTHER_PERSON, at=LATER, by=ANA)
@@ -144,6 +147,19 @@ def test_nobody_is_merged_with_who_is_erased() -> None:
         fact = absorbed(duplicate_id=other.id)
         with pytest.raises(PersonIsErased):
             survivor.absorb(other, fact, by=ANA)
+
+
+def test_so_many_records_are_hardly_of_one_person() -> None:
+    """Each is in hand for every decision, and chains of them are gone through one by one."""
+    last = folded(Person, sourced())
+    for n in range(2, MOST_TOGETHER + 1):
+        one = folded(Person, sourced(), id=UUID(int=n << 64))
+        one.absorb(last, absorbed(duplicate_id=last.id), by=ANA)
+        last = one
+    assert len(last.everyone) == MOST_TOGETHER
+    for ours, theirs in ((last, folded(Person, sourced())), (folded(Person, sourced()), last)):
+        with pytest.raises(TooManyMerged):
+            ours.absorb(theirs, absorbed(duplicate_id=UUID(int=7)), by=ANA)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def dump(conn: Connection, projections: Iterable[Projection], *, past: bool = Tr
         key = ", ".join(table.key)
         names = "*" if past else ", ".join(table.columns)
         queries = {table.name: f"SELECT {names} FROM {table.name} ORDER BY {key}"}
-        if past:
+        if past and table.keeps_past:
             before = f"{PAST}.{table.name}"
             queries[before] = f"SELECT * FROM {before} ORDER BY {key}, {FROM}"
         for name, query in queries.items():

@@ -22,7 +22,7 @@ def shown_at(conn: Connection, position: int) -> Dump:
     """Every table, as ``dump`` shows it, through the views of the past."""
     conn.execute("SELECT set_config('ledger.as_of', %s, false)", (str(position),))
     found = {}
-    for table in (table for projection in ALL for table in projection.tables):
+    for table in (table for projection in ALL for table in projection.tables if table.keeps_past):
         names, key = ", ".join(table.columns), ", ".join(table.key)
         query = f"COPY (SELECT {names} FROM {AS_OF}.{table.name} ORDER BY {key}) TO STDOUT"
         with conn.cursor() as cur, cur.copy(query.encode()) as copy:

@@ -614,6 +614,69 @@ async def test_an_account_is_what_its_orders_and_the_day_make_of_it(
     assert nobody is None
 
 
+@pytest.mark.parametrize("orders", [1, 2])
+async def test_who_ordered_once_or_twice_has_no_rhythm_and_is_not_quiet_before_a_year_is_over(
+    ledger: Ledger, database: str, orders: int
+) -> None:
+    await prologue(ledger)
+    filled = order_filled(job_order_id=ORDERS[BOLT][0], filled_at=NOON)
+    await do(ledger, lambda w: selling.step_job_order(w, BOLT, filled))
+    with stopped_at(NOON + timedelta(days=100)):
+        await ordered(ledger, BOLT, *[7] * (orders - 1))
+    project(database, ledger)
+    last = NOON + timedelta(days=7 * (orders - 1))
+
+    async def told(days: int) -> tuple[str, int | None]:
+        found = await accounts.of(cur, BOLT, asked_at=last + timedelta(days=days))
+        assert found is not None
+        return found.status, found.rhythm_days
+
+    async with cursor(database) as cur:
+        assert await told(31) == ("qualified", None)
+        assert await told(364) == ("qualified", None)
+        assert await told(366) == ("quiet", None)
+
+
+async def test_a_placement_that_is_not_long_ago_keeps_a_client_with_a_rhythm_from_being_quiet(
+    ledger: Ledger, database: str
+) -> None:
+    await prologue(ledger)
+    first, order = ORDERS[ACME][:2]
+    opened = order_opened(job_order_id=order, opened_at=NOON + timedelta(days=90))
+    candidacy, on = candidacy_id(BEN, order), NOON + timedelta(days=90)
+    placed_at = NOON + timedelta(days=140)
+    with stopped_at(NOON + timedelta(days=200)):
+        await do(
+            ledger,
+            lambda w: selling.step_job_order(
+                w, ACME, order_filled(job_order_id=first, filled_at=NOON)
+            ),
+        )
+        await ordered(ledger, ACME, 30, 60)
+        await do(
+            ledger,
+            lambda w: selling.open_job_order(w, ACME, opened),
+            lambda w: candidacies.open_candidacy(
+                w, BEN, company_id=ACME, job_order_id=order, at=on
+            ),
+            lambda w: candidacies.give_right_to_represent(w, BEN, candidacy, at=on),
+            lambda w: candidacies.introduce(w, BEN, candidacy, at=on),
+            lambda w: candidacies.place(
+                w, BEN, candidacy, at=placed_at, starts_on=placed_at.date(), first_year_pay_cents=1
+            ),
+        )
+    project(database, ledger)
+
+    async with cursor(database) as cur:
+        soon = await accounts.of(cur, ACME, asked_at=NOON + timedelta(days=199))
+        late = await accounts.of(cur, ACME, asked_at=NOON + timedelta(days=201))
+
+    assert soon is not None
+    assert late is not None
+    assert (soon.status, soon.rhythm_days) == ("active", 30)
+    assert (late.status, late.since) == ("quiet", NOON + timedelta(days=200))
+
+
 async def test_who_is_placed_on_two_orders_makes_a_repeat_account(
     cur: Cursor, ledger: Ledger, database: str
 ) -> None:

@@ -52,8 +52,6 @@ def faults_of(wanted: Any, body: bytes) -> list[Fault]:
         return [Fault("", "the body is empty")]
     try:
         document = msgspec.json.decode(body)
-    except UnicodeDecodeError:
-        return [Fault("", "the body is not UTF-8")]
     except RecursionError:
         return [Fault("", "the body is nested too deeply")]
     except msgspec.DecodeError as fault:
@@ -106,6 +104,8 @@ def _syntax(body: bytes, message: str) -> Fault:
     except json.JSONDecodeError as fault:
         what = _begun_small(fault.msg)
         return Fault("", f"not JSON: {what} at line {fault.lineno} column {fault.colno}")
+    except UnicodeDecodeError:
+        return Fault("", "the body is not UTF-8")
     except ValueError:
         pass
     said = message.partition(" - at `")[0].removeprefix("JSON is malformed: ")

@@ -61,9 +61,9 @@ class Merges(Controller):
 
         From then on there is one: every list, board and history shows it by this id, and the
         duplicate's leads here, in reads and in writes. Nothing is copied or lost, and it can be
-        undone. 409 if both are on one job order and neither is out, or if the duplicate is merged
-        already. Consent withdrawn, do-not-contact and legal holds of either count for both. The
-        same again changes nothing."""
+        undone. 409 if both are on one job order and neither is out, if the duplicate is merged
+        already, or if there were more than 100 records of one person. Consent withdrawn,
+        do-not-contact and legal holds of either count for both. The same again changes nothing."""
         return await act.on(person_id, merging.merge, data.fact)
 
     @post("/{other_id:uuid}/undo")

@@ -95,8 +95,8 @@ PROBLEMS = {
     422: "Well formed, and makes no sense here; or the Idempotency-Key was used with another body.",
     429: "More than we take from one link within a minute.",
     500: "Our fault; `request_id` finds it in our log.",
-    503: "The database does not answer, too much waits to be written, or the read model has not "
-    "got to `after`. Try again.",
+    503: "The database does not answer, or not in time; too much waits to be written; or the read "
+    "model has not got to `after`. Try again.",
 }
 READING = (400, 401, 403, 404, 406, 410, 422, 500, 503)
 ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 500, 503)

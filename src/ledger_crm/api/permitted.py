@@ -76,8 +76,9 @@ NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
 
-HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None}
-"""Fields of answers that only those with ``fees.read`` are shown, and what others see there."""
+HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": []}
+"""Fields of answers, however deep, that only those with ``fees.read`` are shown, and what others
+see there."""
 
 TELL_FEES = (
     "company.fee_", "company.instalment_", "company.invoice_", "company.remedy_owed",
@@ -107,9 +108,9 @@ def _without_fees(found: Any) -> Any:
         case HistoryLine(kind=kind) if kind.startswith(TELL_FEES):
             return msgspec.structs.replace(found, line=words(kind.partition(".")[2]), text="")
         case msgspec.Struct():
-            names = type(found).__struct_fields__
-            changes = {name: nothing for name, nothing in HIDDEN.items() if name in names}
-            if "items" in names:  # of a page
-                changes["items"] = _without_fees(found.items)  # type: ignore[attr-defined]
-            return msgspec.structs.replace(found, **changes) if changes else found
+            told = {
+                name: HIDDEN[name] if name in HIDDEN else _without_fees(getattr(found, name))
+                for name in type(found).__struct_fields__
+            }
+            return msgspec.structs.replace(found, **told)
     return found

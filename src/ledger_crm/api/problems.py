@@ -29,7 +29,7 @@ from ledger_crm.domain.refusals import (
 )
 from ledger_crm.ledger import Busy
 from ledger_crm.ledger import Unavailable as LedgerUnavailable
-from ledger_crm.projections import OUT_OF_REACH
+from ledger_crm.projections import OUT_OF_REACH, TOOK_TOO_LONG
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -151,6 +151,14 @@ class Unavailable(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
+class TookTooLong(HttpProblem):
+    """The answer takes longer than we let one take. Ask for less: a shorter period, or one client,
+    consultant or team."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
+
+
 class TooBusy(HttpProblem):
     """More is waiting to be written than we take. Nothing was written: try again."""
 
@@ -220,6 +228,10 @@ def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[
 
 def out_of_reach(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:
     return refused(request, Unavailable())
+
+
+def took_too_long(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:
+    return refused(request, TookTooLong())
 
 
 def too_busy(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:
@@ -293,6 +305,7 @@ HANDLERS: dict[int | type[Exception], Any] = {
     Busy: too_busy,
     LedgerUnavailable: out_of_reach,
     **dict.fromkeys(OUT_OF_REACH, out_of_reach),
+    TOOK_TOO_LONG: took_too_long,
     HTTPException: http,
     Exception: broken,
 }

@@ -375,7 +375,7 @@ class View:
         return self.now().date()
 
     def must_be_now(self) -> None:
-        """For what the ledger itself is asked. Raises Malformed."""
+        """For what no past is kept of, or is asked of the ledger itself. Raises Malformed."""
         if self.then:
             raise Malformed(faults=[Fault("query:as_of", "this is read as of now alone")])
 
@@ -499,6 +499,8 @@ class View:
     ) -> Attempt[T]:
         of = query if isinstance(query, Lookup) else sys.modules[query.__module__]
         uses = (of.projection, DIRECTORY)
+        if not of.projection.keeps_past:
+            self.must_be_now()
 
         async def attempt() -> tuple[int, tuple[T] | None]:
             async with self.reads.snapshot(uses, self.then) as (cur, stands_at):

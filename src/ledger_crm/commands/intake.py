@@ -154,8 +154,9 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
             await work.get(Company, id)
     if interaction.company_id:
         await work.get(Company, interaction.company_id)
-    for merged in person.everyone[1:]:
-        if await work.has_written(merged.id, interaction):
+    in_one = any(one.campaigns for one in person.everyone)  # what it ends there is a fact besides
+    for each in person.everyone if in_one else person.everyone[1:]:
+        if await work.has_written(each.id, interaction):
             return person
     try:
         if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
@@ -187,8 +188,8 @@ async def campaign(work: Work, person_id: UUID, fact: CampaignFacts) -> Person:
     found.must_be_in_use()
     if fact.company_id:
         await work.get(Company, fact.company_id)
-    if not fact.override:
-        await _must_be_approachable_at_work(work, person, fact.enrolled_at or now())
+    for moment in (fact.enrolled_at or now(), now()) if not fact.override else ():
+        await _must_be_approachable_at_work(work, person, moment)
     person.enroll(fact, by=work.by)
     return person
 

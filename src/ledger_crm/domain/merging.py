@@ -57,6 +57,10 @@ class PersonUnmerged(PersonFact, frozen=True, kw_only=True, tag="person.unmerged
 MergeFacts = PersonAbsorbed | PersonMerged | PersonUnmerged
 
 
+MOST_TOGETHER = 100
+"""Records of one person: each decision on them holds all of them in hand."""
+
+
 class RecordIsMerged(Conflict):
     """This record is merged into another, which survivor_id names: look at that one, and decide
     there."""
@@ -74,6 +78,11 @@ class BothOnJobOrder(Conflict):
 
 class BothPlacedThere(Conflict):
     """Both are placed on the same job order: one opening is not filled by one person twice."""
+
+
+class TooManyMerged(Conflict):
+    """There would be more records of this person than are merged into one: look whether they are
+    one person."""
 
 
 class NotMerged(Unknown):

@@ -77,6 +77,7 @@ from .identity import (
 from .interaction import Interaction, MessageReplied, MessageSent, Outbound
 from .market import Researched
 from .merging import (
+    MOST_TOGETHER,
     BothOnJobOrder,
     BothPlacedThere,
     MergedWithItself,
@@ -84,6 +85,7 @@ from .merging import (
     PersonAbsorbed,
     PersonMerged,
     PersonUnmerged,
+    TooManyMerged,
 )
 from .permission import (
     Consent,
@@ -405,8 +407,6 @@ class Person(Aggregate):
                 return id in self.follow_ups
             case DocumentRemoved(document_id=id):
                 return id in self.documents
-            case CampaignFinished() | CampaignStopped() | MessageSent():
-                return event.campaign in self.campaigns
             case CandidateReferralFee(referral_id=id):
                 return id in self.referrals.kept
         return getattr(event, "candidacy_id", None) in self.candidacies
@@ -445,13 +445,15 @@ class Person(Aggregate):
 
     def absorb(self, duplicate: Person, fact: PersonAbsorbed, *, by: Actor) -> None:
         """Both go on as this one. Again, it is a no-op. Raises MergedWithItself, PersonIsErased,
-        BothOnJobOrder, BothPlacedThere."""
+        TooManyMerged, BothOnJobOrder, BothPlacedThere."""
         self.must_be_here()
         if fact.duplicate_id == self.id:
             raise MergedWithItself()
         if fact.duplicate_id in (one.id for one in self.everyone):
             return
         duplicate.must_be_here()
+        if len(self.everyone) + len(duplicate.everyone) > MOST_TOGETHER:
+            raise TooManyMerged(person_id=self.id, most=MOST_TOGETHER)
         ours, theirs = self.every_candidacy.values(), duplicate.every_candidacy.values()
         for stands, refusal in (
             (lambda found: found.placed, BothPlacedThere),
@@ -468,6 +470,7 @@ class Person(Aggregate):
             by=by,
         )
         self.enter(fact, by=by)
+        self.beside = (*self.beside, duplicate)
 
     def separate(
         self, other_id: UUID, *, at: datetime, reason: Reason = "", text: str = "", by: Actor
@@ -480,6 +483,7 @@ class Person(Aggregate):
         for one, named in ((other, self.id), (self, other_id)):
             fact = PersonUnmerged(other_id=named, unmerged_at=at, reason=reason, text=text)
             one.enter(fact, by=by)
+        self.beside = tuple([one for one in self.beside if one is not other])
 
     def must_be_here(self) -> None:
         """First of all, so that whoever is erased is refused as that."""
@@ -525,41 +529,53 @@ class Person(Aggregate):
         if isinstance(interaction, Outbound):
             at = interaction.occurred_at or now() if interaction.by_us else None
             self._must_be_contactable(at, interaction.override, by)
+        holder = self
         if isinstance(interaction, MessageSent) and (campaign := interaction.campaign):
-            self._must_be_enrolled(campaign)
-        self.enter(interaction, by=by)
+            holder = self._must_be_enrolled(campaign)
+        holder.enter(interaction, by=by)
         if isinstance(interaction, MessageReplied):
             self._stop_campaigns("replied", interaction.replied_at, by)
 
     def enroll(self, fact: Enrolled, *, by: Actor) -> None:
-        """What is so already is a no-op. Raises NoConsent, DoNotContact, NotAConsultant."""
+        """Then and now, for they are to be written to. What is so already is a no-op. Raises
+        NoConsent, DoNotContact, NotAConsultant."""
         self.must_be_here()
         at = fact.enrolled_at or now()
-        self._must_be_contactable(at, fact.override, by)
+        for moment in (at, now()):
+            self._must_be_contactable(moment, fact.override, by)
         if not self.enrolment(fact.campaign):
             self.enter(msgspec.structs.replace(fact, enrolled_at=at), by=by)
 
     def end_campaign(self, fact: CampaignEnd, *, by: Actor) -> None:
-        """What is so already is a no-op."""
+        """By whichever record they are in it. What is so already is a no-op."""
         self.must_be_here()
-        if self.enrolment(fact.campaign):
-            self.enter(fact, by=by)
+        for one in self._enrolled(fact.campaign):
+            one.enter(fact, by=by)
 
     def enrolment(self, campaign: str) -> Enrolment | None:
-        """One that runs."""
-        found = (one.campaigns.get(campaign) for one in self.everyone)
-        return next(filter(None, found), None)
+        """One that runs; of several the one that has got furthest."""
+        return next((one.campaigns[campaign] for one in self._enrolled(campaign)), None)
 
-    def _must_be_enrolled(self, campaign: str) -> None:
-        if not self.enrolment(campaign):
+    def _enrolled(self, campaign: str) -> list[Person]:
+        """Records by which they are in it; first the one that has got furthest, which goes on."""
+        found = [one for one in self.everyone if campaign in one.campaigns]
+        return sorted(found, key=lambda one: -one.campaigns[campaign].sent)
+
+    def _must_be_enrolled(self, campaign: str) -> Person:
+        if not (found := self._enrolled(campaign)):
             raise NotEnrolled(person_id=self.id, campaign=campaign)
+        return found[0]
 
-    def _stop_campaigns(self, reason: Reason, at: datetime, by: Actor) -> None:
-        """Those that they were in by then."""
+    def _stop_campaigns(
+        self, reason: Reason, at: datetime, by: Actor, *, still: bool = False
+    ) -> None:
+        """Those that they were in by then; all of them if it is so ``still``, however late it is
+        told."""
         for one in self.everyone:
             for campaign, enrolment in sorted(one.campaigns.items()):
-                if enrolment.at <= at:
-                    stopped = CampaignStopped(campaign=campaign, reason=reason, stopped_at=at)
+                if still or enrolment.at <= at:
+                    end = max(at, enrolment.at)
+                    stopped = CampaignStopped(campaign=campaign, reason=reason, stopped_at=end)
                     one.enter(stopped, by=by)
 
     def _must_be_contactable(self, at: datetime | None, override: str, by: Actor) -> None:
@@ -636,10 +652,10 @@ class Person(Aggregate):
         if fact.word in said.words:
             return
         self.enter(fact, by=by)
-        if isinstance(fact, DoNotContactSet):
-            self._stop_campaigns("do_not_contact", fact.set_at, by)
-        elif isinstance(fact, ConsentWithdrawn):
-            self._stop_campaigns("consent_withdrawn", fact.withdrawn_at, by)
+        if isinstance(fact, DoNotContactSet | ConsentWithdrawn):
+            reason = "do_not_contact" if isinstance(fact, DoNotContactSet) else "consent_withdrawn"
+            still = said.refusal(now()) == fact.word
+            self._stop_campaigns(reason, fact.word.said_at, by, still=still)
 
     def ask_privacy(self, fact: PrivacyFacts, *, by: Actor) -> None:
         """What is so already is a no-op. Raises NoErasureRequested, LastsUntilBefore, HoldIdTaken,

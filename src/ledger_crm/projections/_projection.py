@@ -29,6 +29,9 @@ Key: TypeAlias = tuple[Any, ...]
 OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError)
 """What a query raises while the database is not there."""
 
+TOOK_TOO_LONG = psycopg.errors.QueryCanceled
+"""What it raises when the database ends it: it is there, and a shorter question is answered."""
+
 NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 """What it raises while the tables of a read model are not there, or not yet as it knows them."""
 
@@ -95,14 +98,24 @@ class Table(Generic[R]):
     """Rows of one shape, identified by the columns in ``key``. A column that ``each`` names needs
     an index.
 
-    sql    indexes, run after CREATE TABLE, also for the rows that it had before
-    views  what else queries need, over this table and those before it; run last
+    sql         indexes, run after CREATE TABLE, also for the rows that it had before
+    views       what else queries need, over this table and those before it; run last
+    keeps_past  whether what a row was is kept. Not where that would tell what the present does
+                not, as of counts: two of them one entry apart say what that entry says
     """
 
     def __init__(
-        self, name: str, row: type[R], *, key: str, sql: str = "", views: str = ""
+        self,
+        name: str,
+        row: type[R],
+        *,
+        key: str,
+        sql: str = "",
+        views: str = "",
+        keeps_past: bool = True,
     ) -> None:
         self.name, self.row, self.sql, self.views = name, row, sql, views
+        self.keeps_past = keeps_past
         self.key = tuple(key.split(", "))
         self.columns = row.__struct_fields__
         getter = attrgetter(*self.columns)
@@ -190,17 +203,21 @@ class Table(Generic[R]):
 
     @property
     def ddl(self) -> str:
-        """Makes the table, that of the rows that it had before, and the view of both."""
+        """Makes the table, that of the rows that it had before, and the view of both; drops what
+        there was."""
         columns = "".join(
             f"{column} {type_}{'' if column in self.nullable else ' NOT NULL'}, "
             for column, type_ in self.types.items()
         )
         names, key = ", ".join(self.columns), ", ".join(self.key)
-        at = "current_setting('ledger.as_of')::bigint"
-        return f"""
+        present = f"""
             DROP TABLE IF EXISTS {SCHEMA}.{self.name}, {PAST}.{self.name} CASCADE;
             CREATE TABLE {SCHEMA}.{self.name}
-                ({columns}{FROM} bigint NOT NULL, PRIMARY KEY ({key}));
+                ({columns}{FROM} bigint NOT NULL DEFAULT 0, PRIMARY KEY ({key}));
+            {self.sql} {self.views}
+            """
+        at = "current_setting('ledger.as_of')::bigint"
+        past = f"""
             CREATE TABLE {PAST}.{self.name} ({columns}{FROM} bigint NOT NULL,
                 {UNTIL} bigint NOT NULL, PRIMARY KEY ({key}, {FROM}));
             CREATE VIEW {AS_OF}.{self.name} AS
@@ -210,8 +227,9 @@ class Table(Generic[R]):
                 WHERE {FROM} <= {at} AND {UNTIL} > {at};
             SET LOCAL search_path = {PAST}; {self.sql}
             SET LOCAL search_path = {AS_OF}; {self.views}
-            SET LOCAL search_path = {SCHEMA}; {self.sql} {self.views}
+            SET LOCAL search_path = {SCHEMA};
             """
+        return present + past if self.keeps_past else present
 
 
 class Projection:
@@ -219,6 +237,7 @@ class Projection:
 
     def __init__(self, name: str, *tables: Table[Any], version: int) -> None:
         self.name, self.tables, self.version = name, tables, version
+        self.keeps_past = all(table.keeps_past for table in tables)
         self._handlers: dict[type[Event], list[tuple[Table[Any], Handler[Any]]]] = {}
 
     def handlers_of(self, event: type[Event]) -> list[tuple[Table[Any], Handler[Any]]]:

@@ -3,9 +3,10 @@
     prospect    we know of them, and nothing more
     qualified   a deal got as far as that, a fee is agreed, or they asked and nobody was placed who
                 stayed
-    active      an order is open, or the last one is not long ago
+    active      an order is open, or the last one, or the last placement, is not long ago
     repeat      as active, and we placed people on two orders of theirs or more
     quiet       no order is open, and the next one is overdue: they let twice their own rhythm pass
+                since the last order, or the last placement if that was later
     former      and so long ago that it is no rhythm any more
 
 The rhythm is the median time between two orders, once there are three of them; before that nobody
@@ -128,7 +129,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     orders       they ever gave us; ``placed_orders`` of them with a placement that held
     open_orders  that are not over
     rhythm_days  the median between two orders; None: not enough of them
-    overdue_at   when twice the rhythm has passed; None: an order is open, or there was none
+    overdue_at   when twice the rhythm has passed since the last order or placement, or a year if
+                 there is none; None: an order is open, or there never was one
     position     of the company's first entry, to page by
     """
 
@@ -167,9 +169,10 @@ sums AS (
     FROM account_order GROUP BY company_id),
 known AS (
     SELECT a.*, s.*, r.rhythm, greatest(s.last_at, s.last_placed_at) AS touched_at,
-           CASE WHEN s.open = 0 THEN coalesce(
-               s.last_at + 2 * greatest(r.rhythm, interval '15 days'),
-               greatest(s.last_at, s.last_placed_at) + interval '365 days') END AS overdue_at
+           -- greatest() overlooks a NULL: it may not see the rhythm of who has none
+           CASE WHEN s.open = 0 THEN greatest(s.last_at, s.last_placed_at) + CASE
+               WHEN r.rhythm IS NULL THEN interval '365 days'
+               ELSE 2 * greatest(r.rhythm, interval '15 days') END END AS overdue_at
     FROM (SELECT company_id AS id, position, added_at, qualified_at FROM account) a
     LEFT JOIN sums s ON s.company_id = a.id LEFT JOIN rhythms r ON r.company_id = a.id),
 dated AS (
@@ -239,6 +242,8 @@ def _account(
     position: int,
 ) -> Account:
     last = f"the last order was opened on {last_at:%Y-%m-%d}" if last_at else ""
+    if last_at and last_placed_at and last_placed_at > last_at:
+        last += f", somebody was placed on {last_placed_at:%Y-%m-%d}"
     rhythm = f"an order every {rhythm_days} days, and {last}" if rhythm_days is not None else last
     why = {
         "prospect": "no deal has been qualified, and no fee agreed",

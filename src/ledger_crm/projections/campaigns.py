@@ -21,7 +21,7 @@ from ledger_crm.domain.interaction import MessageSent
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
-from ._who import everyone, survivor
+from ._who import everyone, is_merged, survivor
 
 Status = Literal["running", "finished", "stopped"]
 
@@ -96,7 +96,8 @@ def _enrolment(
 
 @enrolments.on(MessageSent, key=_enrolment)
 def sent(row: EnrolmentRow, entry: Entry[MessageSent]) -> EnrolmentRow:
-    return msgspec.structs.replace(row, sent=row.sent + 1, last_sent_at=entry.event.sent_at)
+    at = max(row.last_sent_at or entry.at, entry.at)  # they are told in any order
+    return msgspec.structs.replace(row, sent=row.sent + 1, last_sent_at=at)
 
 
 @enrolments.on(CampaignFinished, key=_enrolment)
@@ -119,7 +120,7 @@ def erased(row: EnrolmentRow, entry: Entry[PersonErased]) -> EnrolmentRow:
 
 
 class CampaignShown(msgspec.Struct, frozen=True):
-    """How many of those enrolled are where, each once: ``replied`` are among the stopped."""
+    """How many of those enrolled are where, each once; ``replied`` are among the stopped."""
 
     slug: str
     version: int
@@ -158,13 +159,20 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-CAMPAIGN = """
+# who was in it by two records is shown by the one that goes on (as ``Person.enrolment`` has it)
+BY_ANOTHER = f"""({is_merged("e.person_id")} AND EXISTS (
+  SELECT FROM campaign_enrolment o
+  WHERE o.campaign = e.campaign AND o.person_id = ANY({everyone("e.person_id")})
+    AND (coalesce(o.ended_at, 'infinity'), o.sent, o.position)
+      > (coalesce(e.ended_at, 'infinity'), e.sent, e.position)))"""
+
+CAMPAIGN = f"""
 SELECT c.slug, c.version, c.title, c.purpose, c.steps, c.retired, e.* FROM campaign c
 CROSS JOIN LATERAL (
   SELECT count(*), count(*) FILTER (WHERE status = 'running'),
     count(*) FILTER (WHERE status = 'finished'), count(*) FILTER (WHERE status = 'stopped'),
     count(*) FILTER (WHERE status = 'stopped' AND reason = 'replied')
-  FROM campaign_enrolment e WHERE e.campaign = c.slug) e"""
+  FROM campaign_enrolment e WHERE e.campaign = c.slug AND NOT {BY_ANOTHER}) e"""
 
 PARTICIPANT = f"""
 SELECT * FROM (
@@ -178,8 +186,7 @@ SELECT * FROM (
   LEFT JOIN who d ON d.id = e.person_id
   LEFT JOIN LATERAL (SELECT c.steps::jsonb -> e.sent::int AS step WHERE e.status = 'running') step
     ON true
-  WHERE NOT EXISTS (SELECT FROM campaign_enrolment o WHERE o.campaign = e.campaign
-    AND o.position > e.position AND o.person_id = ANY({everyone("e.person_id")}))) p"""
+  WHERE NOT {BY_ANOTHER}) p"""
 
 
 async def listing(cur: Cursor) -> list[CampaignShown]:

@@ -37,7 +37,7 @@ class TallyRow(Row, frozen=True, kw_only=True):
     erased: bool = False  # one of them or more is
 
 
-tallies = Table("equal_opportunity", TallyRow, key="year, question")
+tallies = Table("equal_opportunity", TallyRow, key="year, question", keeps_past=False)
 projection = Projection("equal_opportunity", tallies, version=3)
 
 

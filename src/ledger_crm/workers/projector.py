@@ -325,6 +325,9 @@ class Rows(Generic[R]):
 
     def _put(self, key: Key, row: R | None, entry: Entry[Event]) -> None:
         at, before = entry.position or 0, self._now.get(key)
+        if not self.table.keeps_past:
+            self._now[key], self._began[key] = row, 0
+            return
         if before and row and not self._changes:
             return
         if before and self._began[key] < at:
@@ -347,7 +350,7 @@ class Rows(Generic[R]):
         self.write(cur)
         found = [
             (self._row(columns), known_from, known_until)
-            for take in (self._take_past, self._take)
+            for take in (self._take_past, self._take)[not self.table.keeps_past :]
             for *columns, known_from, known_until in cur.execute(
                 take.format(where), values, binary=True
             )
