@@ -88,7 +88,8 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
             (LARGE,),
         ).fetchall()
         looked = owner.execute(
-            "SELECT idx_scan FROM pg_stat_user_tables WHERE schemaname = 'read' AND relname = 'history'"
+            "SELECT idx_scan FROM pg_stat_user_tables"
+            " WHERE schemaname = 'read' AND relname = 'history'"
         ).fetchone()
     assert read == []
     assert looked is not None
