@@ -95,6 +95,7 @@ async def _serve(port: int, url: str) -> None:
 
     from ledger_crm.api.app import create_app
     from ledger_crm.api.reading import open_pool
+    from ledger_crm.api.serving import InOnePiece
     from ledger_crm.cli.logs import log_as_json
     from ledger_crm.ledger import Ledger
 
@@ -110,7 +111,12 @@ async def _serve(port: int, url: str) -> None:
 
     async def run(app: Litestar) -> None:
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=port, log_config=None, access_log=False, http="httptools"
+            app,
+            host="127.0.0.1",
+            port=port,
+            log_config=None,
+            access_log=False,
+            http=InOnePiece if url else "httptools",
         )
         await uvicorn.Server(config).serve()
 

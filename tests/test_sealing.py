@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -253,6 +255,19 @@ def test_what_is_damaged_is_refused(damage: str) -> None:
 def test_two_seals_of_one_text_differ() -> None:
     _, key = KEYRING.fresh()
     assert seal(key, "secret", **PLACE) != seal(key, "secret", **PLACE)
+
+
+def test_a_forked_process_seals_under_nonces_of_its_own() -> None:
+    """They are fetched many at a time: two processes with the same ones would give away keys."""
+    program = (
+        "import os, sys; from ledger_crm.sealing import _nonce; _nonce(); os.fork()\n"
+        "said = b''.join(_nonce().hex().encode() + b'\\n' for _ in range(600))\n"
+        "sys.stdout.buffer.write(said); sys.stdout.flush()"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    nonces = run.stdout.split()
+    assert len(nonces) == 1200
+    assert len(set(nonces)) == 1200
 
 
 def moved_to(row: StoredEvent, **changes: Any) -> StoredEvent:

@@ -14,6 +14,7 @@ import binascii
 import hashlib
 import hmac
 import os
+from collections import deque
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -29,6 +30,7 @@ from cryptography.hazmat.primitives.keywrap import (
 DataKey = AESGCM
 FORMAT = b"\1"  # first byte of all that is stored, so that another cipher or key can come later
 NONCE_BYTES = 12
+NONCES = 256
 KEY_BYTES = 32
 
 
@@ -72,8 +74,23 @@ class Keyring:
         return hashing.digest()
 
 
+_nonces: deque[bytes] = deque()  # random, each used once
+os.register_at_fork(after_in_child=_nonces.clear)
+
+
+def _nonce() -> bytes:
+    """Fetched many at a time: each call to the system gives the interpreter away, and gets it back
+    behind whoever else waits for it."""
+    while True:
+        try:
+            return _nonces.pop()
+        except IndexError:
+            fresh = os.urandom(NONCE_BYTES * NONCES)
+            _nonces.extend(fresh[n : n + NONCE_BYTES] for n in range(0, len(fresh), NONCE_BYTES))
+
+
 def seal(key: DataKey, text: str, *, topic: str, stream: UUID, version: int, field: str) -> str:
-    nonce = os.urandom(NONCE_BYTES)
+    nonce = _nonce()
     sealed = (
         FORMAT + nonce + key.encrypt(nonce, text.encode(), _bound_to(topic, stream, version, field))
     )

@@ -18,7 +18,7 @@ from psycopg.rows import tuple_row
 from .domain import EVENTS
 from .domain.entry import CLOCKS_DIFFER, Entry, Event
 from .sealing import DataKey, Keyring, WrongKey
-from .store import WITHOUT_WHOLE_TABLES, EntryMapper, Row, Stored, Undecodable, decode_stored
+from .store import WITHOUT_WHOLE_TABLES, EntryMapper, Row, Stored, Told, Undecodable, decode_stored
 
 SEALED = "[sealed]"
 """What a sealed field reads as to whoever does not open it."""
@@ -58,9 +58,13 @@ ALL = Part()
 
 
 class Page(NamedTuple):
-    """``position``: whatever is wanted up to there has been read."""
+    """entries   what can be folded
+    told      the same, as whoever follows the ledger is told of it
+    position  whatever is wanted up to there has been read
+    """
 
     entries: list[Entry[Event]]
+    told: list[Told]
     position: int
 
 
@@ -118,7 +122,7 @@ class Slices:
         """In ledger order; some may be empty, and tell how far it got. Raises Undecodable."""
         while after < upto:
             rows, after = self.rows(wanted, after=after, upto=upto, part=part, limit=page)
-            yield Page(self._opened(rows, wanted), after)
+            yield Page(*self._opened(rows, wanted), after)
 
     def rows(
         self, wanted: Slice, *, after: int, upto: int, part: Part = ALL, limit: int = PAGE
@@ -142,17 +146,25 @@ class Slices:
         rows = [Row(*row) for row in found]
         return rows, rows[-1].id if len(rows) == limit else end
 
-    def _opened(self, rows: Sequence[Row], wanted: Slice) -> list[Entry[Event]]:
+    def destroyed(self) -> int:
+        """How many data keys have been destroyed so far."""
+        [(count,)] = self._select(
+            "SELECT count(*) FROM ledger.data_keys WHERE destroyed_at IS NOT NULL"
+        )
+        return int(count)
+
+    def _opened(self, rows: Sequence[Row], wanted: Slice) -> tuple[list[Entry[Event]], list[Told]]:
         documents = [(row, _document(row)) for row in rows]
         if wanted.since or wanted.until:
             documents = [(row, doc) for row, doc in documents if _within(doc.timestamp, wanted)]
         keys = self._keys_of(documents)
         opened = EntryMapper(self.keyring, keys)
         shut = EntryMapper(None, {}, shut=SEALED)
-        return [
+        entries = [
             (opened if self.keyring and not _stays_sealed(row) else shut).opened(row, document)
             for row, document in documents
         ]
+        return entries, [opened.told(row, document) for row, document in documents]
 
     def _keys_of(self, documents: Sequence[tuple[Row, Stored]]) -> dict[UUID, DataKey | None]:
         sealed = {row.originator_id for row, document in documents if document.sealed}

@@ -21,6 +21,7 @@ __all__ = ["Run", "told"]
 def analysed(templates: Callable[..., str], read_models: str) -> str:
     url = templates("analysed", read_models)
     with Ledger(url, KEYRING) as ledger:
+        ledger.store.check_key()  # and so it is kept which key it is
         asyncio.run(demo.play(ledger, seed=1, until=date(2026, 11, 1), size=0.01))
         project(url, ledger)
     return "analysed"

@@ -129,6 +129,28 @@ async def test_whoever_replies_or_asks_us_to_stop_is_written_to_no_more(
         problem(await ana.post(f"{first}/interactions", json=body), 409, "not-enrolled")
 
 
+async def test_what_was_sent_before_it_ended_may_be_told_after_it(
+    ana: httpx.AsyncClient, project: Project
+) -> None:
+    people = await enrolled(ana, "Replied", "Alone", "By hand")
+    replied, alone, by_hand = (f"/people/{id}" for id in people)
+    await written(ana, f"{replied}/interactions", reply("2026-03-04"))
+    no = {"kind": "person.do_not_contact_set", "set_at": "2026-03-04T12:00:00Z"}
+    await written(ana, f"{alone}/permissions", no)
+    stop = {"kind": "person.campaign_stopped", "campaign": "spring"}
+    await written(ana, f"{by_hand}/campaigns", stop)
+    for path in (replied, alone, by_hand):
+        await written(ana, f"{path}/interactions", step(1, "2026-03-04"))
+    problem(
+        await ana.post(f"{replied}/interactions", json=step(2, "2026-03-05")), 409, "not-enrolled"
+    )
+    project()
+    page = await found(ana, "/campaigns/spring/people")
+    assert {(each["status"], each["sent"], each["next_step"]) for each in page["items"]} == {
+        ("stopped", 1, None)
+    }
+
+
 async def test_a_no_that_is_told_late_ends_what_began_after_it(
     ana: httpx.AsyncClient, project: Project
 ) -> None:

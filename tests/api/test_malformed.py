@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger_crm.api.companies import NewDeal
 from ledger_crm.api.examples import EXAMPLES
-from ledger_crm.api.malformed import MOST, faults_of
+from ledger_crm.api.malformed import MOST, _once, _twice, faults_of
 from ledger_crm.api.people import MoveNow, NewPerson
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.interaction import Interactions
@@ -69,3 +69,27 @@ def test_a_body_is_taken_or_told_why_not(name: str, data: st.DataObject) -> None
         assert all(fault.detail for fault in faults)
     else:
         assert all("U+0000" in fault.detail for fault in faults)
+
+
+PARTS = st.text(st.sampled_from([*'ab:"\\', "é", "\0"]), max_size=3)
+
+
+@st.composite
+def objects(draw: st.DrawFn, depth: int = 2) -> str:
+    """JSON in which names may be given more than once, and any text be escaped."""
+
+    def text() -> str:
+        said = json.dumps(draw(PARTS), ensure_ascii=draw(st.booleans()))
+        return said.replace(":", "\\u003a") if draw(st.booleans()) else said
+
+    inner = objects(depth - 1) if depth else st.just("1")
+    values = st.one_of(inner, inner.map("[{}]".format), st.just(0).map(lambda _: text()))
+    pairs = [f"{text()}: {draw(values)}" for _ in range(draw(st.integers(0, 3)))]
+    return "{" + ",".join(pairs) + "}"
+
+
+@settings(max_examples=300)
+@given(body=objects().map(str.encode))
+def test_no_name_that_is_given_twice_is_overlooked_at_a_glance(body: bytes) -> None:
+    if _once(msgspec.json.decode(body), body):
+        assert not _twice(body)

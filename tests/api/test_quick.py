@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,14 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         found.append(said is not None)
         return said
 
+    async def watched_record(*args: Any) -> Any:
+        said = await record(*args)
+        found.append(said is not None)
+        return said
+
+    record = quick._record
     monkeypatch.setattr(quick, "_answer", watched)
+    monkeypatch.setattr(quick, "_record", watched_record)
     return found
 
 
@@ -103,6 +111,117 @@ async def test_it_is_the_same_answer_byte_by_byte(
     else:
         assert short.status_code == long_way.status_code
         assert short.json().keys() == long_way.json().keys()
+
+
+NOTE = {"kind": "person.note_written", "text": "Prefers to be called after six."}
+WRITTEN = {"Content-Type": "application/json"}
+
+
+async def test_an_interaction_is_recorded_as_the_framework_would(
+    ana: httpx.AsyncClient,
+    ids: dict[str, str],
+    answered: list[bool],
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And is the same wish, whichever way it comes the second time."""
+    monkeypatch.setattr(caller, "TRUST_S", 60.0)
+    path = f"/people/{ids['person']}/interactions"
+    for first, second in (({}, LONG_WAY), (LONG_WAY, {})):
+        key = {"Idempotency-Key": f"wish-{len(first)}"}
+        once = await ana.post(path, json=NOTE, headers=key | first)
+        again = await ana.post(path, json=NOTE, headers=key | second)
+        assert (once.status_code, again.status_code) == (201, 201), once.text
+        assert once.content == again.content
+        assert again.headers["idempotency-replayed"] == "true"
+        replayed = told(again)[2].keys() - told(once)[2].keys()
+        assert replayed == {"idempotency-replayed"}
+        assert told(await ana.post(path, json=NOTE, headers=key)) == told(again)
+    assert answered == [True] * 4
+    before = await ledger.head()
+    assert (await ana.post(path, json=NOTE)).status_code == 201
+    assert await ledger.head() == before + 1
+    [entry] = await ledger.entries(after=before, limit=1)
+    assert entry.by == "consultant:ana"
+    assert entry.cause
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"headers": {"If-Match": '"999"'}}, 412),
+        ({"headers": {"If-Match": "nonsense"}}, 400),
+        ({"headers": {"Idempotency-Key": "a b"}}, 400),
+        ({"headers": {"Idempotency-Key": "x" * 256}}, 400),
+        ({"headers": {"Content-Type": "text/plain"}}, 415),
+        ({"headers": {"Accept": "text/html"}}, 406),
+        ({"headers": {"Content-Type": "application/json; charset=utf-8"}}, 201),
+        ({"params": {"as_of": "2"}}, 400),
+        ({"content": b""}, 400),
+        ({"content": b'{"kind": "person.note_written", "text": "a", "text": "b"}'}, 400),
+        ({"content": b'{"kind": "person.note_written", "text": "\\u0000"}'}, 400),
+        ({"content": b'{"kind": "person.placed"}'}, 400),
+        ({"content": b'{"kind": "person.note_written", "text": "%s"}' % (b"x" * 20_000)}, 201),
+        ({"content": b'{"kind": "person.note_written", "text": "%s"}' % (b"x" * 2_000_000)}, 413),
+    ],
+)
+async def test_an_interaction_that_is_not_as_it_has_to_be_takes_the_long_way(
+    ana: httpx.AsyncClient,
+    ids: dict[str, str],
+    answered: list[bool],
+    change: dict[str, Any],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(caller, "TRUST_S", 60.0)
+    path = f"/people/{ids['person']}/interactions"
+    asked = {"content": json.dumps(NOTE).encode(), **change}
+    asked["headers"] = WRITTEN | asked.get("headers", {})
+    for _ in range(2):  # the first lets the key in
+        answer = await ana.post(path, **asked)
+        assert answer.status_code == status, answer.text
+        if status >= 400:
+            assert answer.headers["content-type"] == "application/problem+json"
+    assert True not in answered
+
+
+async def test_a_refused_interaction_is_decided_once(
+    ana: httpx.AsyncClient, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller, "TRUST_S", 60.0)
+    stopped = {"kind": "person.consent_withdrawn", "withdrawn_at": "2026-01-05T09:00:00Z"}
+    await written(ana, f"/people/{ids['person']}/permissions", stopped)
+    decided, answer = 0, Ledger.answer
+
+    async def counted(*args: Any, **rest: Any) -> Any:
+        nonlocal decided
+        decided += 1
+        return await answer(*args, **rest)
+
+    monkeypatch.setattr(Ledger, "answer", counted)
+    sent = {"kind": "person.message_sent", "channel": "email", "message_id": "m-1"}
+    sent["sent_at"] = "2026-01-06T09:00:00Z"
+    path = f"/people/{ids['person']}/interactions"
+    refused = await ana.post(path, json=sent)
+    assert decided == 1
+    long_way = await ana.post(path, json=sent, headers=LONG_WAY)
+    problem(refused, 403, "no-consent")
+    assert refused.json() | {"request_id": ""} == long_way.json() | {"request_id": ""}
+    nobody = f"/people/{ids['company']}/interactions"
+    problem(await ana.post(nobody, json=NOTE), 404, "no-such-record")
+
+
+async def test_who_may_not_write_does_not_write_here(
+    ana: httpx.AsyncClient, ids: dict[str, str], answered: list[bool], ledger: Ledger
+) -> None:
+    _, text = await create_key(ledger, actor="consultant:ben", role="analyst")
+    for _ in range(2):
+        answer = await ana.post(
+            f"/people/{ids['person']}/interactions",
+            json=NOTE, headers={"Authorization": f"Bearer {text}"},
+        )  # fmt: skip
+        problem(answer, 403, "not-permitted")
+    assert not answered
 
 
 async def test_a_key_that_is_no_longer_trusted_or_never_was_opens_nothing_here(

@@ -50,6 +50,7 @@ from ledger_crm.domain.merging import (
     BothPlacedThere,
     MergedWithItself,
     NotMerged,
+    PermittedSince,
     TooManyMerged,
 )
 from ledger_crm.domain.permission import DoNotContact, NoConsent
@@ -183,6 +184,16 @@ def test_a_yes_to_the_survivor_lifts_a_no_of_the_other_only_since_they_are_one()
     of([given], [no_consent(withdrawn_at=BEFORE)]).when(lambda p: p.record(message, by=ANA)).then(
         message
     )
+
+
+@pytest.mark.parametrize("yes", [consent(given_at=NOON), lifted(lifted_at=NOON)])
+def test_a_yes_of_before_does_not_count_by_merging_as_of_an_earlier_day(yes: Event) -> None:
+    ours, theirs = two([yes], [leave_alone(set_at=BEFORE), no_consent(withdrawn_at=BEFORE)])
+    with pytest.raises(PermittedSince):
+        ours.absorb(theirs, absorbed(absorbed_at=NOON), by=ANA)
+    ours.absorb(theirs, absorbed(absorbed_at=LATER), by=ANA)
+    with pytest.raises(Refusal):
+        ours.record(sent(sent_at=LATER), by=ANA)
 
 
 def test_what_goes_on_with_something_is_written_where_that_is() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ledger_crm.domain.entry import Entry
-from ledger_crm.projections import Changing, ChangingEach, Key, Projection, Row, Starting
+from ledger_crm.projections import Changing, ChangingEach, Key, Projection, Row, Starting, Table
 
 from . import AnalysisFault
 
@@ -21,6 +21,11 @@ class Tables:
         self.projection, self.whole = projection, whole
         self.rows: dict[str, dict[Key, Row]] = {table.name: {} for table in projection.tables}
         self.left_out = 0
+        # keys by column and value, of the columns by which an entry looks for rows
+        self._found: dict[str, dict[str, dict[Any, set[Key]]]] = {
+            table.name: {column: {} for column in _looked_for_by(table)}
+            for table in projection.tables
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the projection, whose folds no other process could be handed."""
@@ -33,13 +38,13 @@ class Tables:
             match handler:
                 case Starting(start):
                     for row in start(entry):
-                        rows[table.key_of(row)] = row
+                        self._put(table, table.key_of(row), row)
                 case Changing(change, key_of, start):
                     if (key := key_of(entry)) is None:
                         continue
                     before = rows.get(key) or (start(entry) if start else None)
                     if before is not None:
-                        _put(rows, key, change(before, entry))
+                        self._put(table, key, change(before, entry))
                     elif self.whole:
                         raise AnalysisFault(
                             f"table {table.name} has no row for the entry at {entry.position}"
@@ -47,38 +52,49 @@ class Tables:
                     else:
                         self.left_out += 1
                 case ChangingEach(change, column, value):
-                    wanted = value(entry)
-                    found = [k for k, row in rows.items() if getattr(row, column) == wanted]
-                    for key in found:
-                        _put(rows, key, change(rows[key], entry))
+                    for each in list(self._found[table.name][column].get(value(entry), ())):
+                        self._put(table, each, change(rows[each], entry))
 
     def join(self, other: Tables) -> None:
         """Takes the rows of other streams. Raises AnalysisFault if both have the same one."""
-        for name, rows in other.rows.items():
-            ours = self.rows[name]
-            if both := ours.keys() & rows.keys():
-                key = ", ".join(map(str, next(iter(both))))
+        for table in self.projection.tables:
+            rows = other.rows[table.name]
+            if both := self.rows[table.name].keys() & rows.keys():
+                which = ", ".join(map(str, next(iter(both))))
                 raise AnalysisFault(
-                    f"table {name}: several streams change its row {key}, so its streams cannot be"
-                    ' shared out: take PARALLEL = "stream" out of the file'
+                    f"table {table.name}: several streams change its row {which}, so its streams"
+                    ' cannot be shared out: take PARALLEL = "stream" out of the file'
                 )
-            ours.update(rows)
+            for key, row in rows.items():
+                self._put(table, key, row)
         self.left_out += other.left_out
 
     def listed(self) -> dict[str, list[Row]]:
         """By table, in the order of its key."""
         return {
-            name: [row for _, row in sorted(rows.items(), key=_order)]
-            for name, rows in self.rows.items()
+            table.name: [self.rows[table.name][key] for key in sorted(self.rows[table.name])]
+            for table in self.projection.tables
         }
 
+    def _put(self, table: Table[Any], key: Key, row: Row | None) -> None:
+        rows = self.rows[table.name]
+        if found := self._found[table.name]:
+            before = rows.get(key)
+            for column, keys in found.items():
+                if before is not None:
+                    keys[getattr(before, column)].discard(key)
+                if row is not None:
+                    keys.setdefault(getattr(row, column), set()).add(key)
+        if row is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = row
 
-def _order(item: tuple[Key, Row]) -> tuple[Any, ...]:
-    return tuple((part is not None, part) for part in item[0])
 
-
-def _put(rows: dict[Key, Row], key: Key, row: Row | None) -> None:
-    if row is None:
-        rows.pop(key, None)
-    else:
-        rows[key] = row
+def _looked_for_by(table: Table[Any]) -> set[str]:
+    return {
+        handler.column
+        for handlers in table.handlers.values()
+        for handler in handlers
+        if isinstance(handler, ChangingEach)
+    }

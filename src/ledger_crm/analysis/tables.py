@@ -88,8 +88,12 @@ def arrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise AnalysisFault("Parquet needs pyarrow: pip install 'ledger-crm[analysis]'") from None
+        raise AnalysisFault(missing("Parquet", "pyarrow")) from None
     return pyarrow, pyarrow.parquet
+
+
+def missing(what: str, library: str) -> str:
+    return f"{what} needs {library}: pip install 'ledger-crm[analysis]'"
 
 
 def _keyed(key: Any, value: Any) -> dict[str, Any]:

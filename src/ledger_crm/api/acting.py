@@ -30,12 +30,13 @@ from .problems import Fault, Malformed
 A = TypeVar("A", bound=Aggregate)
 P = ParamSpec("P")
 
+KEY = r"^[!-~]{1,255}$"
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
         name="Idempotency-Key",
         required=False,
-        pattern=r"^[!-~]{1,255}$",
+        pattern=KEY,
         description="Of your own choosing, new for each wish. Sent again with the same body, it"
         " gets the first answer again and nothing is done twice; with another body it is refused.",
     ),
@@ -122,10 +123,15 @@ class Act:
         return await self.ledger.answer(decision, intent=self.intent, of=of)
 
     def _answer(self, receipt: Any, again: bool) -> Response[Any]:
-        headers = {"ETag": f'"{receipt.version}"'}
-        if again:
-            headers["Idempotency-Replayed"] = "true"
-        return Response(receipt, headers=headers)
+        return Response(receipt, headers=headers_of(receipt, again))
+
+
+def headers_of(receipt: Receipt, again: bool) -> dict[str, str]:
+    """``again``: it is the answer of an earlier time."""
+    headers = {"ETag": f'"{receipt.version}"'}
+    if again:
+        headers["Idempotency-Replayed"] = "true"
+    return headers
 
 
 async def begin(
@@ -151,13 +157,25 @@ async def act(
 async def _intent(
     request: Request[Any, Any, Any], ledger: Ledger, key: str | None, if_match: str | None
 ) -> Intent:
-    asked = [request.method.encode(), request.scope["path"].encode(), await request.body()]
-    return Intent(
-        by=Actor(request.scope["state"]["actor"]),
-        key=key or "",
-        fingerprint=ledger.fingerprint(hashlib.sha256(b"\0".join(asked)).hexdigest()),
-        expected=int(if_match.strip('"')) if if_match else None,
-    )
+    scope, expected = request.scope, int(if_match.strip('"')) if if_match else None
+    return intent_of(
+        ledger, Actor(scope["state"]["actor"]), request.method, scope["path"],
+        await request.body(), key or "", expected,
+    )  # fmt: skip
+
+
+def intent_of(
+    ledger: Ledger,
+    by: Actor,
+    method: str,
+    path: str,
+    body: bytes,
+    key: str,
+    expected: int | None = None,
+) -> Intent:
+    asked = b"\0".join([method.encode(), path.encode(), body])
+    fingerprint = ledger.fingerprint(hashlib.sha256(asked).hexdigest())
+    return Intent(by=by, key=key, fingerprint=fingerprint, expected=expected)
 
 
 def _made(event: Event) -> UUID:

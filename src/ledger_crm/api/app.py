@@ -201,5 +201,13 @@ def create_app(
     )
     app.state.equipment = equipment
     app.state.openapi = cache(lambda: msgspec.json.encode(openapi.document(app)))
-    app.asgi_handler = edge(quick(app.asgi_handler, equipment.remembered, lambda: equipment.reads))
+    app.asgi_handler = edge(
+        quick(
+            app.asgi_handler,
+            equipment.remembered,
+            lambda: equipment.reads,
+            lambda: equipment.ledger,
+            body_limit_bytes,
+        )
+    )
     return app

@@ -56,7 +56,7 @@ def faults_of(wanted: Any, body: bytes) -> list[Fault]:
         return [Fault("", "the body is nested too deeply")]
     except msgspec.DecodeError as fault:
         return [_syntax(body, str(fault))]
-    twice = _twice(body)
+    twice = [] if _once(document, body) else _twice(body)
     try:
         msgspec.json.decode(body, type=wanted)
     except msgspec.ValidationError as fault:
@@ -64,6 +64,23 @@ def faults_of(wanted: Any, body: bytes) -> list[Fault]:
         # what a fact says of itself as a whole
         return list(islice(found, MOST)) or [Fault("", in_words(str(fault)))]
     return [*twice, *(_unstorable(document, "") if b"\\u0000" in body else ())][:MOST]
+
+
+def _once(document: Any, body: bytes) -> bool:
+    """Whether each name is given once for sure, at a glance: there are as many colons as names and
+    texts of the document have. A name given twice would be missing there, with its colon."""
+    return b"\\u" not in body and body.count(b":") == _colons(document)
+
+
+def _colons(value: Any) -> int:
+    match value:
+        case str():
+            return value.count(":")
+        case dict():
+            return sum([1 + name.count(":") + _colons(inner) for name, inner in value.items()])
+        case list():
+            return sum(map(_colons, value))
+    return 0
 
 
 def _twice(body: bytes) -> list[Fault]:

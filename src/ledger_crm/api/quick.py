@@ -1,80 +1,178 @@
-"""Quick: the reads that are asked most, answered before the framework goes its way.
+"""Quick: what is asked most, answered before the framework goes its way.
 
-Only what goes well is answered here: for the holder of a key who was let in a moment ago, of a
-record that is there, with no parameters but ``limit`` and ``after``. Everything else takes the
-route that the documents know, and would have given the same answer, byte by byte.
+Only what goes well is answered here: for the holder of a key who was let in a moment ago, a record
+that is there, read with no parameters but ``limit`` and ``after``; an interaction with a person
+that is well-formed and not refused. Everything else takes the route that the documents know, and
+would have given the same answer, byte by byte.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from ledger_crm.commands import intake
 from ledger_crm.domain.access import Holder
+from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.role import FEES, Permission
+from ledger_crm.ledger import Ledger
 from ledger_crm.projections import history, people
 
+from . import acting
+from .malformed import faults_of
+from .permitted import NEEDS
 from .reading import LIMIT, MOST_ITEMS, Reads, moment, page_of, version_of
 
-GET = re.compile(
-    r"/(people|companies)/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(/history)?"
-)
+ID = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+GET = re.compile(rf"/(people|companies)/{ID}(/history)?")
+POST = re.compile(rf"/people/{ID}/interactions")
 KINDS = {"people": "person", "companies": "company"}
 CARDS = {"people": people.card}
 PLAIN = re.compile(r"0|[1-9][0-9]{0,17}")
+KEY = re.compile(acting.KEY.encode())
+LOOKED_AT = frozenset(
+    (b"authorization", b"accept", b"content-type", b"content-length", b"idempotency-key",
+     b"if-match")
+)  # fmt: skip
 ACCEPTED = (b"*/*", b"application/json")
+BODY_BYTES = 16 * 1024  # of an interaction; a longer one takes the long way
 
 SEEN_WHOLE: tuple[Permission, ...] = ("records.read", FEES)
 """Who has these is shown all that is answered here (``permitted``); others take the long way."""
+MAY_RECORD: tuple[Permission, ...] = (NEEDS["record_interaction"],)
 
-Answer = tuple[bytes, list[tuple[bytes, bytes]]]
 Known = Callable[[str], Holder | None]
 """Who holds what this Authorization header says, if they were let in with it a moment ago."""
 
+_decode = msgspec.json.Decoder(Interactions).decode
 
-def quick(app: ASGIApp, known: Known, reads: Callable[[], Reads]) -> ASGIApp:
+
+class Answer(NamedTuple):
+    status: int
+    document: object
+    headers: dict[str, str]
+
+
+def quick(
+    app: ASGIApp,
+    known: Known,
+    reads: Callable[[], Reads],
+    ledger: Callable[[], Ledger],
+    body_limit_bytes: int,
+) -> ASGIApp:
     """Around ``app``, which answers what is not answered here."""
+    most = min(BODY_BYTES, body_limit_bytes)
 
     async def shortened(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
-            await app(scope, receive, send)
-            return
-        asked, answer, holder = GET.fullmatch(scope["path"]), None, None
-        if asked and (holder := _caller(scope, known)):
-            noun, id, of_history = asked.groups()
-            try:
+        method = scope["method"] if scope["type"] == ScopeType.HTTP else ""
+        if method == "GET" and (found := GET.fullmatch(scope["path"])):
+            noun, id, of_history = found.groups()
+            template, may = f"/{noun}/{{{KINDS[noun]}_id}}{of_history or ''}", SEEN_WHOLE
+        elif method == "POST" and (found := POST.fullmatch(scope["path"])):
+            id, template, may = found[1], "/people/{person_id}/interactions", MAY_RECORD
+        else:
+            return await app(scope, receive, send)
+        headers = _headers(scope)
+        holder = _caller(headers, known, may) if headers else None
+        if not headers or not holder:
+            return await app(scope, receive, send)
+        answer: Answer | None = None
+        try:
+            if method == "GET":
                 answer = await _answer(noun, UUID(id), of_history, scope["query_string"], reads())
-            except Exception as fault:  # it is said there as everywhere
-                scope["state"]["fault"] = fault
-        if answer is None or holder is None:
-            await app(scope, receive, send)
-            return
+            elif _may_be_quick(scope, headers, most):
+                body, receive = await _read(receive)
+                if len(body) == int(headers[b"content-length"]):  # else they have gone
+                    answer = await _record(ledger(), holder, scope["path"], UUID(id), body, headers)
+        except Exception as fault:  # it is said there as everywhere
+            scope["state"]["fault"] = fault
         scope["state"]["actor"] = holder.actor
-        scope["path_template"] = f"/{noun}/{{{KINDS[noun]}_id}}{of_history or ''}"
-        body, headers = answer
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        if answer is None:
+            return await app(scope, receive, send)
+        scope["path_template"] = template
+        await _send(send, answer)
 
     return shortened
 
 
-def _caller(scope: Scope, known: Known) -> Holder | None:
-    held: str | None = None
+async def _send(send: Send, answer: Answer) -> None:
+    body = msgspec.json.encode(answer.document)
+    headers = {
+        "content-type": "application/json", "content-length": str(len(body)), **answer.headers
+    }  # fmt: skip
+    given = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": given})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes] | None:
+    """Those that are looked at here; None: which of two the framework takes is its business, and
+    so is whoever wants no JSON."""
+    found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
-        if name == b"authorization":
-            if held is not None:  # which of them the framework takes is its business
+        if name in LOOKED_AT:
+            if name in found:
                 return None
-            held = value.decode("latin-1")
-        elif name == b"accept" and value not in ACCEPTED:
-            return None
-    holder = known(held or "")
-    return holder if holder and all(map(holder.may, SEEN_WHOLE)) else None
+            found[name] = value
+    return found if found.get(b"accept", ACCEPTED[0]) in ACCEPTED else None
+
+
+def _caller(
+    headers: dict[bytes, bytes], known: Known, needed: tuple[Permission, ...]
+) -> Holder | None:
+    holder = known(headers.get(b"authorization", b"").decode("latin-1"))
+    return holder if holder and all(map(holder.may, needed)) else None
+
+
+def _may_be_quick(scope: Scope, headers: dict[bytes, bytes], most: int) -> bool:
+    """With a body of at most ``most``, and on no version: that has more ends than going well."""
+    size = headers.get(b"content-length", b"")
+    return (
+        not scope["query_string"]
+        and b"if-match" not in headers
+        and headers.get(b"content-type") == b"application/json"
+        and size.isdigit()
+        and int(size) <= most
+        and bool(KEY.fullmatch(headers.get(b"idempotency-key", b"none")))
+    )
+
+
+async def _read(receive: Receive) -> tuple[bytes, Receive]:
+    """The body, and what gives it once more."""
+    read: list[Any] = []
+    while not read or read[-1].get("more_body"):
+        read.append(await receive())
+    left = iter(read)
+
+    async def again() -> Any:
+        return next(left, None) or await receive()
+
+    return b"".join([message.get("body", b"") for message in read]), again
+
+
+async def _record(
+    ledger: Ledger,
+    holder: Holder,
+    path: str,
+    id: UUID,
+    body: bytes,
+    headers: dict[bytes, bytes],
+) -> Answer | None:
+    """Raises as the command."""
+    if faults_of(Interactions, body):
+        return None
+    fact, key = _decode(body), headers.get(b"idempotency-key", b"").decode()
+    intent = acting.intent_of(ledger, holder.actor, "POST", path, body, key)
+    receipt, again = await ledger.answer(
+        lambda work: intake.record(work, id, fact), intent=intent, of=id
+    )
+    return Answer(201, receipt, acting.headers_of(receipt, again))
 
 
 async def _answer(
@@ -95,14 +193,7 @@ async def _answer(
     if found is None or stands_at < parameters.get("after", 0):
         return None
     shown = page_of(found, limit, moment) if of_history else found
-    body = msgspec.json.encode(shown)
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        "ledger-position": str(stands_at),
-        **version_of(shown),
-    }
-    return body, [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return Answer(200, shown, {"ledger-position": str(stands_at), **version_of(shown)})
 
 
 def _parameters(query: bytes) -> dict[str, int] | None:

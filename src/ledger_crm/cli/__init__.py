@@ -4,7 +4,7 @@
     running   up, and the workers that it starts
     filling   import, demo
     reading   read: what the API gives
-    analysing replay: the history, for analysts
+    analysing replay, export, sql: the history, for analysts
     looking   events, projections, feed, settings
     checking  doctor
     keys      key
@@ -33,6 +33,8 @@ COMMANDS = {
     "demo": "filling:demo",
     "read": "reading:read",
     "replay": "analysing:replay",
+    "export": "analysing:export",
+    "sql": "analysing:sql",
     "events": "looking:events",
     "projections": "looking:projections",
     "feed": "looking:feed_commands",

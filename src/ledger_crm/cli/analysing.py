@@ -1,4 +1,5 @@
-"""``replay``: what analysts do with the history. None of it writes to the ledger."""
+"""``replay``, ``export``, ``sql``: what analysts do with the history. None of it writes to the
+ledger."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ from ledger_crm.analysis.tables import (
     write_parquet,
 )
 from ledger_crm.domain import EVENTS
+from ledger_crm.sealing import Keyring
 from ledger_crm.settings import Settings
-from ledger_crm.slices import Slice
+from ledger_crm.slices import Slice, Slices
 
 from .house import Fault, bar, console, load, looked_at, plain, print_columns
 
@@ -111,6 +113,84 @@ def replay(
             " left out"
         )
     _aside(f"{found.entries:,} entries folded, up to position {found.position}")
+
+
+def export(folder: Path | None = None, /, *, open: Flag = False, json: Flag = False) -> None:
+    """Write the ledger and every read model as Parquet files; again, it adds what is new. See
+    docs/analysis.md.
+
+    Parameters
+    ----------
+    folder:
+        Where they go; otherwise LEDGER_HOME/export.
+    open:
+        What is sealed too, of whoever is not erased: it takes the deployment's key.
+    json:
+        Print what is in it as JSON.
+    """
+    from ledger_crm.analysis import exporting
+
+    chosen = load()
+    folder = folder or chosen.home / "export"
+    with looked_at(chosen) as url, bar() as drawn:
+        task = drawn.add_task("exporting", total=None)
+        exported, new = exporting.export(
+            url, folder,
+            key=_key(chosen) if open else None,
+            progress=lambda at, begin, end: drawn.update(
+                task, completed=at - begin, total=end - begin
+            ),
+        )  # fmt: skip
+    if json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(exported)) + b"\n")
+        return
+    console().print(
+        f"{folder} is at {exported.position}, {new} of them new; {len(exported.tables)} tables of"
+        f" read models, {'with' if exported.opened else 'without'} what is sealed",
+        markup=False,
+    )
+
+
+def sql(
+    query: Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True)],  # a comment, perhaps
+    /,
+    *,
+    folder: Annotated[Path | None, cyclopts.Parameter(name="--export")] = None,
+    live: Flag = False,
+    format: Format | None = None,
+    out: Path | None = None,
+) -> None:
+    """Ask the history in SQL, as DuckDB speaks it: over an export, which has the ledger and every
+    read model, or over the read models as they are now.
+
+    Parameters
+    ----------
+    query:
+        For example: SELECT kind, count(*) FROM ledger GROUP BY kind
+    folder:
+        Of the export; otherwise LEDGER_HOME/export.
+    live:
+        Over the read models of the running house. What is sealed is open in them, so it takes the
+        deployment's key.
+    format:
+        table, csv, json or parquet; otherwise as the file of --out is called.
+    out:
+        Write it to this file.
+    """
+    from ledger_crm.analysis import querying
+
+    chosen, shape = load(), format_of(out, format)
+    if live and folder:
+        raise Fault("--live and --export are two places to ask: say one of them")
+    if live:
+        key = _key(chosen)
+        with looked_at(chosen) as url:
+            with Slices(url, Keyring(key)) as slices:
+                slices.check_key()
+            found = querying.over_live(url, query)
+    else:
+        found = querying.over_export(folder or chosen.home / "export", query)
+    write(found, shape, out)
 
 
 def write(found: Found, shape: Format, out: Path | None) -> None:

@@ -277,6 +277,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
 
     from ledger_crm.api.app import create_app
     from ledger_crm.api.reading import open_pool
+    from ledger_crm.api.serving import InOnePiece
     from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
     from ledger_crm.workers.listening import listen
@@ -307,7 +308,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=2,
-            http="httptools",
+            http=InOnePiece,
         )
         server = uvicorn.Server(config)
         # Its own handlers end the process by the signal, before anything is closed.

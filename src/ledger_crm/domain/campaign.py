@@ -114,11 +114,11 @@ class CampaignIsRetired(Conflict):
 
 
 class NotEnrolled(Conflict):
-    """They are not in this campaign; enroll them first."""
+    """They were not in this campaign when that was sent; enroll them first."""
 
 
 class Enrolment(msgspec.Struct):
-    """One that runs; ``sent`` of its steps."""
+    """``sent``: of its steps."""
 
     at: datetime
     sent: int = 0

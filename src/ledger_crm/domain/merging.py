@@ -80,6 +80,11 @@ class BothPlacedThere(Conflict):
     """Both are placed on the same job order: one opening is not filled by one person twice."""
 
 
+class PermittedSince(Conflict):
+    """Since that moment the survivor said that we may contact them, and we knew of one record only:
+    merge them as of a later moment, so that it does not speak for the other."""
+
+
 class TooManyMerged(Conflict):
     """There would be more records of this person than are merged into one: look whether they are
     one person."""

@@ -82,6 +82,7 @@ from .merging import (
     BothPlacedThere,
     MergedWithItself,
     NotMerged,
+    PermittedSince,
     PersonAbsorbed,
     PersonMerged,
     PersonUnmerged,
@@ -352,6 +353,7 @@ class Person(Aggregate):
         self.employments: dict[Employed, date | None] = {}  # and the last day of each
         self.pools: set[str] = set()
         self.campaigns: dict[str, Enrolment] = {}  # that run
+        self.ended: dict[str, datetime] = {}  # those that ran: when that ended, the last time
         self.documents: dict[UUID, str] = {}  # and the digest of each
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of a placement; None: their own
@@ -445,7 +447,7 @@ class Person(Aggregate):
 
     def absorb(self, duplicate: Person, fact: PersonAbsorbed, *, by: Actor) -> None:
         """Both go on as this one. Again, it is a no-op. Raises MergedWithItself, PersonIsErased,
-        TooManyMerged, BothOnJobOrder, BothPlacedThere."""
+        TooManyMerged, PermittedSince, BothOnJobOrder, BothPlacedThere."""
         self.must_be_here()
         if fact.duplicate_id == self.id:
             raise MergedWithItself()
@@ -454,6 +456,9 @@ class Person(Aggregate):
         duplicate.must_be_here()
         if len(self.everyone) + len(duplicate.everyone) > MOST_TOGETHER:
             raise TooManyMerged(person_id=self.id, most=MOST_TOGETHER)
+        for word in (*self.consent.words, *self.contact.words):
+            if not word.refuses and word.said_at >= fact.absorbed_at:
+                raise PermittedSince(person_id=self.id, said_at=word.said_at)
         ours, theirs = self.every_candidacy.values(), duplicate.every_candidacy.values()
         for stands, refusal in (
             (lambda found: found.placed, BothPlacedThere),
@@ -531,7 +536,7 @@ class Person(Aggregate):
             self._must_be_contactable(at, interaction.override, by)
         holder = self
         if isinstance(interaction, MessageSent) and (campaign := interaction.campaign):
-            holder = self._must_be_enrolled(campaign)
+            holder = self._must_be_enrolled(campaign, interaction.sent_at)
         holder.enter(interaction, by=by)
         if isinstance(interaction, MessageReplied):
             self._stop_campaigns("replied", interaction.replied_at, by)
@@ -549,6 +554,8 @@ class Person(Aggregate):
     def end_campaign(self, fact: CampaignEnd, *, by: Actor) -> None:
         """By whichever record they are in it. What is so already is a no-op."""
         self.must_be_here()
+        end = "finished_at" if isinstance(fact, CampaignFinished) else "stopped_at"
+        fact = msgspec.structs.replace(fact, **{end: getattr(fact, end) or now()})
         for one in self._enrolled(fact.campaign):
             one.enter(fact, by=by)
 
@@ -561,8 +568,11 @@ class Person(Aggregate):
         found = [one for one in self.everyone if campaign in one.campaigns]
         return sorted(found, key=lambda one: -one.campaigns[campaign].sent)
 
-    def _must_be_enrolled(self, campaign: str) -> Person:
-        if not (found := self._enrolled(campaign)):
+    def _must_be_enrolled(self, campaign: str, at: datetime) -> Person:
+        """The record by which they are in it, or were then: what is told late was sent as well."""
+        found = self._enrolled(campaign)
+        found += [one for one in self.everyone if (end := one.ended.get(campaign)) and at <= end]
+        if not found:
             raise NotEnrolled(person_id=self.id, campaign=campaign)
         return found[0]
 
@@ -1272,8 +1282,13 @@ class Person(Aggregate):
                 self.pools.discard(pool)
             case Enrolled(campaign=campaign, enrolled_at=datetime() as at):
                 self.campaigns[campaign] = Enrolment(at)
-            case CampaignFinished(campaign=campaign) | CampaignStopped(campaign=campaign):
+            case (
+                CampaignFinished(campaign=campaign, finished_at=at)
+                | CampaignStopped(campaign=campaign, stopped_at=at)
+            ):
                 self.campaigns.pop(campaign, None)
+                if at:
+                    self.ended[campaign] = at
             case MessageSent(campaign=campaign) if campaign in self.campaigns:
                 self.campaigns[campaign].sent += 1
             case CustomFieldSet(candidacy_id=of, field=field):

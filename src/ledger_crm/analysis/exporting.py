@@ -1,0 +1,379 @@
+"""Export: the ledger and every read model as Parquet files, for whatever reads those.
+
+    ledger/month=2026-11/000000000001.parquet    entries, by the month in which they were written
+    read/funnel/funnel_step.parquet              rows of a read model's table
+    export.json, SCHEMA.md                       how far it is; what is in it
+
+An export stands at one position: its read models are folded here, from the entries that it has, so
+what is sealed gets into neither unless it is asked for. Again it adds what is new. Each file is
+written beside its place, and takes it whole: whenever it is killed, what is there can be read, and
+the next run goes on. A file of the ledger is named after its first entry, and grows by being
+replaced with a longer one; so no entry is ever in two.
+
+What was opened is exported anew once anybody was erased.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.projections import Projection, every
+from ledger_crm.sealing import Keyring
+from ledger_crm.slices import Slice, Slices
+from ledger_crm.snapshot import PROGRAM
+from ledger_crm.store import Told
+
+from . import AnalysisFault
+from .folding import Tables
+from .replaying import Kept
+from .tables import arrow
+
+FORMAT = 1
+ANEW = "remove the export, and make it anew"
+FILE_ROWS = 50_000  # of the ledger, at most
+STATE = ".folded"  # the read models' rows, without anything sealed
+BY_SEALED_TEXT = frozenset[str]()
+"""Tables whose keys are made of what is sealed: closed, they hold fewer rows."""
+
+LEDGER = {
+    "position": ("bigint", "in the whole ledger: 1, 2, 3 … without holes"),
+    "stream": ("text", "id of the person, company, … on whose record it is"),
+    "version": ("bigint", "in its stream"),
+    "kind": ("text", "of fact, such as person.placed"),
+    "recorded_at": ("timestamptz", "when it was written down"),
+    "happened_at": ("timestamptz", "when it happened; never later than recorded_at"),
+    "by": ("text", "who wrote it"),
+    "cause": ("text", "id of the request, or of what else it came of"),
+    "fact": ("text", "the fact as JSON, by its kind as docs/events.md says"),
+    "sealed": ("text", "names of its fields that are not shown, separated by commas"),
+}
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``export.json`` says.
+
+    ledger     which one: a hash of its first entry
+    position   of the last entry in it
+    opened     what is sealed is in it, in clear
+    destroyed  data keys that were destroyed by then
+    tables     rows of each table of the read models
+    """
+
+    format: int
+    ledger: str
+    position: int
+    opened: bool
+    destroyed: int
+    tables: dict[str, int]
+
+
+def export(
+    url: str,
+    folder: Path,
+    *,
+    key: bytes | None = None,
+    progress: Callable[[int, int, int], None] = lambda at, after, upto: None,
+) -> tuple[Exported, int]:
+    """And how many entries were new. ``key``: the deployment's, to export what is sealed, too.
+
+    Raises AnalysisFault, Undecodable, WrongKey, psycopg.Error.
+    """
+    arrow()
+    with Slices(url, Keyring(key) if key else None) as slices, _alone(folder):
+        slices.check_key()
+        destroyed, head = slices.destroyed(), slices.head()
+        before = found(folder)
+        which = _ledger_id(slices)
+        _must_go_on(folder, before, which, opened=key is not None, head=head)
+        ledger = LedgerFiles(folder / "ledger")
+        if key and before and before.destroyed != destroyed:
+            ledger.begin_anew()  # whoever is erased since is in there
+        if ledger.position > head:
+            raise AnalysisFault(f"{folder} is at {ledger.position}, beyond this ledger's {head}")
+        models = ReadModels(folder, keeps=key is None)
+        begin, new = min(ledger.position, models.position), head - ledger.position
+        for page in slices.pages(Slice(), after=begin, upto=head):
+            for entry, told in zip(page.entries, page.told, strict=True):
+                if entry.position > ledger.position:
+                    ledger.add(entry, told)
+                if entry.position > models.position:
+                    models.add(entry)
+            progress(page.position, begin, head)
+        ledger.flush()
+        models.write(head)
+        exported = Exported(
+            format=FORMAT, ledger=which, position=head, opened=key is not None,
+            destroyed=destroyed, tables=models.counts(),
+        )  # fmt: skip
+        _replace(folder / "SCHEMA.md", schema().encode())
+        content = msgspec.json.format(msgspec.json.encode(exported)) + b"\n"
+        _replace(folder / "export.json", content)
+    return exported, new
+
+
+def found(folder: Path) -> Exported | None:
+    """How far an export is; None: there is none, or none was ever finished."""
+    try:
+        return msgspec.json.decode((folder / "export.json").read_bytes(), type=Exported)
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        raise AnalysisFault(f"{folder} is no folder") from None
+    except OSError as fault:
+        raise AnalysisFault(f"{folder}: {fault.strerror}") from None
+    except msgspec.MsgspecError:
+        raise AnalysisFault(f"{folder / 'export.json'} is damaged: remove {folder}") from None
+
+
+class LedgerFiles:
+    """Entries in files of at most FILE_ROWS, each of one month."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises AnalysisFault if a file is damaged or missing."""
+        self.folder = folder
+        self.position = 0
+        self._rows: list[tuple[Any, ...]] = []  # that are in no file yet
+        self._open: tuple[Path, Any] | None = None  # the last file, and what it holds already
+        _, pq = arrow()
+        for path in sorted(folder.glob("month=*/*.parquet"), key=lambda path: path.name):
+            try:
+                rows = pq.read_metadata(path).num_rows
+            except Exception:
+                raise AnalysisFault(
+                    f"{path} is damaged: remove the export, and do it anew"
+                ) from None
+            if path.stem != f"{self.position + 1:012}":
+                raise AnalysisFault(f"{path} does not go on after position {self.position}: {ANEW}")
+            self.position += rows
+            if rows < FILE_ROWS:
+                self._open = path, None
+
+    def begin_anew(self) -> None:
+        """File by file, each in the place of the one that is there."""
+        self.position, self._open = 0, None
+
+    def add(self, entry: Entry[Event], told: Told) -> None:
+        place = self.folder / f"month={told.recorded_at:%Y-%m}"
+        path = self._open[0] if self._open else None
+        if path is None or path.parent != place or self._held() >= FILE_ROWS:
+            self.flush()
+            self._open = place / f"{entry.position:012}.parquet", ()
+        self._rows.append(
+            (
+                told.position, str(told.stream), told.version, told.kind, told.recorded_at,
+                entry.at, told.by, told.cause, bytes(told.fact).decode(), ",".join(told.sealed),
+            )
+        )  # fmt: skip
+        self.position = entry.position
+
+    def flush(self) -> None:
+        if not self._rows:
+            return
+        assert self._open
+        pa, _ = arrow()
+        path, _ = self._open
+        table = arrow_table({name: type_ for name, (type_, _) in LEDGER.items()}, self._rows)
+        if held := self._before():
+            table = pa.concat_tables([held, table])
+        _write(table, path)
+        self._rows, self._open = [], (path, table)
+
+    def _held(self) -> int:
+        return len(self._rows) + (self._before().num_rows if self._before() else 0)
+
+    def _before(self) -> Any:
+        """What the last file holds already, if this goes on with it."""
+        assert self._open
+        path, table = self._open
+        if table is None:
+            _, pq = arrow()
+            table = pq.ParquetFile(path).read()
+            self._open = path, table
+        return table
+
+
+class ReadModels:
+    """All of them, in memory. What they were folded to is kept beside them, so that the next run
+    folds only what is new; not if anything was opened, which must not outlast an erasure."""
+
+    def __init__(self, folder: Path, *, keeps: bool) -> None:
+        self.folder = folder
+        self.projections = every()
+        self._kept = Kept(folder / STATE, _program(self.projections)) if keeps else None
+        self.position, self.tables = 0, dict[str, Tables]()
+        try:
+            self.position, self.tables = (self._kept and self._kept.found()) or (0, {})
+        except Exception:  # of another program, or damaged: as if there were none
+            self.position, self.tables = 0, {}
+        if not self._kept:
+            (folder / STATE).unlink(missing_ok=True)
+        for projection in self.projections:
+            self.tables.setdefault(projection.name, Tables(projection)).projection = projection
+        self._anew = self.position == 0
+        self._folding: dict[type[Event], list[Tables]] = {}  # by the kinds that came
+
+    def add(self, entry: Entry[Event]) -> None:
+        kind = type(entry.event)
+        if kind not in self._folding:
+            self._folding[kind] = [
+                tables for tables in self.tables.values() if tables.projection.handlers_of(kind)
+            ]
+        for tables in self._folding[kind]:
+            tables.fold(entry)
+        self.position = entry.position
+
+    def write(self, position: int) -> None:
+        for projection in self.projections:
+            changed = self._anew or any(map(projection.handlers_of, self._folding))
+            for table in projection.tables:
+                path = self.folder / "read" / projection.name / f"{table.name}.parquet"
+                if changed or not path.exists():
+                    rows = self.tables[projection.name].rows[table.name].values()
+                    _write(arrow_table(table.types, list(map(table.values_of, rows))), path)
+        there = {f"{p.name}/{table.name}" for p in self.projections for table in p.tables}
+        for path in (self.folder / "read").glob("*/*.parquet"):  # of a table that is no more
+            if f"{path.parent.name}/{path.stem}" not in there:
+                path.unlink()
+        if self._kept:
+            self._kept.keep(position, self.tables)
+
+    def counts(self) -> dict[str, int]:
+        return {
+            name: len(rows)
+            for projection in self.projections
+            for name, rows in self.tables[projection.name].rows.items()
+        }
+
+
+def schema() -> str:
+    """What is in an export, for people."""
+    lines = [
+        "# What is in this export", "",
+        "Instants are UTC. What is sealed reads `[sealed]`, unless it was made with `--open`.",
+        "", "## ledger", "", "| column | type | is |", "|---|---|---|",
+        *(f"| {name} | {type_} | {says} |" for name, (type_, says) in LEDGER.items()),
+    ]  # fmt: skip
+    for projection in every():
+        for table in projection.tables:
+            says = (table.row.__doc__ or "").strip().partition("\n")[0]
+            lines += ["", f"## {table.name}", ""]
+            if says and not says.startswith(f"{table.row.__name__}("):
+                lines += [says, ""]
+            lines += [f"Of the read model {projection.name}; key: {', '.join(table.key)}.", ""]
+            lines += ["| column | type | |", "|---|---|---|"]
+            lines += [
+                f"| {name} | {type_} | {'may be null' if name in table.nullable else ''} |"
+                for name, type_ in table.types.items()
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def arrow_schema(types: dict[str, str]) -> Any:
+    pa, _ = arrow()
+    kinds = {
+        "boolean": pa.bool_(), "bigint": pa.int64(), "text": pa.string(), "bytea": pa.binary(),
+        "uuid": pa.string(), "date": pa.date32(), "timestamptz": pa.timestamp("us", tz="UTC"),
+    }  # fmt: skip
+    return pa.schema([(name, kinds[type_]) for name, type_ in types.items()])
+
+
+def arrow_table(types: dict[str, str], rows: Sequence[tuple[Any, ...]]) -> Any:
+    pa, _ = arrow()
+    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * len(types)
+    fields = arrow_schema(types)
+    for number, type_ in enumerate(types.values()):
+        if type_ == "uuid":
+            columns[number] = [None if id is None else str(id) for id in columns[number]]
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, fields, strict=True)],
+        schema=fields,
+    )
+
+
+def _write(table: Any, path: Path) -> None:
+    _, pq = arrow()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    with new.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Raises AnalysisFault if another export is at work there, or it holds something else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strange = {path.name for path in folder.iterdir()} - {
+            "ledger", "read", "export.json", "SCHEMA.md", STATE, ".lock",
+        }  # fmt: skip
+        if any(not name.startswith(".") for name in strange):
+            raise AnalysisFault(f"{folder} holds something else: name a folder of its own")
+        file = (folder / ".lock").open("w")
+    except OSError as fault:
+        raise AnalysisFault(f"{folder}: {fault.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AnalysisFault(f"another export is at work in {folder}") from None
+        for left in folder.rglob(".*.new"):  # of one that was killed
+            left.unlink()
+        yield
+
+
+def _must_go_on(
+    folder: Path, before: Exported | None, which: str, *, opened: bool, head: int
+) -> None:
+    if before is None:
+        return
+    if before.format != FORMAT:
+        raise AnalysisFault(f"{folder} was made by another version: {ANEW}")
+    if before.position and before.ledger != which:
+        raise AnalysisFault(f"{folder} is the export of another ledger: name another folder")
+    if before.position > head:
+        raise AnalysisFault(
+            f"{folder} is at {before.position}, beyond this ledger's {head}: that was restored from"
+            f" an older backup; {ANEW}"
+        )
+    if before.opened != opened:
+        has = "holds what is sealed" if before.opened else "holds nothing that is sealed"
+        raise AnalysisFault(
+            f"{folder} {has}: {'say --open' if before.opened else 'leave out --open'}, or name"
+            " another folder"
+        )
+
+
+def _ledger_id(slices: Slices) -> str:
+    rows, _ = slices.rows(Slice(), after=0, upto=1)
+    return hashlib.sha256(rows[0].state).hexdigest()[:32] if rows else ""
+
+
+def _program(projections: Sequence[Projection]) -> str:
+    """Of what decides how read models are folded."""
+    digest = hashlib.sha256(PROGRAM)
+    for file in sorted(
+        files("ledger_crm").joinpath("projections").iterdir(), key=lambda file: file.name
+    ):
+        if file.name.endswith(".py"):
+            digest.update(file.read_bytes())
+    digest.update(repr([(p.name, p.version) for p in projections]).encode())
+    return digest.hexdigest()

@@ -1,0 +1,375 @@
+"""An export is the ledger at one position, whole, whatever happened to whoever made it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.test_replay import three_people
+from builders import note, sourced
+from cli.test_reading import Run
+from ledger_crm.analysis import AnalysisFault, exporting
+from ledger_crm.analysis.exporting import export
+from ledger_crm.analysis.querying import over_export, over_live
+from ledger_crm.commands import demo
+from ledger_crm.domain.person import Person
+from ledger_crm.domain.privacy import PersonErased
+from ledger_crm.ledger import Intent, Ledger, Work
+from ledger_crm.projections import every
+from ledger_crm.slices import Slice, Slices
+from ledger_crm.workers.projector import connect
+from projections.driving import stored
+from scenario import ANA, KEYRING, NOON
+
+pytestmark = pytest.mark.xdist_group("analysis")
+
+KEY = b"k" * 32
+
+
+def positions(folder: Path) -> list[int]:
+    found = over_export(folder, "SELECT position FROM ledger ORDER BY position")
+    return [position for (position,) in found.rows]
+
+
+def play(url: str, seed: int) -> int:
+    with Ledger(url, KEYRING) as ledger:
+        asyncio.run(demo.play(ledger, seed=seed, until=date(2026, 11, 1), size=0.01))
+        return asyncio.run(ledger.head())
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Every row of every file, and where the ledger's lie."""
+    read = {
+        str(path.relative_to(folder)): pq.ParquetFile(path).read().to_pylist()
+        for path in folder.rglob("*.parquet")
+    }
+    ledger = [row for name in sorted(read) if name.startswith("ledger") for row in read[name]]
+    return {name: rows for name, rows in read.items() if name.startswith("read")} | {
+        "ledger": sorted(ledger, key=lambda row: row["position"])
+    }
+
+
+def test_every_entry_is_in_it_as_it_is(database: str, tmp_path: Path) -> None:
+    exported, new = export(database, tmp_path / "x")
+    with Slices(database) as slices:
+        told = [
+            one for page in slices.pages(Slice(), after=0, upto=slices.head()) for one in page.told
+        ]
+    found = over_export(tmp_path / "x", "SELECT * FROM ledger ORDER BY position").documents()
+    assert new == exported.position == len(found) == len(told)
+    for row, entry in zip(found, told, strict=True):
+        assert (row["position"], row["kind"], row["by"]) == (
+            entry.position, entry.kind, entry.by,
+        )  # fmt: skip
+        assert (row["stream"], row["version"]) == (str(entry.stream), entry.version)
+        assert row["recorded_at"] == entry.recorded_at
+        assert json.loads(row["fact"]) == msgspec.json.decode(entry.fact)
+        assert row["sealed"] == ",".join(entry.sealed)
+        assert row["month"] == f"{entry.recorded_at:%Y-%m}"
+
+
+def test_every_read_model_is_in_it_row_by_row(database: str, tmp_path: Path) -> None:
+    """Opened, as its table; closed, as many rows, with nothing else in them."""
+    opened, _ = export(database, tmp_path / "opened", key=KEY)
+    closed, _ = export(database, tmp_path / "closed")
+    exact = 0
+    with connect(database) as conn:
+        for projection in every():
+            for table in projection.tables:
+                there = exporting.arrow_table(
+                    table.types, [table.values_of(row) for row in stored(conn, table).values()]
+                ).to_pylist()
+                path = Path("read") / projection.name / f"{table.name}.parquet"
+                found = pq.read_table(tmp_path / "opened" / path).to_pylist()
+                assert sorted(map(repr, found)) == sorted(map(repr, there)), table.name
+                assert opened.tables[table.name] == len(there)
+                exact += bool(there)
+    assert exact > 30
+    differ = {n for n in opened.tables if closed.tables[n] != opened.tables[n]}
+    assert differ <= exporting.BY_SEALED_TEXT
+
+
+def test_what_is_personal_is_in_it_only_on_demand(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    url = databases(of=read_models)
+    with Ledger(url, KEYRING) as ledger:
+        asyncio.run(three_people(ledger))
+    export(url, tmp_path / "closed")
+    export(url, tmp_path / "opened", key=KEY)
+    said = {name: repr(content(tmp_path / name)) for name in ("closed", "opened")}
+    raw = b"".join(p.read_bytes() for p in (tmp_path / "closed").rglob("*") if p.is_file())
+    for word in ("Ada", "Grace", "engines"):
+        assert word not in said["closed"]
+        assert word.encode() not in raw
+    assert "Ada likes engines" in said["opened"]
+    assert "Grace" not in said["opened"], "her key is destroyed"
+
+
+def test_again_it_adds_what_is_new_and_is_as_if_made_at_once(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "FILE_ROWS", 700)
+    first, _ = export(database, tmp_path / "x")
+    files = {p: p.stat().st_mtime_ns for p in (tmp_path / "x" / "ledger").rglob("*.parquet")}
+    assert export(database, tmp_path / "x")[1] == 0
+    head = play(database, seed=2)
+
+    again, new = export(database, tmp_path / "x")
+
+    assert (again.position, new) == (head, head - first.position)
+    same = [p for p, at in files.items() if p.stat().st_mtime_ns == at]
+    assert len(same) >= len(files) - 1, "only the last file is written again"
+    export(database, tmp_path / "whole")
+    assert content(tmp_path / "x") == content(tmp_path / "whole")
+    assert positions(tmp_path / "x") == list(range(1, head + 1))
+
+
+def test_only_what_can_have_changed_is_written_again(database: str, tmp_path: Path) -> None:
+    export(database, tmp_path / "x")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "x" / "read").rglob("*.parquet")}
+
+    async def begin(work: Work) -> Person:
+        return work.add(Person.source(sourced(name="New"), by=ANA))
+
+    with Ledger(database, KEYRING) as ledger:
+        asyncio.run(ledger.decide(begin, intent=Intent(by=ANA)))
+    export(database, tmp_path / "x")
+
+    written = {p.stem for p, at in before.items() if p.stat().st_mtime_ns != at}
+    assert {"person", "directory"} <= written
+    assert "invoice" not in written
+
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from ledger_crm.analysis import exporting
+
+url, folder, at = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+exporting.FILE_ROWS = 300
+written = 0
+write = exporting._write
+
+def dying(table, path):
+    global written
+    written += 1
+    if written == at:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f".{path.name}.new").write_bytes(b"half a file")
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(table, path)
+
+exporting._write = dying
+exporting.export(url, folder)
+"""
+
+
+@pytest.mark.parametrize("at", [2, 5, 30])
+def test_killed_in_the_middle_it_can_be_read_and_goes_on(
+    at: int, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "FILE_ROWS", 300)
+    folder = tmp_path / "x"
+    export(database, tmp_path / "whole")
+    if at == 30:  # of one that was there already
+        export(database, folder)
+        play(database, seed=2)
+        export(database, tmp_path / "whole")
+    died = subprocess.run(
+        [sys.executable, "-c", DIES, database, str(folder), str(at)], capture_output=True
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+
+    files = sorted((folder / "ledger").rglob("*.parquet"), key=lambda path: path.name)
+    there = [n for p in files for n in pq.ParquetFile(p).read()["position"].to_pylist()]
+    assert there == list(range(1, len(there) + 1))
+    assert there
+
+    export(database, folder)
+    assert content(folder) == content(tmp_path / "whole")
+    assert not list(folder.rglob(".*.new"))
+
+
+def test_who_is_erased_goes_from_what_was_opened(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    url, folder = databases(of=read_models), tmp_path / "x"
+
+    async def begin(work: Work) -> Person:
+        ada = work.add(Person.source(sourced(name="Ada"), by=ANA))
+        grace = work.add(Person.source(sourced(name="Grace"), by=ANA))
+        grace.record(note(text="Grace likes engines"), by=ANA)
+        assert ada
+        return grace
+
+    with Ledger(url, KEYRING) as ledger:
+        grace = asyncio.run(ledger.decide(begin, intent=Intent(by=ANA))).id
+        export(url, folder, key=KEY)
+        assert "Grace" in repr(content(folder))
+        erased = PersonErased(erased_at=NOON)
+        asyncio.run(
+            ledger.change(Person, grace, lambda p: p.enter(erased, by=ANA), intent=Intent(by=ANA))
+        )
+    export(url, folder, key=KEY)
+    said = repr(content(folder))
+    assert "Grace" not in said
+    assert "Ada" in said
+
+
+def test_what_does_not_belong_there_is_refused(
+    database: str, databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "x"
+    export(database, folder)
+    with pytest.raises(AnalysisFault, match="holds nothing that is sealed: leave out --open"):
+        export(database, folder, key=KEY)
+    other = databases(of=read_models)
+    with pytest.raises(AnalysisFault, match="another ledger"):
+        export(other, folder)
+    with exporting._alone(folder), pytest.raises(AnalysisFault, match="another export is at work"):
+        export(database, folder)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "holiday.jpg").touch()
+    with pytest.raises(AnalysisFault, match="holds something else"):
+        export(database, tmp_path / "mine")
+    first, *_ = sorted((folder / "ledger").rglob("*.parquet"))
+    first.write_bytes(b"PAR1 or so")
+    with pytest.raises(AnalysisFault, match="is damaged"):
+        export(database, folder)
+    first.unlink()
+    (folder / "ledger" / "month=2026-01").mkdir()
+    (folder / "export.json").write_text("{")
+    with pytest.raises(AnalysisFault, match="is damaged"):
+        export(database, folder)
+
+
+def test_an_empty_ledger_has_an_empty_export(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    exported, new = export(databases(of=read_models), tmp_path / "x")
+    assert (exported.position, new) == (0, 0)
+    assert over_export(tmp_path / "x", "SELECT count(*) FROM person").rows == [(0,)]
+
+
+def test_its_schema_is_described(database: str, tmp_path: Path) -> None:
+    export(database, tmp_path / "x")
+    text = (tmp_path / "x" / "SCHEMA.md").read_text()
+    for projection in every():
+        for table in projection.tables:
+            assert f"\n## {table.name}\n" in text
+            found = pq.read_schema(
+                tmp_path / "x" / "read" / projection.name / f"{table.name}.parquet"
+            )
+            assert found.names == list(table.columns)
+
+
+# SQL
+
+
+def test_live_and_exported_answer_alike(database: str, tmp_path: Path) -> None:
+    export(database, tmp_path / "x", key=KEY)
+    for query in (
+        "SELECT category, count(*) AS n FROM funnel_step GROUP BY 1 ORDER BY 1",
+        "WITH c AS (SELECT * FROM funnel_candidacy) SELECT d.name, count(*) AS n FROM c"
+        " JOIN directory d ON d.id = c.company_id GROUP BY 1 ORDER BY 2 DESC, 1",
+        "SELECT max(reached_at) AS newest FROM funnel_step",
+    ):
+        exported = over_export(tmp_path / "x", query)
+        assert exported == over_live(database, query)
+        assert exported.rows
+
+
+def test_sql_comes_out_in_every_shape(told: Run, tmp_path: Path) -> None:
+    folder = str(tmp_path / "x")
+    assert told("export", folder)[0] == 0
+    query = "SELECT kind, count(*) AS n FROM ledger GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3"
+    code, out, err = told("sql", query, "--export", folder, "--format", "json")
+    lines = json.loads(out)
+    assert (code, err, len(lines)) == (0, "", 3)
+    titles, *rows = told("sql", query, "--export", folder)[1].splitlines()
+    assert (titles.split(), [row.split()[0] for row in rows]) == (
+        ["kind", "n"], [line["kind"] for line in lines],
+    )  # fmt: skip
+    assert told("sql", query, "--export", folder, "--format", "csv")[1].split()[0] == "kind,n"
+    out_file = tmp_path / "x.parquet"
+    assert told("sql", query, "--export", folder, "--out", str(out_file))[0] == 0
+    assert pq.read_table(out_file).to_pylist() == lines
+    summary = json.loads(told("export", folder, "--json")[1])
+    assert summary["opened"] is False
+    assert summary["tables"]["person"] > 10
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("SELEC 1",), "Parser Error"),
+        (("SELECT * FROM nosuch",), "Table with name nosuch does not exist"),
+        (("SELECT nosuch FROM ledger",), "nosuch"),
+        (("CREATE TABLE mine (n int)",), "gives no rows"),
+        (("DROP TABLE person",), "gives no rows"),
+        (("",), "gives no rows"),
+        (("SELECT 1", "--live"), "--live and --export"),
+        (("INSTALL postgres",), "gives no rows"),
+    ],
+    ids=str,
+)
+def test_a_wrong_query_is_one_line(
+    told: Run, database: str, tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    export(database, tmp_path / "x")
+    code, out, err = told("sql", *words, "--export", str(tmp_path / "x"))
+    assert (code, out, err.count("\n")) == (2, "", 1), (out, err)
+    assert says in err
+
+
+def test_without_an_export_it_says_how_to_make_one(told: Run, tmp_path: Path) -> None:
+    code, out, err = told("sql", "SELECT 1", "--export", str(tmp_path))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "ledger-crm export" in err
+
+
+def test_live_writes_nothing_and_needs_the_key(
+    told: Run, database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def people() -> Any:
+        return json.loads(told("sql", "SELECT count(*) AS n FROM person", "--live",
+                               "--format", "json")[1])  # fmt: skip
+
+    before = people()
+    assert told("sql", "DELETE FROM person", "--live")[0] == 2
+    assert told("sql", "DELETE FROM person; SELECT 1", "--live")[0] == 2
+    assert people() == before
+    with connect(database) as conn:
+        [(count,)] = conn.execute("SELECT count(*) FROM person").fetchall()
+    assert before == [{"n": count}]
+    for key, says in (
+        (urlsafe_b64encode(b"x" * 32).decode(), "not the one this database was sealed with"),
+        (None, "sealing.key is not there"),
+    ):
+        monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+        if key:
+            monkeypatch.setenv("LEDGER_SEALING_KEY", key)
+        else:
+            monkeypatch.delenv("LEDGER_SEALING_KEY")
+        code, out, err = told("sql", "SELECT 1", "--live")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert says in err
+
+
+def test_what_is_not_projected_is_said(databases: Callable[..., str], ledger: Ledger) -> None:
+    url = databases(of="template_ledger")
+    with pytest.raises(AnalysisFault, match="person is not projected yet; ledger-crm up fills it"):
+        over_live(url, "SELECT * FROM person")
