@@ -140,7 +140,10 @@ def test_of_nothing_it_says_nothing(told: Run) -> None:
     ("words", "says"),
     [
         (("peeple",), "there is no peeple to read; see which there are: ledger-crm read"),
-        (("people", "--colour", "red"), "people has no filter colour; it has: --as-of, --tag, --skill"),
+        (
+            ("people", "--colour", "red"),
+            "people has no filter colour; it has: --as-of, --tag, --skill",
+        ),
         (("revenue", "--by", "moon"), "revenue: query:by: "),
         (("people/abc",), "people/abc: "),
         ((f"people/{COMPANY}",), f"people/{COMPANY}: "),
