@@ -148,19 +148,21 @@ class Driver:
         self.position = 0
 
     def _project(self, entries: Sequence[Entry[Event]], cur: psycopg.Cursor[Any]) -> None:
-        work = [
-            (rows, handler, entry, rows.touched(handler, entry))
-            for entry in entries
-            for table, handler in self.projection.handlers_of(type(entry.event))
-            for rows in (self._rows[table.name],)
-        ]
+        work = []
         asked: dict[str, list[tuple[Key, datetime]]] = {}
-        for rows, _, entry, touched in work:
-            asked.setdefault(rows.table.name, []).extend((key, entry.at) for key, _ in touched)
+        for entry in entries:
+            if handlers := self.projection.handlers_of(type(entry.event)):
+                at = entry.at
+                for table, handler in handlers:
+                    rows = self._rows[table.name]
+                    touched = rows.touched(handler, entry)
+                    work.append((rows, handler, entry, at, touched))
+                    if not rows.grows:
+                        asked.setdefault(table.name, []).extend((key, at) for key, _ in touched)
         for name, keys in asked.items():
             self._rows[name].fetch(keys, cur)
-        for rows, handler, entry, touched in work:
-            rows.fold(handler, entry, touched, cur)
+        for rows, handler, entry, at, touched in work:
+            rows.fold(handler, entry, at, touched, cur)
         for rows in self._rows.values():
             rows.write(cur)
 

@@ -95,7 +95,7 @@ class Rows(Generic[R]):
         self._by_key = any(
             isinstance(h, Changing) for handlers in table.handlers.values() for h in handlers
         )
-        self._grows = not self._by_key and "position" in table.key  # a new one each time
+        self.grows = not self._by_key and "position" in table.key  # a new one each time
         self._bare = table.columns == table.key  # one that is made again is the one that is there
         self._types = [table.types[column] for column in table.columns]
         names, key = ", ".join(table.columns), ", ".join(table.key)
@@ -152,8 +152,6 @@ class Rows(Generic[R]):
     def fetch(self, asked: Iterable[tuple[Key, datetime]], cur: Cursor) -> None:
         """What is there under these keys, and of those about which a fact is told late, from when
         on the rows that held since."""
-        if self._grows:
-            return
         if len(self._stored) > KEPT_ROWS or not self._by_key:
             self._stored = {}
         asked = list(asked)
@@ -169,18 +167,24 @@ class Rows(Generic[R]):
         self,
         handler: Handler[R],
         entry: Entry[Event],
+        at: datetime,
         touched: Sequence[tuple[Key, R | None]],
         cur: Cursor,
     ) -> None:
-        """Raises NoSuchRow: the history says something that this read model believes cannot be."""
+        """``at``: when the fact happened. Raises NoSuchRow: the history says something that this
+        read model believes cannot be."""
+        position = entry.position or 0
         if isinstance(handler, Starting):
             for key, row in touched:
-                self._apply(key, lambda _, row=row: row, entry, cur, again=True)  # type: ignore[misc]
+                if self.grows:
+                    self._now[key] = Present(row, position, at)
+                else:
+                    self._apply(key, lambda _, row=row: row, position, at, cur, again=True)  # type: ignore[misc]
         elif isinstance(handler, Changing):
             for key, _ in touched:
-                self._change(key, handler, entry, cur)
+                self._change(key, handler, entry, at, cur)
         else:
-            self._change_each(handler, entry, cur)
+            self._change_each(handler, entry, at, cur)
 
     def write(self, cur: Cursor) -> None:
         gone = [key for key, now in self._now.items() if now.row is None]
@@ -191,7 +195,7 @@ class Rows(Generic[R]):
         }
         if gone:
             cur.execute(self._delete, _columns(gone))
-        if self._grows:
+        if self.grows:
             new = [values for key, values in made.items() if key not in self._stored]
             self._copied(self._copy, new, (KNOWN_FROM, HELD_FROM), cur)
             made = {key: values for key, values in made.items() if key in self._stored}
@@ -202,14 +206,16 @@ class Rows(Generic[R]):
             cur.execute(self._delete_past, (replaced,))
         self._copied_past([v for v in versions if v.changed or not v.place], cur)
         self._stored |= self._now
-        if self._grows:  # nobody asks for one of them again
+        if self.grows:  # nobody asks for one of them again
             self._stored = {}
         self._begin()
 
     def _begin(self) -> None:
         self._now, self._past, self._loaded = {}, {}, {}
 
-    def _change(self, key: Key, handler: Changing[R], entry: Entry[Event], cur: Cursor) -> None:
+    def _change(
+        self, key: Key, handler: Changing[R], entry: Entry[Event], at: datetime, cur: Cursor
+    ) -> None:
         start, change = handler.start, handler.change
         if self._present(key).row is None and not start:
             raise NoSuchRow(f"table {self.table.name} has no row for the entry at {entry.position}")
@@ -222,9 +228,11 @@ class Rows(Generic[R]):
             before = start(entry) if row is None and start else row
             return None if before is None else change(before, entry)
 
-        self._apply(key, make, entry, cur)
+        self._apply(key, make, entry.position or 0, at, cur)
 
-    def _change_each(self, handler: ChangingEach[R], entry: Entry[Event], cur: Cursor) -> None:
+    def _change_each(
+        self, handler: ChangingEach[R], entry: Entry[Event], at: datetime, cur: Cursor
+    ) -> None:
         self.write(cur)
         column, value = handler.column, handler.value(entry)
         if handler.forgets:
@@ -244,32 +252,40 @@ class Rows(Generic[R]):
             )
 
         for key in keys:
-            self._apply(key, make, entry, cur)
+            self._apply(key, make, entry.position or 0, at, cur)
 
     def _present(self, key: Key) -> Present[R]:
         return self._now.get(key) or self._stored.get(key) or NOTHING
 
     def _apply(
-        self, key: Key, make: Make[R], entry: Entry[Event], cur: Cursor, *, again: bool = False
+        self,
+        key: Key,
+        make: Make[R],
+        position: int,
+        at: datetime,
+        cur: Cursor,
+        *,
+        again: bool = False,
     ) -> None:
         """``again``: what it makes is new, also if it is the same."""
-        before, position, at = self._present(key), entry.position or 0, entry.at
+        before = self._present(key)
         after = make(before.row)
         is_new = (again and not self._bare) or after != before.row
         if not self.table.keeps_past:
             if is_new:
                 self._now[key] = Present(after, 0, EPOCH)
             return
-        late = at < before.held_from
+        since = before.held_from
+        late = at < since
         if late:
-            self._rewrite(key, make, at, before.held_from, cur)
+            self._rewrite(key, make, at, since, cur)
         if not is_new:
             return
         if before.row is not None:
-            held = None if late else (before.held_from, at)
-            line = self._past.setdefault(key, [])
-            line.append(Version(before.row, (before.known_from, position), held))
-        self._now[key] = Present(after, position, max(at, before.held_from))
+            held = None if late else (since, at)
+            version = Version(before.row, (before.known_from, position), held)
+            self._past.setdefault(key, []).append(version)
+        self._now[key] = Present(after, position, since if late else at)
 
     def _rewrite(
         self, key: Key, make: Make[R], since: datetime, until: datetime, cur: Cursor
