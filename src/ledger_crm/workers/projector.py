@@ -35,7 +35,7 @@ from ledger_crm.projections import (
 )
 from ledger_crm.store import Lost
 
-from .rows import NoSuchRow, Rows
+from .rows import NOBODY, NoSuchRow, Rows
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
@@ -149,18 +149,20 @@ class Driver:
 
     def _project(self, entries: Sequence[Entry[Event]], cur: psycopg.Cursor[Any]) -> None:
         work = []
-        asked: dict[str, list[tuple[Key, datetime]]] = {}
+        asked: dict[str, list[tuple[Key, datetime]]] = {name: [] for name in self._rows}
         for entry in entries:
             if handlers := self.projection.handlers_of(type(entry.event)):
                 at = entry.at
                 for table, handler in handlers:
-                    rows = self._rows[table.name]
+                    rows, wanted = self._rows[table.name], asked[table.name]
                     touched = rows.touched(handler, entry)
-                    work.append((rows, handler, entry, at, touched))
-                    if not rows.grows:
-                        asked.setdefault(table.name, []).extend((key, at) for key, _ in touched)
-        for name, keys in asked.items():
-            self._rows[name].fetch(keys, cur)
+                    if touched is not NOBODY:
+                        work.append((rows, handler, entry, at, touched))
+                        for key, _ in touched:
+                            wanted.append((key, at))
+        for name, rows in self._rows.items():
+            if asked[name] and not rows.grows:
+                rows.fetch(asked[name], cur)
         for rows, handler, entry, at, touched in work:
             rows.fold(handler, entry, at, touched, cur)
         for rows in self._rows.values():

@@ -34,6 +34,7 @@ from ledger_crm.projections import (
 
 R = TypeVar("R", bound=Row)
 Cursor: TypeAlias = psycopg.Cursor[Any]
+Touched: TypeAlias = Sequence[tuple[Key, R | None]]
 Make: TypeAlias = Callable[[R | None], R | None]
 
 KEPT_ROWS = 100_000  # of one table in memory, between batches
@@ -58,6 +59,7 @@ class Present(NamedTuple, Generic[R]):
     held_from: datetime
 
 
+NOBODY: Touched[Any] = []
 NOTHING: Present[Any] = Present(None, 0, EVER)
 
 
@@ -140,21 +142,22 @@ class Rows(Generic[R]):
         self._stored = {}
         self._begin()
 
-    def touched(self, handler: Handler[R], entry: Entry[Event]) -> list[tuple[Key, R | None]]:
+    def touched(self, handler: Handler[R], entry: Entry[Event]) -> Touched[R]:
         """Keys that the entry is about, and the rows that it starts; none of ``ChangingEach``,
-        which have to be looked for."""
+        which have to be looked for. NOBODY: it is about nothing here."""
         if isinstance(handler, Starting):
-            return [(self.table.key_of(row), row) for row in handler.start(entry)]
-        if isinstance(handler, Changing) and (key := handler.key(entry)):
-            return [(key, None)]
-        return []
+            rows = handler.start(entry)
+            return [(self.table.key_of(row), row) for row in rows] if rows else NOBODY
+        if isinstance(handler, Changing):
+            key = handler.key(entry)
+            return ((key, None),) if key else NOBODY
+        return ()
 
-    def fetch(self, asked: Iterable[tuple[Key, datetime]], cur: Cursor) -> None:
+    def fetch(self, asked: Sequence[tuple[Key, datetime]], cur: Cursor) -> None:
         """What is there under these keys, and of those about which a fact is told late, from when
         on the rows that held since."""
         if len(self._stored) > KEPT_ROWS or not self._by_key:
             self._stored = {}
-        asked = list(asked)
         self._fetch({key for key, _ in asked if key not in self._stored}, cur)
         if self.table.keeps_past:
             late: dict[Key, datetime] = {}
@@ -168,7 +171,7 @@ class Rows(Generic[R]):
         handler: Handler[R],
         entry: Entry[Event],
         at: datetime,
-        touched: Sequence[tuple[Key, R | None]],
+        touched: Touched[R],
         cur: Cursor,
     ) -> None:
         """``at``: when the fact happened. Raises NoSuchRow: the history says something that this
@@ -196,9 +199,8 @@ class Rows(Generic[R]):
         if gone:
             cur.execute(self._delete, _columns(gone))
         if self.grows:
-            new = [values for key, values in made.items() if key not in self._stored]
+            new = [made.pop(key) for key in list(made) if key not in self._stored]
             self._copied(self._copy, new, (KNOWN_FROM, HELD_FROM), cur)
-            made = {key: values for key, values in made.items() if key in self._stored}
         if made:
             cur.execute(self._upsert, _columns(made.values()))
         versions = [version for line in self._past.values() for version in line]
