@@ -235,8 +235,10 @@ def _parameter_faults(
 
 @cache
 def _parameters_of(handler: HTTPRouteHandler) -> frozenset[str]:
-    signatures = [handler.parsed_fn_signature]
-    signatures += [p.parsed_fn_signature for p in handler.resolve_dependencies().values()]
+    there, signatures = handler.resolve_dependencies(), [handler.parsed_fn_signature]
+    for signature in signatures:  # which grow: only what is used, and what that uses
+        used = [there[name] for name in signature.parameters if name in there]
+        signatures += [each.parsed_fn_signature for each in used]
     return frozenset(
         (kwarg.query if isinstance(kwarg, ParameterKwarg) else kwarg.name) or name
         for signature in signatures
