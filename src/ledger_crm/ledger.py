@@ -226,7 +226,8 @@ class Work:
                 found = await self._one(type_, found.goes_on_as)
             if itself or (self._expected is not None and id == self._of):
                 raise RecordIsMerged(id=id, survivor_id=found.id)
-        await self._gather(found)
+        if found.goes_on_with or found.beside:
+            await self._gather(found)
         if self._expected is not None and found.id == self._of and found.seen != self._expected:
             raise StaleVersion(id=id, expected=self._expected, found=found.seen)
         return found
@@ -244,10 +245,10 @@ class Work:
     async def _gather(self, found: A) -> None:
         """Anew each time: they may be other objects than they were."""
         ids = found.goes_on_with
-        if ids or found.beside:
-            await self.load(ids)
-            found.beside = tuple([await self._one(type(found), id) for id in ids])
-            for other in found.beside:
+        await self.load(ids)
+        found.beside = tuple([await self._one(type(found), id) for id in ids])
+        for other in found.beside:
+            if other.goes_on_with or other.beside:
                 await self._gather(other)
 
     async def has(self, id: UUID) -> bool:
