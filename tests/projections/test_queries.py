@@ -41,6 +41,7 @@ from ledger_crm.domain.consultant import ConsultantEvents
 from ledger_crm.domain.custom import CustomFieldDefined
 from ledger_crm.domain.entry import Entry, Event, kind, new_id
 from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.merging import PersonMerged, PersonUnmerged
 from ledger_crm.domain.person import Employed, Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
@@ -129,12 +130,31 @@ CATALOGUE = (
 )
 
 
+def ids_of(one: UUID, entries: Sequence[Entry[Event]]) -> set[UUID]:
+    """Of all records that are merged into one with this."""
+    into: dict[UUID, UUID] = {}
+    for entry in entries:
+        if isinstance(entry.event, PersonMerged):
+            into[entry.originator_id] = entry.event.survivor_id
+        elif isinstance(entry.event, PersonUnmerged) and (
+            into.get(entry.originator_id) == entry.event.other_id
+        ):
+            del into[entry.originator_id]
+
+    def survivor(id: UUID) -> UUID:
+        return survivor(into[id]) if id in into else id
+
+    return {one, *(id for id in {*into, *into.values()} if survivor(id) == survivor(one))}
+
+
 def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
     """Positions, newest fact first, by the rule as it is written down."""
+    subjects = ids_of(subject, entries)
     ours = {
-        entry.originator_id
+        id
         for entry in entries
         if isinstance(entry.event, Employed | CandidacyOpened) and entry.event.company_id == subject
+        for id in ids_of(entry.originator_id, entries)
     }
 
     def belongs(entry: Entry[Event]) -> bool:
@@ -142,8 +162,8 @@ def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
         if isinstance(event, CATALOGUE):
             return False
         about_nobody_else = kind(event).startswith("person.") and not event.concerns
-        return (
-            subject in (entry.originator_id, *event.concerns, *event.others)
+        return bool(
+            subjects & {entry.originator_id, *event.concerns, *event.others}
             or (entry.originator_id in ours and about_nobody_else)
         )  # fmt: skip
 
@@ -179,12 +199,11 @@ def test_a_history_is_complete_page_by_page_and_shows_no_business_of_others(
                 if subject in COMPANIES:
                     assert {line.company_id for line in lines} <= {subject, None}
                 elif lines:
+                    theirs = ids_of(subject, entries)
                     mentioned = {
-                        e.position
-                        for e in entries
-                        if subject in (*e.event.concerns, *e.event.others)
+                        e.position for e in entries if theirs & {*e.event.concerns, *e.event.others}
                     }
-                    others = [line for line in lines if line.person_id != subject]
+                    others = [line for line in lines if line.person_id not in theirs]
                     assert {line.position for line in others} <= mentioned
 
     with Ledger(url, KEYRING) as ledger:

@@ -181,7 +181,7 @@ class People(Controller):
         return await view.page(
             people.listing,
             criteria,
-            on=now(),
+            on=view.now(),
             named=Named(stage=stage),
             cursor=cursor,
             limit=limit,
