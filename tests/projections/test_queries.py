@@ -301,7 +301,7 @@ async def test_counts_are_of_one_job_order_and_tell_now_from_ever(
         ledger,
         *(
             lambda w, s=stage: candidacies.move(w, ADA, there, Move(stage=s, at=NOON))  # type: ignore[misc]
-            for stage in ("screening", "offer", "screening")
+            for stage in ("screening", "qualified", "screening")
         ),
     )
     project(database, ledger)
@@ -316,13 +316,13 @@ async def test_counts_are_of_one_job_order_and_tell_now_from_ever(
         shown = await candidates.one(cur, there)
 
     assert over_all["sourced"] == (3, 4)
-    assert (acme["sourced"], acme["screening"], acme["offer"]) == ((1, 2), (1, 1), (0, 1))
-    assert (bolt["sourced"], bolt["screening"], bolt["offer"]) == ((2, 2), (0, 0), (0, 0))
+    assert (acme["sourced"], acme["screening"], acme["qualified"]) == ((1, 2), (1, 1), (0, 1))
+    assert (bolt["sourced"], bolt["screening"], bolt["qualified"]) == ((2, 2), (0, 0), (0, 0))
     assert none == [], "a pipeline of deals holds no candidates"
     assert next(iter(over_all)) == "sourced", "in the pipeline's order"
     assert shown is not None
     assert [step.stage for step in shown.steps] == shown.card.path
-    assert shown.card.path == ["sourced", "screening", "offer", "screening"]
+    assert shown.card.path == ["sourced", "screening", "qualified", "screening"]
 
 
 async def test_deals_are_of_the_company_and_stage_asked_for_and_sums_are_by_currency(
@@ -528,6 +528,8 @@ async def test_interviews_and_offers_are_of_the_person_company_order_and_status_
             lambda w, c=candidacy: candidacies.give_right_to_represent(w, ADA, c, at=NOON),  # type: ignore[misc]
             lambda w, c=candidacy: candidacies.introduce(w, ADA, c, at=NOON),  # type: ignore[misc]
         )
+    for company in COMPANIES:
+        await do(ledger, lambda w, c=company: intake.employ(w, BEN, employed(company_id=c)))  # type: ignore[misc]
     here = progress_of(BEN, candidacy_id(ADA, order), NOON, "")
     [first, move, _, hold, said, say, offer, raised, taken, *_] = here
     there = progress_of(BEN, candidacy_id(ADA, other), NOON, "")[0]
@@ -734,7 +736,7 @@ async def test_a_funnel_counts_what_happened_in_its_days_by_pipeline_client_and_
             ledger,
             lambda w: candidacies.move(w, ADA, there, Move(stage="screening", at=LATER)),
             lambda w: candidacies.move(w, ADA, away, out),
-            lambda w: candidacies.move(w, ADA, there, Move(stage="offer", at=later)),
+            lambda w: candidacies.move(w, ADA, there, Move(stage="qualified", at=later)),
         )
     project(database, ledger)
 
@@ -761,7 +763,7 @@ async def test_a_funnel_counts_what_happened_in_its_days_by_pipeline_client_and_
         ("linkedin", "sourced"), ("linkedin", "screening"),
     }  # fmt: skip
     assert none == sooner == []
-    assert [line.category for line in whole] == ["sourced", "screening", "offer", "withdrawn"]
+    assert [line.category for line in whole] == ["sourced", "screening", "qualified", "withdrawn"]
     assert whole[1].conversion_bp == 10_000
 
 
