@@ -218,12 +218,17 @@ class Work:
 
     async def get(self, type_: type[A], id: UUID, *, itself: bool = False) -> A:
         """One that is merged into another is that one, with all that it has absorbed beside it.
-        Raises NoSuchRecord, also when it is of another type; StaleVersion; RecordIsMerged for who
-        decided on it as it was, and with ``itself``."""
+        Raises NoSuchRecord, also when it is of another type; StaleVersion, also if what is in hand
+        is of different times and goes round in a circle; RecordIsMerged for who decided on it as it
+        was, and with ``itself``."""
         found = await self._one(type_, id)
         if found.goes_on_as:
+            passed = {id}
             while found.goes_on_as:
                 found = await self._one(type_, found.goes_on_as)
+                if found.id in passed:
+                    raise StaleVersion(id=id)
+                passed.add(found.id)
             if itself or (self._expected is not None and id == self._of):
                 raise RecordIsMerged(id=id, survivor_id=found.id)
         await self._gather(found)
@@ -241,14 +246,16 @@ class Work:
         self._touched[id] = found
         return found
 
-    async def _gather(self, found: A) -> None:
+    async def _gather(self, found: A, above: tuple[UUID, ...] = ()) -> None:
         """Anew each time: they may be other objects than they were."""
-        ids = found.goes_on_with
+        ids, above = found.goes_on_with, (*above, found.id)
+        if not set(above).isdisjoint(ids):
+            raise StaleVersion(id=found.id)
         if ids or found.beside:
             await self.load(ids)
             found.beside = tuple([await self._one(type(found), id) for id in ids])
             for other in found.beside:
-                await self._gather(other)
+                await self._gather(other, above)
 
     async def has(self, id: UUID) -> bool:
         if id not in self._known:
@@ -546,9 +553,10 @@ class Ledger:
                 before = subject.seen - pending
                 if intent.expected is not None and not before:
                     raise StaleVersion(id=subject.id, expected=intent.expected, found=0)
-            except Refusal:
+            except Refusal as refusal:
                 work.keep()
-                if work.trusted:
+                raced = isinstance(refusal, Stale) and intent.expected is None and not last
+                if work.trusted or raced:
                     continue
                 raise
             facts = len(work.pending())

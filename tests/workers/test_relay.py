@@ -443,6 +443,41 @@ def test_a_stream_of_another_ledger_halts_the_relay_until_it_is_rebuilt(
     with_client(broker, test)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_next_page_is_read_while_one_is_published(
+    broker: Broker, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is wrong with it is said once that one is there."""
+    read = asyncio.Event()
+
+    class Watched(Book):
+        async def __call__(self, *, after: int, limit: int) -> Sequence[Line]:
+            if after == relay.BATCH:
+                read.set()
+            return await super().__call__(after=after, limit=limit)
+
+    async def patient(nc: Client, messages: Sequence[Message]) -> int:
+        async with asyncio.timeout(5):
+            await read.wait()
+        return await publish(nc, messages)
+
+    monkeypatch.setattr(relay, "publish", patient)
+    book = Watched(lines(relay.BATCH + 7))
+    if not whole:
+        book.lines[relay.BATCH] = msgspec.structs.replace(book.lines[-1], state=b"nothing")
+
+    async def test(nc: Client) -> None:
+        if whole:
+            assert await rebuild(nc, book) == relay.BATCH + 7
+            assert await audit(nc, book) is None
+        else:
+            with pytest.raises(Halted, match="is not an entry's JSON"):
+                await rebuild(nc, book)
+            assert await position(nc) == relay.BATCH
+
+    with_client(broker, test)
+
+
 def test_a_stranger_who_publishes_into_the_feed_halts_it(broker: Broker) -> None:
     book = Book(lines(3))
 

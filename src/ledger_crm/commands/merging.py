@@ -17,6 +17,9 @@ async def merge(work: Work, person_id: UUID, fact: PersonAbsorbed) -> Person:
     duplicate = await work.get(Person, fact.duplicate_id)
     if duplicate.id not in (fact.duplicate_id, survivor.id):
         raise RecordIsMerged(id=fact.duplicate_id, survivor_id=duplicate.id)
+    # as it was before it was un-merged
+    if duplicate is not survivor and any(one is survivor for one in duplicate.everyone):
+        raise RecordIsMerged(id=person_id, survivor_id=duplicate.id)
     survivor.absorb(duplicate, fact, by=work.by)
     return work.last(survivor)
 

@@ -120,11 +120,15 @@ class Relay:
     async def _follow(self, nc: Client) -> None:
         at = await self._stand(nc)
         log.info("feed resumes", position=at)
+        async with ReadAhead(self._rows) as ahead:
+            await self._go_on(nc, ahead, at)
+
+    async def _go_on(self, nc: Client, ahead: ReadAhead, at: int) -> None:
         checked = monotonic()
         while True:
             self._wake.clear()  # before reading: a commit while we read must not be slept through
-            found = await self._rows(after=at, limit=BATCH)
-            for messages in _batches([message_of(row) for row in found], at, nc.max_payload):
+            found = await ahead.after(at)
+            for messages in _batches(found, at, nc.max_payload):
                 try:
                     async with self._sending:
                         at = await publish(nc, messages)
@@ -161,17 +165,54 @@ async def rebuild(
     with suppress(NotFoundError):
         await nc.jetstream(timeout=ANSWER_S).delete_stream(STREAM)
     at = await stand(nc, rows, replicas=replicas)
-    while found := await rows(after=at, limit=BATCH):
-        for messages in _batches([message_of(row) for row in found], at, nc.max_payload):
-            try:
-                at = await publish(nc, messages)
-            except Refused:
-                stood, at = at, await stand(nc, rows, replicas=replicas)
-                if at == stood:
-                    raise
-                break
-            progress(at)
+    async with ReadAhead(rows) as ahead:
+        while found := await ahead.after(at):
+            for messages in _batches(found, at, nc.max_payload):
+                try:
+                    at = await publish(nc, messages)
+                except Refused:
+                    stood, at = at, await stand(nc, rows, replicas=replicas)
+                    if at == stood:
+                        raise
+                    break
+                progress(at)
     return at
+
+
+class ReadAhead:
+    """Messages in pages. While one that is full is published, the next is read and made."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._position = 0
+        self._next: asyncio.Task[list[Message]] | None = None
+
+    async def __aenter__(self) -> ReadAhead:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._forget()
+
+    async def after(self, position: int) -> list[Message]:
+        """Raises `Halted`, and what reading the ledger raises."""
+        if self._next and self._position != position:  # another relay was faster
+            await self._forget()
+        reading, self._next = self._next, None
+        found = await (reading or self._read(position))
+        if len(found) == BATCH:
+            self._position = found[-1].position
+            self._next = asyncio.create_task(self._read(self._position))
+        return found
+
+    async def _read(self, position: int) -> list[Message]:
+        return [message_of(row) for row in await self._rows(after=position, limit=BATCH)]
+
+    async def _forget(self) -> None:
+        if self._next:
+            self._next.cancel()
+            await asyncio.wait({self._next})
+            self._next.cancelled() or self._next.exception()  # it is looked at
+            self._next = None
 
 
 async def ensure_stream(nc: Client, *, replicas: int = 1) -> StreamInfo:
