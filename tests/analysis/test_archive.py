@@ -17,10 +17,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from analysis.conftest import analysed
 from analysis.test_replay import three_people
 from builders import sourced
-from cli.test_reading import Run, told
+from conftest import Run
 from ledger_crm import archive as archives
 from ledger_crm.analysis.checksums import checksums_of, difference
 from ledger_crm.archive import ArchiveFault, archive, restore, verify
@@ -33,13 +32,7 @@ from ledger_crm.vault import Vault
 from projections.test_queries import project
 from scenario import ANA, KEYRING, NOON
 
-__all__ = ["Run", "analysed", "told"]
 pytestmark = pytest.mark.xdist_group("analysis")
-
-
-@pytest.fixture
-def template(analysed: str) -> str:
-    return analysed
 
 
 @pytest.fixture
