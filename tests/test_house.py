@@ -269,7 +269,7 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
             decider=mark(),
         )  # fmt: skip
     written(api, f"{at}/rights-to-represent", text=mark())
-    written(api, f"{at}/introductions", text=mark())
+    written(api, f"{at}/introductions", text=mark(), override=mark())
     interviews_and_offers(api, mark, f"/people/{ada}", opened["created"])
     for subject, path in (("person", f"/people/{ada}"), ("company", company)):
         field = {"subject": subject, "slug": "x", "label": "X", "type": "text", "personal": True}

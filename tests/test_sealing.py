@@ -159,7 +159,7 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "person.candidacy_closed": ["decider", "text"],
         "person.candidacy_reopened": ["text"],
         "person.right_to_represent_given": ["text"],
-        "person.introduced": ["text"],
+        "person.introduced": ["override", "text"],
         "person.placed": ["override"],
         "person.placement_started": ["text"],
         "person.fell_through": ["text"],

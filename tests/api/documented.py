@@ -48,7 +48,7 @@ class Documented:
         lines = media_type in ("application/x-ndjson", "text/csv")
         validator.validate(answer.text if lines else answer.json())
         for name in response["headers"]:
-            optional = ("Idempotency-Replayed", "Link")
+            optional = ("Idempotency-Replayed", "Ledger-As-Of", "Link")
             assert name in optional or name in answer.headers, f"{name} is missing"
 
     def resolved(self, thing: dict[str, Any]) -> dict[str, Any]:

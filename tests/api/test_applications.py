@@ -102,7 +102,10 @@ async def test_somebody_applies_is_rejected_applies_again_and_is_hired(
     came["answers"] = answers(right_to_work="yes")
     assert (await written(ana, f"{ada}/applications", came))["created"] == candidacy
     await written(ana, f"{ada}/candidacies/{candidacy}/rights-to-represent", {})
-    await written(ana, f"{ada}/candidacies/{candidacy}/introductions", {})
+    refused = await ana.post(f"{ada}/candidacies/{candidacy}/introductions", json={})
+    problem(refused, 403, "do-not-contact")
+    asked_again = {"override": "She applied again since"}
+    await written(ana, f"{ada}/candidacies/{candidacy}/introductions", asked_again)
     job = {"starts_on": "2024-06-01", "first_year_pay_cents": 8_000_000}
     await written(ana, f"{ada}/candidacies/{candidacy}/placements", job)
     project()

@@ -291,9 +291,9 @@ async def test_a_revoked_key_opens_nothing_once_its_second_is_over(
 async def test_an_unknown_parameter_is_refused_not_ignored(
     ana: httpx.AsyncClient, ada: str
 ) -> None:
-    answer = await ana.get("/people", params={"as_of": "2026-01-01", "limitt": 5})
+    answer = await ana.get("/people", params={"as_on": "2026-01-01", "limitt": 5})
     found = faults(answer)
-    assert set(found) == {"query:as_of", "query:limitt"}
+    assert set(found) == {"query:as_on", "query:limitt"}
     assert "limit" in found["query:limitt"]
     assert "query:dry_run" in faults(await ana.post("/people?dry_run=1", json=ADA))
 

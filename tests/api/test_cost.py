@@ -88,7 +88,8 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
             (LARGE,),
         ).fetchall()
         looked = owner.execute(
-            "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'history'"
+            "SELECT idx_scan FROM pg_stat_user_tables"
+            " WHERE schemaname = 'read' AND relname = 'history'"
         ).fetchone()
     assert read == []
     assert looked is not None
@@ -121,7 +122,7 @@ async def test_a_history_reads_no_links_but_its_own(
         await ended(pool, owner)
         read = owner.execute(
             "SELECT coalesce(seq_scan, 0), coalesce(idx_scan, 0), coalesce(idx_tup_fetch, 0)"
-            " FROM pg_stat_user_tables WHERE relname = 'history_link'"
+            " FROM pg_stat_user_tables WHERE schemaname = 'read' AND relname = 'history_link'"
         ).fetchone()
     assert read is not None
     seq_scans, index_scans, rows = read
@@ -160,7 +161,8 @@ async def test_a_list_that_is_narrowed_reads_what_it_shows(
         read: dict[str, int] = dict(
             owner.execute(
                 "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
-                " FROM pg_stat_user_tables WHERE relname IN ('application', 'renewal')"
+                " FROM pg_stat_user_tables WHERE schemaname = 'read'"
+                " AND relname IN ('application', 'renewal')"
             ).fetchall()
         )
     assert 1 <= read["application"] <= 10

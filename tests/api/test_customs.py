@@ -231,7 +231,7 @@ async def test_what_is_required_is_asked_for_where_it_counts(
     body = {"company_id": engines, "job_order_id": order}
     opened = (await written(ana, f"{person}/candidacies", body))["created"]
     way = f"{person}/candidacies/{opened}"
-    await written(ana, f"{way}/rights-to-represent", {})
+    await written(ana, f"{way}/rights-to-represent", {"given_at": "2024-03-01T10:00:00Z"})
     problem(
         await ana.post(f"{way}/custom-fields", json={"values": {"of_placement": "x"}}),
         409, "not-placed",

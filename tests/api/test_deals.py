@@ -19,6 +19,7 @@ async def test_terms_are_sent_revised_signed_and_what_is_expected_is_forecast(
     engines = (await written(ana, "/companies", ENGINES))["id"]
     company = f"/companies/{engines}"
     boss = (await written(ana, "/people", {"name": "Charles Babbage"}))["id"]
+    await written(ana, f"/people/{boss}/employments", {"company_id": engines})
     opened = {"title": "Retainer", "value_cents": 100_000, "opened_at": "2024-01-01T00:00:00Z"}
     deal = (await written(ana, f"{company}/deals", opened))["created"]
     other = opened | {"value_cents": 50_000, "expected_close_on": "2024-06-30"}

@@ -20,6 +20,7 @@ async def test_a_candidate_is_interviewed_judged_offered_and_placed(
     await written(ana, f"/companies/{engines}/fees", FEE)
     order = (await written(ana, f"/companies/{engines}/job-orders", ORDER))["created"]
     manager = (await written(ana, "/people", {"name": "Charles Babbage"}))["id"]
+    await written(ana, f"/people/{manager}/employments", {"company_id": engines})
     ada = (await written(ana, "/people", {"name": "Ada Byron"}))["id"]
     on = {"company_id": engines, "job_order_id": order}
     candidacy = (await written(ana, f"/people/{ada}/candidacies", on))["created"]

@@ -416,7 +416,7 @@ async def test_nobody_is_placed_twice_at_once_and_who_is_hired_past_us_is_flagge
     where = {"company_id": company, "job_order_id": second}
     other = (await written(ana, f"/people/{ada}/candidacies", where))["created"]
     other_way = f"/people/{ada}/candidacies/{other}"
-    await written(ana, f"{other_way}/rights-to-represent", {})
+    await written(ana, f"{other_way}/rights-to-represent", {"given_at": MARCH})
     await written(ana, f"{other_way}/introductions", {"introduced_at": MARCH})
     await written(ana, f"{way}/placements", PLACED)
     later = PLACED | {"starts_on": "2025-04-30"}

@@ -43,7 +43,8 @@ class Client:
         made = await written(self.ana, f"/people/{person}/candidacies", where)
         way = f"/people/{person}/candidacies/{made['created']}"
         if represented:
-            await written(self.ana, f"{way}/rights-to-represent", {})
+            given = {"given_at": "2024-03-01T08:00:00Z"}
+            await written(self.ana, f"{way}/rights-to-represent", given)
         self.people[name], self.candidacies[name] = person, way
         return person
 

@@ -152,7 +152,8 @@ class PersonMachine(Machine):
             lambda p: p.open_candidacy(
                 talent(), company_id=COMPANY, job_order_id=order, at=NOON, stage=stage, by=ANA
             ),
-            allowed=order not in self.stage and category not in EXITS | {"submitted", "placed"},
+            allowed=order not in self.stage
+            and category not in EXITS | {"submitted", "offer", "placed"},
         ):
             assert [getattr(fact, "stage", "") for fact in facts] == [target]
             self.stage[order] = target
@@ -169,6 +170,7 @@ class PersonMachine(Machine):
                 order in self.stage
                 and not self.is_placed(order)
                 and category not in (None, "submitted", "placed")
+                and (category != "offer" or order in self.terms)
                 and (category not in EXITS or explained)
             ),
         ):
@@ -252,7 +254,7 @@ class PersonMachine(Machine):
             candidacy = found[candidacy_id(PERSON, order)]
             assert candidacy.closed == (not self.is_open(order))
             assert candidacy.placed == self.is_placed(order)
-            assert candidacy.represented == (order in self.represented)
+            assert (candidacy.represented_at is not None) == (order in self.represented)
             assert candidacy.agreement_id == self.terms.get(order)
         assert {value for _, value in self.aggregate.points} == self.points
 

@@ -33,6 +33,7 @@ from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.contact import NotAnEmailAddress
 from ledger_crm.domain.entry import NotYet
 from ledger_crm.domain.interaction import Interaction
+from ledger_crm.domain.interview import NotPutForward
 from ledger_crm.domain.person import (
     CandidacyIsClosed,
     CandidacyIsOpen,
@@ -199,7 +200,7 @@ def test_no_candidacy_begins_in_a_stage_that_is_not_there() -> None:
     given(Person, sourced()).when(lambda p: open_candidacy(p, "nirvana")).then_refused(NoSuchStage)
 
 
-@pytest.mark.parametrize("to", ["contacted", "qualified", "offer", "sourced"])
+@pytest.mark.parametrize("to", ["contacted", "qualified", "replied", "sourced"])
 def test_a_candidacy_moves_forward_and_back_and_may_leap(to: str) -> None:
     given(Person, sourced(), opened("screening")).when(move(to)).then(moved(to))
 
@@ -276,9 +277,34 @@ def test_a_closed_candidacy_comes_back_by_being_moved() -> None:
 
 
 def test_what_came_back_moves_on() -> None:
-    given(Person, sourced(), opened(), closed(), reopened()).when(move("offer")).then(
-        moved("offer")
+    given(Person, sourced(), opened(), closed(), reopened()).when(move("qualified")).then(
+        moved("qualified")
     )
+
+
+OF_THE_CLIENT = pytest.mark.parametrize("to", ["client_interview", "final_interview", "offer"])
+
+
+@OF_THE_CLIENT
+def test_nobody_comes_to_an_interview_or_an_offer_without_having_been_introduced(to: str) -> None:
+    there = [sourced(), opened(), represented()]
+    given(Person, *there).when(move(to)).then_refused(NotPutForward, candidacy_id=CANDIDACY)
+    given(Person, *there, closed()).when(move(to)).then_refused(NotPutForward)
+    given(Person, sourced()).when(lambda p: open_candidacy(p, to)).then_refused(NotABeginning)
+
+
+@OF_THE_CLIENT
+def test_who_was_introduced_goes_on_there_and_comes_back_there(to: str) -> None:
+    there = [sourced(), opened(), represented(), introduced()]
+    given(Person, *there).when(move(to)).then(moved(to))
+    given(Person, *there, closed()).when(move(to)).then(reopened(to))
+
+
+@OF_THE_CLIENT
+def test_what_happened_elsewhere_is_told_without_an_introduction_here(to: str) -> None:
+    given(Person, sourced(), opened()).when(
+        lambda p: p.move(CANDIDACY, Move(stage=to, at=NOON), talent(), past=True, by=ANA)
+    ).then(moved(to))
 
 
 # introductions

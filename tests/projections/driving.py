@@ -12,7 +12,17 @@ import psycopg
 
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
-from ledger_crm.projections import Changing, ChangingEach, Key, Projection, Row, Starting, Table
+from ledger_crm.projections import (
+    FROM,
+    PAST,
+    Changing,
+    ChangingEach,
+    Key,
+    Projection,
+    Row,
+    Starting,
+    Table,
+)
 from ledger_crm.workers.projector import Connection, Driver, Once, Projector, Read, connect
 
 Dump = dict[str, bytes]
@@ -26,14 +36,20 @@ def of_list(entries: Sequence[Entry[Event]]) -> Read:
     return lambda after, limit: entries[after : after + limit]
 
 
-def dump(conn: Connection, projections: Iterable[Projection]) -> Dump:
-    """As pg_dump writes the data of a table, in the order of its key."""
+def dump(conn: Connection, projections: Iterable[Projection], *, past: bool = True) -> Dump:
+    """As pg_dump writes the data of a table, in the order of its key; with ``past`` also from when
+    on rows held, and those that they replaced."""
     found = {}
     for table in (table for projection in projections for table in projection.tables):
         key = ", ".join(table.key)
-        query = f"COPY (SELECT * FROM {table.name} ORDER BY {key}) TO STDOUT"
-        with conn.cursor() as cur, cur.copy(query.encode()) as copy:
-            found[table.name] = b"".join(map(bytes, copy))
+        names = "*" if past else ", ".join(table.columns)
+        queries = {table.name: f"SELECT {names} FROM {table.name} ORDER BY {key}"}
+        if past and table.keeps_past:
+            before = f"{PAST}.{table.name}"
+            queries[before] = f"SELECT * FROM {before} ORDER BY {key}, {FROM}"
+        for name, query in queries.items():
+            with conn.cursor() as cur, cur.copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
+                found[name] = b"".join(map(bytes, copy))
     return found
 
 
@@ -50,13 +66,15 @@ def drivers_of(
         ]
 
 
-def driven(url: str, projections: Iterable[Projection], read: Read, *, batch: int) -> Dump:
+def driven(
+    url: str, projections: Iterable[Projection], read: Read, *, batch: int, past: bool = True
+) -> Dump:
     """url  of a ledger in which nothing is projected yet"""
     projections = list(projections)
     with connect(url) as conn, drivers_of(projections, read, conn) as drivers:
         for driver in drivers:
             driver.catch_up(batch=batch)
-        return dump(conn, projections)
+        return dump(conn, projections, past=past)
 
 
 def stored(conn: Connection, table: Table[Any]) -> dict[Key, Row]:

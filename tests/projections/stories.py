@@ -595,9 +595,7 @@ def _commands(draw: st.DrawFn) -> Command:
             return lambda work: candidacies.give_right_to_represent(work, person, candidacy, at=at)
         case 6:
             other = draw(st.none() | people)
-            return lambda work: candidacies.introduce(
-                work, person, candidacy, at=at, to_person_id=other
-            )
+            return lambda work: _introduce(work, person, company, candidacy, at, other)
         case 7:
             return lambda work: candidacies.place(
                 work, person, candidacy, at=at, starts_on=at.date(), first_year_pay_cents=99_999,
@@ -772,20 +770,30 @@ async def tell(
             after_each()
 
 
+async def _introduce(
+    work: Work, person: UUID, company: UUID, candidacy: UUID, at: datetime, other: UUID | None
+) -> Person:
+    """To the other one, who works there as far as anybody knows."""
+    if other:
+        await intake.employ(work, other, employed(company_id=company))
+    return await candidacies.introduce(work, person, candidacy, at=at, to_person_id=other)
+
+
 async def a_full_story(ledger: Ledger) -> None:
     """Every kind of fact once at least, with one person at both companies."""
     await prologue(ledger)
     ada, ben, cyd = PEOPLE
     for company, [order, _] in ORDERS.items():
         candidacy = candidacy_id(ada, order)
-        told = progress_of(ben, candidacy, NOON, "in full")
+        told = progress_of(cyd, candidacy, NOON, "in full")
         commands: list[Command] = [
+            lambda w, c=company: intake.employ(w, cyd, employed(company_id=c)),  # type: ignore[misc]
             lambda w, c=company, o=order: candidacies.open_candidacy(  # type: ignore[misc]
                 w, ada, company_id=c, job_order_id=o, at=NOON
             ),
             lambda w, c=candidacy: candidacies.give_right_to_represent(w, ada, c, at=NOON),  # type: ignore[misc]
             lambda w, c=candidacy: candidacies.introduce(  # type: ignore[misc]
-                w, ada, c, at=NOON, to_person_id=ben
+                w, ada, c, at=NOON, to_person_id=cyd
             ),
             lambda w, c=company, o=order: candidacies.apply(  # type: ignore[misc]
                 w, ada, company_id=c, job_order_id=o, at=NOON, channel="job_board"
@@ -805,7 +813,6 @@ async def a_full_story(ledger: Ledger) -> None:
             ),
             lambda w, c=candidacy: placements.start(w, ada, c, starts_on=date(2026, 4, 1)),  # type: ignore[misc]
             lambda w, c=company, o=order, d=candidacy: _raise(w, c, instalment_id(o, "start", d)),  # type: ignore[misc]
-            lambda w, c=company: intake.employ(w, cyd, employed(company_id=c)),  # type: ignore[misc]
             lambda w, c=company: intake.record(w, ada, note("of them", company_id=c)),  # type: ignore[misc]
             lambda w, c=company: selling.open_deal(w, c, title="d", at=NOON, contact_id=cyd),  # type: ignore[misc]
             *(

@@ -43,7 +43,7 @@ async def test_lists_are_of_the_client_and_person_asked_for(cur: introductions.C
         assert await listing(cur, person_id=BEN) == []
         assert await listing(cur, before=everything[0].position) == everything[1:]
     [evidence] = await introductions.listing(cur, company_id=ACME)
-    assert (evidence.person, evidence.to_person, evidence.company) == ("P0", "P1", "C0")
+    assert (evidence.person, evidence.to_person, evidence.company) == ("P0", "P2", "C0")
     assert (evidence.agreement_version, evidence.tail_until_on, evidence.hired_on) == (
         1,
         None,

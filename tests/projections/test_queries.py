@@ -41,6 +41,7 @@ from ledger_crm.domain.consultant import ConsultantEvents
 from ledger_crm.domain.custom import CustomFieldDefined
 from ledger_crm.domain.entry import Entry, Event, kind, new_id
 from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.merging import PersonMerged, PersonUnmerged
 from ledger_crm.domain.person import Employed, Move, Person, candidacy_id
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
@@ -129,12 +130,31 @@ CATALOGUE = (
 )
 
 
+def ids_of(one: UUID, entries: Sequence[Entry[Event]]) -> set[UUID]:
+    """Of all records that are merged into one with this."""
+    into: dict[UUID, UUID] = {}
+    for entry in entries:
+        if isinstance(entry.event, PersonMerged):
+            into[entry.originator_id] = entry.event.survivor_id
+        elif isinstance(entry.event, PersonUnmerged) and (
+            into.get(entry.originator_id) == entry.event.other_id
+        ):
+            del into[entry.originator_id]
+
+    def survivor(id: UUID) -> UUID:
+        return survivor(into[id]) if id in into else id
+
+    return {one, *(id for id in {*into, *into.values()} if survivor(id) == survivor(one))}
+
+
 def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
     """Positions, newest fact first, by the rule as it is written down."""
+    subjects = ids_of(subject, entries)
     ours = {
-        entry.originator_id
+        id
         for entry in entries
         if isinstance(entry.event, Employed | CandidacyOpened) and entry.event.company_id == subject
+        for id in ids_of(entry.originator_id, entries)
     }
 
     def belongs(entry: Entry[Event]) -> bool:
@@ -142,8 +162,8 @@ def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
         if isinstance(event, CATALOGUE):
             return False
         about_nobody_else = kind(event).startswith("person.") and not event.concerns
-        return (
-            subject in (entry.originator_id, *event.concerns, *event.others)
+        return bool(
+            subjects & {entry.originator_id, *event.concerns, *event.others}
             or (entry.originator_id in ours and about_nobody_else)
         )  # fmt: skip
 
@@ -179,12 +199,11 @@ def test_a_history_is_complete_page_by_page_and_shows_no_business_of_others(
                 if subject in COMPANIES:
                     assert {line.company_id for line in lines} <= {subject, None}
                 elif lines:
+                    theirs = ids_of(subject, entries)
                     mentioned = {
-                        e.position
-                        for e in entries
-                        if subject in (*e.event.concerns, *e.event.others)
+                        e.position for e in entries if theirs & {*e.event.concerns, *e.event.others}
                     }
-                    others = [line for line in lines if line.person_id != subject]
+                    others = [line for line in lines if line.person_id not in theirs]
                     assert {line.position for line in others} <= mentioned
 
     with Ledger(url, KEYRING) as ledger:
@@ -282,7 +301,7 @@ async def test_counts_are_of_one_job_order_and_tell_now_from_ever(
         ledger,
         *(
             lambda w, s=stage: candidacies.move(w, ADA, there, Move(stage=s, at=NOON))  # type: ignore[misc]
-            for stage in ("screening", "offer", "screening")
+            for stage in ("screening", "qualified", "screening")
         ),
     )
     project(database, ledger)
@@ -297,13 +316,13 @@ async def test_counts_are_of_one_job_order_and_tell_now_from_ever(
         shown = await candidates.one(cur, there)
 
     assert over_all["sourced"] == (3, 4)
-    assert (acme["sourced"], acme["screening"], acme["offer"]) == ((1, 2), (1, 1), (0, 1))
-    assert (bolt["sourced"], bolt["screening"], bolt["offer"]) == ((2, 2), (0, 0), (0, 0))
+    assert (acme["sourced"], acme["screening"], acme["qualified"]) == ((1, 2), (1, 1), (0, 1))
+    assert (bolt["sourced"], bolt["screening"], bolt["qualified"]) == ((2, 2), (0, 0), (0, 0))
     assert none == [], "a pipeline of deals holds no candidates"
     assert next(iter(over_all)) == "sourced", "in the pipeline's order"
     assert shown is not None
     assert [step.stage for step in shown.steps] == shown.card.path
-    assert shown.card.path == ["sourced", "screening", "offer", "screening"]
+    assert shown.card.path == ["sourced", "screening", "qualified", "screening"]
 
 
 async def test_deals_are_of_the_company_and_stage_asked_for_and_sums_are_by_currency(
@@ -509,6 +528,8 @@ async def test_interviews_and_offers_are_of_the_person_company_order_and_status_
             lambda w, c=candidacy: candidacies.give_right_to_represent(w, ADA, c, at=NOON),  # type: ignore[misc]
             lambda w, c=candidacy: candidacies.introduce(w, ADA, c, at=NOON),  # type: ignore[misc]
         )
+    for company in COMPANIES:
+        await do(ledger, lambda w, c=company: intake.employ(w, BEN, employed(company_id=c)))  # type: ignore[misc]
     here = progress_of(BEN, candidacy_id(ADA, order), NOON, "")
     [first, move, _, hold, said, say, offer, raised, taken, *_] = here
     there = progress_of(BEN, candidacy_id(ADA, other), NOON, "")[0]
@@ -715,7 +736,7 @@ async def test_a_funnel_counts_what_happened_in_its_days_by_pipeline_client_and_
             ledger,
             lambda w: candidacies.move(w, ADA, there, Move(stage="screening", at=LATER)),
             lambda w: candidacies.move(w, ADA, away, out),
-            lambda w: candidacies.move(w, ADA, there, Move(stage="offer", at=later)),
+            lambda w: candidacies.move(w, ADA, there, Move(stage="qualified", at=later)),
         )
     project(database, ledger)
 
@@ -742,7 +763,7 @@ async def test_a_funnel_counts_what_happened_in_its_days_by_pipeline_client_and_
         ("linkedin", "sourced"), ("linkedin", "screening"),
     }  # fmt: skip
     assert none == sooner == []
-    assert [line.category for line in whole] == ["sourced", "screening", "offer", "withdrawn"]
+    assert [line.category for line in whole] == ["sourced", "screening", "qualified", "withdrawn"]
     assert whole[1].conversion_bp == 10_000
 
 

@@ -49,6 +49,7 @@ from .edge import edge
 from .interviews import Interviews
 from .malformed import must_be_well_formed
 from .money import Money, Placements
+from .past import AsOf
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
 from .quick import quick
@@ -129,7 +130,9 @@ def create_app(
         """To be asked again for as long as something lasts: raises as ``key_needed``."""
         return lambda: key_needed(request, request.route_handler)
 
-    async def view(request: Request[Any, Any, Any], after: After = None) -> View:
+    async def view(
+        request: Request[Any, Any, Any], after: After = None, as_of: AsOf = None
+    ) -> View:
         holder: Holder = request.scope["state"]["holder"]
         return View(
             equipment.reads,
@@ -137,6 +140,7 @@ def create_app(
             after,
             lambda found: permitted.shown(found, holder),
             lambda page, headers: rows.answer(request, page, headers),
+            await equipment.reads.moment(as_of, await equipment.ledger.head()) if as_of else None,
         )
 
     keyed = Router(

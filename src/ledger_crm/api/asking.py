@@ -8,7 +8,6 @@ from typing import Annotated
 import msgspec
 from litestar.params import QueryParameter
 
-from ledger_crm.domain.clock import today
 from ledger_crm.domain.entry import Slug
 from ledger_crm.domain.segment import InAddress
 from ledger_crm.projections import Team
@@ -36,9 +35,9 @@ OfTeam = Annotated[
 ]
 
 
-def team_on(slug: str | None, on: date | None = None) -> Team | None:
-    """Its members of that day; None: of today."""
-    return Team(slug, on or today()) if slug else None
+def team_on(slug: str | None, on: date) -> Team | None:
+    """Its members of that day."""
+    return Team(slug, on) if slug else None
 
 
 def asked(custom: str | None) -> tuple[InAddress, ...]:

@@ -11,7 +11,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import intake
-from ledger_crm.domain.clock import today
 from ledger_crm.domain.followup import FollowUpChanges, FollowUpPromised
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Receipt
@@ -47,7 +46,11 @@ async def read_day(
     asks and today, or of somebody else, of a team as it is on that day, or for another day."""
     one = owner or (None if team else request.scope["state"]["actor"])
     return await view.answer(
-        day.owed, Named(team=team), owner=one, team=team_on(team, on), on=on or today()
+        day.owed,
+        Named(team=team),
+        owner=one,
+        team=team_on(team, on or view.today()),
+        on=on or view.today(),
     )
 
 
@@ -69,7 +72,7 @@ async def list_follow_ups(
         day.promises,
         named=Named(person_id=person_id, team=team),
         owner=owner,
-        team=team_on(team),
+        team=team_on(team, view.today()),
         person_id=person_id,
         done=done,
         cursor=cursor,
@@ -95,9 +98,9 @@ async def list_renewals(
     return await view.answer(
         day.to_renew,
         Named(team=team),
-        on=on or today(),
+        on=on or view.today(),
         owner=owner,
-        team=team_on(team, on),
+        team=team_on(team, on or view.today()),
         within_days=within_days,
     )
 

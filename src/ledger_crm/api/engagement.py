@@ -9,7 +9,6 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, Owing, PersonQuietSnoozed
 from ledger_crm.domain.person import Person
@@ -65,7 +64,7 @@ class Engagements(Controller):
         is snoozed is not listed until that is over."""
         return await view.page(
             engagement.quiet,
-            on=now(),
+            on=view.now(),
             days=days,
             kind=kind,
             cursor=cursor,

@@ -11,7 +11,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from ledger_crm.commands import markets
-from ledger_crm.domain.clock import today
 from ledger_crm.domain.market import Researched, Targets
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import market
@@ -55,7 +54,7 @@ class Market(Controller):
         Its target companies, who sits there on that day, whom we researched; and for each company
         and person what stands in the way: off limits until when and why, other searches in which
         they are, clients of ours, people whom we placed there."""
-        return await view.one(market.map_of, job_order_id, on=on or today())
+        return await view.one(market.map_of, job_order_id, on=on or view.today())
 
     @get("/people/{person_id:uuid}/conflicts")
     async def check_person(
@@ -70,7 +69,7 @@ class Market(Controller):
         What stands in the way on that day, and in which searches they are besides the one that is
         named."""
         return await view.one(
-            market.person_checked, person_id, on=on or today(), besides=job_order_id
+            market.person_checked, person_id, on=on or view.today(), besides=job_order_id
         )
 
     @get("/companies/{company_id:uuid}/conflicts")
@@ -84,7 +83,7 @@ class Market(Controller):
 
         Whether they are off limits on that day, until when and why, and whether it is a client of
         ours."""
-        return await view.one(market.firm_checked, company_id, on=on or today())
+        return await view.one(market.firm_checked, company_id, on=on or view.today())
 
     @get("/companies/{company_id:uuid}/off-limits")
     async def read_off_limits(
@@ -98,7 +97,7 @@ class Market(Controller):
         The one with this company, if one holds on that day, and those with companies that it
         belongs to; of the own one which companies it covers, and who is protected by it: who works
         there as anybody, and whom we placed there."""
-        return await view.one(market.off_limits, company_id, on=on or today())
+        return await view.one(market.off_limits, company_id, on=on or view.today())
 
 
 HANDLERS: list[Any] = [Market]

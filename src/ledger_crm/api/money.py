@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import placements as acts
 from ledger_crm.domain.candidacy import Deciders
-from ledger_crm.domain.clock import now, today
+from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Instant, Reason, Sealed
 from ledger_crm.domain.fee import Share
@@ -418,7 +418,7 @@ class Money(Controller):
             Named(team=team),
             by,
             team=team,
-            on=on or today(),
+            on=on or view.today(),
             since=since,
             until=until,
         )

@@ -41,7 +41,8 @@ position of the entry in the ledger. With an `Idempotency-Key` a repetition gets
 again. With `If-Match` a write is refused if the record has changed since you read it.
 
 **Reads** come from read models that follow the ledger within a moment. Pass the position of a
-receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got.
+receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got. With
+`as_of`, a position, an instant or a day, everything is answered as it was known then.
 
 **Lists** page by `cursor`, which is the `next` of the page before. With `Accept: text/csv` or
 `application/x-ndjson` a page is rows, and `Link` leads to the next one.
@@ -105,6 +106,7 @@ WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
 
 HEADERS = {
     "ETag": "The version of the record, in quotes.",
+    "Ledger-As-Of": "With `as_of`: the position at which what is answered was known.",
     "Ledger-Position": "The answer holds everything up to this position of the ledger.",
     "Link": 'Of lists as NDJSON or CSV, `rel="next"`: the page that follows.',
     "Idempotency-Replayed": "`true`: this is the first answer again; nothing was done.",
@@ -207,6 +209,8 @@ def _finish(
         headers += ["ETag", "Idempotency-Replayed"]
     elif keyed and not linked and STREAM not in besides(handler):
         headers += ["Ledger-Position"]
+        if any(each["name"] == "as_of" for each in operation.get("parameters", ())):
+            headers += ["Ledger-As-Of"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
         if besides(handler):

@@ -112,10 +112,13 @@ class RightToRepresent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class Introduction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """to_person_id  the client's contact who receives it"""
+    """to_person_id  the client's contact who receives it
+    override      why, though they asked us to stop
+    """
 
     at: Instant = msgspec.field(default_factory=now, name="introduced_at")
     to_person_id: UUID | None = None
+    override: Sealed = ""
     text: Sealed = ""
 
 
@@ -181,7 +184,7 @@ class People(Controller):
         return await view.page(
             people.listing,
             criteria,
-            on=now(),
+            on=view.now(),
             named=Named(stage=stage),
             cursor=cursor,
             limit=limit,
@@ -380,8 +383,9 @@ class People(Controller):
     ) -> Response[Receipt]:
         """Introduce to the client
 
-        Under the terms in force now, which stay theirs. Needs an open job order, a right to
-        represent and a fee agreement."""
+        Under the terms in force at that moment, which stay theirs. Needs a job order that was open
+        then and is now, a right to represent given by then, and a fee agreement. Whoever asked us
+        to stop is not introduced, unless a consultant says why (`override`)."""
         return await act.on(person_id, candidacies.introduce, candidacy_id, **fields(data))
 
     @post("/{person_id:uuid}/candidacies/{candidacy_id:uuid}/placements", tags=["candidates"])

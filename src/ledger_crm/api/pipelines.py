@@ -74,7 +74,7 @@ class Candidates(Controller):
             job_order_id=job_order_id,
             person_id=person_id,
             stage=stage,
-            team=team_on(team),
+            team=team_on(team, view.today()),
             cursor=cursor,
             limit=limit,
             at=position,
@@ -98,7 +98,7 @@ class Candidates(Controller):
             Named(pipeline=pipeline, job_order_id=job_order_id, team=team),
             pipeline,
             job_order_id=job_order_id,
-            team=team_on(team),
+            team=team_on(team, view.today()),
         )
 
     @get("/{candidacy_id:uuid}")
@@ -139,7 +139,7 @@ class Deals(Controller):
             ),
             company_id=company_id,
             stage=stage,
-            team=team_on(team),
+            team=team_on(team, view.today()),
             custom=asked(custom),
             cursor=cursor,
             limit=limit,
@@ -160,7 +160,7 @@ class Deals(Controller):
         probability of winning. `team`: as in the cards."""
         named = Named(subject="deal", pipeline=pipeline, company_id=company_id, team=team)
         return await view.answer(
-            deals.counts, named, pipeline, company_id=company_id, team=team_on(team)
+            deals.counts, named, pipeline, company_id=company_id, team=team_on(team, view.today())
         )
 
     @get("/forecast")
@@ -177,7 +177,7 @@ class Deals(Controller):
         worth how much, and weighted by the probability of winning. `team`: as in the cards."""
         named = Named(subject="deal", pipeline=pipeline, company_id=company_id, team=team)
         return await view.answer(
-            deals.forecast, named, pipeline, company_id=company_id, team=team_on(team)
+            deals.forecast, named, pipeline, company_id=company_id, team=team_on(team, view.today())
         )
 
 

@@ -10,7 +10,6 @@ from litestar.params import FromPath, JSONBody
 
 from ledger_crm.commands import intake
 from ledger_crm.commands.catalogue import define_pool, save_segment
-from ledger_crm.domain.clock import now
 from ledger_crm.domain.pool import Pool, PoolDefined, Pooling, pool_id
 from ledger_crm.domain.segment import Criteria, Segment, SegmentSaved, segment_id
 from ledger_crm.ledger import Receipt, Work
@@ -103,7 +102,7 @@ class Segments(Controller):
         """List the segments
 
         Those in use, with how many people fit now, by slug."""
-        return await view.answer(people.segments, NOTHING, on=now())
+        return await view.answer(people.segments, NOTHING, on=view.now())
 
     @post("/lookups", status_code=200)
     async def try_criteria(
@@ -118,7 +117,7 @@ class Segments(Controller):
         Who fits now, the newest first. It is a POST because criteria are a body; it writes
         nothing."""
         return await view.page(
-            people.listing, data, on=now(), cursor=cursor, limit=limit, at=position
+            people.listing, data, on=view.now(), cursor=cursor, limit=limit, at=position
         )
 
     @get("/{slug:str}")
@@ -128,7 +127,7 @@ class Segments(Controller):
         """Read a segment
 
         Its criteria, and how many people fit now."""
-        return await view.one(people.segment, slug, on=now())
+        return await view.one(people.segment, slug, on=view.now())
 
     @put("/{slug:str}")
     async def save_segment(
@@ -154,7 +153,7 @@ class Segments(Controller):
             people.in_segment,
             slug,
             there=(people.criteria_of, slug),
-            on=now(),
+            on=view.now(),
             cursor=cursor,
             limit=limit,
             at=position,
@@ -175,7 +174,7 @@ class Segments(Controller):
             people.quiet_in_segment,
             slug,
             there=(people.criteria_of, slug),
-            on=now(),
+            on=view.now(),
             cursor=cursor,
             limit=limit,
             at=position,

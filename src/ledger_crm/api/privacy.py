@@ -12,7 +12,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands.documents import drop_all
-from ledger_crm.domain.clock import now
 from ledger_crm.domain.entry import Reason
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.privacy import PrivacyFacts
@@ -51,7 +50,7 @@ async def list_erasures(
     until which it is deferred. Overdue is told as of today, or of another day."""
     return await view.page(
         erasures.listing,
-        on=on or now().date(),
+        on=on or view.today(),
         status=status,
         due_by=due_by,
         cursor=cursor,

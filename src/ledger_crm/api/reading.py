@@ -14,7 +14,7 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import (
     Annotated,
@@ -35,11 +35,13 @@ from litestar.params import QueryParameter
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from ledger_crm.commands.selling import WrongPipeline
+from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Instant
 from ledger_crm.domain.pipeline import Subject
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, NoSuchRecord, Unavailable
 from ledger_crm.projections import (
+    AS_OF,
     NOT_BUILT,
     OUT_OF_REACH,
     SCHEMA,
@@ -50,6 +52,7 @@ from ledger_crm.projections import (
     standing,
 )
 
+from .past import Then, then
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 
 P = ParamSpec("P")
@@ -91,6 +94,10 @@ PLANNED_ONCE = {
     "jit": "off",
 }
 Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
+LOOKING_BACK = (
+    f"SELECT set_config('search_path', '{AS_OF}, {SCHEMA}', true),"
+    " set_config('ledger.as_of', %s, true)"
+)
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
 PATIENCE_S = 2.0  # for a read model that is behind
 POLL_S = 0.02
@@ -299,10 +306,21 @@ class Reads:
                 except OUT_OF_REACH:
                     _raise_unless_dead(conn, until_s)
 
+    async def moment(self, as_of: str, head: int) -> Then:
+        """Raises as ``past.then``."""
+
+        async def ask() -> Then:
+            async with self.pool.connection() as conn, conn.cursor() as cur:
+                return await then(cur, as_of, head)
+
+        return await answered(ask())
+
     @asynccontextmanager
-    async def snapshot(self, uses: tuple[Projection, ...]) -> AsyncIterator[tuple[Cursor, int]]:
-        """A cursor at which everything in these may be read, and where the last of them stands; -1
-        if one of them may not be."""
+    async def snapshot(
+        self, uses: tuple[Projection, ...], then: Then | None = None
+    ) -> AsyncIterator[tuple[Cursor, int]]:
+        """A cursor at which everything in these may be read, as it was known ``then``, and where
+        the last of them stands; -1 if one of them may not be."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
             async with self.pool.connection() as conn, conn.cursor() as cur:
@@ -312,6 +330,8 @@ class Reads:
                     _raise_unless_dead(conn, until_s)
                     continue
                 try:
+                    if then:
+                        await cur.execute(LOOKING_BACK, (str(then.position),))
                     yield cur, stands_at
                 finally:
                     if not conn.closed:
@@ -338,10 +358,26 @@ class View:
         told: Callable[[Any, dict[str, str]], Response[Any]] = lambda page, headers: Response(
             page, headers=headers
         ),
+        then: Then | None = None,
     ) -> None:
-        """``shown``: what of an answer is for whoever asks; ``told``: a page, as they want it."""
-        self.reads, self.ledger, self.after = reads, ledger, after
+        """``shown``: what of an answer is for whoever asks; ``told``: a page, as they want it;
+        ``then``: when what is asked for was known, None being now."""
+        self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
         self.shown, self.told = shown, told
+        if then:
+            self.after = max(then.position, after or 0)
+
+    def now(self) -> datetime:
+        """For what depends on when it is asked."""
+        return self.then.at if self.then else clock.now()
+
+    def today(self) -> date:
+        return self.now().date()
+
+    def must_be_now(self) -> None:
+        """For what no past is kept of, or is asked of the ledger itself. Raises Malformed."""
+        if self.then:
+            raise Malformed(faults=[Fault("query:as_of", "this is read as of now alone")])
 
     async def one(
         self,
@@ -356,7 +392,7 @@ class View:
         async def ask(cur: Cursor) -> T:
             return _there(await query(cur, id, *args, **kwargs), id=id)
 
-        if isinstance(query, Lookup):
+        if isinstance(query, Lookup) and not self.then:
             attempt = self._together(query, query.asking(id, *args, **kwargs), id=id)
         else:
             attempt = self._alone(query, ask)
@@ -381,7 +417,9 @@ class View:
         return Response(self.shown(found), headers=headers)
 
     async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
-        """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead."""
+        """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead, and
+        as ``must_be_now``."""
+        self.must_be_now()
         head = await self.ledger.head()
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
@@ -411,7 +449,7 @@ class View:
                 raise NoSuchRecord(slug=there[1])
             return await query(cur, *args, before=before, limit=limit + 1, **kwargs) or []
 
-        if isinstance(query, Lookup):
+        if isinstance(query, Lookup) and not self.then:
             asked = query.asking(*args, before=before, limit=limit + 1, **kwargs)
             attempt = self._together(query, asked, **named.ids)
         else:
@@ -436,7 +474,8 @@ class View:
         while True:
             stands_at, answer = await attempt()
             if answer:
-                return answer[0], {"Ledger-Position": str(stands_at)}
+                told = {"Ledger-As-Of": str(self.then.position)} if self.then else {}
+                return answer[0], {"Ledger-Position": str(stands_at)} | told
             if self.after and self.after > (head := await self.ledger.head()):
                 raise AfterTheHead(after=self.after, head=head)
             if time.monotonic() > until_s:
@@ -458,10 +497,13 @@ class View:
     def _alone(
         self, query: Callable[..., Any], ask: Callable[[Cursor], Awaitable[T]]
     ) -> Attempt[T]:
-        uses = (sys.modules[query.__module__].projection, DIRECTORY)
+        of = query if isinstance(query, Lookup) else sys.modules[query.__module__]
+        uses = (of.projection, DIRECTORY)
+        if not of.projection.keeps_past:
+            self.must_be_now()
 
         async def attempt() -> tuple[int, tuple[T] | None]:
-            async with self.reads.snapshot(uses) as (cur, stands_at):
+            async with self.reads.snapshot(uses, self.then) as (cur, stands_at):
                 if stands_at < (self.after or 0):
                     return stands_at, None
                 return stands_at, (await ask(cur),)

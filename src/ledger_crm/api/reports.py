@@ -11,7 +11,6 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from ledger_crm.domain.clock import now
 from ledger_crm.domain.identity import Source
 from ledger_crm.projections import accounts, activity, funnel
 
@@ -52,7 +51,12 @@ class Reports(Controller):
         What each company is to us today, since when and why: prospect, qualified, active, repeat,
         quiet when its own rhythm of orders is broken, former. Derived, and never typed in."""
         return await view.page(
-            accounts.listing, asked_at=now(), status=status, cursor=cursor, limit=limit, at=position
+            accounts.listing,
+            asked_at=view.now(),
+            status=status,
+            cursor=cursor,
+            limit=limit,
+            at=position,
         )
 
     @get("/companies/{company_id:uuid}/account", tags=["companies"])
@@ -62,7 +66,7 @@ class Reports(Controller):
         """Read an account
 
         What this company is to us today, since when and why."""
-        return await view.one(accounts.of, company_id, asked_at=now())
+        return await view.one(accounts.of, company_id, asked_at=view.now())
 
     @get("/activity", tags=["teams"])
     async def report_activity(

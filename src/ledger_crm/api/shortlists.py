@@ -127,6 +127,7 @@ class Shortlists(Controller):
         """Preview a shortlist
 
         As a contact with a link would see it now. No view of it is written down."""
+        view.must_be_now()
         shown = await commands.preview(ledger, company_id, shortlist_id)
         return await view.one(shortlists.as_client_sees, shortlist_id, shown=shown)
 

@@ -11,7 +11,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import teams
-from ledger_crm.domain.clock import today
 from ledger_crm.domain.consultant import (
     ConsultantAdded,
     ConsultantChanges,
@@ -40,7 +39,7 @@ class Consultants(Controller):
         """List the consultants
 
         Those who left too, with the teams that they are in on a day."""
-        return await view.answer(directory.consultants_listed, NOTHING, on=on or today())
+        return await view.answer(directory.consultants_listed, NOTHING, on=on or view.today())
 
     @post()
     async def add_consultant(
@@ -59,7 +58,7 @@ class Consultants(Controller):
         """Read a consultant
 
         `ana` is `consultant:ana`."""
-        return await view.one(directory.consultant, handle, on=on or today())
+        return await view.one(directory.consultant, handle, on=on or view.today())
 
     @post("/{handle:str}/changes")
     async def change_consultant(
@@ -84,7 +83,7 @@ class Teams(Controller):
         """List the teams
 
         With who is in each on a day, by slug."""
-        return await view.answer(directory.teams_listed, NOTHING, on=on or today())
+        return await view.answer(directory.teams_listed, NOTHING, on=on or view.today())
 
     @get("/{slug:str}")
     async def read_team(
@@ -93,7 +92,7 @@ class Teams(Controller):
         """Read a team
 
         With who is in it on a day."""
-        return await view.one(directory.team, slug, on=on or today())
+        return await view.one(directory.team, slug, on=on or view.today())
 
     @put("/{slug:str}")
     async def define_team(

@@ -21,7 +21,7 @@ from ledger_crm.domain.screening import Answer
 from ledger_crm.ledger import Work
 
 from .customising import must_not_miss
-from .intake import must_be_there
+from .intake import must_be_contact
 from .teams import must_be_here
 
 
@@ -34,8 +34,10 @@ async def open_candidacy(
     at: datetime,
     stage: str = "",
     text: str = "",
+    past: bool = False,
 ) -> Person:
-    """Raises NoSuchRecord, NoSuchJobOrder, JobOrderIsClosed, and as ``Person.open_candidacy``."""
+    """``past``: as ``Person.move``. Raises NoSuchRecord, NoSuchJobOrder, JobOrderIsClosed, and as
+    ``Person.open_candidacy``."""
     person = await work.get(Person, person_id)
     order = (await work.get(Company, company_id)).open_order(job_order_id)
     person.open_candidacy(
@@ -45,6 +47,7 @@ async def open_candidacy(
         at=at,
         stage=stage,
         text=text,
+        past=past,
         by=work.by,
     )
     return person
@@ -87,11 +90,13 @@ async def apply(
     return person
 
 
-async def move(work: Work, person_id: UUID, candidacy_id: UUID, to: Move) -> Person:
+async def move(
+    work: Work, person_id: UUID, candidacy_id: UUID, to: Move, *, past: bool = False
+) -> Person:
     """Raises NoSuchRecord, and as ``Person.move``."""
     person = await work.get(Person, person_id)
     pipeline = await _pipeline(work, person, candidacy_id)
-    person.move(candidacy_id, to, pipeline, by=work.by)
+    person.move(candidacy_id, to, pipeline, past=past, by=work.by)
     return person
 
 
@@ -111,25 +116,28 @@ async def introduce(
     *,
     at: datetime,
     to_person_id: UUID | None = None,
+    override: str = "",
     text: str = "",
 ) -> Person:
-    """Under the terms in force at that moment. Raises NoSuchRecord, JobOrderIsClosed, NoTerms,
-    RequiredFieldsMissing, and as ``Person.introduce``."""
+    """Under the terms in force at that moment, on an order that was open then and is now. Raises
+    NoSuchRecord, JobOrderIsClosed, NotAContact, NoTerms, RequiredFieldsMissing, and as
+    ``Person.introduce``."""
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)
-    company.open_order(candidacy.job_order_id)
+    company.open_order(candidacy.job_order_id, at)
     await must_not_miss(work, "person", person.fields_of(None), person_id=person_id)
     of_order = company.custom.get(candidacy.job_order_id, ())
     await must_not_miss(work, "job_order", of_order, job_order_id=candidacy.job_order_id)
     if to_person_id:
-        await must_be_there(work, to_person_id)
+        await must_be_contact(work, to_person_id, company.id, at, field="to_person_id")
     person.introduce(
         candidacy_id,
         await _pipeline(work, person, candidacy_id),
         terms=company.terms_for(candidacy.job_order_id, at),
         at=at,
         to_person_id=to_person_id,
+        override=override,
         text=text,
         by=work.by,
     )
@@ -137,12 +145,13 @@ async def introduce(
 
 
 async def progress(work: Work, person_id: UUID, fact: InterviewFacts | OfferFacts) -> Person:
-    """Raises NoSuchRecord (an interviewer), and as ``Person.progress``."""
+    """Raises NoSuchRecord and NotAContact (an interviewer), and as ``Person.progress``."""
     person = await work.get(Person, person_id)
     match fact:
         case InterviewArranged(interviewer_ids=ids):
+            at = person.candidacy(fact.candidacy_id).company_id
             for id in ids:
-                await must_be_there(work, id)
+                await must_be_contact(work, id, at, fact.arranged_at, field="interviewer_ids")
     person.progress(fact, by=work.by)
     return person
 

@@ -404,9 +404,10 @@ async def _step(work: Work, id: UUID, fact: JobOrderSteps) -> Aggregate:
 
 
 async def _move(work: Work, id: UUID, to: CandidacyMove) -> Aggregate:
-    """Who would come to a stage that is retired here stays where they are; whoever is over goes to
-    another exit of that category. Raises StageIsRetired if there is none, and as
-    ``candidacies.move``."""
+    """It happened there, and so did the introduction. Who would come to a stage that is retired
+    here stays where they are; whoever is over goes to another exit of that category. Raises
+    StageIsRetired if there is none, and as ``candidacies.move``."""
+    to = msgspec.structs.replace(to, past=True)
     try:
         return await KINDS["person.candidacy_moved"].do(work, id, to)
     except StageIsRetired:

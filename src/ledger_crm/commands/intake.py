@@ -25,6 +25,7 @@ from ledger_crm.domain.permission import Permissions
 from ledger_crm.domain.person import Employed, Person, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
 from ledger_crm.domain.refusals import Forbidden
+from ledger_crm.domain.shortlist import NotAContact
 from ledger_crm.ledger import NoSuchRecord, Work
 
 from .teams import must_be_here
@@ -47,6 +48,20 @@ class Reachable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 async def must_be_there(work: Work, person_id: UUID) -> None:
     """Somebody whom a fact names. Raises NoSuchRecord, PersonIsErased."""
     (await work.get(Person, person_id)).must_be_here()
+
+
+async def must_be_contact(
+    work: Work, person_id: UUID, company_id: UUID, at: datetime | None, *, field: str
+) -> None:
+    """Somebody whom a fact names as the client's: who works there today, or did on that day. Raises
+    NoSuchRecord, PersonIsErased, NotAContact."""
+    person = await work.get(Person, person_id)
+    person.must_be_here()
+    for day in (now(), at or now()):
+        jobs = {job.company_id for job in person.jobs_at(day.date())}
+        if company_id in jobs or company_id in person.works_at(day):
+            return
+    raise NotAContact(company_id=company_id, contact_id=person_id, field=field)
 
 
 async def source_person(

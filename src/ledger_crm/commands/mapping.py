@@ -87,19 +87,26 @@ class RowFault(Exception):
 
 
 class CandidacyOpening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """stage  "": the pipeline's first"""
+    """stage  "": the pipeline's first
+    past   it happened elsewhere, and so did the introduction, if there was one
+    """
 
     company_id: UUID
     job_order_id: UUID
     at: Instant
     stage: Slug | Literal[""] = ""
     text: Sealed = ""
+    past: bool = False
 
 
 class CandidacyMove(Move, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a candidacy goes, also out of its pipeline and back into it."""
+    """Where a candidacy goes, also out of its pipeline and back into it.
+
+    past  it happened elsewhere, and so did the introduction, if there was one
+    """
 
     job_order_id: UUID
+    past: bool = False
 
 
 class DealOpening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,12 +176,13 @@ async def _open_candidacy(work: Work, id: UUID, to: CandidacyOpening) -> Aggrega
         at=to.at,
         stage=to.stage,
         text=to.text,
+        past=to.past,
     )
 
 
 async def _move(work: Work, id: UUID, to: CandidacyMove) -> Aggregate:
     candidacy = (await work.get(Person, id)).candidacy_on(to.job_order_id)
-    return await candidacies.move(work, id, candidacy, to)
+    return await candidacies.move(work, id, candidacy, to, past=to.past)
 
 
 async def _add_company(work: Work, id: UUID, fact: CompanyAdded) -> Aggregate:

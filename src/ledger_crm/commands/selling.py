@@ -7,7 +7,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.deal import DealSteps
+from ledger_crm.domain.deal import DealSteps, PaperSigned
 from ledger_crm.domain.entry import IdTaken
 from ledger_crm.domain.joborder import JobOrderOpened, JobOrderStaffed, JobOrderSteps
 from ledger_crm.domain.pipeline import Pipeline, Subject, pipeline_id
@@ -15,7 +15,7 @@ from ledger_crm.domain.refusals import Invalid, Unknown
 from ledger_crm.ledger import Work
 
 from .customising import must_not_miss
-from .intake import must_be_there
+from .intake import must_be_contact, must_be_there
 from .teams import must_be_here
 
 
@@ -83,34 +83,41 @@ async def move_deal(
 
 
 async def work_on_deal(work: Work, company_id: UUID, fact: DealSteps) -> Company:
-    """Raises NoSuchRecord (company, contact), and as ``Company.work_on_deal``."""
+    """Raises NoSuchRecord (company, contact), NotAContact (who signed), and as
+    ``Company.work_on_deal``."""
     company = await work.get(Company, company_id)
     for person_id in fact.concerns:
-        await must_be_there(work, person_id)
+        if isinstance(fact, PaperSigned):
+            at = fact.occurred_at
+            await must_be_contact(work, person_id, company_id, at, field="signed_by_id")
+        else:
+            await must_be_there(work, person_id)
     company.work_on_deal(fact, by=work.by)
     return company
 
 
 async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> Company:
-    """Raises NoSuchRecord (company, hiring manager), NoSuchPipeline, WrongPipeline, IdTaken,
-    RequiredFieldsMissing, and as ``Company.open_job_order``."""
+    """Raises NoSuchRecord (company, hiring manager), NotAContact, NoSuchPipeline, WrongPipeline,
+    IdTaken, RequiredFieldsMissing, and as ``Company.open_job_order``."""
     company = await work.get(Company, company_id)
     await must_not_miss(work, "company", company.custom.get(None, ()), company_id=company_id)
     await _pipeline(work, fact.pipeline, "candidate")
     if await work.has(fact.job_order_id):
         raise IdTaken(holder=fact.job_order_id)
-    if fact.hiring_manager_id:
-        await must_be_there(work, fact.hiring_manager_id)
+    if id := fact.hiring_manager_id:
+        await must_be_contact(work, id, company_id, fact.opened_at, field="hiring_manager_id")
     company.open_job_order(fact, by=work.by)
     return company
 
 
 async def step_job_order(work: Work, company_id: UUID, fact: JobOrderSteps) -> Company:
-    """Raises NoSuchRecord (company, hiring manager), NoSuchJobOrder, ConsultantHasLeft, and as
-    ``JobOrder.decide``."""
+    """Raises NoSuchRecord (company, hiring manager), NotAContact, NoSuchJobOrder,
+    ConsultantHasLeft, and as ``JobOrder.decide``."""
     company = await work.get(Company, company_id)
     for person_id in fact.concerns:
-        await must_be_there(work, person_id)
+        await must_be_contact(
+            work, person_id, company_id, fact.occurred_at, field="hiring_manager_id"
+        )
     if isinstance(fact, JobOrderStaffed):
         new = fact.staff - company.job_order(fact.job_order_id).staff
         await must_be_here(work, new, fact.staffed_at)

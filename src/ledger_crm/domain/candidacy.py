@@ -120,6 +120,8 @@ class Introduced(StageReached, frozen=True, kw_only=True, tag="person.introduced
     agreement_version  of it, in force then; it stays theirs too
     tail_until_on      the last day on which it is owed for if they are hired past us; None: none
     to_person_id       the client's contact who received it
+    override           why all the same, though they asked us to stop, in the words of the named
+                       consultant who did it
     """
 
     introduced_at: Instant
@@ -127,6 +129,7 @@ class Introduced(StageReached, frozen=True, kw_only=True, tag="person.introduced
     agreement_version: int = 1
     tail_until_on: date | None = None
     to_person_id: UUID | None = None
+    override: Sealed = ""
     text: Sealed = ""
 
     @property

@@ -780,11 +780,14 @@ class Company(Aggregate):
             raise NoSuchJobOrder(company_id=self.id, job_order_id=id)
         return self.job_orders[id]
 
-    def open_order(self, id: UUID) -> JobOrder:
-        """Raises NoSuchJobOrder, JobOrderIsClosed."""
+    def open_order(self, id: UUID, at: datetime | None = None) -> JobOrder:
+        """Now, and at that moment too if one is given. Raises NoSuchJobOrder, JobOrderIsClosed."""
         order = self.job_order(id)
         if not order.open:
             raise JobOrderIsClosed(company_id=self.id, job_order_id=id, standing=order.status)
+        if at and (then := order.status_at(at)) != "open":
+            standing = then or "not there yet"
+            raise JobOrderIsClosed(company_id=self.id, job_order_id=id, standing=standing, at=at)
         return order
 
     def order_in_work(self, id: UUID) -> JobOrder:
@@ -853,6 +856,7 @@ class Company(Aggregate):
                 self.job_orders[event.job_order_id] = JobOrder(
                     event.pipeline,
                     event.openings,
+                    turns=[(event.opened_at, "open")],
                     salary_from_cents=event.salary_from_cents,
                     salary_to_cents=event.salary_to_cents,
                 )

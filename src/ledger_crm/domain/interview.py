@@ -4,7 +4,8 @@
     make -> change* -> accept | decline | withdraw
 
 Their facts are on the person's stream, beside the candidacy: its stage is moved by whoever moves
-it. Rules: nobody is interviewed or offered anything before being introduced; each interviewer has
+it. Rules: nobody is interviewed or offered anything before being introduced, nor comes to a stage
+in which they would be; each interviewer has
 a say of their own, once it is held, and the last one of each stands; one offer at a time.
 """
 
@@ -240,7 +241,8 @@ OfferFacts = OfferMade | OfferChanged | OfferAccepted | OfferDeclined | OfferWit
 
 
 class NotPutForward(Conflict):
-    """Nobody is interviewed or offered anything before being introduced to the client."""
+    """Nobody is interviewed or offered anything, nor in a stage of that, before being introduced to
+    the client."""
 
 
 class NoSuchInterview(Unknown):

@@ -10,6 +10,7 @@ sum to the whole.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -277,7 +278,7 @@ class JobOrderIsOpen(Conflict):
 
 
 class JobOrderIsClosed(Conflict):
-    """This job order is not open."""
+    """This job order is not open, or was not then."""
 
 
 class NothingToReopen(Conflict):
@@ -313,13 +314,17 @@ class WrongWayRound(Invalid):
 
 
 class JobOrder(msgspec.Struct):
-    """What the next decision on it needs."""
+    """What the next decision on it needs.
+
+    turns  when it came to each status, in the order in which that was written down
+    """
 
     pipeline: str
     openings: int = 1
     found: int = 0
     vacated: set[UUID] = msgspec.field(default_factory=set)  # candidacies whose opening is free
     status: Status = "open"
+    turns: list[tuple[datetime, Status]] = msgspec.field(default_factory=list)
     salary_from_cents: int = 0
     salary_to_cents: int = 0
     shares: tuple[Share, ...] = ()  # in the commission of who is placed on it
@@ -329,6 +334,10 @@ class JobOrder(msgspec.Struct):
     @property
     def open(self) -> bool:
         return self.status == "open"
+
+    def status_at(self, at: datetime) -> Status | None:
+        """As it is told by now; None: it was not there yet."""
+        return next((status for since, status in reversed(self.turns) if since <= at), None)
 
     def has_place_for(self, replaced_id: UUID) -> bool:
         """Whether an opening is free, and free because this one left it: who replaces somebody
@@ -413,7 +422,10 @@ class JobOrder(msgspec.Struct):
             case OpeningVacated(candidacy_id=candidacy_id):
                 self.found -= 1
                 self.vacated |= {candidacy_id} if candidacy_id else set()
-        self.status = status_after(self.status, fact)
+        status = status_after(self.status, fact)
+        if status != self.status and (at := fact.occurred_at):
+            self.turns.append((at, status))
+        self.status = status
 
 
 def status_after(before: Status, fact: JobOrderSteps) -> Status:

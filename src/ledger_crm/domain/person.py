@@ -103,7 +103,7 @@ from .permission import (
     Word,
     must_last,
 )
-from .pipeline import Pipeline, Stage
+from .pipeline import OF_CLIENT, Pipeline, Stage
 from .placement import (
     BackdoorSuspected,
     CommissionSplit,
@@ -274,13 +274,15 @@ class CandidacyIsPlaced(Conflict):
 
 
 class NotABeginning(Invalid):
-    """A candidacy begins in a stage in use that is no exit; nobody begins submitted or placed."""
+    """A candidacy begins in a stage in use that is no exit; nobody begins with the client, and
+    nobody placed."""
 
     field = "stage"
 
 
 class NoRightToRepresent(Forbidden):
-    """Nobody is introduced without a right to represent for this job order."""
+    """Nobody is introduced without a right to represent for this job order, nor before it was
+    given."""
 
 
 class ReasonMissing(Invalid):
@@ -317,7 +319,7 @@ class Candidacy(msgspec.Struct):
     pipeline: str
     closed: bool = False
     applied: bool = False  # and nobody has closed it since
-    represented: bool = False
+    represented_at: datetime | None = None  # since when we may put them forward
     agreement_id: UUID | None = None
     agreement_version: int = 1
     introduced_on: date | None = None
@@ -854,16 +856,18 @@ class Person(Aggregate):
         at: datetime,
         stage: str = "",
         text: str = "",
+        past: bool = False,
         by: Actor,
     ) -> UUID:
-        """In the pipeline's first stage if none is named. Raises CandidacyIsOpen, NoSuchStage,
-        StageIsRetired, NotABeginning."""
+        """In the pipeline's first stage if none is named. ``past``: as ``move``. Raises
+        CandidacyIsOpen, NoSuchStage, StageIsRetired, NotABeginning."""
         self.must_be_here()
         id = self.candidacy_on(job_order_id)
         if id in self.every_candidacy:
             raise CandidacyIsOpen(person_id=self.id, candidacy_id=id)
         target = pipeline.stage(stage) if stage else pipeline.first()
-        if target.is_exit or target.category in ("submitted", "placed"):
+        with_client = target.category in OF_CLIENT and not past
+        if target.is_exit or with_client or target.category in ("submitted", "placed"):
             raise NotABeginning(stage=target.id)
         self.enter(
             c.CandidacyOpened(
@@ -920,15 +924,26 @@ class Person(Aggregate):
             self.enter(answer, by=by)
         return id
 
-    def move(self, candidacy_id: UUID, to: Move, pipeline: Pipeline, *, by: Actor) -> None:
-        """Forward, back, out or in again. Raises NoSuchCandidacy, NoSuchStage, StageIsRetired,
-        ReasonMissing, NotByMoving, CandidacyIsPlaced; CandidacyIsOpen if a merged record has
-        another there."""
+    def move(
+        self,
+        candidacy_id: UUID,
+        to: Move,
+        pipeline: Pipeline,
+        *,
+        past: bool = False,
+        by: Actor,
+    ) -> None:
+        """Forward, back, out or in again. ``past``: it happened elsewhere, and so did the
+        introduction, if there was one. Raises NoSuchCandidacy, NoSuchStage, StageIsRetired,
+        ReasonMissing, NotByMoving, NotPutForward, CandidacyIsPlaced; CandidacyIsOpen if a merged
+        record has another there."""
         found, stage = self.candidacy(candidacy_id), pipeline.stage(to.stage)
         if found.placed:
             raise CandidacyIsPlaced(candidacy_id=candidacy_id)
         if stage.category in ("submitted", "placed"):
             raise NotByMoving(stage=stage.id)
+        if stage.category in OF_CLIENT and found.agreement_id is None and not past:
+            raise i.NotPutForward(candidacy_id=candidacy_id)
         where = _where(candidacy_id, found, stage)
         if stage.is_exit:
             named = to.decider or to.decided_by in ("client", "candidate")
@@ -954,10 +969,10 @@ class Person(Aggregate):
     def give_right_to_represent(
         self, candidacy_id: UUID, *, at: datetime, text: str = "", by: Actor
     ) -> None:
-        """Given again is a no-op. Raises NoSuchCandidacy."""
+        """Given again is a no-op, unless it was sooner than is known. Raises NoSuchCandidacy."""
         self.must_be_here()
         found = self.candidacy(candidacy_id)
-        if not found.represented:
+        if found.represented_at is None or at < found.represented_at:
             self.enter(
                 c.RightToRepresentGiven(
                     candidacy_id=candidacy_id,
@@ -977,20 +992,23 @@ class Person(Aggregate):
         terms: Terms,
         at: datetime,
         to_person_id: UUID | None = None,
+        override: str = "",
         text: str = "",
         by: Actor,
     ) -> None:
         """The terms of a first introduction stay. Raises NoSuchCandidacy, CandidacyIsClosed,
-        NoRightToRepresent, CandidacyIsPlaced."""
+        NoRightToRepresent, CandidacyIsPlaced; NoConsent or DoNotContact without an override,
+        NotAConsultant for one by anybody else."""
         self.must_be_here()
         found = self.candidacy(candidacy_id)
         if found.closed:
             raise CandidacyIsClosed(candidacy_id=candidacy_id)
-        if not found.represented:
-            raise NoRightToRepresent(candidacy_id=candidacy_id)
+        if found.represented_at is None or found.represented_at > at:
+            raise NoRightToRepresent(candidacy_id=candidacy_id, since=found.represented_at)
         stage = pipeline.in_category("submitted")
         if found.placed:
             raise CandidacyIsPlaced(candidacy_id=candidacy_id)
+        self._must_be_contactable(at, override, by)
         first = found.agreement_id is None
         self.enter(
             c.Introduced(
@@ -1000,6 +1018,7 @@ class Person(Aggregate):
                 agreement_version=terms.version if first else found.agreement_version,
                 tail_until_on=tail_until(terms, at) if first else found.tail_until_on,
                 to_person_id=to_person_id,
+                override=override,
                 text=text,
             ),
             by=by,
@@ -1326,7 +1345,7 @@ class Person(Aggregate):
             case Applied(candidacy_id=id):
                 self.candidacies[id].applied = True
             case c.RightToRepresentGiven(candidacy_id=id):
-                self.candidacies[id].represented = True
+                self.candidacies[id].represented_at = event.given_at
             case c.Introduced():
                 introduced = self.candidacies[event.candidacy_id]
                 introduced.agreement_id = event.agreement_id

@@ -42,6 +42,9 @@ EXITS: frozenset[Category] = frozenset(
 )
 """Categories in which a candidacy or a deal is over."""
 
+OF_CLIENT: frozenset[Category] = frozenset(("client_interview", "final_interview", "offer"))
+"""Categories in which a candidacy is with the client: nobody is, before being introduced."""
+
 OF_DEALS: frozenset[Category] = frozenset(
     ("prospect", "meeting", "proposal", "terms", "won", "lost")
 )

@@ -255,7 +255,7 @@ class NothingToShow(Gone):
 
 
 class NotAContact(Invalid):
-    """A shortlist is shared with somebody who works at the client."""
+    """This person does not work at the client, as far as we know: say first that they do."""
 
     field = "contact_id"
 

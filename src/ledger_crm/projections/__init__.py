@@ -7,10 +7,14 @@ from pkgutil import iter_modules
 
 from ._lookup import Lookup
 from ._projection import (
+    AS_OF,
+    FROM,
     NOT_BUILT,
     OUT_OF_REACH,
+    PAST,
     SCHEMA,
     TOOK_TOO_LONG,
+    UNTIL,
     Changing,
     ChangingEach,
     Cursor,
@@ -21,15 +25,27 @@ from ._projection import (
     Starting,
     Table,
 )
-from ._standing import POSITIONS, Standing, positions, standing, standings
+from ._standing import (
+    POSITIONS,
+    Standing,
+    positions,
+    standing,
+    standings,
+    written_at,
+    written_by,
+)
 from ._team import Team
 
 __all__ = [
+    "AS_OF",
+    "FROM",
     "NOT_BUILT",
     "OUT_OF_REACH",
+    "PAST",
     "POSITIONS",
     "SCHEMA",
     "TOOK_TOO_LONG",
+    "UNTIL",
     "Changing",
     "ChangingEach",
     "Cursor",
@@ -46,6 +62,8 @@ __all__ = [
     "positions",
     "standing",
     "standings",
+    "written_at",
+    "written_by",
 ]
 
 

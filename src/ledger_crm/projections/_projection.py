@@ -35,8 +35,14 @@ TOOK_TOO_LONG = psycopg.errors.QueryCanceled
 NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 """What it raises while the tables of a read model are not there, or not yet as it knows them."""
 
-SCHEMA = "read"
-"""Where the tables are; whoever connects puts it in the search path."""
+SCHEMA, PAST, AS_OF = "read", "past", "as_of"
+"""Where the tables are, where the rows are that they had before, and where views of the same names
+show both as they were at a position. Whoever connects puts the first in the search path, and the
+last in front of it to ask about the past, at the position in the setting ``ledger.as_of``."""
+
+FROM, UNTIL = "known_from", "known_until"
+"""Columns of every table, and of the rows that it had before: the position of the entry that made
+the row, and of the one that replaced it."""
 
 SQL_TYPES = {
     bool: "boolean",
@@ -67,30 +73,49 @@ class Starting(msgspec.Struct, Generic[R], frozen=True):
 
 class Changing(msgspec.Struct, Generic[R], frozen=True):
     """Changes the row with this key; if there is none, the one that ``start`` makes. Without a key
-    this entry changes nothing."""
+    this entry changes nothing. ``forgets``: the row becomes, and always was, what is made of it."""
 
     change: Change[R]
     key: Callable[[Entry[Any]], Key | None]
     start: Callable[[Entry[Any]], R] | None
+    forgets: bool = False
 
 
 class ChangingEach(msgspec.Struct, Generic[R], frozen=True):
-    """Changes every row with this value in this column. For rare events: it is a query."""
+    """Changes every row with this value in this column; ``forgets``: they become, and always were,
+    what is made of them. For rare events: it is a query."""
 
     change: Change[R]
     column: str
     value: Pick
+    forgets: bool = False
 
 
 Handler: TypeAlias = Starting[R] | Changing[R] | ChangingEach[R]
 
 
 class Table(Generic[R]):
-    """Rows of one shape, identified by the columns in ``key``. ``sql``: indexes, and what else
-    the queries need; run after CREATE TABLE. A column that ``each`` names needs an index."""
+    """Rows of one shape, identified by the columns in ``key``. A column that ``each`` names needs
+    an index.
 
-    def __init__(self, name: str, row: type[R], *, key: str, sql: str = "") -> None:
-        self.name, self.row, self.sql = name, row, sql
+    sql         indexes, run after CREATE TABLE, also for the rows that it had before
+    views       what else queries need, over this table and those before it; run last
+    keeps_past  whether what a row was is kept. Not where that would tell what the present does
+                not, as of counts: two of them one entry apart say what that entry says
+    """
+
+    def __init__(
+        self,
+        name: str,
+        row: type[R],
+        *,
+        key: str,
+        sql: str = "",
+        views: str = "",
+        keeps_past: bool = True,
+    ) -> None:
+        self.name, self.row, self.sql, self.views = name, row, sql, views
+        self.keeps_past = keeps_past
         self.key = tuple(key.split(", "))
         self.columns = row.__struct_fields__
         getter = attrgetter(*self.columns)
@@ -125,25 +150,30 @@ class Table(Generic[R]):
         *events: type[Event],
         key: Pick,
         start: Callable[[Entry[Any]], R] | None = None,
+        forgets: bool = False,
     ) -> Callable[[Change[R]], Change[R]]:
-        """These events change the row with this key; those that give None change nothing."""
+        """These events change the row with this key; those that give None change nothing.
+        ``forgets``: the row becomes, and always was, what is made of it: for what may be known no
+        longer, and a row built anew from then on comes out the same."""
 
         def as_tuple(entry: Entry[Any]) -> Key | None:
             found = key(entry)
             return found if found is None or len(self.key) > 1 else (found,)
 
         def register(change: Change[R]) -> Change[R]:
-            self._register(Changing(change, as_tuple, start), events)
+            self._register(Changing(change, as_tuple, start, forgets), events)
             return change
 
         return register
 
-    def each(self, *events: type[Event], **where: Pick) -> Callable[[Change[R]], Change[R]]:
-        """These events change every row with ``column=value``."""
+    def each(
+        self, *events: type[Event], forgets: bool = False, **where: Pick
+    ) -> Callable[[Change[R]], Change[R]]:
+        """These events change every row with ``column=value``; ``forgets``: as for ``on``."""
         [(column, value)] = where.items()
 
         def register(change: Change[R]) -> Change[R]:
-            self._register(ChangingEach(change, column, value), events)
+            self._register(ChangingEach(change, column, value, forgets), events)
             return change
 
         return register
@@ -151,8 +181,9 @@ class Table(Generic[R]):
     def erases(
         self, *columns: str, of: str = "person_id", unless: Callable[[R], bool] = lambda _: False
     ) -> None:
-        """Whoever is erased reads as that in these columns; without columns their rows go. It asks
-        for nothing that is sealed, so rows come out the same whether it was open before or not.
+        """Whoever is erased reads as that in these columns, and always did; without columns their
+        rows go, and never were. It asks for nothing that is sealed, so rows come out the same
+        whether it was open before or not.
 
         of      the column with the person
         unless  rows that stay as they are
@@ -164,7 +195,7 @@ class Table(Generic[R]):
                 return row
             return msgspec.structs.replace(row, **erased) if erased else None
 
-        self.each(PersonErased, **{of: stream})(empty)
+        self.each(PersonErased, forgets=True, **{of: stream})(empty)
 
     def _register(self, handler: Handler[R], events: tuple[type[Event], ...]) -> None:
         for event in events:
@@ -172,11 +203,33 @@ class Table(Generic[R]):
 
     @property
     def ddl(self) -> str:
+        """Makes the table, that of the rows that it had before, and the view of both; drops what
+        there was."""
         columns = "".join(
             f"{column} {type_}{'' if column in self.nullable else ' NOT NULL'}, "
             for column, type_ in self.types.items()
         )
-        return f"CREATE TABLE {self.name} ({columns}PRIMARY KEY ({', '.join(self.key)}));{self.sql}"
+        names, key = ", ".join(self.columns), ", ".join(self.key)
+        present = f"""
+            DROP TABLE IF EXISTS {SCHEMA}.{self.name}, {PAST}.{self.name} CASCADE;
+            CREATE TABLE {SCHEMA}.{self.name}
+                ({columns}{FROM} bigint NOT NULL DEFAULT 0, PRIMARY KEY ({key}));
+            {self.sql} {self.views}
+            """
+        at = "current_setting('ledger.as_of')::bigint"
+        past = f"""
+            CREATE TABLE {PAST}.{self.name} ({columns}{FROM} bigint NOT NULL,
+                {UNTIL} bigint NOT NULL, PRIMARY KEY ({key}, {FROM}));
+            CREATE VIEW {AS_OF}.{self.name} AS
+                SELECT {names}, {FROM} FROM {SCHEMA}.{self.name}
+                WHERE {FROM} <= {at}
+                UNION ALL SELECT {names}, {FROM} FROM {PAST}.{self.name}
+                WHERE {FROM} <= {at} AND {UNTIL} > {at};
+            SET LOCAL search_path = {PAST}; {self.sql}
+            SET LOCAL search_path = {AS_OF}; {self.views}
+            SET LOCAL search_path = {SCHEMA};
+            """
+        return present + past if self.keeps_past else present
 
 
 class Projection:
@@ -184,6 +237,7 @@ class Projection:
 
     def __init__(self, name: str, *tables: Table[Any], version: int) -> None:
         self.name, self.tables, self.version = name, tables, version
+        self.keeps_past = all(table.keeps_past for table in tables)
         self._handlers: dict[type[Event], list[tuple[Table[Any], Handler[Any]]]] = {}
 
     def handlers_of(self, event: type[Event]) -> list[tuple[Table[Any], Handler[Any]]]:

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS projection_position (
 )
 """
 
+WRITTEN = "(convert_from(state, 'UTF8')::json ->> 'timestamp')::timestamptz"
+
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """lag_s  how long ago the first entry was written that is not projected yet
@@ -85,12 +87,37 @@ def standing(projections: Iterable[Projection]) -> str:
     )
 
 
-async def _age_of(cur: Cursor, position: int) -> float:
+async def written_at(cur: Cursor, position: int) -> datetime | None:
+    """When the entry there was written down; None: there is none."""
+    query = f"SELECT {WRITTEN} FROM ledger.entries WHERE notification_id = %s"
+    await cur.execute(query, (position,))
+    found: tuple[datetime] | None = await cur.fetchone()
+    return found[0] if found else None
+
+
+async def written_by(cur: Cursor, at: datetime) -> int:
+    """The position of the last entry that was written down by then, 0 before the first. It is found
+    by halves: entries stand in the order in which they were written, but for what the clocks of
+    those who write differ."""
     await cur.execute(
-        "SELECT convert_from(state, 'UTF8')::json ->> 'timestamp' FROM ledger.entries"
-        " WHERE notification_id = %s",
-        (position,),
+        f"""
+        WITH RECURSIVE left_over (low, high) AS (
+            SELECT 0::bigint, position FROM ledger.head
+            UNION ALL
+            SELECT CASE WHEN by_then THEN middle ELSE low END,
+                   CASE WHEN by_then THEN high ELSE middle - 1 END
+            FROM left_over
+            CROSS JOIN LATERAL (SELECT (low + high + 1) / 2 AS middle) halved
+            CROSS JOIN LATERAL (SELECT {WRITTEN} <= %s AS by_then FROM ledger.entries
+                                WHERE notification_id = middle) written
+            WHERE low < high)
+        SELECT low FROM left_over WHERE low = high""",
+        (at,),
     )
-    [written] = await cur.fetchone() or [None]
-    at = datetime.fromisoformat(written) if written else clock.now()
+    [position] = await cur.fetchone() or [0]
+    return int(position)
+
+
+async def _age_of(cur: Cursor, position: int) -> float:
+    at = await written_at(cur, position) or clock.now()
     return round(max((clock.now() - at).total_seconds(), 0.0), 3)

@@ -70,7 +70,7 @@ orders = Table(
     key="job_order_id",
     sql="CREATE INDEX account_order_of ON account_order (company_id, opened_at);",
 )
-projection = Projection("accounts", accounts, orders, version=2)
+projection = Projection("accounts", accounts, orders, version=3)
 
 
 @accounts.starts(CompanyAdded)

@@ -44,7 +44,7 @@ activity = Table(
     key="consultant, day, what",
     sql="CREATE INDEX activity_day ON activity (day);",
 )
-projection = Projection("activity", activity, version=1)
+projection = Projection("activity", activity, version=2)
 
 
 def place(entry: Entry[Any]) -> tuple[str, date, str]:

@@ -40,7 +40,7 @@ versions = Table(
     CREATE INDEX agreement_version_newest ON agreement_version (position DESC);
     """,
 )
-projection = Projection("agreements", versions, version=1)
+projection = Projection("agreements", versions, version=2)
 
 
 @versions.starts(FeeAgreed, FeeAmended)

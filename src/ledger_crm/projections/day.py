@@ -107,7 +107,7 @@ renewals = Table(
     """,
 )
 answerable = Table("answerable", AnswerableRow, key="id")
-projection = Projection("day", follow_ups, answers, renewals, answerable, version=3)
+projection = Projection("day", follow_ups, answers, renewals, answerable, version=4)
 
 
 @follow_ups.starts(FollowUpPromised)
@@ -140,7 +140,7 @@ def done(row: FollowUpRow, entry: Entry[FollowUpDone]) -> FollowUpRow:
     return replace(row, done_at=entry.at)
 
 
-@follow_ups.each(PersonErased, person_id=stream)
+@follow_ups.each(PersonErased, forgets=True, person_id=stream)
 def owed_to_nobody(row: FollowUpRow, entry: Entry[PersonErased]) -> FollowUpRow | None:
     return replace(row, text=ERASED) if row.done_at else None
 

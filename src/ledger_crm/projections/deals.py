@@ -71,7 +71,7 @@ owners = Table(
     key="company_id",
     sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
 )
-projection = Projection("deals", deals, custom, owners, version=5)
+projection = Projection("deals", deals, custom, owners, version=6)
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:

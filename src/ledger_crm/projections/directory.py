@@ -119,10 +119,11 @@ merges = Table(
     "directory_merge",
     MergeRow,
     key="id",
-    sql=f"CREATE INDEX directory_merge_into ON directory_merge (survivor_id);{WHO}",
+    sql="CREATE INDEX directory_merge_into ON directory_merge (survivor_id);",
+    views=WHO,
 )
 projection = Projection(
-    "directory", names, stages, fields, consultants, teams, members, merges, version=7
+    "directory", names, stages, fields, consultants, teams, members, merges, version=8
 )
 
 
@@ -136,7 +137,7 @@ def person_renamed(row: Name, entry: Entry[ProfileChanged]) -> Name:
     return replace(row, name=entry.event.name or row.name)
 
 
-@names.on(PersonErased, key=stream)
+@names.on(PersonErased, key=stream, forgets=True)
 def person_erased(row: Name, entry: Entry[PersonErased]) -> Name:
     return replace(row, name=ERASED)
 

@@ -36,7 +36,7 @@ documents = Table(
     sql="CREATE INDEX document_of ON document (person_id, position DESC);",
 )
 documents.erases()
-projection = Projection("documents", documents, version=2)
+projection = Projection("documents", documents, version=3)
 
 
 @documents.starts(DocumentAdded)

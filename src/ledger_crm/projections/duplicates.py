@@ -60,7 +60,7 @@ at = Table(
 apart = Table("alike_apart", ApartRow, key="person_id, other_id")
 alike.erases()
 at.erases()
-projection = Projection("duplicates", alike, at, apart, version=1)
+projection = Projection("duplicates", alike, at, apart, version=2)
 
 
 def _name(text: str) -> str:

@@ -75,7 +75,7 @@ engagements = Table(
 )
 threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
 threads.erases()
-projection = Projection("engagement", engagements, threads, version=3)
+projection = Projection("engagement", engagements, threads, version=4)
 
 
 @engagements.starts(PersonSourced)
@@ -127,7 +127,7 @@ def snoozed(
     return replace(row, snoozed_until_on=fact.until_on, snooze_reason=fact.reason)
 
 
-@engagements.on(PersonErased, key=stream)
+@engagements.on(PersonErased, key=stream, forgets=True)
 def erased(row: EngagementRow, entry: Entry[PersonErased]) -> EngagementRow:
     """As if nothing had passed between us: nobody is reminded of them."""
     return EngagementRow(subject_id=row.subject_id, kind=row.kind)

@@ -37,8 +37,8 @@ class TallyRow(Row, frozen=True, kw_only=True):
     erased: bool = False  # one of them or more is
 
 
-tallies = Table("equal_opportunity", TallyRow, key="year, question")
-projection = Projection("equal_opportunity", tallies, version=2)
+tallies = Table("equal_opportunity", TallyRow, key="year, question", keeps_past=False)
+projection = Projection("equal_opportunity", tallies, version=3)
 
 
 def _counting(question: str) -> Callable[[TallyRow, Entry[EqualOpportunityAnswered]], TallyRow]:

@@ -59,7 +59,7 @@ erasures = Table(
     sql="CREATE INDEX erasure_due ON erasure (due_on, position);",
 )
 holds = Table("legal_hold", HoldRow, key="person_id, hold_id")
-projection = Projection("erasures", erasures, holds, version=1)
+projection = Projection("erasures", erasures, holds, version=2)
 
 
 def nothing_yet(entry: Entry[PrivacyFacts | PersonErased]) -> ErasureRow:

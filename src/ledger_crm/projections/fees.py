@@ -93,7 +93,7 @@ guaranteed = Table("fee_placement", GuaranteedRow, key="candidacy_id")
 dues = Table("fee_instalment", DueRow, key="instalment_id")
 bills = Table("fee_invoice", BillRow, key="invoice_id")
 clients = Table("fee_client", ClientRow, key="company_id")
-projection = Projection("fees", movements, guaranteed, dues, bills, clients, version=2)
+projection = Projection("fees", movements, guaranteed, dues, bills, clients, version=3)
 
 SHARES = msgspec.json.Decoder(list[Share])
 

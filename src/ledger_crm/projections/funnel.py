@@ -58,7 +58,7 @@ steps = Table(
 )
 candidacies = Table("funnel_candidacy", CandidacyRow, key="candidacy_id")
 sources = Table("funnel_source", SourceRow, key="person_id")
-projection = Projection("funnel", steps, candidacies, sources, version=2)
+projection = Projection("funnel", steps, candidacies, sources, version=3)
 
 
 @steps.starts(StageReached)

@@ -70,7 +70,7 @@ invoices = Table(
     CREATE INDEX invoice_instalment ON invoice (instalment_id);
     """,
 )
-projection = Projection("invoices", instalments, invoices, version=1)
+projection = Projection("invoices", instalments, invoices, version=2)
 
 
 def invoice(entry: Entry[InvoicePaid | InvoiceCredited | InvoiceRefunded]) -> UUID:

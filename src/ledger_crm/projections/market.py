@@ -155,7 +155,7 @@ active = Table(
 )
 research.erases()
 seats.erases()
-projection = Projection("market", targets, research, seats, said, searches, active, version=3)
+projection = Projection("market", targets, research, seats, said, searches, active, version=4)
 
 
 @targets.starts(TargetNamed)
@@ -251,7 +251,7 @@ def left_alone(row: WordRow, entry: Entry[DoNotContactSet | DoNotContactLifted])
     )
 
 
-@said.on(PersonErased, key=stream)
+@said.on(PersonErased, key=stream, forgets=True)
 def erased(row: WordRow, entry: Entry[PersonErased]) -> WordRow:
     return WordRow(id=row.id, erased=True)
 

@@ -153,7 +153,7 @@ custom = values(
     of=lambda entry: None if entry.event.candidacy_id else entry.originator_id,
 )
 projection = Projection(
-    "people", people, contact_points, employments, stages, saved, custom, version=11
+    "people", people, contact_points, employments, stages, saved, custom, version=12
 )
 
 
@@ -253,13 +253,12 @@ def contact_changed(
     )
 
 
-@people.on(PersonErased, key=stream)
-def person_erased(row: PersonRow, entry: Entry[PersonErased]) -> PersonRow:
-    """The record is still there, and nobody finds it."""
+@people.on(PersonErased, key=stream, forgets=True)
+def nobody_finds_them(row: PersonRow, entry: Entry[PersonErased]) -> PersonRow:
     return PersonRow(
         person_id=row.person_id,
         position=row.position,
-        version=entry.originator_version,
+        version=row.version,
         name=ERASED,
         sought="",
         channel=row.channel,
@@ -270,8 +269,13 @@ def person_erased(row: PersonRow, entry: Entry[PersonErased]) -> PersonRow:
         address="",
         born_on="",
         found_by=row.found_by,
-        erased_at=entry.event.erased_at,
     )
+
+
+@people.on(PersonErased, key=stream)
+def person_erased(row: PersonRow, entry: Entry[PersonErased]) -> PersonRow:
+    """The record is still there."""
+    return replace(row, version=entry.originator_version, erased_at=entry.event.erased_at)
 
 
 contact_points.erases()

@@ -25,7 +25,7 @@ class VersionRow(Row, frozen=True, kw_only=True):
 
 
 versions = Table("pipeline_version", VersionRow, key="pipeline, version")
-projection = Projection("pipelines", versions, version=1)
+projection = Projection("pipelines", versions, version=2)
 
 
 @versions.starts(PipelineDefined)

@@ -95,7 +95,7 @@ fields = Table(
 )
 for of_somebody in (subjects, notes, fields):
     of_somebody.erases(of="subject_id")
-projection = Projection("search", subjects, notes, fields, version=3)
+projection = Projection("search", subjects, notes, fields, version=4)
 
 
 @subjects.starts(PersonSourced)

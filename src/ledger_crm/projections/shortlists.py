@@ -176,7 +176,7 @@ comments.erases("text")
 projection = Projection(
     "shortlists",
     shortlists, versions, listed, presentations, links, views, verdicts, comments,
-    version=2,
+    version=3,
 )  # fmt: skip
 
 

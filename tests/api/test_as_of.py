@@ -1,0 +1,261 @@
+"""Everything that is read can be read as it was known at a position, an instant or a day: exactly
+as a ledger answers that ends there."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from api.journey import ADA, ENGINES, found, problem, written
+from ledger_crm.api.reading import open_pool
+from ledger_crm.commands.demo import play
+from ledger_crm.domain import clock
+from ledger_crm.domain.access import Holder
+from ledger_crm.domain.person import candidacy_id
+from ledger_crm.ledger import Ledger
+from ledger_crm.projections import every
+from ledger_crm.vault import Vault
+from projections.driving import driven, of_list, reading
+from projections.stories import COMPANIES, ORDERS, PEOPLE, a_full_story
+from scenario import ANA, KEYRING
+
+pytestmark = pytest.mark.anyio
+
+ALL = every()
+OF_NOW_ALONE = ("/terms", "/preview", "/equal-opportunity/report")
+SEED = random.SystemRandom().randrange(2**32)
+Answers = dict[str, tuple[int, Any]]
+ORDER_IDS = [order for orders in ORDERS.values() for order in orders]
+
+
+async def anybody_may(connection: Any, handler: Any) -> None:
+    connection.scope["state"] |= {"actor": ANA, "holder": Holder(actor=ANA, role="owner")}
+
+
+@asynccontextmanager
+async def served(
+    app: Litestar, ledger: Ledger, url: str, vault: Vault
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The read models at ``url``."""
+    pool = open_pool(url, most=2)
+    await pool.open()
+    app.state.equipment.furnish(
+        ledger=ledger, pool=pool, feed_position=ledger.head, vault=vault, guard=anybody_may
+    )
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://crm") as client:
+        yield client
+    await pool.close()
+
+
+def documented(app: Litestar) -> list[str]:
+    """Paths of all that can be read as of a moment."""
+    paths = app.openapi_schema.to_schema()["paths"]
+    return [
+        path
+        for path, item in paths.items()
+        if any(each["name"] == "as_of" for each in item.get("get", {}).get("parameters", ()))
+        and not path.endswith(OF_NOW_ALONE)
+    ]
+
+
+async def addresses(
+    app: Litestar, client: httpx.AsyncClient, chosen: random.Random, of_each: int
+) -> list[str]:
+    """Of every list, and of so many records of each kind, whether they are there or not."""
+    ids: dict[str, list[Any]] = {
+        "person_id": list(PEOPLE),
+        "company_id": list(COMPANIES),
+        "job_order_id": ORDER_IDS,
+        "candidacy_id": [candidacy_id(p, o) for p, o in product(PEOPLE, ORDER_IDS)],
+        "number": [1, 2],
+    }
+    ids["shortlist_id"] = [each["id"] for each in (await found(client, "/shortlists"))["items"]]
+    ids["document_id"] = [
+        each["id"]
+        for person in PEOPLE
+        for each in await listed(client, f"/people/{person}/documents")
+    ]
+    ids["handle"] = [each["consultant"] for each in await listed(client, "/consultants")]
+    ids["subject"] = ["person", "company"]
+    asked = {
+        "by": "client", "since": "2025-01-01", "until": "2026-12-31", "year": "2026",
+    }  # fmt: skip
+    made = []
+    for path in documented(app):
+        names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+        of_slug = await listed(client, "/" + path.split("/")[1]) if "slug" in names else []
+        here = ids | {"slug": [each["slug"] for each in of_slug]}
+        needed = {
+            each["name"]: asked[each["name"]]
+            for each in app.openapi_schema.to_schema()["paths"][path]["get"]["parameters"]
+            if each["in"] == "query" and each.get("required")
+        }
+        if path == "/revenue":
+            needed |= {"since": "2025-01-01T00:00:00Z", "until": "2026-12-31T00:00:00Z"}
+        query = "&".join(f"{name}={value}" for name, value in needed.items())
+        each_of = list(product(*(here[name] for name in names)))
+        for values in chosen.sample(each_of, min(of_each, len(each_of))):
+            address = path
+            for name, value in zip(names, values, strict=True):
+                address = address.replace(f"{{{name}}}", str(value))
+            made.append(f"{address}?{query}")
+    return made
+
+
+async def listed(client: httpx.AsyncClient, path: str) -> list[Any]:
+    document = await found(client, path)
+    items: list[Any] = document if isinstance(document, list) else document["items"]
+    return items
+
+
+async def answers(client: httpx.AsyncClient, addresses: list[str], more: str = "") -> Answers:
+    got = {}
+    for address in addresses:
+        answer = await client.get(f"{address}{more}")
+        body = answer.json() if "json" in answer.headers["content-type"] else answer.content
+        if answer.status_code != 200:
+            body = body["type"]
+        got[address] = answer.status_code, body
+    return got
+
+
+async def must_answer_as_then(
+    app: Litestar,
+    vault: Vault,
+    databases: Callable[..., str],
+    database: str,
+    ledger: Ledger,
+    *,
+    moments: int,
+    of_each: int,
+) -> None:
+    """Whatever is asked as of there is answered as by read models of a ledger that ends there, at
+    the moment that its last entry was written."""
+    entries, chosen = reading(ledger)(0, 100_000), random.Random(SEED)
+    print(f"seed {SEED}")
+    driven(database, ALL, of_list(entries), batch=500)
+    with Ledger(databases(), KEYRING) as empty:
+        async with served(app, ledger, database, vault) as client:
+            everything = await addresses(app, client, chosen, of_each)
+            now = await answers(client, everything)
+        assert {200} < {status for status, _ in now.values()} <= {200, 404}
+        for position in chosen.sample(range(30, len(entries)), moments):
+            async with served(app, ledger, database, vault) as client:
+                then = await answers(client, everything, f"&as_of={position}")
+            cut_off = databases()
+            driven(cut_off, ALL, of_list(entries[:position]), batch=500)
+            with clock.stopped_at(entries[position - 1].timestamp):
+                async with served(app, empty, cut_off, vault) as client:
+                    expected = await answers(client, everything)
+            differing = [each for each in everything if then[each] != expected[each]]
+            assert not differing, f"as of {position}"
+            assert then != now
+
+
+async def test_everything_is_read_as_it_was_known(
+    made_once: Litestar,
+    vault: Vault,
+    databases: Callable[..., str],
+    database: str,
+    ledger: Ledger,
+) -> None:
+    await a_full_story(ledger)
+    await must_answer_as_then(made_once, vault, databases, database, ledger, moments=2, of_each=3)
+
+
+@pytest.mark.campaign
+async def test_two_hundred_moments_of_an_agencys_two_years(
+    made_once: Litestar,
+    vault: Vault,
+    databases: Callable[..., str],
+    database: str,
+    ledger: Ledger,
+) -> None:
+    await play(ledger, until=date(2026, 11, 23), size=0.01)
+    await must_answer_as_then(made_once, vault, databases, database, ledger, moments=200, of_each=5)
+
+
+async def test_a_moment_is_a_position_an_instant_or_a_day(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Given somebody who was renamed the day after, when they are read as of the day before, the
+    old name is told, at the position that the answer names."""
+    noon = datetime.combine(clock.today() + timedelta(days=1), time(12), UTC)
+    with clock.stopped_at(noon):
+        added = await written(ana, "/people", ADA)
+    path, known = f"/people/{added['id']}", added["position"]
+    with clock.stopped_at(noon + timedelta(days=1)):
+        renamed = await written(ana, f"{path}/profile-changes", {"name": "Ada King"})
+    project()
+    with clock.stopped_at(noon + timedelta(days=2)):
+        that_day, an_hour_later = noon.date().isoformat(), (noon + timedelta(hours=1)).isoformat()
+        for as_of in (str(known), that_day, an_hour_later):
+            answer = await ana.get(path, params={"as_of": as_of})
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["name"] == ADA["name"]
+            assert answer.headers["ledger-as-of"] == str(known)
+            assert answer.headers["ledger-position"] == str(renamed["position"])
+        for as_of in (str(renamed["position"]), (noon + timedelta(days=1)).date().isoformat()):
+            assert (await found(ana, path, as_of=as_of))["name"] == "Ada King"
+        assert len((await found(ana, f"{path}/history", as_of=that_day))["items"]) == 2
+        assert len((await found(ana, f"{path}/history"))["items"]) == 3
+        before = await ana.get(path, params={"as_of": str(known - 2)})
+        problem(before, 404, "no-such-record")
+
+
+async def test_what_was_not_known_yet_is_waited_for(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Given a write that the read models have not got to, when it is asked as of there, it is
+    never answered as of before."""
+    await written(ana, "/people", ADA)
+    project()
+    late = await written(ana, "/companies", ENGINES)
+    answer = await ana.get(f"/companies/{late['id']}", params={"as_of": str(late["position"])})
+    problem(answer, 503, "read-model-behind")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "says"),
+    [
+        ("yesterday", "neither a position"),
+        ("2026-03-01T12:00:00", "neither a position"),  # whose noon?
+        ("2026-02-30", "neither a position"),
+        ("-1", "neither a position"),
+        ("9999-12-31", "lies ahead"),
+        ("2999-01-01T00:00:00Z", "lies ahead"),
+    ],
+)
+async def test_what_is_no_moment_is_said(
+    ana: httpx.AsyncClient, project: Callable[[], None], as_of: str, says: str
+) -> None:
+    project()
+    answer = await ana.get("/people", params={"as_of": as_of})
+    [fault] = problem(answer, 400, "malformed")["faults"]
+    assert fault["pointer"] == "query:as_of"
+    assert says in fault["detail"]
+
+
+async def test_reports_a_day_apart_do_not_tell_what_somebody_answered(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    project()
+    answer = await ana.get("/equal-opportunity/report", params={"year": 2026, "as_of": "1"})
+    [fault] = problem(answer, 400, "malformed")["faults"]
+    assert fault == {"pointer": "query:as_of", "detail": "this is read as of now alone"}
+
+
+async def test_a_position_that_nobody_was_told_is_refused(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    project()
+    problem(await ana.get("/people", params={"as_of": str(10**15)}), 422, "after-the-head")
