@@ -57,7 +57,7 @@ ROUTES: dict[Permission, str] = {
     "fees.write": """
         agree_fee amend_fee end_fee tell_candidate_referral_fee tell_client_referral_fee
     """,
-    "books.read": "list_instalments list_invoices list_commissions read_revenue",
+    "books.read": "list_instalments list_remedies list_invoices list_commissions read_revenue",
     "books.write": """
         raise_invoice credit_invoice pay_invoice refund_invoice split_commission
     """,
