@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_reading import Run
+from conftest import Run
 
 pytestmark = pytest.mark.xdist_group("analysis")
 

@@ -19,7 +19,7 @@ import pytest
 
 from analysis.test_replay import three_people
 from builders import note, sourced
-from cli.test_reading import Run
+from conftest import Run
 from ledger_crm.analysis import AnalysisFault, exporting
 from ledger_crm.analysis.exporting import export
 from ledger_crm.analysis.querying import over_export, over_live

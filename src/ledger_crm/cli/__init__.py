@@ -5,6 +5,7 @@
     filling   import, demo
     reading   read: what the API gives
     analysing replay, export, sql: the history, for analysts
+    archiving archive, restore, checksums
     looking   events, projections, feed, settings
     checking  doctor
     keys      key
@@ -35,6 +36,9 @@ COMMANDS = {
     "replay": "analysing:replay",
     "export": "analysing:export",
     "sql": "analysing:sql",
+    "archive": "archiving:archive",
+    "restore": "archiving:restore",
+    "checksums": "archiving:checksums",
     "events": "looking:events",
     "projections": "looking:projections",
     "feed": "looking:feed_commands",

@@ -96,7 +96,7 @@ def replay(
         task = drawn.add_task("replaying", total=None)
         found = replaying.replay(
             fold, url, wanted,
-            key=_key(chosen) if open else None, keep=keep, processes=processes,
+            key=sealing_key(chosen) if open else None, keep=keep, processes=processes,
             progress=lambda at, begin, end: drawn.update(
                 task, completed=at - begin, total=end - begin
             ),
@@ -136,7 +136,7 @@ def export(folder: Path | None = None, /, *, open: Flag = False, json: Flag = Fa
         task = drawn.add_task("exporting", total=None)
         exported, new = exporting.export(
             url, folder,
-            key=_key(chosen) if open else None,
+            key=sealing_key(chosen) if open else None,
             progress=lambda at, begin, end: drawn.update(
                 task, completed=at - begin, total=end - begin
             ),
@@ -183,7 +183,7 @@ def sql(
     if live and folder:
         raise Fault("--live and --export are two places to ask: say one of them")
     if live:
-        key = _key(chosen)
+        key = sealing_key(chosen)
         with looked_at(chosen) as url:
             with Slices(url, Keyring(key)) as slices:
                 slices.check_key()
@@ -279,7 +279,7 @@ def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC)
 
 
-def _key(chosen: Settings) -> bytes:
+def sealing_key(chosen: Settings) -> bytes:
     """To open what is sealed. Nothing is made: a key that is missing is a fault."""
     file = chosen.home / "sealing.key"
     if chosen.sealing_key is None and not file.exists():

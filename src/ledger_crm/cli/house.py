@@ -26,6 +26,7 @@ import psycopg
 
 from ledger_crm import embedded, settings
 from ledger_crm.analysis import AnalysisFault
+from ledger_crm.archive import ArchiveFault
 from ledger_crm.commands.mapping import ImportFault
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.embedded import EmbeddedError, Postgres
@@ -64,6 +65,7 @@ class Interrupted(Fault):
 _INPUT = (
     Fault,
     AnalysisFault,
+    ArchiveFault,
     SettingsError,
     EmbeddedError,
     ImportFault,

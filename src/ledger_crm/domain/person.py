@@ -74,7 +74,15 @@ from .identity import (
     Source,
     Tags,
 )
-from .interaction import Interaction, MessageReplied, MessageSent, Outbound
+from .interaction import (
+    CallHeld,
+    Interaction,
+    MessageOpened,
+    MessageReplied,
+    MessageSent,
+    NoteWritten,
+    Outbound,
+)
 from .market import Researched
 from .merging import (
     MOST_TOGETHER,
@@ -1298,6 +1306,8 @@ class Person(Aggregate):
 
     def apply(self, event: Event) -> None:
         match event:
+            case c.CandidacyMoved() | NoteWritten() | CallHeld() | MessageOpened():
+                pass  # no decision reads them, and there are more of them than of all others
             case ContactPointAdded(point=point, value=value):
                 self.points.add((point, value))
             case ContactPointRemoved(point=point, value=value):
