@@ -390,3 +390,15 @@ async def test_the_request_is_the_cause_of_what_it_writes(
     entry = (await ledger.entries())[-1]
     assert entry.cause == answer.headers["x-request-id"] != "ada.byron"
     assert entry.by == "consultant:ana"
+
+
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [("/revenue", {"query:by"}), ("/activity", {"query:since", "query:until"}),
+     ("/funnel?by=client", {"query:since", "query:until"})],
+)  # fmt: skip
+async def test_a_parameter_that_is_missing_is_named(
+    ana: httpx.AsyncClient, path: str, missing: set[str]
+) -> None:
+    told = faults(await ana.get(path))
+    assert told == dict.fromkeys(missing, "required and missing")
