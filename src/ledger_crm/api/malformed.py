@@ -247,9 +247,10 @@ def _required_of(handler: HTTPRouteHandler) -> frozenset[str]:
 
 def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool]]:
     """Of each its name, and whether it may be left out."""
-    signatures = [handler.parsed_fn_signature]
-    signatures += [p.parsed_fn_signature for p in handler.resolve_dependencies().values()]
-    for signature in signatures:
+    there, signatures = handler.resolve_dependencies(), [handler.parsed_fn_signature]
+    for signature in signatures:  # which grow: only what is used, and what that uses
+        used = [there[name] for name in signature.parameters if name in there]
+        signatures += [each.parsed_fn_signature for each in used]
         for name, parameter in signature.parameters.items():
             if isinstance(kwarg := parameter.kwarg_definition, QueryParameter):
                 own = kwarg.query if isinstance(kwarg, ParameterKwarg) else kwarg.name
