@@ -188,12 +188,15 @@ def bounced(message_id: str = "<1@us>", **changes: Any) -> MessageBounced:
     return MessageBounced(message_id=message_id, **fields | changes)
 
 
+SNOOZED: dict[str, Any] = {"until_on": LATER.date(), "snoozed_at": NOON, "reason": "on_leave"}
+
+
 def snoozed(**changes: Any) -> PersonQuietSnoozed:
-    return PersonQuietSnoozed(**{"until_on": LATER.date(), "snoozed_at": NOON} | changes)
+    return PersonQuietSnoozed(**SNOOZED | changes)
 
 
 def company_snoozed(**changes: Any) -> CompanyQuietSnoozed:
-    return CompanyQuietSnoozed(**{"until_on": LATER.date(), "snoozed_at": NOON} | changes)
+    return CompanyQuietSnoozed(**SNOOZED | changes)
 
 
 def promised(**changes: Any) -> FollowUpPromised:

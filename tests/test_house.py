@@ -191,7 +191,7 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         fact = {"kind": f"person.follow_up_{kind_}", "follow_up_id": owed, "text": mark()} | when
         written(api, f"/people/{ada}/follow-ups/changes", **fact)
     for path in (f"/people/{ada}", company):
-        written(api, f"{path}/quiet-snoozes", until_on="2099-01-01", text=mark())
+        written(api, f"{path}/quiet-snoozes", until_on="2099-01-01", reason="leave", text=mark())
     for one in said:
         ids = {"message_id": f"<{mark()}@x>"} if "thread_id" in one else {}
         body = one | {"kind": f"person.{one['kind']}", "text": f"Dear {mark()}"} | ids

@@ -37,6 +37,11 @@ class Documented:
         response = operation["responses"].get(str(answer.status_code))
         assert response, f"{answer.status_code} of {operation['operationId']} is not documented"
         response = self.resolved(response)
+        if answer.status_code == 304:
+            assert not answer.content
+            assert "content-type" not in answer.headers
+            assert "etag" in answer.headers
+            return
         media_type = answer.headers["content-type"].partition(";")[0]
         of = (operation["operationId"], str(answer.status_code), media_type)
         if (validator := _validators.get(of)) is None:

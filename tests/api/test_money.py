@@ -359,6 +359,9 @@ async def test_a_placement_from_the_start_to_the_rebate_that_goes_back(
         ("consultant:ana", 1_000_000), ("consultant:ben", 1_000_000)
     ]  # fmt: skip
     months = await found(ana, "/revenue", by="month", since="2024-05-01T00:00:00Z")
+    assert await found(ana, "/revenue", by="month", since="2024-05-01") == months
+    wrong = await ana.get("/revenue", params={"by": "month", "since": "May"})
+    assert "like 2026-03-01" in faults(wrong)["query:since"]
     assert {each["key"]: each["invoiced_cents"] for each in months} == {
         "2024-05": 2_000_000, "2024-06": 0
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -22,15 +22,18 @@ from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferF
 from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
 from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.domain.referral import Referral
+from ledger_crm.domain.refusals import Stale
 from ledger_crm.domain.shortlist import ShortlistDrawn, ShortlistShared
-from ledger_crm.ledger import Intent, Ledger, Receipt, Work
+from ledger_crm.ledger import Intent, Ledger, Receipt, StaleVersion, Unavailable, Work
 
+from .conditional import versions
 from .problems import Fault, Malformed
 
 A = TypeVar("A", bound=Aggregate)
 P = ParamSpec("P")
 
 KEY = r"^[!-~]{1,255}$"
+NO_TAG = 'not an ETag in its quotes, like "7", nor several with commas between, nor *'
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
@@ -46,11 +49,30 @@ IfMatch = Annotated[
     HeaderParameter(
         name="If-Match",
         required=False,
-        pattern=r'^"[0-9]{1,18}"$',
-        description="The `ETag` of the record that you decided on. Refused with 412 if somebody"
-        " wrote to it since.",
+        max_length=1_000,
+        description="The `ETag` of the record that you decided on, from a read or a receipt; or"
+        " several, any of which will do; or `*`: there is one. Refused with 412 if somebody wrote"
+        " to it since. Weak tags (`W/`) match nothing.",
     ),
 ]
+
+
+class WeakTag(Stale):
+    """A weak tag (W/) matches nothing in If-Match, for a write is decided on the very version that
+    was read: send the ETag as it was given, without what a proxy put before it."""
+
+
+class Matching(msgspec.Struct, frozen=True):
+    """What If-Match asks for. Without ``anything`` and ``versions`` nothing is asked.
+
+    anything  there is a record, of whatever version
+    versions  any of these; 0, which none has, stands for tags that were never ours
+    weak      there was a weak tag besides
+    """
+
+    anything: bool = False
+    versions: tuple[int, ...] = ()
+    weak: bool = False
 
 
 class Made(Receipt, frozen=True):
@@ -66,8 +88,9 @@ class Made(Receipt, frozen=True):
 class Act:
     """What handlers write with: the ledger, in the name of one caller and for one request."""
 
-    def __init__(self, ledger: Ledger, intent: Intent) -> None:
-        self.ledger, self.intent = ledger, intent
+    def __init__(self, ledger: Ledger, intent: Intent, matching: Matching | None = None) -> None:
+        """``matching``: what If-Match says; ``intent`` expects the first version of it."""
+        self.ledger, self.intent, self.matching = ledger, intent, matching or Matching()
 
     async def new(
         self,
@@ -120,7 +143,20 @@ class Act:
     async def _decide(
         self, decision: Callable[[Work], Awaitable[Aggregate]], of: UUID | None = None
     ) -> tuple[Receipt, bool]:
-        return await self.ledger.answer(decision, intent=self.intent, of=of)
+        if self.matching.anything:
+            decision = _of_what_is_there(decision)
+        for _ in (*self.matching.versions, None):
+            try:
+                return await self.ledger.answer(decision, intent=self.intent, of=of)
+            except StaleVersion as refused:
+                found = refused.facts.get("found")
+                if found != self.intent.expected and found in self.matching.versions:
+                    self.intent = msgspec.structs.replace(self.intent, expected=found)
+                elif self.matching.weak:
+                    raise WeakTag(**refused.facts) from None
+                else:
+                    raise
+        raise Unavailable()  # it went to and fro between them
 
     def _answer(self, receipt: Any, again: bool) -> Response[Any]:
         return Response(receipt, headers=headers_of(receipt, again))
@@ -142,7 +178,7 @@ async def begin(
     """For what begins a record: there is no version yet that anybody could have seen."""
     if "if-match" in request.headers:
         raise Malformed(faults=[Fault("header:If-Match", "there is no record yet to match")])
-    return Act(ledger, await _intent(request, ledger, idempotency_key, None))
+    return await _act(request, ledger, idempotency_key, Matching())
 
 
 async def act(
@@ -151,17 +187,45 @@ async def act(
     idempotency_key: IdempotencyKey = None,
     if_match: IfMatch = None,
 ) -> Act:
-    return Act(ledger, await _intent(request, ledger, idempotency_key, if_match))
+    matching = _matching(request.headers.getall("if-match")) if if_match is not None else None
+    return await _act(request, ledger, idempotency_key, matching or Matching())
 
 
-async def _intent(
-    request: Request[Any, Any, Any], ledger: Ledger, key: str | None, if_match: str | None
-) -> Intent:
-    scope, expected = request.scope, int(if_match.strip('"')) if if_match else None
-    return intent_of(
+async def _act(
+    request: Request[Any, Any, Any], ledger: Ledger, key: str | None, matching: Matching
+) -> Act:
+    if "if-none-match" in request.headers:
+        raise Malformed(faults=[Fault("header:If-None-Match", "for reads; a write takes If-Match")])
+    scope = request.scope
+    intent = intent_of(
         ledger, Actor(scope["state"]["actor"]), request.method, scope["path"],
-        await request.body(), key or "", expected,
+        await request.body(), key or "", next(iter(matching.versions), None),
     )  # fmt: skip
+    return Act(ledger, intent, matching)
+
+
+def _matching(asked: Sequence[str]) -> Matching:
+    """Raises Malformed."""
+    if [each.strip() for each in asked] == ["*"]:
+        return Matching(anything=True)
+    found = versions(asked)
+    if found is None:
+        raise Malformed(faults=[Fault("header:If-Match", NO_TAG)])
+    return Matching(versions=found[0] or (0,), weak=found[1])
+
+
+def _of_what_is_there(
+    decision: Callable[[Work], Awaitable[Aggregate]],
+) -> Callable[[Work], Awaitable[Aggregate]]:
+    """Raises StaleVersion of what begins with it."""
+
+    async def deciding(work: Work) -> Aggregate:
+        subject = await decision(work)
+        if subject.seen == sum([len(one.pending_events) for one in subject.everyone]):
+            raise StaleVersion(id=subject.id, found=0)
+        return subject
+
+    return deciding
 
 
 def intent_of(

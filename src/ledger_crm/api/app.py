@@ -45,6 +45,7 @@ from . import (
 from .acting import act, begin
 from .caller import AwaitedGuard, Connection, Keys
 from .companies import Companies, JobOrders
+from .conditional import conditional
 from .edge import edge
 from .interviews import Interviews
 from .malformed import must_be_well_formed
@@ -202,12 +203,14 @@ def create_app(
     app.state.equipment = equipment
     app.state.openapi = cache(lambda: msgspec.json.encode(openapi.document(app)))
     app.asgi_handler = edge(
-        quick(
-            app.asgi_handler,
-            equipment.remembered,
-            lambda: equipment.reads,
-            lambda: equipment.ledger,
-            body_limit_bytes,
+        conditional(
+            quick(
+                app.asgi_handler,
+                equipment.remembered,
+                lambda: equipment.reads,
+                lambda: equipment.ledger,
+                body_limit_bytes,
+            )
         )
     )
     return app

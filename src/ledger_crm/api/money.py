@@ -29,7 +29,7 @@ from ledger_crm.projections import (
 )
 
 from .acting import Act, Made, alone, fields
-from .asking import Custom, OfTeam, asked
+from .asking import Custom, OfTeam, Since, Until, asked, moment_of
 from .reading import Limit, Named, Page, Token, View, position
 
 EndsBefore = Annotated[
@@ -70,8 +70,6 @@ Of = Annotated[
     str | None, QueryParameter(max_length=80, description="Only those this consultant has part of.")
 ]
 By = Annotated[fees.By, QueryParameter(description="What a line is of.")]
-Since = Annotated[Instant | None, QueryParameter(description="From this moment on.")]
-Until = Annotated[Instant | None, QueryParameter(description="Before this moment.")]
 On = Annotated[
     date | None, QueryParameter(description="When a guarantee has to run; today if left out.")
 ]
@@ -455,6 +453,6 @@ class Money(Controller):
             by,
             team=team,
             on=on or view.today(),
-            since=since,
-            until=until,
+            since=moment_of(since, "since"),
+            until=moment_of(until, "until"),
         )

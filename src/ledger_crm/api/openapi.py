@@ -40,6 +40,10 @@ among other things.
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
 again. With `If-Match` a write is refused if the record has changed since you read it.
 
+**Unchanged.** Every read has an `ETag` of what is answered. Send it as `If-None-Match`, and you are
+told 304 for as long as you would be answered the same. Of a record it begins with its version.
+Answers of 32 KiB and more are compressed with gzip if you accept it.
+
 **Reads** come from read models that follow the ledger within a moment. Pass the position of a
 receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got. With
 `as_of`, a position, an instant or a day, everything is answered as it was known then.
@@ -98,6 +102,14 @@ PROBLEMS = {
     503: "The database does not answer, or not in time; too much waits to be written; or the read "
     "model has not got to `after`. Try again.",
 }
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The `ETag` of the answer that you have, or several, or `*`. If you would be"
+    " answered the same, you are told 304 and not sent it.",
+}
 READING = (400, 401, 403, 404, 406, 410, 422, 500, 503)
 ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 500, 503)
 LOOKING = (400, 401, 404, 406, 410, 429, 500, 503)
@@ -105,7 +117,8 @@ SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
 
 HEADERS = {
-    "ETag": "The version of the record, in quotes.",
+    "ETag": "Of a read: what was answered, for `If-None-Match`; of a record and of a receipt it is,"
+    " or begins with, the version, for `If-Match`.",
     "Ledger-As-Of": "With `as_of`: the position at which what is answered was known.",
     "Ledger-Position": "The answer holds everything up to this position of the ledger.",
     "Link": 'Of lists as NDJSON or CSV, `rel="next"`: the page that follows.',
@@ -175,8 +188,11 @@ def document(app: Litestar) -> dict[str, Any]:
         for name, about in HEADERS.items()
     }
     found["components"]["responses"] = {
-        str(status): _problem(status, about) for status, about in PROBLEMS.items()
-    }
+        "304": {
+            "description": "It is what you have: what `If-None-Match` names.",
+            "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+        }
+    } | {str(status): _problem(status, about) for status, about in PROBLEMS.items()}
     found["paths"] = dict(sorted(found["paths"].items()))
     for path, method, handler in handlers:
         _finish(found["paths"][path][method.lower()], handler, schema_of)
@@ -215,6 +231,10 @@ def _finish(
             headers += ["ETag"]
         if besides(handler):
             headers += ["Link"]
+    tagged = "GET" in handler.http_methods and not linked and STREAM not in besides(handler)
+    if tagged:
+        headers = [*(name for name in headers if name != "ETag"), "ETag"]
+        operation.setdefault("parameters", []).append(IF_NONE_MATCH)
     problems: tuple[int, ...]
     problems = WRITING if writes else ASKING if taken else READING if keyed else ()
     if linked:
@@ -225,13 +245,16 @@ def _finish(
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
             "content": _content(handler, schema_of.get(str(given), {})),
         },
+        **({"304": {"$ref": "#/components/responses/304"}} if tagged else {}),
         **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
     }
     if not keyed:
         for each in ("404", "500") if operation.get("parameters") else ("500",):
             operation["responses"][each] = {"$ref": f"#/components/responses/{each}"}
         if operation["operationId"] == "ready":  # whoever watches wants to know in what way not
-            operation["responses"]["503"] = operation["responses"][status]
+            whole = operation["responses"][status]
+            untagged = {name: ref for name, ref in whole["headers"].items() if name != "ETag"}
+            operation["responses"]["503"] = {**whole, "headers": untagged}
         operation["security"] = []
 
 

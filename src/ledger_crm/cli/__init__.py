@@ -5,6 +5,7 @@
     filling   import, demo
     reading   read: what the API gives
     analysing replay, export, sql: the history, for analysts
+    reporting report: charts
     archiving archive, restore, checksums
     looking   events, projections, feed, settings
     checking  doctor
@@ -36,6 +37,7 @@ COMMANDS = {
     "replay": "analysing:replay",
     "export": "analysing:export",
     "sql": "analysing:sql",
+    "report": "reporting:report",
     "archive": "archiving:archive",
     "restore": "archiving:restore",
     "checksums": "archiving:checksums",

@@ -31,7 +31,7 @@ from .clock import today
 from .contact import normalised
 from .custom import CompanyFields, FirmFieldCleared, FirmFieldSet, known_as
 from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
-from .engagement import CompanyQuietSnoozed, must_lie_ahead
+from .engagement import CompanyQuietSnoozed, must_be_in_order
 from .entry import (
     Actor,
     Aggregate,
@@ -761,8 +761,8 @@ class Company(Aggregate):
         self.enter(self.referrals.told(fact), by=by)
 
     def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
-        """Raises LastsUntilBefore."""
-        must_lie_ahead(fact)
+        """Raises LastsUntilBefore, SnoozeNeedsReason."""
+        must_be_in_order(fact)
         self.enter(fact, by=by)
 
     def set_off_limits(self, fact: OffLimitsFacts, *, by: Actor) -> None:
