@@ -69,6 +69,7 @@ from ledger_crm.domain.interaction import (
     MessageOpened,
     MessageReplied,
     MessageSent,
+    NoAnswerNeeded,
     NoteWritten,
 )
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced, candidacy_id
@@ -167,6 +168,10 @@ def replied(message_id: str = "<1@them>", **changes: Any) -> MessageReplied:
 
 def call(**changes: Any) -> CallHeld:
     return CallHeld(**{"started_at": NOON, "duration_s": 900} | changes)
+
+
+def no_answer(**changes: Any) -> NoAnswerNeeded:
+    return NoAnswerNeeded(**{"said_at": NOON} | changes)
 
 
 def meeting(**changes: Any) -> MeetingHeld:

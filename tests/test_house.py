@@ -153,6 +153,7 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         {"kind": "message_replied", "channel": "email", "replied_at": AT, "thread_id": mark()},
         {"kind": "call_held", "started_at": AT, "duration_s": 60},
         {"kind": "note_written"},
+        {"kind": "no_answer_needed", "said_at": AT},
         {"kind": "meeting_held", "started_at": AT, "place": mark()},
     ]
     tracked: list[dict[str, Any]] = [

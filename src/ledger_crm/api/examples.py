@@ -165,6 +165,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "text": "Open to move in summer.",
         },
         "a note": {"kind": "person.note_written", "text": "Prefers mornings."},
+        "no answer needed": {
+            "kind": "person.no_answer_needed",
+            "said_at": "2026-03-02T16:00:00Z",
+            "reason": "said_thanks",
+        },
         "a meeting": {
             "kind": "person.meeting_held",
             "started_at": "2026-03-05T10:00:00Z",

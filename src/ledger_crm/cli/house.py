@@ -26,7 +26,6 @@ import psycopg
 
 from ledger_crm import embedded, settings
 from ledger_crm.analysis import AnalysisFault
-from ledger_crm.archive import ArchiveFault
 from ledger_crm.commands.mapping import ImportFault
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.embedded import EmbeddedError, Postgres
@@ -65,7 +64,6 @@ class Interrupted(Fault):
 _INPUT = (
     Fault,
     AnalysisFault,
-    ArchiveFault,
     SettingsError,
     EmbeddedError,
     ImportFault,
@@ -93,6 +91,9 @@ def told(fault: Exception) -> tuple[int, str] | None:
     if isinstance(fault, OSError):
         where = f"{fault.filename}: " if fault.filename else ""
         return 1, f"{where}{fault.strerror or type(fault).__name__}"
+    archives = sys.modules.get("ledger_crm.archive")  # loaded by the commands that need it
+    if archives and isinstance(fault, archives.ArchiveFault):
+        return 2, explained(fault)
     if "nats" not in sys.modules:  # 0.2 s to import, and then none of these was raised
         return None
     import nats.errors

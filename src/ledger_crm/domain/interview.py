@@ -197,7 +197,13 @@ class OfferChanged(OfferFact, frozen=True, kw_only=True, tag="person.offer_chang
 
     @property
     def line(self) -> str:
-        return "offer changed"
+        known = {
+            "first_year_pay_cents": "pay",
+            "begins_on": "first day",
+            "expires_on": "last day to accept it",
+        }
+        what = [word for name, word in known.items() if getattr(self, name) is not None]
+        return "offer changed" + (f": {', '.join(what)}" if what else "")
 
 
 class OfferAccepted(OfferFact, frozen=True, kw_only=True, tag="person.offer_accepted"):
