@@ -32,20 +32,21 @@ from ledger_crm.domain.entry import Actor, Entry, Event
 from ledger_crm.domain.interaction import NoteWritten
 from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.domain.person import Person, PersonSourced
-from ledger_crm.ledger import Intent, Ledger, Work
+from ledger_crm.ledger import Intent, Ledger, Receipt, Work
 from ledger_crm.projections import every
 from ledger_crm.store import Refused, Save
 from ledger_crm.workers import feed
 from ledger_crm.workers import relay as worker
 from ledger_crm.workers.projector import Driver, Projector, connect
 
-from . import http
+from . import http, live
 from .house import House, pgbench
 
 Pair = tuple[float, float]
 
 APPEND_S = 3
 STEADY_S = 8
+LAG_S = 0.1
 PEOPLE = 2_000
 PAGE = 1000
 CALLERS = 32
@@ -116,6 +117,20 @@ def figures() -> Iterator[Measured]:
         limit_name=f"the first second of {STEADY_S}; ours: the last second",
         floor=0.8,
         measure=post_steadily,
+    )
+    yield Measured(
+        name="post_conflicts",
+        unit="requests/s",
+        limit_name="the same without conflicts; ours: 5 % are refused with 412",
+        floor=0.9,
+        measure=post_with_conflicts,
+    )
+    yield Measured(
+        name="live",
+        unit="1/s",
+        limit_name="seen in 100 ms; ours: in what 99 of 100 are, at 100 commands a second",
+        floor=1.0,
+        measure=seen,
     )
     yield Measured(
         name="get_person_16",
@@ -305,11 +320,45 @@ def post_steadily(house: House) -> Pair:
     return done[0], done[-1]
 
 
-def asked_of(house: House, url: str) -> Callable[[], bytes]:
+def post_with_conflicts(house: House) -> Pair:
+    rates = []
+    for stale in (0, 20):
+        with house.empty() as url:
+            ask = asked_of(house, url, stale=stale)
+            house.settle()
+            with http.served(app_url(url)) as port:
+                asyncio.run(http.answered(port, ask, 1))
+                rates.append(sum(asyncio.run(http.answered(port, ask, APPEND_S))) / APPEND_S)
+    return rates[0], rates[1]
+
+
+def asked_of(house: House, url: str, *, stale: int = 0) -> Callable[[], bytes]:
     with house.ledger(url) as ledger:
         people = asyncio.run(sourced(ledger))
         _, key = asyncio.run(create_key(ledger, actor="consultant:ana"))
-    return http.posting(people, key)
+    return http.posting(people, key, stale=stale)
+
+
+# Live: from the answer to a command until the read models have it.
+
+
+def seen(house: House) -> Pair:
+    """One over the lag, so that more is better."""
+    with house.empty() as url, house.ledger(url) as ledger:
+        people = asyncio.run(sourced(ledger))
+        house.settle()
+
+        async def note(n: int) -> Receipt:
+            return await ledger.change(
+                Person, people[n % PEOPLE], lambda p: p.record(NOTE, by=ANA), intent=INTENT
+            )
+
+        with live.projecting(app_url(url)), live.Watch(app_url(url)) as watch:
+            watch.until(PEOPLE, live.START_S)
+            answered = asyncio.run(live.commanded(note, STEADY_S))
+            watch.until(answered[-1][0], live.LATEST_S)
+        lags = sorted(watch.lags(answered))
+    return 1 / LAG_S, 1 / lags[len(lags) * 99 // 100]
 
 
 def get(house: House, *, path: str) -> Pair:

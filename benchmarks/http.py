@@ -39,8 +39,9 @@ def served(url: str) -> Iterator[int]:
             server.terminate()
 
 
-def posting(people: list[UUID], key: str) -> Callable[[], bytes]:
-    """A note on one of them after the other, each under an idempotency key of its own."""
+def posting(people: list[UUID], key: str, *, stale: int = 0) -> Callable[[], bytes]:
+    """A note on one of them after the other, each under an idempotency key of its own. Each
+    ``stale``-th is on a version that the person does not have."""
     numbers = count()
 
     def request() -> bytes:
@@ -50,6 +51,8 @@ def posting(people: list[UUID], key: str) -> Callable[[], bytes]:
         )
         path = f"/people/{people[n % len(people)]}/interactions"
         head = f"Authorization: Bearer {key}\r\nIdempotency-Key: bench-{n}\r\n"
+        if stale and n % stale == 0:
+            head += 'If-Match: "999999"\r\n'
         return _request("POST", path, head, body)
 
     return request
@@ -66,7 +69,7 @@ def posting_nothing() -> bytes:
 
 
 async def answered(port: int, request: Callable[[], bytes], seconds: int) -> list[int]:
-    """How many, in each second. Raises AssertionError unless every answer is a 2xx."""
+    """How many, in each second. Raises AssertionError unless every answer is a 2xx, or a 412."""
     done, began = [0] * (seconds + 1), perf_counter()
 
     async def client() -> None:
@@ -74,7 +77,7 @@ async def answered(port: int, request: Callable[[], bytes], seconds: int) -> lis
         while (at := perf_counter() - began) < seconds:
             writer.write(request())
             head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 2"), head[:80]
+            assert head.startswith((b"HTTP/1.1 2", b"HTTP/1.1 412")), head[:80]
             size = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
             await reader.readexactly(int(size))
             done[int(at)] += 1

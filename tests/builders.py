@@ -69,6 +69,7 @@ from ledger_crm.domain.interaction import (
     MessageOpened,
     MessageReplied,
     MessageSent,
+    NoAnswerNeeded,
     NoteWritten,
 )
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced, candidacy_id
@@ -169,6 +170,10 @@ def call(**changes: Any) -> CallHeld:
     return CallHeld(**{"started_at": NOON, "duration_s": 900} | changes)
 
 
+def no_answer(**changes: Any) -> NoAnswerNeeded:
+    return NoAnswerNeeded(**{"said_at": NOON} | changes)
+
+
 def meeting(**changes: Any) -> MeetingHeld:
     return MeetingHeld(**{"started_at": NOON, "duration_s": 3600} | changes)
 
@@ -188,12 +193,15 @@ def bounced(message_id: str = "<1@us>", **changes: Any) -> MessageBounced:
     return MessageBounced(message_id=message_id, **fields | changes)
 
 
+SNOOZED: dict[str, Any] = {"until_on": LATER.date(), "snoozed_at": NOON, "reason": "on_leave"}
+
+
 def snoozed(**changes: Any) -> PersonQuietSnoozed:
-    return PersonQuietSnoozed(**{"until_on": LATER.date(), "snoozed_at": NOON} | changes)
+    return PersonQuietSnoozed(**SNOOZED | changes)
 
 
 def company_snoozed(**changes: Any) -> CompanyQuietSnoozed:
-    return CompanyQuietSnoozed(**{"until_on": LATER.date(), "snoozed_at": NOON} | changes)
+    return CompanyQuietSnoozed(**SNOOZED | changes)
 
 
 def promised(**changes: Any) -> FollowUpPromised:

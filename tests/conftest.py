@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -12,14 +14,18 @@ from tempfile import TemporaryDirectory
 import hypothesis
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from ledger_crm import cli
 from ledger_crm.embedded import Nats, Postgres
 from ledger_crm.ledger import Ledger, install
 from ledger_crm.projections import every
 from ledger_crm.workers.projector import Driver, connect
 from scenario import KEYRING
+
+Run = Callable[..., tuple[int, str, str]]
 
 hypothesis.settings.register_profile("house", print_blob=True, deadline=None)
 hypothesis.settings.load_profile("house")
@@ -122,6 +128,30 @@ def owner_database(database: str, postgres: Postgres) -> str:
 def ledger(database: str) -> Iterator[Ledger]:
     with Ledger(database, KEYRING) as ledger:
         yield ledger
+
+
+@pytest.fixture
+def told(
+    database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """The program's exit code and what it wrote, in this process and on this test's database."""
+    monkeypatch.setenv("LEDGER_DATABASE_URL", database)
+    monkeypatch.setenv("LEDGER_SEALING_KEY", urlsafe_b64encode(b"k" * 32).decode())
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ledger-crm", *words])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(str(end.code))
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    logging = structlog.get_config()  # which the program sets, and others of this process need
+    yield run
+    structlog.configure(**logging)
 
 
 @pytest.fixture(scope="session")

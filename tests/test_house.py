@@ -153,6 +153,7 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         {"kind": "message_replied", "channel": "email", "replied_at": AT, "thread_id": mark()},
         {"kind": "call_held", "started_at": AT, "duration_s": 60},
         {"kind": "note_written"},
+        {"kind": "no_answer_needed", "said_at": AT},
         {"kind": "meeting_held", "started_at": AT, "place": mark()},
     ]
     tracked: list[dict[str, Any]] = [
@@ -191,7 +192,7 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
         fact = {"kind": f"person.follow_up_{kind_}", "follow_up_id": owed, "text": mark()} | when
         written(api, f"/people/{ada}/follow-ups/changes", **fact)
     for path in (f"/people/{ada}", company):
-        written(api, f"{path}/quiet-snoozes", until_on="2099-01-01", text=mark())
+        written(api, f"{path}/quiet-snoozes", until_on="2099-01-01", reason="leave", text=mark())
     for one in said:
         ids = {"message_id": f"<{mark()}@x>"} if "thread_id" in one else {}
         body = one | {"kind": f"person.{one['kind']}", "text": f"Dear {mark()}"} | ids

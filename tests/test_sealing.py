@@ -135,6 +135,7 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "person.link_clicked": ["message_id", "url"],
         "person.message_bounced": ["message_id", "text"],
         "person.meeting_held": ["place", "text"],
+        "person.no_answer_needed": ["text"],
         "person.quiet_snoozed": ["text"],
         "company.quiet_snoozed": ["text"],
         "person.follow_up_promised": ["text"],

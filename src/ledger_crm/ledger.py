@@ -231,7 +231,8 @@ class Work:
                 passed.add(found.id)
             if itself or (self._expected is not None and id == self._of):
                 raise RecordIsMerged(id=id, survivor_id=found.id)
-        await self._gather(found)
+        if found.goes_on_with or found.beside:
+            await self._gather(found)
         if self._expected is not None and found.id == self._of and found.seen != self._expected:
             raise StaleVersion(id=id, expected=self._expected, found=found.seen)
         return found
@@ -251,10 +252,10 @@ class Work:
         ids, above = found.goes_on_with, (*above, found.id)
         if not set(above).isdisjoint(ids):
             raise StaleVersion(id=found.id)
-        if ids or found.beside:
-            await self.load(ids)
-            found.beside = tuple([await self._one(type(found), id) for id in ids])
-            for other in found.beside:
+        await self.load(ids)
+        found.beside = tuple([await self._one(type(found), id) for id in ids])
+        for other in found.beside:
+            if other.goes_on_with or other.beside:
                 await self._gather(other, above)
 
     async def has(self, id: UUID) -> bool:

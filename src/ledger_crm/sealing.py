@@ -11,8 +11,6 @@ the deployment key by HKDF (RFC 5869). Destroying a data key erases what it seal
 from __future__ import annotations
 
 import binascii
-import hashlib
-import hmac
 import os
 from collections import deque
 from uuid import UUID
@@ -20,6 +18,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import (
     InvalidUnwrap,
@@ -50,8 +49,7 @@ class Keyring:
             raise ValueError(f"the deployment key has {len(deployment_key)} bytes, not {KEY_BYTES}")
         self._wrapping = _derived(deployment_key, b"ledger-crm data key wrapping 1")
         # begun once and copied: hmac.digest gives other threads the turn, at every small value
-        hashing = _derived(deployment_key, b"ledger-crm reservation hashes 1")
-        self._hashing = hmac.new(hashing, digestmod=hashlib.sha256)
+        self._hashing = HMAC(_derived(deployment_key, b"ledger-crm reservation hashes 1"), SHA256())
         # of what no stream's own key seals, and nobody needs to be able to erase
         self.own: DataKey = AESGCM(_derived(deployment_key, b"ledger-crm snapshots 1"))
 
@@ -71,7 +69,7 @@ class Keyring:
         """Keyed, so that the table of reservations cannot be searched by guessing addresses."""
         hashing = self._hashing.copy()
         hashing.update(f"{scope}\x1f{value}".encode())
-        return hashing.digest()
+        return hashing.finalize()
 
 
 _nonces: deque[bytes] = deque()  # random, each used once

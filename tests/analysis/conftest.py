@@ -8,13 +8,10 @@ from datetime import date
 
 import pytest
 
-from cli.test_reading import Run, told
 from ledger_crm.commands import demo
 from ledger_crm.ledger import Ledger
 from projections.test_queries import project
 from scenario import KEYRING
-
-__all__ = ["Run", "told"]
 
 
 @pytest.fixture(scope="session")

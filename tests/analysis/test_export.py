@@ -19,11 +19,12 @@ import pytest
 
 from analysis.test_replay import three_people
 from builders import note, sourced
-from cli.test_reading import Run
+from conftest import Run
 from ledger_crm.analysis import AnalysisFault, exporting
 from ledger_crm.analysis.exporting import export
 from ledger_crm.analysis.querying import over_export, over_live
 from ledger_crm.commands import demo
+from ledger_crm.domain.entry import sealed_fields
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.ledger import Intent, Ledger, Work
@@ -116,6 +117,33 @@ def test_what_is_personal_is_in_it_only_on_demand(
         assert word.encode() not in raw
     assert "Ada likes engines" in said["opened"]
     assert "Grace" not in said["opened"], "her key is destroyed"
+
+
+def test_nobodys_name_or_message_of_the_agency_is_in_it(database: str, tmp_path: Path) -> None:
+    """Whatever the ledger seals: each sealed text of some length, looked for in every file; not
+    those that stand in a clear fact too, as titles of jobs do."""
+    with Slices(database, KEYRING) as opened, Slices(database) as closed:
+        texts = set[str]()
+        for page in opened.pages(Slice(), after=0, upto=opened.head()):
+            for entry in page.entries:
+                for name in sealed_fields(type(entry.event)):
+                    text = getattr(entry.event, name)
+                    if isinstance(text, str) and len(text) > 7 and " " in text:
+                        texts.add(text)
+        clear = "".join(
+            bytes(told.fact).decode()
+            for page in closed.pages(Slice(), after=0, upto=closed.head())
+            for told in page.told
+        )
+    texts = {text for text in texts if text not in clear}
+    assert len(texts) > 200
+    export(database, tmp_path / "x")
+    said = repr(content(tmp_path / "x"))
+    found = [text for text in texts if repr(text)[1:-1] in said]
+    assert found == []
+    export(database, tmp_path / "opened", key=KEY)
+    said = repr(content(tmp_path / "opened"))
+    assert sum(repr(text)[1:-1] in said for text in texts) > 100
 
 
 def test_again_it_adds_what_is_new_and_is_as_if_made_at_once(

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.test_reading import Run
-from conftest import copy, url_of
+from conftest import Run, copy, url_of
 from ledger_crm.analysis.exporting import export
 from ledger_crm.analysis.querying import over_export
 from ledger_crm.analysis.replaying import Fold, replay

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders import note, sourced
-from cli.test_reading import Run
+from conftest import Run
 from ledger_crm import projections
 from ledger_crm.analysis import AnalysisFault
 from ledger_crm.analysis.folding import Tables

@@ -189,7 +189,7 @@ async def test_a_stale_version_is_refused(ana: httpx.AsyncClient, ada: str) -> N
     answer = await ana.post(path, json=NOTE, headers={"If-Match": '"1"'})
     found = problem(answer, 412, "stale-version")
     assert (found["expected"], found["found"]) == (1, 2)
-    for wrong in ("2", "*", '"two"'):
+    for wrong in ("2", "", '"two', '"2" "1"', '"2",', '*, "2"', "W/*", 'w/"2"', '"2"x'):
         answer = await ana.post(path, json=NOTE, headers={"If-Match": wrong})
         assert "If-Match" in str(faults(answer))
     answer = await ana.post("/people", json={"name": "New"}, headers={"If-Match": '"1"'})
@@ -295,7 +295,7 @@ async def test_an_unknown_parameter_is_refused_not_ignored(
     found = faults(answer)
     assert set(found) == {"query:as_on", "query:limitt"}
     assert "limit" in found["query:limitt"]
-    assert "query:dry_run" in faults(await ana.post("/people?dry_run=1", json=ADA))
+    assert "query:dryrun" in faults(await ana.post("/people?dryrun=1", json=ADA))
 
 
 async def test_a_parameter_that_makes_no_sense_is_malformed(
@@ -390,3 +390,15 @@ async def test_the_request_is_the_cause_of_what_it_writes(
     entry = (await ledger.entries())[-1]
     assert entry.cause == answer.headers["x-request-id"] != "ada.byron"
     assert entry.by == "consultant:ana"
+
+
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [("/revenue", {"query:by"}), ("/activity", {"query:since", "query:until"}),
+     ("/funnel?by=client", {"query:since", "query:until"})],
+)  # fmt: skip
+async def test_a_parameter_that_is_missing_is_named(
+    ana: httpx.AsyncClient, path: str, missing: set[str]
+) -> None:
+    told = faults(await ana.get(path))
+    assert told == dict.fromkeys(missing, "required and missing")

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.journey import ADA, ENGINES, REPLY, SENT, found, problem, written
+from api.journey import ADA, ENGINES, FEE, ORDER, REPLY, SENT, found, problem, written
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +84,98 @@ async def test_a_promise_to_two_people_is_two_promises(ana: httpx.AsyncClient) -
     await written(ana, f"/people/{ada}/follow-ups/changes", done)
     answer = await ana.post(f"/people/{ada}/follow-ups/changes", json=done)
     problem(answer, 409, "follow-up-is-done")
+
+
+async def test_who_wants_no_answer_or_is_to_be_left_alone_waits_for_none(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ada = (await written(ana, "/people", ADA))["id"]
+    eve = (await written(ana, "/people", {"name": "Eve"}))["id"]
+    for n, person in enumerate((ada, eve)):
+        reply = REPLY | {"message_id": f"<{n}@them>"}
+        await written(ana, f"/people/{person}/interactions", reply)
+
+    async def waiting(on: str) -> set[str]:
+        project()
+        day = await found(ana, "/day", on=on)
+        return {each["person_id"] for each in day["answers"]}
+
+    async def quiet() -> set[str]:
+        return {each["id"] for each in (await found(ana, "/engagement/quiet", days=30))["items"]}
+
+    assert await waiting("2024-03-05") == await quiet() == {ada, eve}
+    enough = {"kind": "person.no_answer_needed", "said_at": "2024-03-03T09:00:00Z"}
+    await written(ana, f"/people/{ada}/interactions", enough | {"reason": "said_thanks"})
+    assert await waiting("2024-03-05") == {eve}
+    assert (await found(ana, f"/people/{ada}/engagement"))["owes"] == "nobody"
+    assert await quiet() == {ada, eve}, "nothing passed between us all the same"
+    more = REPLY | {"message_id": "<9@them>", "replied_at": "2024-03-04T09:00:00Z"}
+    await written(ana, f"/people/{ada}/interactions", more)
+    assert await waiting("2024-03-05") == {ada, eve}, "what they say later waits again"
+
+    stop = {"kind": "person.do_not_contact_set", "set_at": "2024-03-04T09:00:00Z"}
+    await written(ana, f"/people/{eve}/permissions", stop | {"until_on": "2024-03-31"})
+    assert await waiting("2024-03-05") == {ada}
+    assert await waiting("2024-04-01") == {ada, eve}, "it is over"
+    await written(ana, f"/people/{eve}/permissions", stop | {"set_at": "2024-03-05T09:00:00Z"})
+    assert await waiting("2024-04-01") == await quiet() == {ada}
+    lines = [line["line"] for line in (await found(ana, f"/people/{ada}/history"))["items"]]
+    assert "no answer needed: said thanks" in lines
+
+
+async def test_interviews_of_the_day_and_offers_and_guarantees_that_end_are_in_it(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    await written(ana, f"/companies/{company}/fees", FEE | {"guarantee_days": 90})
+    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    ada = (await written(ana, "/people", ADA))["id"]
+    on = {"company_id": company, "job_order_id": order}
+    candidacy = (await written(ana, f"/people/{ada}/candidacies", on))["created"]
+    way = f"/people/{ada}/candidacies/{candidacy}"
+    await written(ana, f"{way}/rights-to-represent", {"given_at": "2024-03-01T09:00:00Z"})
+    await written(ana, f"{way}/introductions", {"introduced_at": "2024-03-01T09:00:00Z"})
+
+    def fact(kind: str, **said: Any) -> dict[str, Any]:
+        return {"kind": f"person.{kind}", "candidacy_id": candidacy} | said
+
+    async def told(day: str, owner: str = "consultant:ana") -> list[tuple[str, str]]:
+        project()
+        shown = await found(ana, "/day", on=day, owner=owner)
+        return [(each["kind"], each["on"]) for each in shown["occasions"]]
+
+    meet = fact("interview_arranged", arranged_at="2024-03-02T09:00:00Z",
+                starts_at="2024-03-05T09:00:00Z")  # fmt: skip
+    interview = (await written(ana, f"/people/{ada}/interviews", meet))["created"]
+    assert await told("2024-03-05") == [("interview", "2024-03-05")]
+    assert await told("2024-03-04") == await told("2024-03-06") == []
+    held = fact("interview_held", interview_id=interview, held_at="2024-03-05T10:00:00Z")
+    await written(ana, f"/people/{ada}/interviews", held)
+    assert await told("2024-03-05") == []
+
+    offer = fact("offer_made", made_at="2024-03-06T09:00:00Z", first_year_pay_cents=8_000_000,
+                 expires_on="2024-03-12")  # fmt: skip
+    made = (await written(ana, f"/people/{ada}/offers", offer))["created"]
+    assert await told("2024-03-08") == []
+    assert await told("2024-03-09") == await told("2024-03-20") == [("offer", "2024-03-12")]
+    yes = fact("offer_accepted", offer_id=made, accepted_at="2024-03-11T09:00:00Z")
+    await written(ana, f"/people/{ada}/offers", yes)
+    assert await told("2024-03-12") == []
+
+    job = {"starts_on": "2024-04-01", "first_year_pay_cents": 8_000_000}
+    await written(ana, f"{way}/placements", job | {"placed_at": "2024-03-11T09:00:00Z"})
+    await written(ana, f"{way}/starts", {"starts_on": "2024-04-01"})
+    assert await told("2024-06-14") == []
+    assert await told("2024-06-16") == [("guarantee", "2024-06-29")]
+    assert await told("2024-06-30") == []
+
+    ben = "consultant:ben"
+    staffed = {
+        "kind": "company.job_order_staffed", "job_order_id": order, "owner": ben,
+        "shares": [{"consultant": ben, "share_bp": 10_000}],
+    }  # fmt: skip
+    await written(ana, f"/companies/{company}/job-orders/steps", staffed | {
+        "staffed_at": "2024-04-02T09:00:00Z"
+    })  # fmt: skip
+    assert await told("2024-06-16") == []
+    assert await told("2024-06-16", ben) == [("guarantee", "2024-06-29")]

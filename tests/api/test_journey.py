@@ -196,7 +196,7 @@ async def test_a_read_after_a_receipt_waits_for_the_read_model(
     assert answer.status_code == 200, answer.text
     assert answer.json()["name"] == "Ada Byron"
     assert int(answer.headers["ledger-position"]) >= receipt["position"]
-    assert answer.headers["etag"] == f'"{receipt["version"]}"'
+    assert answer.headers["etag"].startswith(f'"{receipt["version"]}-')
 
 
 async def test_what_was_written_a_moment_ago_is_not_denied(
@@ -307,5 +307,5 @@ async def test_a_pipeline_is_defined_read_and_revised(
     listed = [pipeline["slug"] for pipeline in (await ana.get("/pipelines")).json()]
     assert listed == ["interim", "sales", "talent"]
     read = await ana.get("/pipelines/interim")
-    assert read.headers["etag"] == '"2"'
+    assert read.headers["etag"].startswith('"2-')
     assert read.json()["stages"][0]["label"] == "Spotted"

@@ -172,6 +172,93 @@ async def test_renegotiated_between_introduction_and_start_the_terms_at_introduc
     assert "started" in await lines(ana, f"/people/{late}")
 
 
+async def test_a_rebate_is_taken_off_what_is_to_invoice_and_is_listed_until_it_is_settled(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, guarantee_days=90, ladder=LADDER)
+    _, way = await introduced(ana, company, order)
+    await written(ana, f"{way}/placements", PLACED)
+    await written(ana, f"{way}/starts", {"starts_on": "2024-05-01"})
+    fell = {"left_on": "2024-06-14", "reason": "counter_offer", "decided_by": "candidate"}
+    await written(ana, f"{way}/fall-throughs", fell)
+    project()
+
+    async def told() -> tuple[list[int], list[tuple[int, bool]]]:
+        """What is to invoice, and what is left of the rebate."""
+        due = (await found(ana, "/instalments", to_invoice=True))["items"]
+        owed = (await found(ana, "/remedies", company_id=company))["items"]
+        left = (await found(ana, "/remedies", settled=False))["items"]
+        assert left == [each for each in owed if not each["settled"]]
+        return (
+            [each["to_invoice_cents"] for each in due],
+            [(each["to_settle_cents"], each["settled"]) for each in owed],
+        )
+
+    assert await told() == ([1_000_000], [(0, True)]), "half of the fee is simply not asked for"
+    [due] = (await found(ana, "/instalments"))["items"]
+    assert (due["amount_cents"], due["rebate_cents"]) == (2_000_000, 1_000_000)
+    books, money = (
+        f"/companies/{company}/invoices",
+        {"currency": "EUR", "raised_at": "2024-07-01T09:00:00Z"},
+    )
+    bill = money | {"instalment_id": due["id"], "number": "1", "amount_cents": 2_000_000}
+    invoice = (await written(ana, books, bill))["created"]
+    project()
+    assert await told() == ([], [(1_000_000, False)]), "it was invoiced as a whole all the same"
+    money = {"currency": "EUR", "credited_at": "2024-07-02T09:00:00Z"}
+    credit = money | {"invoice_id": invoice, "amount_cents": 400_000, "reason": "rebate"}
+    await written(ana, f"{books}/credits", credit | {"number": "C1"})
+    project()
+    assert await told() == ([], [(600_000, False)])
+    await written(ana, f"{books}/credits", credit | {"number": "C2", "amount_cents": 600_000})
+    project()
+    assert await told() == ([], [(0, True)])
+
+
+async def test_a_replacement_is_listed_until_it_is_given(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, guarantee_days=90)
+    ada, way = await introduced(ana, company, order)
+    await written(ana, f"{way}/placements", PLACED)
+    await written(ana, f"{way}/starts", {"starts_on": "2024-05-01"})
+    fell = {"left_on": "2024-06-14", "reason": "counter_offer", "decided_by": "candidate"}
+    await written(ana, f"{way}/fall-throughs", fell)
+    project()
+    [owed] = (await found(ana, "/remedies", settled=False))["items"]
+    assert (owed["remedy"], owed["person_id"], owed["left_on"]) == (
+        "replacement",
+        ada,
+        "2024-06-14",
+    )
+
+    _, other = await introduced(ana, company, order, "Ben", at="2024-06-20T09:00:00Z")
+    job = PLACED | {"placed_at": "2024-07-01T09:00:00Z", "starts_on": "2024-07-15"}
+    await written(ana, f"{other}/placements", job | {"replaces_id": way.rpartition("/")[2]})
+    project()
+    assert (await found(ana, "/remedies", settled=False))["items"] == []
+    [given] = (await found(ana, "/remedies", settled=True))["items"]
+    assert given["replaced_by_id"] == other.rpartition("/")[2]
+
+
+async def test_a_guarantee_that_ran_out_is_over_though_nobody_wrote_it_down(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, guarantee_days=90)
+    _, way = await introduced(ana, company, order)
+    await written(ana, f"{way}/placements", PLACED)
+    await written(ana, f"{way}/starts", {"starts_on": "2024-05-01"})
+    project()
+
+    async def told(**asked: str) -> list[str]:
+        return [each["status"] for each in (await found(ana, "/placements", **asked))["items"]]
+
+    assert await told(on="2024-07-29") == ["started"]
+    assert await told(on="2024-07-30") == await told() == ["guarantee_ended"]
+    assert await told(on="2024-07-30", status="started") == []
+    assert await told(status="guarantee_ended") == ["guarantee_ended"]
+
+
 async def test_a_placement_is_shared_as_its_job_order_is_unless_it_says_otherwise(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
@@ -272,6 +359,9 @@ async def test_a_placement_from_the_start_to_the_rebate_that_goes_back(
         ("consultant:ana", 1_000_000), ("consultant:ben", 1_000_000)
     ]  # fmt: skip
     months = await found(ana, "/revenue", by="month", since="2024-05-01T00:00:00Z")
+    assert await found(ana, "/revenue", by="month", since="2024-05-01") == months
+    wrong = await ana.get("/revenue", params={"by": "month", "since": "May"})
+    assert "like 2026-03-01" in faults(wrong)["query:since"]
     assert {each["key"]: each["invoiced_cents"] for each in months} == {
         "2024-05": 2_000_000, "2024-06": 0
     }  # fmt: skip

@@ -123,7 +123,7 @@ async def test_a_segment_counts_who_fits_now(
     assert [person["id"] for person in quiet["items"]] == [ada]
 
     until = (now() + timedelta(days=5)).date().isoformat()
-    await written(ana, f"/people/{ada}/quiet-snoozes", {"until_on": until})
+    await written(ana, f"/people/{ada}/quiet-snoozes", {"until_on": until, "reason": "on_leave"})
     await written(ana, f"/people/{eve}/profile-changes", {"seniority": "lead"})
     project()
     assert (await found(ana, "/segments/seniors"))["people"] == 2

@@ -4,53 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-import structlog
 
 from builders import added, order_opened, sourced
-from ledger_crm import cli
+from conftest import Run
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Intent, Ledger, Work
 from projections.test_queries import project
 from scenario import ANA, COMPANY, KEYRING
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
 def template(read_models: str) -> str:
     return read_models
-
-
-@pytest.fixture
-def told(
-    database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
-    """The program's exit code and what it wrote, in this process and on this test's database."""
-    monkeypatch.setenv("LEDGER_DATABASE_URL", database)
-    monkeypatch.setenv("LEDGER_SEALING_KEY", urlsafe_b64encode(b"k" * 32).decode())
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ledger-crm", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(str(end.code))
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    logging = structlog.get_config()  # which the program sets, and others of this process need
-    yield run
-    structlog.configure(**logging)
 
 
 @pytest.fixture

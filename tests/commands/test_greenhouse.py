@@ -309,7 +309,8 @@ async def test_whom_greenhouse_may_not_write_to_we_do_not_write_to(
     assert sum(isinstance(f, MessageSent) for f in facts) == 1, "the one before they said so"
     [row] = report.listed
     assert row.path == "activity_feed.emails[1]"
-    assert "not to be contacted" in row.reason or "do-not-contact" in row.reason.lower()
+    assert "not to be contacted" in row.reason
+    assert row.type == "/problems/do-not-contact"
 
 
 async def test_a_dry_run_says_the_same_and_writes_nothing(ledger: Ledger, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from builders import (
     sourced,
 )
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.engagement import contact, later
+from ledger_crm.domain.engagement import SnoozeNeedsReason, contact, later
 from ledger_crm.domain.permission import LastsUntilBefore
 from ledger_crm.domain.person import Person
 from scenario import ANA, COMPANY, LATER, NOON, PERSON, given
@@ -76,4 +76,8 @@ def test_quiet_is_snoozed_to_a_day_that_has_not_passed(record: Any, begun: Any, 
     passed = fact(until_on=date(2026, 3, 1))
     given(record, begun).when(lambda r: r.snooze_quiet(passed, by=ANA)).then_refused(
         LastsUntilBefore
+    )
+    bare = fact(reason="")
+    given(record, begun).when(lambda r: r.snooze_quiet(bare, by=ANA)).then_refused(
+        SnoozeNeedsReason
     )

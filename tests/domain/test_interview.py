@@ -29,6 +29,7 @@ from builders import (
     offer_made,
     offer_withdrawn,
     opened,
+    reopened,
     represented,
     sourced,
 )
@@ -37,12 +38,15 @@ from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.entry import IdTaken
 from ledger_crm.domain.interview import (
     BeforeItIsArranged,
+    EndsBeforeItIsMade,
     InterviewIsOver,
     NoSuchInterview,
     NoSuchOffer,
     NotAnInterviewer,
     NotHeldYet,
     NotPutForward,
+    OfferHasExpired,
+    OfferIsAccepted,
     OfferIsOpen,
     OfferIsOver,
     WhyMissing,
@@ -129,6 +133,29 @@ def test_there_is_one_offer_at_a_time() -> None:
     after(offer_made(), offer_declined()).when(progress(other)).then(other)
 
 
+def test_an_offer_is_accepted_until_its_last_day_which_is_not_before_it_is_made() -> None:
+    until = NOON.date()
+    early, late = until - timedelta(days=1), NOON + timedelta(days=1)
+    after().when(progress(offer_made(expires_on=early))).then_refused(EndsBeforeItIsMade)
+    after(offer_made()).when(progress(offer_changed(expires_on=early))).then_refused(
+        EndsBeforeItIsMade
+    )
+    on_it, too_late = offer_accepted(accepted_at=NOON), offer_accepted(accepted_at=late)
+    after(offer_made(expires_on=until)).when(progress(on_it)).then(on_it)
+    after(offer_made(expires_on=until)).when(progress(too_late)).then_refused(
+        OfferHasExpired, offer_id=OFFER, expires_on=until
+    )
+    longer = offer_changed(expires_on=late.date())
+    after(offer_made(expires_on=until), longer).when(progress(too_late)).then(too_late)
+
+
+def test_who_accepted_an_offer_is_made_no_other_until_that_is_off() -> None:
+    other = offer_made(offer_id=UUID(int=2))
+    taken = [offer_made(), offer_accepted()]
+    after(*taken).when(progress(other)).then_refused(OfferIsAccepted, offer_id=OFFER)
+    after(*taken, closed(), reopened()).when(progress(other)).then(other)
+
+
 @pytest.mark.parametrize("fact", [called_off, offer_declined, offer_withdrawn])
 def test_what_does_not_come_to_pass_has_a_reason(fact: Any) -> None:
     after(arranged(), offer_made()).when(progress(fact(reason=""))).then_refused(WhyMissing)
@@ -150,6 +177,7 @@ class ProgressMachine(Machine):
         self.begin(person)
         self.interviews: dict[UUID, str] = {}
         self.offers: dict[UUID, bool] = {}
+        self.accepted = False
 
     ids = st.sampled_from([UUID(int=1), UUID(int=2)])
 
@@ -172,7 +200,7 @@ class ProgressMachine(Machine):
 
     @rule(id=ids)
     def offer(self, id: UUID) -> None:
-        free = all(self.offers.values()) and id not in self.offers
+        free = all(self.offers.values()) and id not in self.offers and not self.accepted
         if self.says(progress(offer_made(offer_id=id)), allowed=free):
             self.offers[id] = False
 
@@ -180,12 +208,13 @@ class ProgressMachine(Machine):
     def answer(self, id: UUID, answer: Any) -> None:
         if self.says(progress(answer(offer_id=id)), allowed=self.offers.get(id) is False):
             self.offers[id] = True
+            self.accepted |= answer is offer_accepted
 
     @invariant()
     def what_it_decides_on_is_what_we_know(self) -> None:
         found = self.aggregate.candidacies[CANDIDACY].progress
         assert {id: each.over for id, each in found.interviews.items()} == self.interviews
-        assert found.offers == self.offers
+        assert {id: each.over for id, each in found.offers.items()} == self.offers
         assert sum(not over for over in self.offers.values()) <= 1
 
 

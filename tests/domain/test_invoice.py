@@ -13,20 +13,27 @@ from hypothesis.stateful import invariant, rule
 
 from builders import (
     CANDIDACY,
+    CONTACT,
     INVOICE,
+    LINK,
     ORDER,
+    SHORTLIST,
     added,
     credited,
+    drawn,
     due,
     fee_agreed,
+    order_lost,
     order_opened,
     owed,
     paid,
     raised,
     refunded,
     replaced,
+    shared,
 )
 from domain.test_machines import Machine
+from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company, NoSuchJobOrder
 from ledger_crm.domain.fee import Instalment
 from ledger_crm.domain.invoice import (
@@ -134,6 +141,31 @@ def test_filled_elsewhere_the_rest_of_a_retained_fee_is_due() -> None:
     mild = msgspec.structs.replace(THIRDS, due_elsewhere=False)
     for terms in (mild, CONTAINER):
         given(Company, *OPEN, terms, SIGNED).when(reach("elsewhere")).then_refused(NotDueThen)
+
+
+def test_who_says_that_the_order_is_lost_says_that_the_rest_is_due() -> None:
+    gone = order_lost(reason="found_elsewhere")
+    given(Company, *OPEN, THIRDS, SIGNED).when(lambda c: c.step(gone, by=ANA)).then(
+        gone, on("elsewhere", 1_999_800, due_at=gone.lost_at)
+    )
+    mild = msgspec.structs.replace(THIRDS, due_elsewhere=False)
+    for terms in ([mild, SIGNED], [CONTAINER], []):
+        given(Company, *OPEN, *terms).when(lambda c: c.step(gone, by=ANA)).then(gone)
+
+
+def test_who_shares_a_shortlist_reaches_its_milestone_once() -> None:
+    until = today()
+
+    def share(c: Company) -> None:
+        c.share_shortlist(
+            SHORTLIST, LINK, contact_id=CONTACT, digest="0" * 64, until_on=until, at=NOON,
+            by=ANA,
+        )  # fmt: skip
+
+    link = shared(digest="0" * 64, until_on=until)
+    given(Company, *OPEN, THIRDS, SIGNED, drawn()).when(share).then(SHORTLISTED, link)
+    given(Company, *OPEN, THIRDS, SIGNED, SHORTLISTED, drawn()).when(share).then(link)
+    given(Company, *OPEN, drawn()).when(share).then(link)
 
 
 def test_a_replacement_is_given_once_and_for_the_order_it_is_owed_for() -> None:

@@ -50,6 +50,7 @@ from ledger_crm.domain.person import (
     NotOneLine,
     Person,
     ReasonMissing,
+    WrongSide,
     candidacy_id,
 )
 from ledger_crm.domain.pipeline import NoSuchStage, Stage, StageIsRetired
@@ -263,6 +264,28 @@ def test_no_exit_without_a_reason_and_a_human_or_a_rule(why: Any) -> None:
     given(Person, sourced(), opened()).when(move("rejected_by_us", **why)).then_refused(
         ReasonMissing
     )
+
+
+@pytest.mark.parametrize(
+    ("to", "decided_by", "allowed"),
+    [
+        ("rejected_by_us", "us", True), ("rejected_by_us", "rule", True),
+        ("rejected_by_us", "client", False), ("rejected_by_us", "candidate", False),
+        ("rejected_by_client", "client", True), ("rejected_by_client", "us", False),
+        ("rejected_by_client", "rule", False), ("rejected_by_client", "candidate", False),
+    ],
+)  # fmt: skip
+def test_a_rejection_is_of_the_side_of_its_exit_and_names_a_human_or_a_rule(
+    to: str, decided_by: Any, allowed: bool
+) -> None:
+    why: Any = {"reason": "skills", "decided_by": decided_by, "decider": "Charles"}
+    case = given(Person, sourced(), opened()).when(move(to, **why))
+    if allowed:
+        case.then(closed(to, **why))
+        nobody = move(to, **why | {"decider": ""})
+        given(Person, sourced(), opened()).when(nobody).then_refused(ReasonMissing)
+    else:
+        case.then_refused(WrongSide, decided_by=decided_by)
 
 
 def test_closed_again_the_later_decision_is_recorded_too() -> None:

@@ -517,11 +517,40 @@ def test_an_entry_shows_at_once_when_it_is_heard_of_and_within_a_poll_when_it_is
         until(lambda: level(database, asyncio.run(ledger.head())))
         assert min(took_s() for _ in range(3)) < 0.5, "NOTIFY is heard"
 
+    def deaf(conn: Any, *, timeout: float, stop_after: int) -> Iterator[Any]:
+        threading.Event().wait(timeout)
+        return iter(())
+
     monkeypatch.setattr(module, "POLL_S", 0.25)
-    monkeypatch.setattr(Projector, "_listen", lambda self: self.stopped.wait())
+    monkeypatch.setattr(psycopg.Connection, "notifies", deaf)
     with running(Projector(database, read, ALL)):
         until(lambda: level(database, asyncio.run(ledger.head())))
         assert min(took_s() for _ in range(3)) < 0.4, "a poll of 250 ms, and the work"
+
+
+def test_while_nothing_is_written_one_looks_for_all(
+    read: Read, database: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, at_each_look = 0, [-1]
+    look = Projector._not_level
+
+    def counted(after: int, limit: int) -> Sequence[Entry[Event]]:
+        nonlocal reads
+        reads += 1
+        return read(after, limit)
+
+    def looked(self: Projector, conn: Any) -> list[str]:
+        at_each_look.append(reads)
+        return look(self, conn)
+
+    monkeypatch.setattr(Projector, "_not_level", looked)
+    monkeypatch.setattr(module, "IDLE_S", 60.0)
+    monkeypatch.setattr(module, "POLL_S", 0.05)
+    with running(Projector(database, counted, ALL)):
+        until(lambda: level(database, asyncio.run(ledger.head())))
+        until(lambda: len(at_each_look) > 5 and len(set(at_each_look[-5:])) == 1)
+        at = write_note(ledger)
+        until(lambda: level(database, at))
 
 
 @contextmanager

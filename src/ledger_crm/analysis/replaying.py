@@ -48,11 +48,7 @@ class Fold:
 
     def __init__(self, path: Path) -> None:
         """Raises AnalysisFault, with name and line of what is wrong."""
-        self.path = path
-        try:
-            self.source = path.read_bytes()
-        except OSError as fault:
-            raise AnalysisFault(f"{path}: {fault.strerror}") from None
+        self.path, self.source = path, _source(path)
         self._module = module = _loaded(path, self.source)
         self.projection: Projection | None = getattr(module, "projection", None)
         self._fold: Any = getattr(module, "fold", None)
@@ -85,10 +81,7 @@ class Fold:
         except AnalysisFault as fault:
             raise AnalysisFault(f"{self.path}: {fault}") from None
         except Exception as fault:
-            # of what was opened, its text may hold what nobody may see in a log
-            what = type(fault).__name__ if opened else _said(fault)
-            where = f"position {entry.position}, {kind(entry.event)}"
-            raise AnalysisFault(f"{self._where(fault)}: {what} (at {where})") from None
+            raise _stumbled(self.path, fault, entry, opened=opened) from None
 
     def join(self, state: Any, other: Any) -> Any:
         if self.projection:
@@ -112,13 +105,7 @@ class Fold:
 
     def guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Raises AnalysisFault."""
-        try:
-            return call(*arguments)
-        except Exception as fault:
-            raise AnalysisFault(f"{self._where(fault)}: {_said(fault)}") from None
-
-    def _where(self, fault: BaseException) -> str:
-        return _where(self.path, fault)
+        return _guarded(self.path, call, *arguments)
 
     def _kinds(self, said: Any) -> tuple[str, ...] | None:
         """Stored names; None: all. A projection's are those that it has handlers of."""
@@ -127,22 +114,10 @@ class Fold:
                 raise AnalysisFault(f"{self.path}: projection is no Projection")
             found = [n for n, event in EVENTS.items() if self.projection.handlers_of(event)]
             return tuple(found)
-        if said is None:
-            return None
-        names: list[str] = []
-        for each in said if isinstance(said, list | tuple | set) else [said]:
-            is_class = isinstance(each, type) and issubclass(each, Event)
-            of_it = (
-                [n for n, event in EVENTS.items() if issubclass(event, each)]
-                if is_class
-                else [each]
-            )
-            if not of_it or any(name not in EVENTS for name in of_it):
-                raise AnalysisFault(
-                    f"{self.path}: KINDS has {each!r}, which is no kind of fact; see docs/events.md"
-                )
-            names += of_it
-        return tuple(names)
+        return _named(self.path, said)
+
+    def wants(self, entry: Entry[Event]) -> bool:
+        return self.kinds is None or kind(entry.event) in self.kinds
 
     def _must_be_whole(self) -> None:
         if (self.projection is None) == (self._fold is None):
@@ -161,6 +136,38 @@ class Fold:
             call = getattr(self, f"_{name}")
             if call is not None and not _takes(call, takes):
                 raise AnalysisFault(f"{self.path}: {name} must be a function of {takes} arguments")
+
+
+class Instead:
+    """Another history: what a file says would have happened in the place of each fact.
+
+    Its ``instead(state, entry)`` gives the fact as it was, another one, or None where nothing
+    happened. The state is its own, to remember what came before. Nothing of it is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises AnalysisFault."""
+        self.path = path
+        module = _loaded(path, _source(path))
+        self._instead: Any = getattr(module, "instead", None)
+        if self._instead is None or not _takes(self._instead, 2):
+            raise AnalysisFault(f"{path} has no instead(state, entry); see docs/analysis.md")
+        self.kinds = _named(path, getattr(module, "KINDS", None))
+        self._state = _guarded(path, getattr(module, "begin", dict))
+
+    def entry(self, entry: Entry[Event], *, opened: bool) -> Entry[Event] | None:
+        try:
+            event = self._instead(self._state, entry)
+        except Exception as fault:
+            raise _stumbled(self.path, fault, entry, opened=opened) from None
+        if event is None or event is entry.event:
+            return entry if event is not None else None
+        if not isinstance(event, Event):
+            raise AnalysisFault(
+                f"{self.path}: instead gave no fact and not None (at position {entry.position},"
+                f" {kind(entry.event)})"
+            )
+        return msgspec.structs.replace(entry, event=event)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,11 +205,13 @@ def replay(
     key: bytes | None = None,
     keep: Path | None = None,
     processes: int = 1,
+    instead: Instead | None = None,
     progress: Callable[[int, int, int], None] = lambda at, after, upto: None,
 ) -> Replayed:
     """key        to open what is sealed, of whoever is not erased
     keep       a file that remembers the state, so that the same call goes on where it ended
     processes  more than one only if the file is PARALLEL
+    instead    another history, which is folded in place of the real one
 
     Raises AnalysisFault, Undecodable, WrongKey, psycopg.Error.
     """
@@ -216,7 +225,12 @@ def replay(
             f'{fold.path} does not say PARALLEL = "stream", so one process must read it all:'
             " leave out --processes"
         )
+    if instead and (keep or processes > 1):
+        raise AnalysisFault("another history is folded in one go: leave out --keep, --processes")
     kinds = _narrowed(wanted.kinds, fold.kinds)
+    if instead and kinds is not None:
+        also = tuple(EVENTS) if instead.kinds is None else instead.kinds
+        kinds = tuple(dict.fromkeys((*kinds, *also)))
     wanted = msgspec.structs.replace(wanted, kinds=kinds)
     with Slices(url, Keyring(key) if key else None) as slices:
         slices.check_key()
@@ -231,7 +245,7 @@ def replay(
         for number in range(processes)
     ]  # fmt: skip
     if processes == 1:
-        return _replayed(fold, jobs[0], lambda at: progress(at, after, upto))
+        return _replayed(fold, jobs[0], lambda at: progress(at, after, upto), instead)
     parts = _in_processes(jobs, lambda at: progress(at, after, upto))
     state = fold.revived(parts[0].state)
     for other in parts[1:]:
@@ -245,11 +259,11 @@ def replay(
     )
 
 
-def _replayed(fold: Fold, job: Job, progress: Progress) -> Replayed:
+def _replayed(fold: Fold, job: Job, progress: Progress, instead: Instead | None = None) -> Replayed:
     """One part. What is kept is kept now and then, and at the end: of what is interrupted a few
     seconds are lost."""
     kept = Kept(job.keep, _fingerprint(fold, job)) if job.keep else None
-    whole = job.wanted.whole and job.wanted.kinds == fold.kinds
+    whole = job.wanted.whole and (instead is not None or job.wanted.kinds == fold.kinds)
     at, state = (kept.found() if kept else None) or (job.after, None)
     state = fold.begin(whole=whole) if state is None else fold.revived(state)
     begun_at, count, kept_s = at, 0, monotonic()
@@ -257,6 +271,11 @@ def _replayed(fold: Fold, job: Job, progress: Progress) -> Replayed:
     with Slices(job.url, keyring) as slices:
         for page in slices.pages(job.wanted, after=at, upto=job.upto, part=job.part):
             for entry in page.entries:
+                if instead:
+                    other = instead.entry(entry, opened=keyring is not None)
+                    if other is None or not fold.wants(other):
+                        continue
+                    entry = other
                 state = fold.step(state, entry, opened=keyring is not None)
                 count += 1
             at = page.position
@@ -365,10 +384,50 @@ def _part(job: Job) -> tuple[int, Replayed]:
     return job.part.number, _replayed(Fold(job.path), job, progress)
 
 
+def _named(path: Path, said: Any) -> tuple[str, ...] | None:
+    """KINDS as stored names; None: all. Raises AnalysisFault."""
+    if said is None:
+        return None
+    names: list[str] = []
+    for each in said if isinstance(said, list | tuple | set) else [said]:
+        is_class = isinstance(each, type) and issubclass(each, Event)
+        of_it = (
+            [n for n, event in EVENTS.items() if issubclass(event, each)] if is_class else [each]
+        )
+        if not of_it or any(name not in EVENTS for name in of_it):
+            raise AnalysisFault(
+                f"{path}: KINDS has {each!r}, which is no kind of fact; see docs/events.md"
+            )
+        names += of_it
+    return tuple(names)
+
+
+def _guarded(path: Path, call: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return call(*arguments)
+    except Exception as fault:
+        raise AnalysisFault(f"{_where(path, fault)}: {_said(fault)}") from None
+
+
+def _stumbled(path: Path, fault: Exception, entry: Entry[Event], *, opened: bool) -> AnalysisFault:
+    """Of what was opened, its text may hold what nobody may see in a log."""
+    what = type(fault).__name__ if opened else _said(fault)
+    where = f"position {entry.position}, {kind(entry.event)}"
+    return AnalysisFault(f"{_where(path, fault)}: {what} (at {where})")
+
+
+def _source(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise AnalysisFault(f"{path}: {fault.strerror}") from None
+
+
 def _loaded(path: Path, source: bytes) -> ModuleType:
     """As a module of ``projections``, under a name that none of them has."""
     stem = "".join(sign if sign.isalnum() else "_" for sign in path.stem)
-    name = f"{projections.__name__}._replayed_{stem}"
+    which = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
+    name = f"{projections.__name__}._replayed_{stem}_{which}"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
     assert spec
     module = importlib.util.module_from_spec(spec)

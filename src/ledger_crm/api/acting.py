@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Annotated, Any, Concatenate, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, QueryParameter
 
+from ledger_crm.commands.drafting import Draft
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact
@@ -22,15 +23,20 @@ from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferF
 from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
 from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.domain.referral import Referral
+from ledger_crm.domain.refusals import Invalid, Stale
+from ledger_crm.domain.role import Permission
 from ledger_crm.domain.shortlist import ShortlistDrawn, ShortlistShared
-from ledger_crm.ledger import Intent, Ledger, Receipt, Work
+from ledger_crm.ledger import Intent, Ledger, Receipt, StaleVersion, Unavailable, Work
 
+from .conditional import versions
 from .problems import Fault, Malformed
 
 A = TypeVar("A", bound=Aggregate)
 P = ParamSpec("P")
 
 KEY = r"^[!-~]{1,255}$"
+FOLLOW: Permission = "events.read"
+NO_TAG = 'not an ETag in its quotes, like "7", nor several with commas between, nor *'
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
@@ -46,11 +52,43 @@ IfMatch = Annotated[
     HeaderParameter(
         name="If-Match",
         required=False,
-        pattern=r'^"[0-9]{1,18}"$',
-        description="The `ETag` of the record that you decided on. Refused with 412 if somebody"
-        " wrote to it since.",
+        max_length=1_000,
+        description="The `ETag` of the record that you decided on, from a read or a receipt; or"
+        " several, any of which will do; or `*`: there is one. Refused with 412 if somebody wrote"
+        " to it since. Weak tags (`W/`) match nothing.",
     ),
 ]
+
+
+DryRun = Annotated[
+    bool,
+    QueryParameter(
+        description="`true`: decides, and writes nothing. Answered 200 with the entries that would"
+        " be written, or the refusal."
+    ),
+]
+
+
+class NotInOne(Invalid):
+    """What keeps files beside the ledger cannot be part of all or nothing: send it alone."""
+
+
+class WeakTag(Stale):
+    """A weak tag (W/) matches nothing in If-Match, for a write is decided on the very version that
+    was read: send the ETag as it was given, without what a proxy put before it."""
+
+
+class Matching(msgspec.Struct, frozen=True):
+    """What If-Match asks for. Without ``anything`` and ``versions`` nothing is asked.
+
+    anything  there is a record, of whatever version
+    versions  any of these; 0, which none has, stands for tags that were never ours
+    weak      there was a weak tag besides
+    """
+
+    anything: bool = False
+    versions: tuple[int, ...] = ()
+    weak: bool = False
 
 
 class Made(Receipt, frozen=True):
@@ -63,11 +101,50 @@ class Made(Receipt, frozen=True):
     created: UUID
 
 
+class Foretold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """fact    by its kind, as `/schemas/{kind}.json` says; only for keys with `events.read`
+    sealed  names of fields of the fact that are not shown
+    """
+
+    stream: UUID
+    version: int
+    kind: str
+    fact: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})] | None = None
+    sealed: Sequence[str] = ()
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What a dry run foresees. Nothing was written.
+
+    id        of the record; one that would begin gets another id when it does
+    version   that it would have
+    entries   that would be written; none: there is nothing new, or it was written before
+    replayed  the Idempotency-Key was used for this: the first answer would be given again
+    """
+
+    dry_run: Literal[True]
+    id: UUID
+    version: int
+    entries: list[Foretold]
+    replayed: bool
+
+
 class Act:
     """What handlers write with: the ledger, in the name of one caller and for one request."""
 
-    def __init__(self, ledger: Ledger, intent: Intent) -> None:
-        self.ledger, self.intent = ledger, intent
+    def __init__(
+        self,
+        ledger: Ledger,
+        intent: Intent,
+        matching: Matching,
+        draft: Draft | None = None,
+        *,
+        tells: bool = False,
+    ) -> None:
+        """``matching``: what If-Match says; ``intent`` expects the first version of it. ``draft``:
+        where it is decided, and not written yet; ``tells``: what is in it may be shown."""
+        self.ledger, self.intent, self.matching = ledger, intent, matching
+        self.draft, self.tells = draft, tells
 
     async def new(
         self,
@@ -111,7 +188,8 @@ class Act:
             return aggregate
 
         receipt, again = await self._decide(making, of=id)
-        if made is None or again:
+        trying = self.draft is not None and self.draft.trying
+        if made is None or (again and not trying):
             assert receipt.position, "making something writes something"
             [entry] = await self.ledger.entries(after=receipt.position - 1, limit=1)
             made = _made(entry.event)
@@ -120,9 +198,32 @@ class Act:
     async def _decide(
         self, decision: Callable[[Work], Awaitable[Aggregate]], of: UUID | None = None
     ) -> tuple[Receipt, bool]:
-        return await self.ledger.answer(decision, intent=self.intent, of=of)
+        if self.matching.anything:
+            decision = _of_what_is_there(decision)
+        for _ in (*self.matching.versions, None):
+            try:
+                door = self.ledger if self.draft is None else self.draft
+                return await door.answer(decision, intent=self.intent, of=of)
+            except StaleVersion as refused:
+                found = refused.facts.get("found")
+                if found != self.intent.expected and found in self.matching.versions:
+                    self.intent = msgspec.structs.replace(self.intent, expected=found)
+                elif self.matching.weak:
+                    raise WeakTag(**refused.facts) from None
+                else:
+                    raise
+        raise Unavailable()  # it went to and fro between them
 
     def _answer(self, receipt: Any, again: bool) -> Response[Any]:
+        if (draft := self.draft) is not None and draft.trying:
+            told = [
+                Foretold(one.stream, one.version, one.kind, one.fact, one.sealed)
+                if self.tells
+                else Foretold(one.stream, one.version, one.kind)
+                for one in draft.foreseen
+            ]
+            trial = Trial(True, receipt.id, receipt.version, told, again)
+            return Response(trial, status_code=200)
         return Response(receipt, headers=headers_of(receipt, again))
 
 
@@ -138,11 +239,19 @@ async def begin(
     request: Request[Any, Any, Any],
     ledger: NamedDependency[Ledger],
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Act:
     """For what begins a record: there is no version yet that anybody could have seen."""
-    if "if-match" in request.headers:
-        raise Malformed(faults=[Fault("header:If-Match", "there is no record yet to match")])
-    return Act(ledger, await _intent(request, ledger, idempotency_key, None))
+    return await _begin(request, ledger, idempotency_key, dry_run)
+
+
+async def begin_by_link(
+    request: Request[Any, Any, Any],
+    ledger: NamedDependency[Ledger],
+    idempotency_key: IdempotencyKey = None,
+) -> Act:
+    """As ``begin``, for whoever has no key: what would be written is none of their business."""
+    return await _begin(request, ledger, idempotency_key, dry_run=False)
 
 
 async def act(
@@ -150,18 +259,69 @@ async def act(
     ledger: NamedDependency[Ledger],
     idempotency_key: IdempotencyKey = None,
     if_match: IfMatch = None,
+    dry_run: DryRun = False,
 ) -> Act:
-    return Act(ledger, await _intent(request, ledger, idempotency_key, if_match))
+    matching = _matching(request.headers.getall("if-match")) if if_match is not None else None
+    return await _act(request, ledger, idempotency_key, matching or Matching(), dry_run)
 
 
-async def _intent(
-    request: Request[Any, Any, Any], ledger: Ledger, key: str | None, if_match: str | None
-) -> Intent:
-    scope, expected = request.scope, int(if_match.strip('"')) if if_match else None
-    return intent_of(
-        ledger, Actor(scope["state"]["actor"]), request.method, scope["path"],
-        await request.body(), key or "", expected,
+async def _begin(
+    request: Request[Any, Any, Any], ledger: Ledger, key: str | None, dry_run: bool
+) -> Act:
+    if "if-match" in request.headers:
+        raise Malformed(faults=[Fault("header:If-Match", "there is no record yet to match")])
+    return await _act(request, ledger, key, Matching(), dry_run)
+
+
+async def _act(
+    request: Request[Any, Any, Any],
+    ledger: Ledger,
+    key: str | None,
+    matching: Matching,
+    dry_run: bool,
+) -> Act:
+    if "if-none-match" in request.headers:
+        raise Malformed(faults=[Fault("header:If-None-Match", "for reads; a write takes If-Match")])
+    scope: Any = request.scope
+    by, holder = Actor(scope["state"]["actor"]), scope["state"].get("holder")
+    draft: Draft | None = scope["state"].get("draft")
+    if draft is None and dry_run:
+        draft = Draft(ledger, by, trying=True)
+    if (
+        draft
+        and not draft.trying
+        and "vault" in request.route_handler.parsed_fn_signature.parameters
+    ):
+        raise NotInOne(operation=request.route_handler.handler_name)
+    intent = intent_of(
+        ledger, by, request.method, scope["path"], await request.body(), key or "",
+        next(iter(matching.versions), None),
     )  # fmt: skip
+    return Act(ledger, intent, matching, draft, tells=bool(holder and holder.may(FOLLOW)))
+
+
+def _matching(asked: Sequence[str]) -> Matching:
+    """Raises Malformed."""
+    if [each.strip() for each in asked] == ["*"]:
+        return Matching(anything=True)
+    found = versions(asked)
+    if found is None:
+        raise Malformed(faults=[Fault("header:If-Match", NO_TAG)])
+    return Matching(versions=found[0] or (0,), weak=found[1])
+
+
+def _of_what_is_there(
+    decision: Callable[[Work], Awaitable[Aggregate]],
+) -> Callable[[Work], Awaitable[Aggregate]]:
+    """Raises StaleVersion of what begins with it."""
+
+    async def deciding(work: Work) -> Aggregate:
+        subject = await decision(work)
+        if subject.seen == sum([len(one.pending_events) for one in subject.everyone]):
+            raise StaleVersion(id=subject.id, found=0)
+        return subject
+
+    return deciding
 
 
 def intent_of(

@@ -19,6 +19,7 @@ from ledger_crm.vault import Vault
 
 from . import (
     applications,
+    batch,
     campaigns,
     customs,
     day,
@@ -42,9 +43,10 @@ from . import (
     shortlists,
     teams,
 )
-from .acting import act, begin
+from .acting import act, begin, begin_by_link
 from .caller import AwaitedGuard, Connection, Keys
 from .companies import Companies, JobOrders
+from .conditional import conditional
 from .edge import edge
 from .interviews import Interviews
 from .malformed import must_be_well_formed
@@ -168,6 +170,7 @@ def create_app(
             *referrals.HANDLERS,
             *privacy.HANDLERS,
             *following.HANDLERS,
+            *batch.HANDLERS,
         ],
         guards=[key_needed],
         before_request=must_be_well_formed,
@@ -184,7 +187,7 @@ def create_app(
         route_handlers=[portal.Portal],
         guards=[link_needed],
         before_request=must_be_well_formed,
-        dependencies={"begin": Provide(begin), "door": Provide(portal.door)},
+        dependencies={"begin": Provide(begin_by_link), "door": Provide(portal.door)},
         exception_handlers={Refusal: portal.discreet},
         security=[{"link": []}],
     )
@@ -206,12 +209,14 @@ def create_app(
     app.state.equipment = equipment
     app.state.openapi = cache(lambda: msgspec.json.encode(openapi.document(app)))
     app.asgi_handler = edge(
-        quick(
-            app.asgi_handler,
-            equipment.remembered,
-            lambda: equipment.reads,
-            lambda: equipment.ledger,
-            body_limit_bytes,
+        conditional(
+            quick(
+                app.asgi_handler,
+                equipment.remembered,
+                lambda: equipment.reads,
+                lambda: equipment.ledger,
+                body_limit_bytes,
+            )
         )
     )
     return app

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Annotated
 
 import msgspec
 from litestar.params import QueryParameter
 
-from ledger_crm.domain.entry import Slug
+from ledger_crm.domain.entry import Instant, Slug
 from ledger_crm.domain.segment import InAddress
 from ledger_crm.projections import Team
 
@@ -33,6 +33,31 @@ OfTeam = Annotated[
     str | None,
     QueryParameter(max_length=40, description="Only of consultants of the team with this slug."),
 ]
+
+
+Since = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=40, description="From this day (UTC) or moment on."),
+]
+Until = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=40, description="Before this day (UTC) or moment."),
+]
+
+
+def moment_of(text: str | None, name: str) -> datetime | None:
+    """A day is its first moment, in UTC. Raises Malformed."""
+    if text is None:
+        return None
+    try:
+        return datetime.combine(msgspec.convert(text, date, strict=False), time(), UTC)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return msgspec.convert(text, Instant, strict=False)
+    except msgspec.ValidationError:
+        how = "write a day like 2026-03-01, or a moment like 2026-03-01T09:00:00Z"
+        raise Malformed(faults=[Fault(f"query:{name}", how)]) from None
 
 
 def team_on(slug: str | None, on: date) -> Team | None:

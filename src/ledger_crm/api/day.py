@@ -42,8 +42,9 @@ async def read_day(
 ) -> Response[day.Day]:
     """What do I owe today?
 
-    Follow-ups that are due, people who wait for an answer, and fee agreements to renew; of whoever
-    asks and today, or of somebody else, of a team as it is on that day, or for another day."""
+    Follow-ups that are due, people who wait for an answer, fee agreements to renew, interviews of
+    the day, and offers and guarantees that end; of whoever asks and today, or of somebody else, of
+    a team as it is on that day, or for another day."""
     one = owner or (None if team else request.scope["state"]["actor"])
     return await view.answer(
         day.owed,

@@ -55,6 +55,7 @@ LINKS = {
     "introductions": "/introductions",
     "placements": "/placements",
     "instalments": "/instalments",
+    "remedies": "/remedies",
     "invoices": "/invoices",
     "commissions": "/commissions",
     "engagement": "/engagement",

@@ -228,6 +228,8 @@ def _parameter_faults(
             yield Fault(f"query:{name}", f"given {len(given)} times; one of them would be ignored")
         elif "\0" in str(given[0]):
             yield Fault(f"query:{name}", "contains the character U+0000")
+    for name in sorted(_required_of(handler) - request.query_params.keys()):
+        yield Fault(f"query:{name}", "required and missing")
     for name, value in request.path_params.items():
         if "\0" in str(value):
             yield Fault(f"path:{name}", "contains the character U+0000")
@@ -235,14 +237,24 @@ def _parameter_faults(
 
 @cache
 def _parameters_of(handler: HTTPRouteHandler) -> frozenset[str]:
-    signatures = [handler.parsed_fn_signature]
-    signatures += [p.parsed_fn_signature for p in handler.resolve_dependencies().values()]
-    return frozenset(
-        (kwarg.query if isinstance(kwarg, ParameterKwarg) else kwarg.name) or name
-        for signature in signatures
-        for name, parameter in signature.parameters.items()
-        if isinstance(kwarg := parameter.kwarg_definition, QueryParameter)
-    )
+    return frozenset(name for name, _ in _query_of(handler))
+
+
+@cache
+def _required_of(handler: HTTPRouteHandler) -> frozenset[str]:
+    return frozenset(name for name, optional in _query_of(handler) if not optional)
+
+
+def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool]]:
+    """Of each its name, and whether it may be left out."""
+    there, signatures = handler.resolve_dependencies(), [handler.parsed_fn_signature]
+    for signature in signatures:  # which grow: only what is used, and what that uses
+        used = [there[name] for name in signature.parameters if name in there]
+        signatures += [each.parsed_fn_signature for each in used]
+        for name, parameter in signature.parameters.items():
+            if isinstance(kwarg := parameter.kwarg_definition, QueryParameter):
+                own = kwarg.query if isinstance(kwarg, ParameterKwarg) else kwarg.name
+                yield own or name, parameter.has_default or parameter.is_optional
 
 
 @cache

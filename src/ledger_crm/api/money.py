@@ -29,7 +29,7 @@ from ledger_crm.projections import (
 )
 
 from .acting import Act, Made, alone, fields
-from .asking import Custom, OfTeam, asked
+from .asking import Custom, OfTeam, Since, Until, asked, moment_of
 from .reading import Limit, Named, Page, Token, View, position
 
 EndsBefore = Annotated[
@@ -51,19 +51,25 @@ Status = Annotated[
 GuaranteeOn = Annotated[
     date | None, QueryParameter(description="Only those whose guarantee runs on this day.")
 ]
+StandsOn = Annotated[
+    date | None, QueryParameter(description="How they stand on this day; today if left out.")
+]
 ToInvoice = Annotated[
-    bool | None, QueryParameter(description="Only those that are not wholly invoiced, or are.")
+    bool | None,
+    QueryParameter(description="Only those with something to invoice, or nothing."),
 ]
 OverdueOn = Annotated[date | None, QueryParameter(description="Only those overdue on this day.")]
 Settled = Annotated[
     bool | None, QueryParameter(description="Only those with nothing open, or with something.")
 ]
+RemedySettled = Annotated[
+    bool | None,
+    QueryParameter(description="Only those with nothing left to do, or with something."),
+]
 Of = Annotated[
     str | None, QueryParameter(max_length=80, description="Only those this consultant has part of.")
 ]
 By = Annotated[fees.By, QueryParameter(description="What a line is of.")]
-Since = Annotated[Instant | None, QueryParameter(description="From this moment on.")]
-Until = Annotated[Instant | None, QueryParameter(description="Before this moment.")]
 On = Annotated[
     date | None, QueryParameter(description="When a guarantee has to run; today if left out.")
 ]
@@ -190,7 +196,8 @@ class Money(Controller):
         """Reach a milestone of a retained search
 
         The shortlist is delivered, or the order was filled without us: what the terms say falls
-        due. Reached again, it changes nothing."""
+        due. It does so by itself when a shortlist is shared, and when the order is lost; this is
+        for what happens outside. Reached again, it changes nothing."""
         return await act.on(company_id, REACH, job_order_id, **fields(data))
 
     @post("/companies/{company_id:uuid}/invoices")
@@ -307,15 +314,18 @@ class Money(Controller):
         company_id: FromQuery[UUID | None] = None,
         status: Status = None,
         in_guarantee_on: GuaranteeOn = None,
+        on: StandsOn = None,
         custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[placements.PlacementShown]]:
         """List placements
 
-        With the fee that was fixed, and what became of them. The newest first."""
+        With the fee that was fixed, and what became of them: a guarantee that ran out is over,
+        whether anybody wrote that down or not (`on` a day; today if left out). The newest first."""
         return await view.page(
             placements.listing,
+            on=on or view.today(),
             person_id=person_id,
             company_id=company_id,
             status=status,
@@ -338,11 +348,35 @@ class Money(Controller):
     ) -> Response[Page[invoices.InstalmentShown]]:
         """List instalments
 
-        What fell due, and how much of it is invoiced. The last to fall due first."""
+        What fell due, how much of it is invoiced, and how much is still to be: a rebate is taken
+        off. The last to fall due first."""
         return await view.page(
             invoices.due,
             company_id=company_id,
             to_invoice=to_invoice,
+            named=Named(company_id=company_id),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/remedies")
+    async def list_remedies(
+        self,
+        view: NamedDependency[View],
+        company_id: FromQuery[UUID | None] = None,
+        settled: RemedySettled = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[invoices.RemedyShown]]:
+        """List remedies
+
+        Rebates and replacements that we owe for who fell through within the guarantee, and what of
+        them is left to settle. The newest first."""
+        return await view.page(
+            invoices.owing,
+            company_id=company_id,
+            settled=settled,
             named=Named(company_id=company_id),
             cursor=cursor,
             limit=limit,
@@ -419,6 +453,6 @@ class Money(Controller):
             by,
             team=team,
             on=on or view.today(),
-            since=since,
-            until=until,
+            since=moment_of(since, "since"),
+            until=moment_of(until, "until"),
         )

@@ -20,6 +20,8 @@ from litestar.types import Method
 
 from ledger_crm.ledger import Receipt
 
+from .acting import Trial
+from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
 from .permitted import NEEDS
@@ -39,6 +41,11 @@ among other things.
 **Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
 again. With `If-Match` a write is refused if the record has changed since you read it.
+With `dry_run=true` nothing is written, and you are told what would be. `/batch` takes many.
+
+**Unchanged.** Every read has an `ETag` of what is answered. Send it as `If-None-Match`, and you are
+told 304 for as long as you would be answered the same. Of a record it begins with its version.
+Answers of 32 KiB and more are compressed with gzip if you accept it.
 
 **Reads** come from read models that follow the ledger within a moment. Pass the position of a
 receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got. With
@@ -76,6 +83,7 @@ TAGS = {
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
     "pipelines": "The stages that candidacies and deals go through.",
     "events": "The ledger itself, as pages and as a stream, for whoever follows it.",
+    "batch": "Many writes at once, each for itself or all or nothing.",
     "health": "For whoever watches over this process.",
     "front": "Where everything is, and what problems mean.",
 }
@@ -98,6 +106,14 @@ PROBLEMS = {
     503: "The database does not answer, or not in time; too much waits to be written; or the read "
     "model has not got to `after`. Try again.",
 }
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The `ETag` of the answer that you have, or several, or `*`. If you would be"
+    " answered the same, you are told 304 and not sent it.",
+}
 READING = (400, 401, 403, 404, 406, 410, 422, 500, 503)
 ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 500, 503)
 LOOKING = (400, 401, 404, 406, 410, 429, 500, 503)
@@ -105,7 +121,8 @@ SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
 
 HEADERS = {
-    "ETag": "The version of the record, in quotes.",
+    "ETag": "Of a read: what was answered, for `If-None-Match`; of a record and of a receipt it is,"
+    " or begins with, the version, for `If-Match`.",
     "Ledger-As-Of": "With `as_of`: the position at which what is answered was known.",
     "Ledger-Position": "The answer holds everything up to this position of the ledger.",
     "Link": 'Of lists as NDJSON or CSV, `rel="next"`: the page that follows.',
@@ -161,7 +178,7 @@ def document(app: Litestar) -> dict[str, Any]:
     handlers = list(_handlers(app))
     wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
     schemas, components = msgspec.json.schema_components(
-        [*wanted, Problem], ref_template="#/components/schemas/{name}"
+        [*wanted, Trial, Problem], ref_template="#/components/schemas/{name}"
     )
     for _, _, handler in handlers:
         if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
@@ -175,8 +192,11 @@ def document(app: Litestar) -> dict[str, Any]:
         for name, about in HEADERS.items()
     }
     found["components"]["responses"] = {
-        str(status): _problem(status, about) for status, about in PROBLEMS.items()
-    }
+        "304": {
+            "description": "It is what you have: what `If-None-Match` names.",
+            "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+        }
+    } | {str(status): _problem(status, about) for status, about in PROBLEMS.items()}
     found["paths"] = dict(sorted(found["paths"].items()))
     for path, method, handler in handlers:
         _finish(found["paths"][path][method.lower()], handler, schema_of)
@@ -200,6 +220,7 @@ def _finish(
             }
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     keyed, writes = bool(operation.get("security")), _is_receipt(given)
+    many = given is Results
     linked = operation.get("security") == [{"link": []}]
     if permission := NEEDS.get(handler.handler_name):
         operation["x-permission"] = permission
@@ -207,7 +228,7 @@ def _finish(
     headers = ["X-Request-Id"]
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
-    elif keyed and not linked and STREAM not in besides(handler):
+    elif keyed and not linked and not many and STREAM not in besides(handler):
         headers += ["Ledger-Position"]
         if any(each["name"] == "as_of" for each in operation.get("parameters", ())):
             headers += ["Ledger-As-Of"]
@@ -215,8 +236,12 @@ def _finish(
             headers += ["ETag"]
         if besides(handler):
             headers += ["Link"]
+    tagged = "GET" in handler.http_methods and not linked and STREAM not in besides(handler)
+    if tagged:
+        headers = [*(name for name in headers if name != "ETag"), "ETag"]
+        operation.setdefault("parameters", []).append(IF_NONE_MATCH)
     problems: tuple[int, ...]
-    problems = WRITING if writes else ASKING if taken else READING if keyed else ()
+    problems = WRITING if writes or many else ASKING if taken else READING if keyed else ()
     if linked:
         problems = SAYING if taken else LOOKING
     operation["responses"] = {
@@ -225,14 +250,35 @@ def _finish(
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
             "content": _content(handler, schema_of.get(str(given), {})),
         },
+        **(_trial(status, schema_of.get(str(given), {}), headers) if writes else {}),
+        **({"304": {"$ref": "#/components/responses/304"}} if tagged else {}),
         **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
     }
     if not keyed:
         for each in ("404", "500") if operation.get("parameters") else ("500",):
             operation["responses"][each] = {"$ref": f"#/components/responses/{each}"}
         if operation["operationId"] == "ready":  # whoever watches wants to know in what way not
-            operation["responses"]["503"] = operation["responses"][status]
+            whole = operation["responses"][status]
+            untagged = {name: ref for name, ref in whole["headers"].items() if name != "ETag"}
+            operation["responses"]["503"] = {**whole, "headers": untagged}
         operation["security"] = []
+
+
+def _trial(status: str, receipt: dict[str, Any], headers: list[str]) -> dict[str, Any]:
+    """Of a dry run; where what is written is answered 200 too, it is one of the two."""
+    trial = {"$ref": "#/components/schemas/Trial"}
+    both = status == "200"
+    told = headers if both else ["X-Request-Id"]
+    return {
+        "200": {
+            "description": "With `dry_run`: what would be written."
+            + (" Else written: the receipt." if both else ""),
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in told},
+            "content": {
+                "application/json": {"schema": {"anyOf": [receipt, trial]} if both else trial}
+            },
+        }
+    }
 
 
 def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:

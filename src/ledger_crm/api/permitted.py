@@ -32,7 +32,7 @@ ROUTES: dict[Permission, str] = {
         read_team list_team_members list_templates read_template list_custom_fields
         read_custom_field list_pipelines read_pipeline list_pipeline_versions
         read_pipeline_version list_campaigns read_campaign list_campaign_people
-        list_person_campaigns list_duplicates
+        list_person_campaigns list_duplicates send_batch
     """,
     "records.write": """
         add_person add_contact_point change_contact_point change_profile tag_person
@@ -57,7 +57,7 @@ ROUTES: dict[Permission, str] = {
     "fees.write": """
         agree_fee amend_fee end_fee tell_candidate_referral_fee tell_client_referral_fee
     """,
-    "books.read": "list_instalments list_invoices list_commissions read_revenue",
+    "books.read": "list_instalments list_remedies list_invoices list_commissions read_revenue",
     "books.write": """
         raise_invoice credit_invoice pay_invoice refund_invoice split_commission
     """,

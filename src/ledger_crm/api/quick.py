@@ -38,7 +38,7 @@ PLAIN = re.compile(r"0|[1-9][0-9]{0,17}")
 KEY = re.compile(acting.KEY.encode())
 LOOKED_AT = frozenset(
     (b"authorization", b"accept", b"content-type", b"content-length", b"idempotency-key",
-     b"if-match")
+     b"if-match", b"if-none-match")
 )  # fmt: skip
 ACCEPTED = (b"*/*", b"application/json")
 BODY_BYTES = 16 * 1024  # of an interaction; a longer one takes the long way
@@ -135,7 +135,9 @@ def _may_be_quick(scope: Scope, headers: dict[bytes, bytes], most: int) -> bool:
     size = headers.get(b"content-length", b"")
     return (
         not scope["query_string"]
+        and "draft" not in scope["state"]
         and b"if-match" not in headers
+        and b"if-none-match" not in headers
         and headers.get(b"content-type") == b"application/json"
         and size.isdigit()
         and int(size) <= most

@@ -18,7 +18,9 @@ from ledger_crm.commands.resume import (
     Profile,
     Resume,
     Skill,
+    Taken,
     import_resume,
+    only_kept,
 )
 from ledger_crm.ledger import Ledger, Receipt
 from ledger_crm.projections import people
@@ -41,13 +43,18 @@ class Resumes(Controller):
         vault: NamedDependency[Vault],
         person_id: FromPath[UUID],
         data: JSONBody[Resume],
-    ) -> Response[Receipt]:
+    ) -> Response[Taken]:
         """Take in a JSON Resume
 
         Name, label, place, skills and contact points go onto the record; the whole of it is kept
-        as a document."""
+        as a document, and `only_kept` says what is nowhere else. A phone without its country's
+        code is of the country of `basics.location.countryCode`."""
+        whole = await request.body()
         async with leaving_nothing(ledger, vault, person_id) as vault:
-            return await act.on(person_id, import_resume, data, await request.body(), vault)
+            answer = await act.on(person_id, import_resume, data, whole, vault)
+        found: Receipt = answer.content
+        taken = Taken(found.id, found.version, found.position, only_kept(data, whole))
+        return Response(taken, headers=dict(answer.headers))
 
     @get("/resume")
     async def export_resume(

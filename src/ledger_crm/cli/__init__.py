@@ -5,6 +5,8 @@
     filling   import, demo
     reading   read: what the API gives
     analysing replay, export, sql: the history, for analysts
+    reporting report: charts
+    archiving archive, restore, checksums
     looking   events, projections, feed, settings
     checking  doctor
     keys      key
@@ -35,6 +37,10 @@ COMMANDS = {
     "replay": "analysing:replay",
     "export": "analysing:export",
     "sql": "analysing:sql",
+    "report": "reporting:report",
+    "archive": "archiving:archive",
+    "restore": "archiving:restore",
+    "checksums": "archiving:checksums",
     "events": "looking:events",
     "projections": "looking:projections",
     "feed": "looking:feed_commands",

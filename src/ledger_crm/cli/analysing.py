@@ -47,6 +47,7 @@ def replay(
     open: Flag = False,
     keep: Path | None = None,
     processes: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))] = 1,
+    instead: Path | None = None,
     table: str = "",
     format: Format | None = None,
     out: Path | None = None,
@@ -77,6 +78,8 @@ def replay(
         Remember the state in this file, and go on from there: after Ctrl-C, or with what is new.
     processes:
         Share the streams out among so many processes, if the file says PARALLEL = "stream".
+    instead:
+        A Python file with instead(state, entry): another history, shown next to the real one.
     table:
         Which table of a projection to show, if it has several.
     format:
@@ -92,27 +95,41 @@ def replay(
         kinds=_kinds(kind), streams=tuple(stream) if stream else None, after=_position(after),
         upto=None if upto is None else _position(upto), since=_utc(since), until=_utc(until),
     )  # fmt: skip
+    other = replaying.Instead(instead) if instead else None
     with looked_at(chosen) as url, bar() as drawn:
         task = drawn.add_task("replaying", total=None)
-        found = replaying.replay(
-            fold, url, wanted,
-            key=_key(chosen) if open else None, keep=keep, processes=processes,
-            progress=lambda at, begin, end: drawn.update(
-                task, completed=at - begin, total=end - begin
-            ),
-        )  # fmt: skip
-    result = fold.result(found.state)
-    if fold.projection and isinstance(result, dict) and result.keys() == found.state.rows.keys():
-        result = _one_of(result, table)
-    elif table:
-        raise Fault(f"--table is for a file with several tables; {file} gives one result")
-    write(found_in(result), shape, out)
+        histories = [
+            replaying.replay(
+                fold, url, wanted,
+                key=sealing_key(chosen) if open else None, keep=keep, processes=processes,
+                instead=history,
+                progress=lambda at, begin, end: drawn.update(
+                    task, completed=at - begin, total=end - begin
+                ),
+            )
+            for history in ([None, other] if other else [None])
+        ]  # fmt: skip
+    results = []
+    for history in histories:
+        result = fold.result(history.state)
+        if isinstance(result, dict) and result.keys() == getattr(history.state, "rows", {}).keys():
+            result = _one_of(result, table)
+        elif table:
+            raise Fault(f"--table is for a file with several tables; {file} gives one result")
+        results.append(found_in(result))
+    found = histories[0]
+    write(_beside(*results) if other else results[0], shape, out)
     if found.left_out:
         _aside(
             f"{found.left_out} entries would change rows that began before the slice; they were"
             " left out"
         )
     _aside(f"{found.entries:,} entries folded, up to position {found.position}")
+
+
+def _beside(real: Found, other: Found) -> Found:
+    rows = [{"history": "real"} | row for row in real.documents()]
+    return found_in([*rows, *({"history": "instead"} | row for row in other.documents())])
 
 
 def export(folder: Path | None = None, /, *, open: Flag = False, json: Flag = False) -> None:
@@ -136,7 +153,7 @@ def export(folder: Path | None = None, /, *, open: Flag = False, json: Flag = Fa
         task = drawn.add_task("exporting", total=None)
         exported, new = exporting.export(
             url, folder,
-            key=_key(chosen) if open else None,
+            key=sealing_key(chosen) if open else None,
             progress=lambda at, begin, end: drawn.update(
                 task, completed=at - begin, total=end - begin
             ),
@@ -183,7 +200,7 @@ def sql(
     if live and folder:
         raise Fault("--live and --export are two places to ask: say one of them")
     if live:
-        key = _key(chosen)
+        key = sealing_key(chosen)
         with looked_at(chosen) as url:
             with Slices(url, Keyring(key)) as slices:
                 slices.check_key()
@@ -279,7 +296,7 @@ def _utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC)
 
 
-def _key(chosen: Settings) -> bytes:
+def sealing_key(chosen: Settings) -> bytes:
     """To open what is sealed. Nothing is made: a key that is missing is a fault."""
     file = chosen.home / "sealing.key"
     if chosen.sealing_key is None and not file.exists():

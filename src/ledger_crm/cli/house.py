@@ -91,6 +91,9 @@ def told(fault: Exception) -> tuple[int, str] | None:
     if isinstance(fault, OSError):
         where = f"{fault.filename}: " if fault.filename else ""
         return 1, f"{where}{fault.strerror or type(fault).__name__}"
+    archives = sys.modules.get("ledger_crm.archive")  # loaded by the commands that need it
+    if archives and isinstance(fault, archives.ArchiveFault):
+        return 2, explained(fault)
     if "nats" not in sys.modules:  # 0.2 s to import, and then none of these was raised
         return None
     import nats.errors

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from litestar.handlers import BaseRouteHandler
 
 PAGE = 200
+EVERYTHING = 100_000
 PAGING = ("cursor", "limit")
 JSON = "application/json"
 
@@ -76,6 +77,17 @@ def read(
         _print_table(found)
     else:
         console(to_stderr=True).print("nothing")
+
+
+def asked(what: str, **filters: str) -> Any:
+    """The API's answer, of a list all of it. Raises Fault."""
+    most = EVERYTHING if "limit" in _parameters(what) else None
+    with opened(load(), to_look=True) as (ledger, url):
+        return run(lambda: _found(ledger, url, what, most, filters))
+
+
+def _parameters(what: str) -> list[str]:
+    return next(names for path, names in _catalogue().items() if _is(path, what))
 
 
 def _catalogue() -> Any:

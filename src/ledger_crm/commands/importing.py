@@ -65,6 +65,7 @@ class RowReport(msgspec.Struct, omit_defaults=True):
     outcome  imported; already: in since an earlier run; changed: in, with other content, and not
              applied; refused; skipped: not asked for
     column   the columns that are to blame, if it is theirs
+    type     of a refusal by a rule, as the API has it: /problems/no-consent
     facts    entries it wrote, or would write
     path     of a record in JSON, where it is in its file
     """
@@ -75,6 +76,7 @@ class RowReport(msgspec.Struct, omit_defaults=True):
     reason: str = ""
     facts: int = 0
     path: str = ""
+    type: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -197,9 +199,9 @@ class Row:
         self.report = report or RowReport(line, "imported")
         self.intent: Intent | None = None
 
-    def is_(self, outcome: Outcome, column: str = "", reason: str = "") -> None:
+    def is_(self, outcome: Outcome, column: str = "", reason: str = "", type: str = "") -> None:
         before = self.report
-        self.report = RowReport(before.line, outcome, column, reason, path=before.path)
+        self.report = RowReport(before.line, outcome, column, reason, path=before.path, type=type)
 
 
 class Lines:
@@ -636,7 +638,8 @@ class Writer:
         else:
             steps = rows[0].planned.steps if rows[0].planned else []
             said = _said(refused, steps) if isinstance(refused, Refusal) else ""
-            rows[0].is_("refused", reason=said or "somebody else is writing the same")
+            type_ = f"/problems/{refused.code}" if isinstance(refused, Refusal) else ""
+            rows[0].is_("refused", reason=said or "somebody else is writing the same", type=type_)
 
     def _remember(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -691,7 +694,7 @@ class Writer:
                 subject = await self._apply(planned.steps, taken)
             except RowFault as fault:
                 work.undo()
-                row.is_("refused", fault.columns, fault.reason)
+                row.is_("refused", fault.columns, fault.reason, fault.type)
                 continue
             if subject is None or not work.pending():
                 work.undo()
@@ -717,7 +720,8 @@ class Writer:
                         repeated.add(n)
                         break
                 except Refusal as refusal:
-                    raise RowFault(_blamed(refusal, step), _said(refusal, steps)) from None
+                    said, code = _said(refusal, steps), refusal.code
+                    raise RowFault(_blamed(refusal, step), said, f"/problems/{code}") from None
             else:
                 if taken is not None:
                     taken |= held

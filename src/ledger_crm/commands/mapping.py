@@ -78,9 +78,10 @@ Hash = Callable[[str, str], bytes]
 class RowFault(Exception):
     """This row says nothing that can be written. Never repeats a value."""
 
-    def __init__(self, columns: str, reason: str) -> None:
+    def __init__(self, columns: str, reason: str, type: str = "") -> None:
+        """``type``: of the refusal, if a rule refused it."""
         super().__init__(reason)
-        self.columns, self.reason = columns, reason
+        self.columns, self.reason, self.type = columns, reason, type
 
 
 # --- the facts that can be imported ---------------------------------------------------------

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import msgspec
 
-from ledger_crm.domain.contact import Point
+from ledger_crm.domain.contact import NotAPhoneNumber, Point, normalised
 from ledger_crm.domain.identity import ProfileChanged
 from ledger_crm.domain.person import Person
-from ledger_crm.ledger import Work
+from ledger_crm.ledger import Receipt, Work
 from ledger_crm.vault import Vault
 
 from .documents import NewDocument, add_document
@@ -58,19 +58,34 @@ class Skill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Resume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What we read of a JSON Resume, and what we write; other parts may be there."""
+    """What we read of a JSON Resume, and what we write; other parts may be there. Without
+    ``basics`` it is something else."""
 
     schema: str = msgspec.field(default="", name="$schema")
-    basics: Basics = Basics()
+    basics: Basics
     work: tuple[Job, ...] = ()
     skills: tuple[Skill, ...] = ()
 
     @property
     def points(self) -> list[tuple[Point, str]]:
+        """As they are written on the record; not a phone that cannot be dialled from elsewhere: one
+        without its country's code, in a resume that names no country. Raises NotAnEmailAddress,
+        NotAnAddressOnTheWeb."""
         basics = self.basics
-        every: list[tuple[Point, str]] = [("email", basics.email), ("phone", basics.phone)]
+        every: list[tuple[Point, str]] = [("email", basics.email)]
         every += [("url", url) for url in (basics.url, *(p.url for p in basics.profiles))]
-        return [(point, value) for point, value in every if value.strip()]
+        found = [(point, normalised(point, value)) for point, value in every if value.strip()]
+        return [*found, ("phone", self.phone)] if self.phone else found
+
+    @property
+    def phone(self) -> str:
+        """ "": there is none, or it cannot be told which it is."""
+        written = self.basics.phone
+        try:
+            region = self.basics.location.country_code
+            return normalised("phone", written, region=region) if written.strip() else ""
+        except NotAPhoneNumber:
+            return ""
 
     @property
     def profile(self) -> ProfileChanged:
@@ -83,6 +98,28 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             location=", ".join(part for part in (at.city, at.region, at.country_code) if part),
             skills="\n".join(skills),
         )
+
+
+class Taken(Receipt, frozen=True):
+    """A receipt for a resume.
+
+    only_kept  JSON Pointers (RFC 6901) of what is in the document that was kept, and not on the
+               record: it has no place there, or it cannot be told what it means
+    """
+
+    only_kept: list[str]
+
+
+OF_BASICS = {"name", "label", "email", "phone", "url", "location", "profiles"}
+
+
+def only_kept(resume: Resume, whole: bytes) -> list[str]:
+    document = msgspec.json.decode(whole)
+    found = [f"/basics/{name}" for name in document["basics"] if name not in OF_BASICS]
+    if resume.basics.phone.strip() and not resume.phone:
+        found.append("/basics/phone")
+    found += [f"/{name}" for name in document if name not in ("$schema", "basics", "skills")]
+    return sorted(each.replace("~", "~0") for each in found)
 
 
 async def import_resume(

@@ -31,7 +31,7 @@ from .clock import today
 from .contact import normalised
 from .custom import CompanyFields, FirmFieldCleared, FirmFieldSet, known_as
 from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
-from .engagement import CompanyQuietSnoozed, must_lie_ahead
+from .engagement import CompanyQuietSnoozed, must_be_in_order
 from .entry import (
     Actor,
     Aggregate,
@@ -89,6 +89,7 @@ from .joborder import (
     JobOrderFilled,
     JobOrderIsClosed,
     JobOrderIsOpen,
+    JobOrderLost,
     JobOrderOpened,
     JobOrderStep,
     JobOrderSteps,
@@ -442,23 +443,37 @@ class Company(Aggregate):
     ) -> None:
         """A milestone of a retained search; ``elsewhere``: the order was filled without us. What
         is due already is a no-op. Raises NoSuchJobOrder, NoMandate, NotDueThen."""
-        openings = self.job_order(job_order_id).openings
+        self.job_order(job_order_id)
         terms = self._mandate(job_order_id)
-        if on == "shortlist":
-            cents = before_start(terms, openings=openings).get("shortlist", 0)
-        elif terms.basis == "retained" and terms.due_elsewhere:
-            expected = fee(terms, first_year_pay_cents=terms.expected_pay_cents)
-            due = self.books.due_before_start(job_order_id)
-            starts = range(self._starts(job_order_id), openings)
-            cents = sum(
-                at_start(expected, due_cents=due, openings=openings, earlier_starts=n)
-                for n in starts
-            )
-        else:
-            cents = 0
+        cents = self._due_on(terms, job_order_id, on)
         if not cents:
             raise NotDueThen(job_order_id=job_order_id, on=on)
         self._fall_due(terms, job_order_id, on, cents, at=at, by=by)
+
+    def _reached(
+        self, job_order_id: UUID, on: Literal["shortlist", "elsewhere"], *, at: datetime, by: Actor
+    ) -> None:
+        """By what has just happened: what the terms say falls due, if they say anything."""
+        try:
+            self.reach(job_order_id, on, at=at, by=by)
+        except (NoMandate, NotDueThen):
+            return
+
+    def _due_on(
+        self, terms: Terms, job_order_id: UUID, on: Literal["shortlist", "elsewhere"]
+    ) -> int:
+        openings = self.job_order(job_order_id).openings
+        if on == "shortlist":
+            return before_start(terms, openings=openings).get("shortlist", 0)
+        if terms.basis == "retained" and terms.due_elsewhere:
+            expected = fee(terms, first_year_pay_cents=terms.expected_pay_cents)
+            due = self.books.due_before_start(job_order_id)
+            starts = range(self._starts(job_order_id), openings)
+            return sum(
+                at_start(expected, due_cents=due, openings=openings, earlier_starts=n)
+                for n in starts
+            )
+        return 0
 
     def take_start(
         self,
@@ -567,9 +582,12 @@ class Company(Aggregate):
         self.enter(fact, by=by)
 
     def step(self, fact: JobOrderSteps, *, by: Actor) -> None:
-        """What happens to a job order. Raises NoSuchJobOrder, and as ``JobOrder.decide``."""
+        """What happens to a job order. If somebody else found them, what is due even then falls
+        due. Raises NoSuchJobOrder, and as ``JobOrder.decide``."""
         if decided := self.job_order(fact.job_order_id).decide(fact):
             self.enter(decided, by=by)
+            if isinstance(decided, JobOrderLost):
+                self._reached(fact.job_order_id, "elsewhere", at=decided.lost_at, by=by)
 
     def fill_job_order(
         self, job_order_id: UUID, *, at: datetime, openings: int | None = None, by: Actor
@@ -631,9 +649,11 @@ class Company(Aggregate):
         at: datetime,
         by: Actor,
     ) -> None:
-        """Raises NoSuchShortlist, LastsUntilBefore, LinkLastsTooLong."""
+        """The milestone of a retained search, if there is one. Raises NoSuchShortlist,
+        LastsUntilBefore, LinkLastsTooLong."""
         found = self.shortlist(id)
         found.must_last(until_on, today=today())
+        self._reached(found.job_order_id, "shortlist", at=at, by=by)
         shared = ShortlistShared(
             shortlist_id=id,
             job_order_id=found.job_order_id,
@@ -741,8 +761,8 @@ class Company(Aggregate):
         self.enter(self.referrals.told(fact), by=by)
 
     def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
-        """Raises LastsUntilBefore."""
-        must_lie_ahead(fact)
+        """Raises LastsUntilBefore, SnoozeNeedsReason."""
+        must_be_in_order(fact)
         self.enter(fact, by=by)
 
     def set_off_limits(self, fact: OffLimitsFacts, *, by: Actor) -> None:

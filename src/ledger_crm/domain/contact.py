@@ -40,8 +40,9 @@ class NotADomain(Invalid):
     field = "domain"
 
 
-def normalised(point: Point | Literal["domain"], value: str) -> str:
-    """E-mail: lower case, domain in ASCII, ``+tags`` kept. Phone: E.164. URL: https, host in lower
+def normalised(point: Point | Literal["domain"], value: str, *, region: str = "") -> str:
+    """E-mail: lower case, domain in ASCII, ``+tags`` kept. Phone: E.164, of this country (ISO 3166,
+    two letters) where it does not say of which. URL: https, host in lower
     case and ASCII, no ``www.``, fragment or last slash; LinkedIn's in lower case without its query.
     Domain of a company: the same host, also from a whole address.
 
@@ -52,7 +53,7 @@ def normalised(point: Point | Literal["domain"], value: str) -> str:
         case "email":
             return _email(value)
         case "phone":
-            return _phone(value)
+            return _phone(value, region)
         case "url":
             return _url(value)
         case "domain":
@@ -67,11 +68,11 @@ def _email(value: str) -> str:
     return f"{found.local_part.lower()}@{found.ascii_domain or found.domain}"
 
 
-def _phone(value: str) -> str:
+def _phone(value: str, region: str) -> str:
     import phonenumbers  # 22 MB of tables: only who has phones pays for them
 
     try:
-        number = phonenumbers.parse(value, None)
+        number = phonenumbers.parse(value, region.upper() or None)
     except phonenumbers.NumberParseException:
         raise NotAPhoneNumber() from None
     if not phonenumbers.is_possible_number(number):

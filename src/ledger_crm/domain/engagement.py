@@ -14,6 +14,7 @@ from .entry import CompanyFact, Event, Instant, PersonFact, Reason, Sealed, word
 from .followup import FollowUpSnoozed
 from .interaction import CallHeld, MeetingHeld, MessageReplied, MessageSent
 from .permission import LastsUntilBefore
+from .refusals import Invalid
 
 Owing = Literal["us", "them", "nobody"]
 
@@ -55,6 +56,19 @@ def _snoozed(until_on: date, reason: str) -> str:
 
 
 QuietFacts = PersonQuietSnoozed | CompanyQuietSnoozed
+
+
+class SnoozeNeedsReason(Invalid):
+    """That nothing passes between us is in order for a reason."""
+
+    field = "reason"
+
+
+def must_be_in_order(fact: QuietFacts) -> None:
+    """Raises LastsUntilBefore, SnoozeNeedsReason."""
+    if not fact.reason:
+        raise SnoozeNeedsReason()
+    must_lie_ahead(fact)
 
 
 def must_lie_ahead(fact: PersonQuietSnoozed | CompanyQuietSnoozed | FollowUpSnoozed) -> None:

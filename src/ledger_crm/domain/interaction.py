@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from .entry import Instant, PersonFact, Sealed, Slug, words
+from .entry import Instant, PersonFact, Reason, Sealed, Slug, words
 
 Channel = Literal["email", "linkedin", "phone", "sms", "whatsapp", "post", "in_person", "other"]
 MessageId = Annotated[
@@ -222,6 +222,21 @@ class NoteWritten(Interaction, frozen=True, kw_only=True, tag="person.note_writt
         return "note"
 
 
+class NoAnswerNeeded(Interaction, frozen=True, kw_only=True, tag="person.no_answer_needed"):
+    """What they said last wants no answer: "Thanks", or "Stop".
+
+    said_at  when we decided that: what they say later waits for an answer again
+    """
+
+    said_at: Instant
+    reason: Reason = ""
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return "no answer needed" + (f": {words(self.reason)}" if self.reason else "")
+
+
 Interactions = (
     MessageSent
     | MessageReplied
@@ -231,4 +246,5 @@ Interactions = (
     | CallHeld
     | MeetingHeld
     | NoteWritten
+    | NoAnswerNeeded
 )

@@ -197,7 +197,13 @@ class OfferChanged(OfferFact, frozen=True, kw_only=True, tag="person.offer_chang
 
     @property
     def line(self) -> str:
-        return "offer changed"
+        known = {
+            "first_year_pay_cents": "pay",
+            "begins_on": "first day",
+            "expires_on": "last day to accept it",
+        }
+        what = [word for name, word in known.items() if getattr(self, name) is not None]
+        return "offer changed" + (f": {', '.join(what)}" if what else "")
 
 
 class OfferAccepted(OfferFact, frozen=True, kw_only=True, tag="person.offer_accepted"):
@@ -275,6 +281,20 @@ class OfferIsOver(Conflict):
     """This offer was accepted, declined or withdrawn."""
 
 
+class EndsBeforeItIsMade(Invalid):
+    """The offer can be accepted until a day before it is made."""
+
+    field = "expires_on"
+
+
+class OfferHasExpired(Conflict):
+    """This offer could be accepted until then: change its last day first, if the client agrees."""
+
+
+class OfferIsAccepted(Conflict):
+    """They accepted an offer: place them, or close the candidacy first."""
+
+
 class WhyMissing(Invalid):
     """An interview that is called off and an offer that is turned down need a reason."""
 
@@ -292,15 +312,26 @@ class Interview(msgspec.Struct):
     over: Literal["", "held", "called off"] = ""
 
 
+class Offer(msgspec.Struct):
+    made_on: date
+    expires_on: date | None
+    over: bool = False
+
+
 class Progress(msgspec.Struct):
-    """What the next decision on a candidacy's interviews and offers needs."""
+    """What the next decision on a candidacy's interviews and offers needs.
+
+    accepted  the offer that they accepted, since the candidacy was closed last
+    """
 
     interviews: dict[UUID, Interview] = {}
-    offers: dict[UUID, bool] = {}  # is it over?
+    offers: dict[UUID, Offer] = {}
+    accepted: UUID | None = None
 
     def must_take(self, fact: InterviewFacts | OfferFacts) -> None:
         """Raises NoSuchInterview, InterviewIsOver, NotHeldYet, NotAnInterviewer, NoSuchOffer,
-        OfferIsOpen, OfferIsOver, WhyMissing, BeforeItIsArranged."""
+        OfferIsOpen, OfferIsOver, OfferIsAccepted, OfferHasExpired, EndsBeforeItIsMade, WhyMissing,
+        BeforeItIsArranged."""
         match fact:
             case InterviewArranged():
                 if fact.starts_at < fact.arranged_at:
@@ -308,15 +339,27 @@ class Progress(msgspec.Struct):
             case InterviewFact():
                 self._must_go_on(fact)
             case OfferMade():
-                if open := [id for id, over in self.offers.items() if not over]:
+                if open := [id for id, offer in self.offers.items() if not offer.over]:
                     raise OfferIsOpen(offer_id=open[0])
+                if self.accepted:
+                    raise OfferIsAccepted(offer_id=self.accepted)
+                _must_not_end_before(fact.expires_on, fact.made_at.date())
             case OfferFact(offer_id=id):
                 if id not in self.offers:
                     raise NoSuchOffer(offer_id=id)
-                if self.offers[id]:
-                    raise OfferIsOver(offer_id=id)
+                self._must_stand(fact, self.offers[id])
         if getattr(fact, "reason", None) == "":
             raise WhyMissing()
+
+    def _must_stand(self, fact: OfferFact, offer: Offer) -> None:
+        if offer.over:
+            raise OfferIsOver(offer_id=fact.offer_id)
+        match fact:
+            case OfferChanged(expires_on=expires_on):
+                _must_not_end_before(expires_on, offer.made_on)
+            case OfferAccepted(accepted_at=at):
+                if offer.expires_on and at.date() > offer.expires_on:
+                    raise OfferHasExpired(offer_id=fact.offer_id, expires_on=offer.expires_on)
 
     def _must_go_on(self, fact: InterviewFact) -> None:
         found = self.interviews.get(fact.interview_id)
@@ -340,8 +383,16 @@ class Progress(msgspec.Struct):
             case InterviewHeld(interview_id=id):
                 self.interviews[id].over = "held"
             case OfferMade(offer_id=id):
-                self.offers[id] = False
-            case OfferAccepted(offer_id=id) | OfferDeclined(offer_id=id):
-                self.offers[id] = True
-            case OfferWithdrawn(offer_id=id):
-                self.offers[id] = True
+                self.offers[id] = Offer(fact.made_at.date(), fact.expires_on)
+            case OfferChanged(offer_id=id):
+                self.offers[id].expires_on = fact.expires_on or self.offers[id].expires_on
+            case OfferAccepted(offer_id=id):
+                self.offers[id].over, self.accepted = True, id
+            case OfferDeclined(offer_id=id) | OfferWithdrawn(offer_id=id):
+                self.offers[id].over = True
+
+
+def _must_not_end_before(expires_on: date | None, made_on: date) -> None:
+    """Raises EndsBeforeItIsMade."""
+    if expires_on and expires_on < made_on:
+        raise EndsBeforeItIsMade()

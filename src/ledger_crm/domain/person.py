@@ -34,7 +34,7 @@ from .clock import now, today
 from .contact import Point, normalised
 from .custom import CustomFieldCleared, CustomFieldSet, PersonFields, known_as
 from .document import DocumentAdded, DocumentRemoved, DocumentThere, NoSuchDocument
-from .engagement import PersonQuietSnoozed, must_lie_ahead
+from .engagement import PersonQuietSnoozed, must_be_in_order, must_lie_ahead
 from .entry import (
     Actor,
     Aggregate,
@@ -74,7 +74,15 @@ from .identity import (
     Source,
     Tags,
 )
-from .interaction import Interaction, MessageReplied, MessageSent, Outbound
+from .interaction import (
+    CallHeld,
+    Interaction,
+    MessageOpened,
+    MessageReplied,
+    MessageSent,
+    NoteWritten,
+    Outbound,
+)
 from .market import Researched
 from .merging import (
     MOST_TOGETHER,
@@ -103,7 +111,7 @@ from .permission import (
     Word,
     must_last,
 )
-from .pipeline import OF_CLIENT, Pipeline, Stage
+from .pipeline import OF_CLIENT, Category, Pipeline, Stage
 from .placement import (
     BackdoorSuspected,
     CommissionSplit,
@@ -161,6 +169,12 @@ THE_BOOKS = (
 )
 """What may still be written about somebody who is erased: what is owed for them, and that what was
 open with them is over."""
+
+REJECTS: dict[Category, tuple[c.Deciders, ...]] = {
+    "rejected_by_us": ("us", "rule"),
+    "rejected_by_client": ("client",),
+}
+"""Who rejects somebody in these exits, and is named: a human or a rule."""
 
 LawfulBasis = Literal["legitimate_interest", "consent", "contract", "legal_obligation"]
 Role = Literal["employee", "hiring_manager", "hr", "finance", "referrer"]
@@ -293,6 +307,12 @@ class ReasonMissing(Invalid):
 
 class NotByMoving(Conflict):
     """Nobody gets to this stage by being moved: introduce or place them instead."""
+
+
+class WrongSide(Invalid):
+    """Whoever rejects somebody is who the exit says: we or a rule of ours, or the client."""
+
+    field = "decided_by"
 
 
 class NotIntroduced(Conflict):
@@ -704,9 +724,9 @@ class Person(Aggregate):
             raise UnderLegalHold(person_id=self.id, hold_ids=held)
 
     def snooze_quiet(self, fact: PersonQuietSnoozed, *, by: Actor) -> None:
-        """Raises LastsUntilBefore."""
+        """Raises LastsUntilBefore, SnoozeNeedsReason."""
         self.must_be_here()
-        must_lie_ahead(fact)
+        must_be_in_order(fact)
         self.enter(fact, by=by)
 
     def pool(self, fact: Pooling, *, by: Actor) -> None:
@@ -935,8 +955,8 @@ class Person(Aggregate):
     ) -> None:
         """Forward, back, out or in again. ``past``: it happened elsewhere, and so did the
         introduction, if there was one. Raises NoSuchCandidacy, NoSuchStage, StageIsRetired,
-        ReasonMissing, NotByMoving, NotPutForward, CandidacyIsPlaced; CandidacyIsOpen if a merged
-        record has another there."""
+        ReasonMissing, WrongSide, NotByMoving, NotPutForward, CandidacyIsPlaced; CandidacyIsOpen if
+        a merged record has another there."""
         found, stage = self.candidacy(candidacy_id), pipeline.stage(to.stage)
         if found.placed:
             raise CandidacyIsPlaced(candidacy_id=candidacy_id)
@@ -946,9 +966,12 @@ class Person(Aggregate):
             raise i.NotPutForward(candidacy_id=candidacy_id)
         where = _where(candidacy_id, found, stage)
         if stage.is_exit:
-            named = to.decider or to.decided_by in ("client", "candidate")
+            rejects = REJECTS.get(stage.category)
+            named = to.decider or (to.decided_by in ("client", "candidate") and not rejects)
             if not (to.reason and to.decided_by and named):
                 raise ReasonMissing(stage=stage.id)
+            if rejects and to.decided_by not in rejects:
+                raise WrongSide(stage=stage.id, decided_by=to.decided_by, allowed=rejects)
             event: Event = c.CandidacyClosed(
                 **where,
                 closed_at=to.at,
@@ -1283,6 +1306,8 @@ class Person(Aggregate):
 
     def apply(self, event: Event) -> None:
         match event:
+            case c.CandidacyMoved() | NoteWritten() | CallHeld() | MessageOpened():
+                pass  # no decision reads them, and there are more of them than of all others
             case ContactPointAdded(point=point, value=value):
                 self.points.add((point, value))
             case ContactPointRemoved(point=point, value=value):
@@ -1340,6 +1365,7 @@ class Person(Aggregate):
                 )
             case c.CandidacyClosed(candidacy_id=id):
                 self.candidacies[id].closed, self.candidacies[id].applied = True, False
+                self.candidacies[id].progress.accepted = None
             case c.CandidacyReopened(candidacy_id=id):
                 self.candidacies[id].closed = False
             case Applied(candidacy_id=id):

@@ -1,8 +1,11 @@
-"""A consultant's day: what they owe. Follow-ups that are due, people who wrote and wait for an
-answer, and fee agreements that run out and are to be renewed. One row a follow-up, one row a
-person, one row an agreement, one row for who answers for a client or a job order.
+"""A consultant's day: what they owe, and what is on. Follow-ups that are due, people who wrote and
+wait for an answer, fee agreements that run out and are to be renewed, interviews of the day, offers
+and guarantees that end. One row a follow-up, one row a person, one row an agreement, one row an
+interview, an offer or a guarantee, one row for who answers for a client or a job order.
 
-A person waits for whoever of us spoke to them last; before that, for who found them. An agreement
+A person waits for whoever of us spoke to them last; before that, for who found them. Nobody waits
+who wants no answer, or is to be left alone. What is on with a candidate is the job order's owner's,
+else of who wrote it down. An agreement
 is renewed by the owner of its job order; else by the owner of the client; else by who agreed it. It
 is not to be renewed once it is ended, or a later one took its place, or its job order is over. The
 day is an argument of the query.
@@ -11,6 +14,7 @@ day is an argument of the query.
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -18,10 +22,21 @@ from msgspec.structs import replace
 
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.engagement import contact, later
-from ledger_crm.domain.entry import ERASED, Entry
+from ledger_crm.domain.entry import ERASED, Entry, Event
 from ledger_crm.domain.firm import OwnerAssigned
 from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
-from ledger_crm.domain.interaction import Interaction
+from ledger_crm.domain.interaction import Interaction, NoAnswerNeeded
+from ledger_crm.domain.interview import (
+    InterviewArranged,
+    InterviewCalledOff,
+    InterviewHeld,
+    InterviewMoved,
+    OfferAccepted,
+    OfferChanged,
+    OfferDeclined,
+    OfferMade,
+    OfferWithdrawn,
+)
 from ledger_crm.domain.joborder import (
     OVER,
     JobOrderStaffed,
@@ -29,7 +44,9 @@ from ledger_crm.domain.joborder import (
     JobOrderSteps,
     status_after,
 )
+from ledger_crm.domain.permission import DoNotContactLifted, DoNotContactSet
 from ledger_crm.domain.person import PersonSourced
+from ledger_crm.domain.placement import FellThrough, GuaranteeEnded, PlacementStarted
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
@@ -38,6 +55,8 @@ from ._who import everyone
 
 MOST = 200  # of each on one day
 RENEWAL_DAYS = 60  # to talk a client into new terms, and to hear that they let them run out
+OFFER_DAYS = 3
+GUARANTEE_DAYS = 14
 RENEWER = "coalesce(nullif(o.owner, ''), nullif(a.owner, ''), r.by)"
 
 
@@ -60,6 +79,22 @@ class AnswerRow(Row, frozen=True, kw_only=True):
     owner: str
     reached_at: datetime | None = None
     heard_at: datetime | None = None
+    waived_at: datetime | None = None  # what they said until then wants no answer
+    left_alone: bool = False
+    left_alone_until_on: date | None = None
+
+
+class OccasionRow(Row, frozen=True, kw_only=True):
+    id: UUID  # of the interview or the offer; of the candidacy, of a guarantee
+    position: int
+    kind: str
+    person_id: UUID
+    company_id: UUID | None
+    job_order_id: UUID | None
+    by: str
+    due_on: date | None  # the day of it, or its last one
+    at: datetime | None = None
+    over: bool = False
 
 
 class RenewalRow(Row, frozen=True, kw_only=True):
@@ -95,7 +130,16 @@ answers = Table(
     AnswerRow,
     key="person_id",
     sql="""CREATE INDEX owed_answer_by ON owed_answer (owner, heard_at)
-    WHERE heard_at > coalesce(reached_at, '-infinity');""",
+    WHERE heard_at > greatest(reached_at, waived_at, '-infinity');""",
+)
+occasions = Table(
+    "occasion",
+    OccasionRow,
+    key="id",
+    sql="""
+    CREATE INDEX occasion_on ON occasion (kind, due_on) WHERE NOT over;
+    CREATE INDEX occasion_of ON occasion (person_id);
+    """,
 )
 renewals = Table(
     "renewal",
@@ -107,7 +151,7 @@ renewals = Table(
     """,
 )
 answerable = Table("answerable", AnswerableRow, key="id")
-projection = Projection("day", follow_ups, answers, renewals, answerable, version=4)
+projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=5)
 
 
 @follow_ups.starts(FollowUpPromised)
@@ -163,6 +207,80 @@ def touched(row: AnswerRow, entry: Entry[Interaction]) -> AnswerRow:
         owner=entry.by if ours and newest else row.owner,
         reached_at=later(row.reached_at, reached_at),
         heard_at=later(row.heard_at, heard_at),
+    )
+
+
+@answers.on(NoAnswerNeeded, key=stream)
+def waived(row: AnswerRow, entry: Entry[NoAnswerNeeded]) -> AnswerRow:
+    return replace(row, waived_at=later(row.waived_at, entry.event.said_at))
+
+
+@answers.on(DoNotContactSet, DoNotContactLifted, key=stream)
+def left_alone(row: AnswerRow, entry: Entry[DoNotContactSet | DoNotContactLifted]) -> AnswerRow:
+    word = entry.event.word
+    return replace(row, left_alone=word.refuses, left_alone_until_on=word.until_on)
+
+
+occasions.erases()
+
+
+@occasions.starts(InterviewArranged)
+def arranged(entry: Entry[InterviewArranged]) -> OccasionRow:
+    fact = entry.event
+    return _occasion(entry, "interview", fact.interview_id, fact.starts_at.date(), fact.starts_at)
+
+
+@occasions.on(InterviewMoved, key=lambda entry: entry.event.interview_id)
+def moved(row: OccasionRow, entry: Entry[InterviewMoved]) -> OccasionRow:
+    at = entry.event.starts_at
+    return replace(row, due_on=at.date(), at=at)
+
+
+def never_started(entry: Entry[FellThrough]) -> OccasionRow:
+    return _occasion(entry, "guarantee", entry.event.candidacy_id, None)
+
+
+@occasions.on(InterviewHeld, InterviewCalledOff, key=lambda entry: entry.event.interview_id)
+@occasions.on(OfferAccepted, OfferDeclined, OfferWithdrawn, key=lambda entry: entry.event.offer_id)
+@occasions.on(GuaranteeEnded, key=lambda entry: entry.event.candidacy_id)
+@occasions.on(FellThrough, key=lambda entry: entry.event.candidacy_id, start=never_started)
+def over(row: OccasionRow, entry: Entry[Event]) -> OccasionRow:
+    return replace(row, over=True)
+
+
+@occasions.starts(OfferMade)
+def offered(entry: Entry[OfferMade]) -> OccasionRow:
+    return _occasion(entry, "offer", entry.event.offer_id, entry.event.expires_on)
+
+
+@occasions.on(OfferChanged, key=lambda entry: entry.event.offer_id)
+def offered_otherwise(row: OccasionRow, entry: Entry[OfferChanged]) -> OccasionRow:
+    return replace(row, due_on=entry.event.expires_on or row.due_on)
+
+
+@occasions.starts(PlacementStarted)
+def started(entry: Entry[PlacementStarted]) -> OccasionRow:
+    fact = entry.event
+    return _occasion(entry, "guarantee", fact.candidacy_id, fact.guarantee_until_on)
+
+
+def _occasion(
+    entry: Entry[InterviewArranged | OfferMade | PlacementStarted | FellThrough],
+    kind: str,
+    id: UUID,
+    on: date | None,
+    at: datetime | None = None,
+) -> OccasionRow:
+    return OccasionRow(
+        id=id,
+        position=entry.position,
+        kind=kind,
+        person_id=entry.originator_id,
+        company_id=entry.event.company_id,
+        job_order_id=entry.event.job_order_id,
+        by=entry.by,
+        due_on=on,
+        at=at,
     )
 
 
@@ -241,6 +359,29 @@ class OwedAnswer(msgspec.Struct, frozen=True):
     owner: str
 
 
+class Occasion(msgspec.Struct, frozen=True):
+    """What is on with a candidate.
+
+    id     of the interview or the offer; of the candidacy, of a guarantee
+    kind   interview: on that day; offer: that nobody has answered, its last day; guarantee: its
+           last day
+    at     of an interview
+    owner  who of us sees to it
+    """
+
+    id: UUID
+    kind: Literal["interview", "offer", "guarantee"]
+    person_id: UUID
+    person: str
+    company_id: UUID | None
+    company: str
+    job_order_id: UUID | None
+    job_order: str
+    on: date
+    at: datetime | None
+    owner: str
+
+
 class Renewal(msgspec.Struct, frozen=True):
     """A fee agreement to renew.
 
@@ -266,6 +407,8 @@ class Day(msgspec.Struct, frozen=True):
     answers     to people who wrote last, the longest waiting first
     renewals    of fee agreements that end within 60 days, or ended within the last 60, the first
                 to end first; 200 of each at most
+    occasions   interviews of that day, offers that end within 3 days or have ended unanswered,
+                guarantees that end within 14 days, by their day
     """
 
     on: date
@@ -273,6 +416,7 @@ class Day(msgspec.Struct, frozen=True):
     follow_ups: list[FollowUp]
     answers: list[OwedAnswer]
     renewals: list[Renewal]
+    occasions: list[Occasion]
 
 
 FOLLOW_UP = """
@@ -296,16 +440,46 @@ async def owed(cur: Cursor, *, owner: str | None, on: date, team: Team | None = 
         "SELECT coalesce(d.is_id, a.person_id), coalesce(d.name, ''), a.heard_at, a.reached_at,"
         " a.owner FROM owed_answer a"
         " LEFT JOIN who d ON d.id = a.person_id WHERE a.owner = ANY(%s)"
-        " AND a.heard_at > coalesce(a.reached_at, '-infinity') AND a.heard_at < %s::date + 1"
+        " AND a.heard_at > greatest(a.reached_at, a.waived_at, '-infinity')"
+        " AND a.heard_at < %s::date + 1"
+        " AND NOT EXISTS (SELECT FROM owed_answer o WHERE o.left_alone"
+        "   AND coalesce(o.left_alone_until_on >= %s::date, true)"
+        f"  AND o.person_id = ANY({everyone('a.person_id')}))"
         " AND NOT EXISTS (SELECT FROM owed_answer o WHERE o.person_id <> a.person_id"
-        f"   AND o.person_id = ANY({everyone('a.person_id')}) AND (o.reached_at >= a.heard_at"
+        f"   AND o.person_id = ANY({everyone('a.person_id')}) AND ("
+        "   greatest(o.reached_at, o.waived_at) >= a.heard_at"
         "   OR (o.heard_at, o.person_id) > (a.heard_at, a.person_id)))"
         " ORDER BY a.heard_at, a.person_id LIMIT %s",
-        (owners, on, MOST),
+        (owners, on, on, MOST),
     )
     waiting = [OwedAnswer(*row) for row in await cur.fetchall()]
     found = await to_renew(cur, on=on, owner=owner, team=team)
-    return Day(on, owner or "", due, waiting, found)
+    return Day(on, owner or "", due, waiting, found, await _on_that_day(cur, owners, on))
+
+
+async def _on_that_day(cur: Cursor, owners: list[str], on: date) -> list[Occasion]:
+    owner = "coalesce(nullif(a.owner, ''), o.by)"
+    await cur.execute(
+        "SELECT o.id, o.kind, coalesce(p.is_id, o.person_id), coalesce(p.name, ''), o.company_id,"
+        f" coalesce(c.name, ''), o.job_order_id, coalesce(j.name, ''), o.due_on, o.at, {owner}"
+        " FROM occasion o LEFT JOIN answerable a ON a.id = o.job_order_id"
+        " LEFT JOIN who p ON p.id = o.person_id"
+        " LEFT JOIN directory c ON c.id = o.company_id"
+        " LEFT JOIN directory j ON j.id = o.job_order_id"
+        f" WHERE NOT o.over AND {owner} = ANY(%(owners)s) AND CASE o.kind"
+        "   WHEN 'interview' THEN o.due_on = %(on)s::date"
+        "   WHEN 'offer' THEN o.due_on <= %(on)s::date + %(offer)s::int"
+        "   ELSE o.due_on BETWEEN %(on)s::date AND %(on)s::date + %(guarantee)s::int END"
+        " ORDER BY o.due_on, o.at, o.position LIMIT %(limit)s",
+        {
+            "owners": owners,
+            "on": on,
+            "offer": OFFER_DAYS,
+            "guarantee": GUARANTEE_DAYS,
+            "limit": MOST,
+        },
+    )
+    return [Occasion(*row) for row in await cur.fetchall()]
 
 
 async def to_renew(

@@ -31,7 +31,9 @@ from ledger_crm.domain.interaction import (
     MessageOpened,
     MessageReplied,
     MessageSent,
+    NoAnswerNeeded,
 )
+from ledger_crm.domain.permission import DoNotContactLifted, DoNotContactSet
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.privacy import PersonErased
 
@@ -46,6 +48,9 @@ class EngagementRow(Row, frozen=True, kw_only=True):
     kind: str  # person, company
     reached_at: datetime | None = None
     heard_at: datetime | None = None
+    waived_at: datetime | None = None  # what they said until then wants no answer
+    left_alone: bool = False
+    left_alone_until_on: date | None = None  # the last day of that
     touched_at: datetime | None = None  # the later of the two
     by: str = ""  # who of us had the last touch
     opened_at: datetime | None = None
@@ -75,7 +80,7 @@ engagements = Table(
 )
 threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
 threads.erases()
-projection = Projection("engagement", engagements, threads, version=4)
+projection = Projection("engagement", engagements, threads, version=5)
 
 
 @engagements.starts(PersonSourced)
@@ -102,6 +107,19 @@ def touched(row: EngagementRow, entry: Entry[Interaction]) -> EngagementRow:
         touched_at=later(row.touched_at, newest),
         by=entry.by if mine else row.by,
     )
+
+
+@engagements.on(NoAnswerNeeded, key=stream)
+def waived(row: EngagementRow, entry: Entry[NoAnswerNeeded]) -> EngagementRow:
+    return replace(row, waived_at=later(row.waived_at, entry.event.said_at))
+
+
+@engagements.on(DoNotContactSet, DoNotContactLifted, key=stream)
+def left_alone(
+    row: EngagementRow, entry: Entry[DoNotContactSet | DoNotContactLifted]
+) -> EngagementRow:
+    word = entry.event.word
+    return replace(row, left_alone=word.refuses, left_alone_until_on=word.until_on)
 
 
 @engagements.on(MessageOpened, key=stream)
@@ -204,7 +222,7 @@ class Thread(msgspec.Struct, frozen=True):
 
 
 OWES = """
-CASE WHEN e.heard_at > coalesce(e.reached_at, '-infinity') THEN 'us'
+CASE WHEN e.heard_at > greatest(e.reached_at, e.waived_at, '-infinity') THEN 'us'
      WHEN e.reached_at > coalesce(e.heard_at, '-infinity') THEN 'them' ELSE 'nobody' END"""
 MERGED = """EXISTS (SELECT FROM directory_merge m
   WHERE m.id = t.subject_id OR m.survivor_id = t.subject_id)"""
@@ -215,7 +233,7 @@ SELECT e.subject_id, e.kind, coalesce(d.name, ''), e.reached_at, e.heard_at, e.t
 FROM engagement t LEFT JOIN who d ON d.id = t.subject_id
 LEFT JOIN LATERAL (
   SELECT max(o.reached_at) AS reached_at, max(o.heard_at) AS heard_at,
-    max(o.opened_at) AS opened_at, max(o.clicked_at) AS clicked_at,
+    max(o.waived_at) AS waived_at, max(o.opened_at) AS opened_at, max(o.clicked_at) AS clicked_at,
     max(o.bounced_at) AS bounced_at, max(o.snoozed_until_on) AS snoozed_until_on,
     (array_agg(o.snooze_reason ORDER BY o.snoozed_until_on DESC NULLS LAST))[1] AS snooze_reason,
     bool_and((o.touched_at, o.subject_id) <= (t.touched_at, t.subject_id)) AS last
@@ -224,6 +242,7 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (SELECT coalesce(d.is_id, t.subject_id) AS subject_id, t.kind, t.touched_at,
   t.by, coalesce(g.last, true) AS last,
   coalesce(g.reached_at, t.reached_at) AS reached_at, coalesce(g.heard_at, t.heard_at) AS heard_at,
+  coalesce(g.waived_at, t.waived_at) AS waived_at,
   coalesce(g.opened_at, t.opened_at) AS opened_at,
   coalesce(g.clicked_at, t.clicked_at) AS clicked_at,
   coalesce(g.bounced_at, t.bounced_at) AS bounced_at,
@@ -266,8 +285,14 @@ async def quiet(
     limit: int = 50,
 ) -> list[Engagement]:
     """With whom nothing passed for so many days before ``on``, and nobody said that this is in
-    order: the longest silent first. Joins the directory for the names."""
-    where = "t.touched_at < %(since)s AND coalesce(e.snoozed_until_on < %(today)s, true)"
+    order, or that they are to be left alone: the longest silent first. Joins the directory for the
+    names."""
+    where = (
+        "t.touched_at < %(since)s AND coalesce(e.snoozed_until_on < %(today)s, true)"
+        " AND NOT EXISTS (SELECT FROM engagement o WHERE o.left_alone"
+        "   AND coalesce(o.left_alone_until_on >= %(today)s, true)"
+        f"  AND o.subject_id = ANY({everyone('t.subject_id')}))"
+    )
     values = {"kind": kind, "since": on - timedelta(days=days), "today": on.date()}
     return await _listed(cur, where, values, before, limit)
 

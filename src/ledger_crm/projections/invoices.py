@@ -1,6 +1,7 @@
-"""Invoices: what is due, what was asked for, what came in, and what is open.
+"""Invoices: what is due, what was asked for, what came in, what is open, and what we owe them back.
 
-One row per instalment, one per invoice. Amounts are net of tax, in the terms' currency.
+One row per instalment, one per invoice, one per remedy. Amounts are net of tax, in the terms'
+currency.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from ledger_crm.domain.invoice import (
     InvoicePaid,
     InvoiceRaised,
     InvoiceRefunded,
+    RemedyOwed,
+    ReplacementGiven,
 )
 
 from ._projection import Cursor, Projection, Row, Table
@@ -54,11 +57,28 @@ class InvoiceRow(Row, frozen=True, kw_only=True):
     refunded_cents: int = 0
 
 
+class RemedyRow(Row, frozen=True, kw_only=True):
+    candidacy_id: UUID  # of who left
+    position: int
+    company_id: UUID
+    job_order_id: UUID
+    person_id: UUID
+    remedy: str
+    amount_cents: int
+    currency: str
+    left_on: date
+    replaced_by_id: UUID | None = None
+    replaced_at: datetime | None = None
+
+
 instalments = Table(
     "instalment",
     InstalmentRow,
     key="instalment_id",
-    sql="CREATE INDEX instalment_of ON instalment (company_id, position DESC);",
+    sql="""
+    CREATE INDEX instalment_of ON instalment (company_id, position DESC);
+    CREATE INDEX instalment_order ON instalment (job_order_id);
+    """,
 )
 invoices = Table(
     "invoice",
@@ -70,7 +90,13 @@ invoices = Table(
     CREATE INDEX invoice_instalment ON invoice (instalment_id);
     """,
 )
-projection = Projection("invoices", instalments, invoices, version=2)
+remedies = Table(
+    "remedy",
+    RemedyRow,
+    key="candidacy_id",
+    sql="CREATE INDEX remedy_newest ON remedy (position DESC);",
+)
+projection = Projection("invoices", instalments, invoices, remedies, version=3)
 
 
 def invoice(entry: Entry[InvoicePaid | InvoiceCredited | InvoiceRefunded]) -> UUID:
@@ -132,10 +158,34 @@ def refunded(row: InvoiceRow, entry: Entry[InvoiceRefunded]) -> InvoiceRow:
     return replace(row, refunded_cents=row.refunded_cents + entry.event.amount_cents)
 
 
+@remedies.starts(RemedyOwed)
+def owed(entry: Entry[RemedyOwed]) -> RemedyRow:
+    fact = entry.event
+    return RemedyRow(
+        candidacy_id=fact.candidacy_id,
+        position=entry.position,
+        company_id=entry.originator_id,
+        job_order_id=fact.job_order_id,
+        person_id=fact.person_id,
+        remedy=fact.remedy,
+        amount_cents=fact.amount_cents,
+        currency=fact.currency,
+        left_on=fact.left_on,
+    )
+
+
+@remedies.on(ReplacementGiven, key=lambda entry: entry.event.replaces_id)
+def replaced(row: RemedyRow, entry: Entry[ReplacementGiven]) -> RemedyRow:
+    fact = entry.event
+    return replace(row, replaced_by_id=fact.candidacy_id, replaced_at=fact.given_at)
+
+
 class InstalmentShown(msgspec.Struct, frozen=True, kw_only=True):
     """on             signing, shortlist, start; elsewhere: the order was filled without us
     candidacy_id   whose start it is; null: it is for the job order
     invoiced_cents  so far; what was credited to be invoiced anew is taken off
+    rebate_cents    of it, what is not owed any more, since who started fell through
+    to_invoice_cents  what is left of it to invoice
     """
 
     id: UUID
@@ -149,6 +199,8 @@ class InstalmentShown(msgspec.Struct, frozen=True, kw_only=True):
     on: str
     amount_cents: int
     invoiced_cents: int
+    rebate_cents: int
+    to_invoice_cents: int
     currency: str
     due_at: datetime
     agreement_id: UUID
@@ -181,6 +233,8 @@ INVOICED = (
     "(SELECT coalesce(sum(v.amount_cents - v.anew_cents), 0)::bigint FROM invoice v"
     " WHERE v.instalment_id = i.instalment_id)"
 )
+REBATE = "coalesce(r.amount_cents, 0)"
+TO_INVOICE = f"greatest(i.amount_cents - {REBATE} - {INVOICED}, 0)"
 OPEN = "(v.amount_cents - v.credited_cents - v.paid_cents + v.refunded_cents)"
 
 
@@ -193,19 +247,21 @@ async def due(
     limit: int = 50,
 ) -> list[InstalmentShown]:
     """Instalments, the last to fall due first; page by passing the last one's position as
-    ``before``. ``to_invoice``: only those that are not wholly invoiced, or only the others. Joins
-    the directory for the names."""
+    ``before``. ``to_invoice``: only those of which something is left to invoice, or only the
+    others. Joins the directory for the names."""
     await cur.execute(
         "SELECT i.instalment_id, i.company_id, coalesce(c.name, ''), i.job_order_id,"
         " coalesce(j.name, ''), i.candidacy_id, p.is_id, p.name, i.occasion, i.amount_cents,"
-        f" {INVOICED}, i.currency, i.due_at, i.agreement_id, i.agreement_version, i.position"
+        f" {INVOICED}, {REBATE}, {TO_INVOICE}, i.currency, i.due_at, i.agreement_id,"
+        " i.agreement_version, i.position"
         " FROM instalment i"
         " LEFT JOIN directory c ON c.id = i.company_id"
         " LEFT JOIN directory j ON j.id = i.job_order_id"
         " LEFT JOIN who p ON p.id = i.person_id"
+        " LEFT JOIN remedy r ON r.candidacy_id = i.candidacy_id"
         " WHERE (%(before)s::bigint IS NULL OR i.position < %(before)s)"
         " AND (%(company)s::uuid IS NULL OR i.company_id = %(company)s)"
-        f" AND (%(left)s::boolean IS NULL OR (i.amount_cents > {INVOICED}) = %(left)s)"
+        f" AND (%(left)s::boolean IS NULL OR ({TO_INVOICE} > 0) = %(left)s)"
         " ORDER BY i.position DESC LIMIT %(limit)s",
         {"company": company_id, "left": to_invoice, "before": before, "limit": limit},
     )
@@ -245,3 +301,74 @@ async def listing(
     )
     names = InvoiceShown.__struct_fields__
     return [InvoiceShown(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
+
+
+class RemedyShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What we owe a client for somebody who fell through.
+
+    remedy          rebate or replacement
+    amount_cents    of a rebate
+    to_settle_cents  of it, what is invoiced and not credited yet; what was not invoiced is simply
+                    not asked for
+    replaced_by_id  the candidacy of who came in their place; null: nobody yet, or it is a rebate
+    settled         nothing is left to do
+    """
+
+    candidacy_id: UUID
+    person_id: UUID
+    person: str
+    company_id: UUID
+    company: str
+    job_order_id: UUID
+    job_order: str
+    remedy: str
+    amount_cents: int
+    to_settle_cents: int
+    currency: str
+    left_on: date
+    replaced_by_id: UUID | None
+    settled: bool
+    position: int
+
+
+async def owing(
+    cur: Cursor,
+    *,
+    company_id: UUID | None = None,
+    settled: bool | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[RemedyShown]:
+    """The newest first; page by passing the last one's position as ``before``. A rebate is settled
+    by credit notes on the invoices of that start and of what was due on the job order before it.
+    Joins the directory for the names."""
+    await cur.execute(
+        "WITH told AS (SELECT r.*, CASE r.remedy WHEN 'rebate' THEN greatest(least("
+        "   r.amount_cents, r.amount_cents + m.invoiced - m.due) - m.credited, 0) ELSE 0 END"
+        "   AS left_cents FROM remedy r CROSS JOIN LATERAL ("
+        "     SELECT coalesce(sum(i.amount_cents), 0)::bigint AS due,"
+        "      coalesce(sum(v.invoiced), 0)::bigint AS invoiced,"
+        "      coalesce(sum(v.credited), 0)::bigint AS credited"
+        "     FROM instalment i LEFT JOIN LATERAL ("
+        "       SELECT sum(amount_cents - anew_cents) AS invoiced,"
+        "        sum(credited_cents - anew_cents) AS credited"
+        "       FROM invoice WHERE instalment_id = i.instalment_id) v ON true"
+        "     WHERE i.job_order_id = r.job_order_id"
+        "     AND coalesce(i.candidacy_id, r.candidacy_id) = r.candidacy_id) m),"
+        " shown AS (SELECT *, CASE remedy WHEN 'rebate' THEN left_cents = 0"
+        "   ELSE replaced_by_id IS NOT NULL END AS settled FROM told)"
+        " SELECT r.candidacy_id, coalesce(p.is_id, r.person_id), coalesce(p.name, ''),"
+        "  r.company_id, coalesce(c.name, ''), r.job_order_id, coalesce(j.name, ''), r.remedy,"
+        "  r.amount_cents, r.left_cents, r.currency, r.left_on, r.replaced_by_id, r.settled,"
+        "  r.position FROM shown r"
+        " LEFT JOIN who p ON p.id = r.person_id"
+        " LEFT JOIN directory c ON c.id = r.company_id"
+        " LEFT JOIN directory j ON j.id = r.job_order_id"
+        " WHERE (%(before)s::bigint IS NULL OR r.position < %(before)s)"
+        " AND (%(company)s::uuid IS NULL OR r.company_id = %(company)s)"
+        " AND (%(settled)s::boolean IS NULL OR r.settled = %(settled)s)"
+        " ORDER BY r.position DESC LIMIT %(limit)s",
+        {"company": company_id, "settled": settled, "before": before, "limit": limit},
+    )
+    names = RemedyShown.__struct_fields__
+    return [RemedyShown(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]

@@ -164,7 +164,12 @@ class PlacementShown(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+STATUS = (
+    "CASE WHEN t.status = 'started' AND t.guarantee_until_on < %(on)s::date"
+    " THEN 'guarantee_ended' ELSE t.status END"
+)
 JOINED = {
+    "status": STATUS,
     "person_id": "coalesce(p.is_id, t.person_id)",
     "person": "coalesce(p.name, '')",
     "company": "coalesce(c.name, '')",
@@ -177,6 +182,7 @@ COLUMNS = ", ".join(JOINED.get(name, f"t.{name}") for name in PlacementShown.__s
 async def listing(
     cur: Cursor,
     *,
+    on: date | None = None,
     person_id: UUID | None = None,
     company_id: UUID | None = None,
     status: Status | None = None,
@@ -185,8 +191,10 @@ async def listing(
     before: int | None = None,
     limit: int = 50,
 ) -> list[PlacementShown]:
-    """The newest first; page by passing the last one's position as ``before``. Joins the directory
-    for the names and the custom fields. Raises NoSuchField, WrongFieldValue."""
+    """The newest first; page by passing the last one's position as ``before``. A guarantee is over
+    on the day after its last one, whether anybody wrote that down or not: they are shown as they
+    are ``on`` that day; None: as it is written. Joins the directory for the names and the custom
+    fields. Raises NoSuchField, WrongFieldValue."""
     fits, known = await fitting(cur, "placement_field", "placement", "t.candidacy_id", custom)
     await cur.execute(
         f"SELECT {COLUMNS} FROM placement t"
@@ -196,12 +204,13 @@ async def listing(
         " WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR t.person_id = ANY({everyone('%(person)s::uuid')}))"
         " AND (%(company)s::uuid IS NULL OR t.company_id = %(company)s)"
-        " AND (%(status)s::text IS NULL OR t.status = %(status)s)"
+        f" AND (%(status)s::text IS NULL OR {STATUS} = %(status)s)"
         " AND (%(day)s::date IS NULL OR t.status = 'started'"
         f"   AND %(day)s BETWEEN t.starts_on AND t.guarantee_until_on) AND {fits}"
         " ORDER BY t.position DESC LIMIT %(limit)s",
         known
         | {
+            "on": on,
             "person": person_id,
             "company": company_id,
             "status": status,

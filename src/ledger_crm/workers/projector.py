@@ -43,6 +43,7 @@ Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
 
 BATCH = 2_000
 POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
+IDLE_S = 5.0  # after which whoever was not woken looks for itself
 HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
 LOCK = "SELECT {}(hashtext('ledger_crm projection'), hashtext(%s))"
 KEPT_ENTRIES = 4 * BATCH  # in memory, for projections that have not got to them
@@ -245,8 +246,7 @@ class Projector:
     def stop(self) -> None:
         self.stopped.set()
         self.once.stop()
-        for wake in self._wakes.values():
-            wake.set()
+        self._wake(self._wakes)
 
     def _keep_level(self, projection: Projection) -> None:
         wake = self._wakes[projection.name]
@@ -289,7 +289,7 @@ class Projector:
             elif entries:
                 driver.step(entries)
             elif driver.stands():
-                wake.wait(POLL_S)
+                wake.wait(IDLE_S)
             else:
                 raise NotLeading(projection.name)
 
@@ -300,16 +300,32 @@ class Projector:
             )
 
     def _listen(self) -> None:
+        """Wakes whoever has something to do. One looks for all: each for itself, thirty of them
+        would ask a few hundred times a second whether there is anything."""
         while not self.stopped.is_set():
             try:
                 with connect(self.url) as conn:
                     conn.execute("LISTEN entries")
                     while not self.stopped.is_set():
                         for _ in conn.notifies(timeout=POLL_S, stop_after=1):
-                            for wake in self._wakes.values():
-                                wake.set()
+                            self._wake(self._wakes)
+                        self._wake(self._not_level(conn))
             except psycopg.Error:
+                self._wake(self._wakes)  # they may have lost it too, and must notice
                 self.stopped.wait(POLL_S)
+
+    def _not_level(self, conn: Connection) -> list[str]:
+        """With the ledger, or no longer where their driver left them."""
+        found = conn.execute(
+            "SELECT p.name, p.version, p.position = h.position"
+            " FROM projection_position p, ledger.head h"
+        ).fetchall()
+        level = {(name, version) for name, version, is_level in found if is_level}
+        return [p.name for p in self.projections if (p.name, p.version) not in level]
+
+    def _wake(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._wakes[name].set()
 
 
 class Once:

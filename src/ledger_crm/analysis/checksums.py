@@ -1,0 +1,82 @@
+"""Whether two houses hold the same: a hash of the ledger, and of each table of the read models."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import psycopg
+from psycopg import IsolationLevel
+from psycopg.rows import tuple_row
+
+from ledger_crm.projections import NOT_BUILT, SCHEMA, every
+
+
+class Checksums(msgspec.Struct, frozen=True, kw_only=True):
+    """tables     by name; none of those that are not built
+    positions  where each table stands
+    """
+
+    head: int
+    ledger: str
+    tables: dict[str, str]
+    positions: dict[str, int]
+
+
+def checksums_of(url: str) -> Checksums:
+    """In one snapshot. Rows in the order of their key, as text, so that they say the same on any
+    machine. Raises psycopg.Error."""
+    tables, positions = dict[str, str](), dict[str, int]()
+    with psycopg.connect(
+        url, connect_timeout=5, row_factory=tuple_row,
+        options=f"-c search_path={SCHEMA},ledger -c timezone=UTC -c datestyle=ISO",
+    ) as conn:  # fmt: skip
+        conn.isolation_level, conn.read_only = IsolationLevel.REPEATABLE_READ, True
+        [(head,)] = conn.execute("SELECT position FROM ledger.head").fetchall()
+        ledger = _hash(
+            conn,
+            "SELECT notification_id, originator_id, originator_version, topic, state"
+            " FROM ledger.entries ORDER BY notification_id",
+        )
+        for projection in every():
+            try:
+                with conn.transaction():
+                    row = conn.execute(
+                        "SELECT position FROM projection_position WHERE (name, version) = (%s, %s)",
+                        (projection.name, projection.version),
+                    ).fetchone()
+                    if row is None:
+                        continue
+                    for table in projection.tables:
+                        columns, key = ", ".join(table.columns), ", ".join(table.key)
+                        asked = f"SELECT {columns} FROM {table.name} ORDER BY {key}"
+                        tables[table.name], positions[table.name] = _hash(conn, asked), row[0]
+            except NOT_BUILT:
+                continue
+    return Checksums(head=head, ledger=ledger, tables=tables, positions=positions)
+
+
+def difference(one: Checksums, other: Checksums) -> str:
+    """One line; "": they are equal."""
+    if one.head != other.head:
+        return f"the heads differ: {one.head} and {other.head}"
+    if one.ledger != other.ledger:
+        return f"the ledgers differ, though both end at {one.head}"
+    behind = sorted(
+        name
+        for name in one.tables.keys() | other.tables.keys()
+        if one.positions.get(name) != one.head or other.positions.get(name) != one.head
+    )
+    if behind:
+        return f"not level with the ledger, and not compared: {', '.join(behind)}"
+    if differ := sorted(name for name in one.tables if one.tables[name] != other.tables[name]):
+        return f"these tables differ: {', '.join(differ)}"
+    return ""
+
+
+def _hash(conn: psycopg.Connection[tuple[object, ...]], query: str) -> str:
+    found = hashlib.sha256()
+    with conn.cursor() as cur, cur.copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
+        for block in copy:
+            found.update(block)
+    return found.hexdigest()

@@ -1,0 +1,515 @@
+"""Archive: the ledger in sealed segments of files, and back into an empty database.
+
+    segments/000000000001.jsonl.gz   entries as stored, a line each; never changed, never removed
+    keys.jsonl.gz                    data keys, wrapped; destroyed ones without
+    reservations.jsonl.gz, receipts.jsonl.gz
+    documents/                       the vault, as it is
+    manifest.json                    which segments there are, and the hash of each file
+
+Everything personal is ciphertext in it, and what opens that is not: the deployment's key is kept
+apart. Keys, reservations and receipts change, so their files are written anew each time; keep only
+the newest, or a key that was destroyed meanwhile lives on in a copy.
+
+The manifest is written last: a run that is killed leaves the archive of before.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg import IsolationLevel
+from psycopg.rows import tuple_row
+
+from .sealing import Keyring, WrongKey
+
+FORMAT = 1
+SEGMENT = 50_000  # entries, at most
+PAGE = 5_000
+Progress = Callable[[int, int], None]
+
+
+class ArchiveFault(Exception):
+    """One line: what is wrong with an archive, or with where it is to be restored."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """An entry as it is stored."""
+
+    position: int
+    stream: UUID
+    version: int
+    topic: str
+    state: str  # the document, sealed fields as ciphertext: exactly the bytes, in UTF-8
+
+
+class KeyLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    stream: UUID
+    created_at: datetime
+    wrapped: bytes | None = None
+    destroyed_at: datetime | None = None
+
+
+class ReservationLine(msgspec.Struct, frozen=True):
+    key: bytes
+    scope: str
+    stream: UUID
+
+
+class ReceiptLine(msgspec.Struct, frozen=True):
+    key: bytes
+    fingerprint: bytes
+    stream: UUID
+    version: int
+    position: int | None
+    recorded_at: datetime
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    sha256: str
+    lines: int
+
+
+class Segment(File, frozen=True, kw_only=True):
+    """entries  a hash of its entries, and of all before it"""
+
+    first: int
+    last: int
+    entries: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """head       position of the last entry in it
+    ledger     a hash of the ledger up to there: of another history it is another
+    key_check  of the deployment's key that it was sealed with; a hash, not the key
+    documents  how many there are in the vault
+    """
+
+    format: int
+    head: int
+    ledger: str
+    key_check: str | None
+    segments: list[Segment]
+    keys: File
+    reservations: File
+    receipts: File
+    documents: int
+
+    @property
+    def files(self) -> list[File]:
+        return [*self.segments, self.keys, self.reservations, self.receipts]
+
+
+class Checked(NamedTuple):
+    head: int
+    ledger: str
+
+
+BEGIN = hashlib.sha256(b"ledger-crm archive 1").hexdigest()
+
+
+def archive(
+    url: str, folder: Path, vault: Path, *, progress: Progress = lambda at, of: None
+) -> tuple[Manifest, int]:
+    """Adds what is new, and how many entries that was. Raises ArchiveFault if the folder holds the
+    archive of another ledger, or of a later one; psycopg.Error."""
+    try:
+        before = manifest_of(folder) if (folder / "manifest.json").exists() else None
+        if (
+            before is None
+            and folder.exists()
+            and any(
+                path.name not in ("segments", "documents") and not path.name.endswith(".gz")
+                for path in folder.iterdir()
+            )
+        ):
+            raise ArchiveFault(f"{folder} holds something else: name a folder of its own")
+        (folder / "segments").mkdir(parents=True, exist_ok=True)
+        with _reading(url) as conn:
+            [(head,)] = conn.execute("SELECT position FROM ledger.head").fetchall()
+            segments = list(before.segments) if before else []
+            at, ledger = (segments[-1].last, segments[-1].entries) if segments else (0, BEGIN)
+            if at:
+                _must_be_of(conn, folder, at, ledger, head)
+            new = head - at
+            for first in range(at + 1, head + 1, SEGMENT):
+                last = min(first + SEGMENT - 1, head)
+                running = _Running(ledger)
+                lines = _lines(conn, first - 1, last, running, lambda at: progress(at, head))
+                name = f"segments/{first:012}.jsonl.gz"
+                file = _write(folder, name, lines)
+                if running.at != last:
+                    raise ArchiveFault(f"the ledger has no entry at {running.at + 1}")
+                ledger = running.hex
+                segments.append(
+                    Segment(
+                        name=name, sha256=file.sha256, lines=file.lines, first=first, last=last,
+                        entries=ledger,
+                    )
+                )  # fmt: skip
+            check = conn.execute("SELECT key_check FROM ledger.deployment").fetchone()
+            manifest = Manifest(
+                format=FORMAT, head=head, ledger=ledger, segments=segments,
+                key_check=bytes(check[0]).hex() if check else None,
+                keys=_write(folder, "keys.jsonl.gz", _keys(conn)),
+                reservations=_write(folder, "reservations.jsonl.gz", _reservations(conn)),
+                receipts=_write(folder, "receipts.jsonl.gz", _receipts(conn)),
+                documents=_copied(vault, folder / "documents"),
+            )  # fmt: skip
+        content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
+        _put(folder / "manifest.json", content)
+    except OSError as fault:
+        raise ArchiveFault(f"{fault.filename or folder}: {fault.strerror}") from None
+    return manifest, new
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """Raises ArchiveFault if there is none, or it is of another format, or has a gap."""
+    path = folder / "manifest.json"
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except OSError as fault:
+        raise ArchiveFault(f"{folder} is no archive: {path}: {fault.strerror}") from None
+    except msgspec.MsgspecError:
+        raise ArchiveFault(f"{path} is damaged: take it from another copy") from None
+    if found.format != FORMAT:
+        raise ArchiveFault(f"{folder} was made by another version: its format is {found.format}")
+    at = 0
+    for segment in found.segments:
+        if segment.first != at + 1 or segment.last < segment.first:
+            raise ArchiveFault(f"{path} has a gap after position {at}: take it from another copy")
+        at = segment.last
+    if at != found.head:
+        raise ArchiveFault(f"{path} ends at {at}, and says {found.head}")
+    return found
+
+
+def verify(folder: Path, *, progress: Progress = lambda at, of: None) -> Manifest:
+    """Every file is there and is what was written, every entry in its place. Raises
+    ArchiveFault."""
+    manifest = manifest_of(folder)
+    ledger = BEGIN
+    for segment in manifest.segments:
+        ledger = _checked(folder, segment, ledger)[1]
+        progress(segment.last, manifest.head)
+    if ledger != manifest.ledger:
+        raise ArchiveFault(f"{folder}: its segments are those of another ledger")
+    for file, type_ in (
+        (manifest.keys, KeyLine), (manifest.reservations, ReservationLine),
+        (manifest.receipts, ReceiptLine),
+    ):  # fmt: skip
+        _decoded(folder, file, type_)
+    _documents(folder, manifest)
+    return manifest
+
+
+def against(url: str, manifest: Manifest, *, progress: Progress = lambda at, of: None) -> int:
+    """The head of a ledger that begins exactly as the archived one. Raises ArchiveFault if it does
+    not; psycopg.Error."""
+    with _reading(url) as conn:
+        [(head,)] = conn.execute("SELECT position FROM ledger.head").fetchall()
+        if head < manifest.head:
+            raise ArchiveFault(
+                f"the ledger's head is at {head}, and the archive's at {manifest.head}"
+            )
+        for segment in manifest.segments:
+            before = manifest.segments[manifest.segments.index(segment) - 1].entries
+            running = _Running(before if segment.first > 1 else BEGIN)
+            for _ in _lines(conn, segment.first - 1, segment.last, running, lambda at: None):
+                pass
+            if running.hex != segment.entries:
+                raise ArchiveFault(
+                    f"the ledger differs from the archive between positions {segment.first} and"
+                    f" {segment.last}"
+                )
+            progress(segment.last, manifest.head)
+    return int(head)
+
+
+def restore(
+    url: str,
+    folder: Path,
+    vault: Path,
+    keyring: Keyring,
+    *,
+    progress: Progress = lambda at, of: None,
+) -> Manifest:
+    """Into an empty database, in one transaction: it ends at the archived head, or stays empty.
+    Raises ArchiveFault if it is not empty, or a file is missing or another; WrongKey."""
+    manifest = manifest_of(folder)
+    ours = keyring.hash_of("deployment", "check").hex()
+    if manifest.key_check not in (None, ours):
+        raise WrongKey("the sealing key is not the one this archive was sealed with")
+    _documents(folder, manifest)
+    with psycopg.connect(url, connect_timeout=5, row_factory=tuple_row) as conn:
+        conn.execute("SELECT FROM ledger.head FOR UPDATE")
+        _must_be_empty(conn)
+        if manifest.key_check:
+            conn.execute(
+                "INSERT INTO ledger.deployment (key_check) VALUES (%s) ON CONFLICT DO NOTHING",
+                (bytes.fromhex(manifest.key_check),),
+            )
+        _copy_in(
+            conn, "data_keys (stream_id, wrapped, created_at, destroyed_at)",
+            ("uuid", "bytea", "timestamptz", "timestamptz"),
+            ((k.stream, k.wrapped, k.created_at, k.destroyed_at)
+             for k in _decoded(folder, manifest.keys, KeyLine)),
+        )  # fmt: skip
+        ledger = BEGIN
+        for segment in manifest.segments:
+            lines, ledger = _checked(folder, segment, ledger)
+            conn.execute("UPDATE ledger.head SET position = %s", (segment.last,))
+            _copy_in(
+                conn,
+                "entries (originator_id, originator_version, topic, state, notification_id)",
+                ("uuid", "bigint", "text", "bytea", "bigint"),
+                ((e.stream, e.version, e.topic, e.state.encode(), e.position) for e in lines),
+            )
+            progress(segment.last, manifest.head)
+        if ledger != manifest.ledger:
+            raise ArchiveFault(f"{folder}: its segments are those of another ledger")
+        # after the entries: those of whoever is erased were given up with them
+        _copy_in(
+            conn, "reservations (key, scope, stream_id)", ("bytea", "text", "uuid"),
+            ((r.key, r.scope, r.stream)
+             for r in _decoded(folder, manifest.reservations, ReservationLine)),
+        )  # fmt: skip
+        _copy_in(
+            conn, "receipts (key, fingerprint, stream_id, version, position, recorded_at)",
+            ("bytea", "bytea", "uuid", "bigint", "bigint", "timestamptz"),
+            ((r.key, r.fingerprint, r.stream, r.version, r.position, r.recorded_at)
+             for r in _decoded(folder, manifest.receipts, ReceiptLine)),
+        )  # fmt: skip
+        _rebuild_read_models(conn)
+        _copied(folder / "documents", vault, only_add=True)
+    return manifest
+
+
+class _Running:
+    """A hash of entries in order, each bound to all before it."""
+
+    def __init__(self, before: str) -> None:
+        self._hash = hashlib.sha256(bytes.fromhex(before))
+        self.at = 0
+
+    def add(self, line: Line) -> None:
+        state = line.state.encode()
+        head = f"{line.position} {line.stream} {line.version} {line.topic} {len(state)}\n"
+        self._hash.update(head.encode() + state)
+        self.at = line.position
+
+    @property
+    def hex(self) -> str:
+        return self._hash.hexdigest()
+
+
+def _reading(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """One snapshot of everything, in which nothing can be written."""
+    conn = psycopg.connect(url, connect_timeout=5, row_factory=tuple_row)
+    conn.isolation_level, conn.read_only = IsolationLevel.REPEATABLE_READ, True
+    return conn
+
+
+def _lines(
+    conn: psycopg.Connection[tuple[Any, ...]],
+    after: int,
+    upto: int,
+    running: _Running,
+    progress: Callable[[int], None],
+) -> Iterator[Line]:
+    while after < upto:
+        rows = conn.execute(
+            "SELECT notification_id, originator_id, originator_version, topic, state"
+            " FROM ledger.entries WHERE notification_id > %s AND notification_id <= %s"
+            " ORDER BY notification_id LIMIT %s",
+            (after, upto, PAGE),
+            binary=True,
+        ).fetchall()
+        if not rows:
+            return
+        for position, stream, version, topic, state in rows:
+            line = Line(position, stream, version, topic, bytes(state).decode())
+            running.add(line)
+            yield line
+        after = rows[-1][0]
+        progress(after)
+
+
+def _keys(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[KeyLine]:
+    for id, created_at, wrapped, destroyed_at in conn.execute(
+        "SELECT stream_id, created_at, wrapped, destroyed_at FROM ledger.data_keys ORDER BY 1"
+    ):
+        yield KeyLine(id, created_at, wrapped and bytes(wrapped), destroyed_at)
+
+
+def _reservations(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[ReservationLine]:
+    for key, scope, id in conn.execute(
+        "SELECT key, scope, stream_id FROM ledger.reservations ORDER BY 1"
+    ):
+        yield ReservationLine(bytes(key), scope, id)
+
+
+def _receipts(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[ReceiptLine]:
+    for key, fingerprint, *rest in conn.execute(
+        "SELECT key, fingerprint, stream_id, version, position, recorded_at FROM ledger.receipts"
+        " ORDER BY 1"
+    ):
+        yield ReceiptLine(bytes(key), bytes(fingerprint), *rest)
+
+
+def _must_be_of(
+    conn: psycopg.Connection[tuple[Any, ...]], folder: Path, at: int, ledger: str, head: int
+) -> None:
+    """The archive's last segment is this ledger's."""
+    if at > head:
+        raise ArchiveFault(
+            f"{folder} is at {at}, beyond this ledger's {head}: it is another ledger's, or this one"
+            " was restored from an older backup; name another folder"
+        )
+    manifest = manifest_of(folder)
+    segment = manifest.segments[-1]
+    running = _Running(manifest.segments[-2].entries if len(manifest.segments) > 1 else BEGIN)
+    for _ in _lines(conn, segment.first - 1, segment.last, running, lambda at: None):
+        pass
+    if running.hex != ledger:
+        raise ArchiveFault(f"{folder} is the archive of another ledger: name another folder")
+
+
+def _must_be_empty(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
+    for table in ("entries", "data_keys", "reservations", "receipts"):
+        if conn.execute(f"SELECT FROM ledger.{table} LIMIT 1".encode()).fetchone() is not None:
+            raise ArchiveFault(
+                f"the database is not empty: ledger.{table} has rows; restore into a new one, such"
+                " as that of a new LEDGER_HOME"
+            )
+
+
+def _rebuild_read_models(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """They stand at the beginning of an empty ledger, and may be read there: not so any more."""
+    there = conn.execute("SELECT to_regclass('read.projection_position') IS NOT NULL").fetchone()
+    if there == (True,):
+        conn.execute("UPDATE read.projection_position SET version = -1")
+
+
+def _copy_in(
+    conn: psycopg.Connection[tuple[Any, ...]],
+    into: str,
+    types: tuple[str, ...],
+    rows: Iterable[tuple[Any, ...]],
+) -> None:
+    copy_sql = f"COPY ledger.{into} FROM STDIN (FORMAT BINARY)"
+    with conn.cursor() as cur, cur.copy(copy_sql.encode()) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _write(folder: Path, name: str, lines: Iterable[msgspec.Struct]) -> File:
+    """In its place whole, with the same bytes for the same lines."""
+    path, encode, count = folder / name, msgspec.json.Encoder().encode, 0
+    new = path.with_name(f".{path.name}.new")
+    with new.open("wb") as file:
+        with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as out:
+            for line in lines:
+                out.write(encode(line) + b"\n")
+                count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    sha256 = _hash_of(new.read_bytes())
+    new.replace(path)
+    return File(name=name, sha256=sha256, lines=count)
+
+
+L = TypeVar("L", bound=msgspec.Struct)
+
+
+def _decoded(folder: Path, file: File, type_: type[L]) -> list[L]:
+    """Raises ArchiveFault if it is not there, or not what was written."""
+    path = folder / file.name
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ArchiveFault(f"{path} is missing: take it from another copy") from None
+    except OSError as fault:
+        raise ArchiveFault(f"{path}: {fault.strerror}") from None
+    if _hash_of(content) != file.sha256:
+        raise ArchiveFault(
+            f"{path} is not what was written: its hash is another; take it from another copy"
+        )
+    decode = msgspec.json.Decoder(type_).decode
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as lines:
+            found = [decode(line) for line in lines]
+    except (OSError, EOFError, msgspec.MsgspecError):
+        raise ArchiveFault(f"{path} cannot be read, though its hash is right") from None
+    if len(found) != file.lines:
+        raise ArchiveFault(f"{path} has {len(found)} lines, and not {file.lines}")
+    return found
+
+
+def _checked(folder: Path, segment: Segment, before: str) -> tuple[list[Line], str]:
+    """Its entries, each in its place."""
+    lines, running = _decoded(folder, segment, Line), _Running(before)
+    for line in lines:
+        running.add(line)
+    if [line.position for line in lines] != list(range(segment.first, segment.last + 1)):
+        raise ArchiveFault(
+            f"{folder / segment.name} does not hold {segment.first} to {segment.last}"
+        )
+    if running.hex != segment.entries:
+        raise ArchiveFault(f"{folder / segment.name} does not follow those before it")
+    return lines, running.hex
+
+
+def _documents(folder: Path, manifest: Manifest) -> None:
+    found = 0
+    for path in (folder / "documents").glob("??/*"):
+        if _hash_of(path.read_bytes()) != path.name:
+            raise ArchiveFault(f"{path} is not what was written: take it from another copy")
+        found += 1
+    if found != manifest.documents:
+        raise ArchiveFault(
+            f"{folder / 'documents'} has {found} documents, and not {manifest.documents}"
+        )
+
+
+def _copied(source: Path, target: Path, *, only_add: bool = False) -> int:
+    """Documents that are not there yet; what was dropped is dropped. How many there are."""
+    names = {
+        f"{path.parent.name}/{path.name}" for path in source.glob("??/*") if len(path.name) == 64
+    }
+    for name in sorted(names):
+        if not (target / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            new = (target / name).with_suffix(".new")
+            shutil.copy2(source / name, new)
+            new.replace(target / name)
+    if not only_add:
+        for path in target.glob("??/*"):
+            if f"{path.parent.name}/{path.name}" not in names:
+                path.unlink()
+    return len(names)
+
+
+def _put(path: Path, content: bytes) -> None:
+    new = path.with_name(f".{path.name}.new")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _hash_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,135 @@
+"""``archive``, ``restore``, ``checksums``: the ledger on files, and back, and whether it is the
+same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import msgspec
+
+from ledger_crm import archive as archives
+from ledger_crm.analysis.checksums import Checksums, checksums_of, difference
+from ledger_crm.sealing import Keyring
+
+from .analysing import sealing_key
+from .house import Empty, Fault, bar, console, database, load, looked_at
+
+Flag = Annotated[bool, cyclopts.Parameter(negative="")]
+
+
+def archive(folder: Path, /, *, verify: Flag = False, json: Flag = False) -> None:
+    """Write the ledger, its keys and documents to files, sealed as they are; again, it adds what is
+    new. See deploy/README.md.
+
+    Parameters
+    ----------
+    folder:
+        Where it goes. Segments in it never change; its manifest has the hash of each.
+    verify:
+        Write nothing: check every file, and that the ledger here begins as the archived one. Exit
+        code 2 if anything is missing or another.
+    json:
+        Print the manifest as JSON.
+    """
+    chosen, vault = load(), load().home / "documents"
+    if verify:
+        with bar() as drawn:
+            task = drawn.add_task("verifying", total=None)
+            manifest = archives.verify(
+                folder, progress=lambda at, of: drawn.update(task, completed=at, total=of)
+            )
+        says = _compared(folder, manifest)
+    else:
+        with looked_at(chosen) as url, bar() as drawn:
+            task = drawn.add_task("archiving", total=None)
+            manifest, new = archives.archive(
+                url, folder, vault,
+                progress=lambda at, of: drawn.update(task, completed=at, total=of),
+            )  # fmt: skip
+        says = f"{folder} is at {manifest.head}, {new} of them new"
+    if json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        return
+    console().print(f"{says}; its hash is {manifest.ledger}", markup=False)
+
+
+def restore(folder: Path, /) -> None:
+    """Fill an empty database from an archive: it ends at the same head, or stays empty.
+
+    The deployment's key must be there: LEDGER_SEALING_KEY, or sealing.key in the new LEDGER_HOME.
+
+    Parameters
+    ----------
+    folder:
+        Of the archive.
+    """
+    chosen = load()
+    keyring = Keyring(sealing_key(chosen))
+    archives.manifest_of(folder)  # before anything is made for it
+    with database(chosen) as url, bar() as drawn:
+        task = drawn.add_task("restoring", total=None)
+        manifest = archives.restore(
+            url, folder, chosen.home / "documents", keyring,
+            progress=lambda at, of: drawn.update(task, completed=at, total=of),
+        )  # fmt: skip
+    console().print(
+        f"restored up to {manifest.head}, with {manifest.documents} documents; ledger-crm up builds"
+        " the read models"
+    )
+
+
+def checksums(*, against: Path | None = None, json: Flag = False) -> None:
+    """A hash of the ledger and of every table of the read models: equal in two places, they are
+    equal.
+
+    Parameters
+    ----------
+    against:
+        What it printed as JSON elsewhere: exit code 1, and what differs, if anything does.
+    json:
+        Print it as JSON.
+    """
+    with looked_at(load()) as url:
+        found = checksums_of(url)
+    if json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    elif against is None:
+        console().print(f"{found.ledger}  the ledger, at {found.head}")
+        for name, digest in found.tables.items():
+            at = found.positions[name]
+            console().print(f"{digest}  {name}, at {at}", markup=False)
+    if against:
+        differs = difference(_read(against), found)
+        if differs:
+            print(f"ledger-crm: {differs}", file=sys.stderr)
+            sys.exit(1)
+        if not json:
+            console().print(f"the same, at {found.head}: {len(found.tables)} tables")
+
+
+def _compared(folder: Path, manifest: archives.Manifest) -> str:
+    """With the ledger that is here, if one is."""
+    whole = f"{folder} is whole, up to {manifest.head}"
+    try:
+        with looked_at(load()) as url, bar() as drawn:
+            task = drawn.add_task("comparing", total=None)
+            head = archives.against(
+                url, manifest,
+                progress=lambda at, of: drawn.update(task, completed=at, total=of),
+            )  # fmt: skip
+    except Empty:
+        return f"{whole}; there is no ledger here to compare it with"
+    more = f", and has {head - manifest.head} more" if head > manifest.head else ""
+    return f"{whole}; the ledger here is the same{more}"
+
+
+def _read(path: Path) -> Checksums:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Checksums)
+    except OSError as fault:
+        raise Fault(f"{path}: {fault.strerror}") from None
+    except msgspec.MsgspecError:
+        raise Fault(f"{path} is nothing that ledger-crm checksums --json printed") from None

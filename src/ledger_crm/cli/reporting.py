@@ -1,0 +1,139 @@
+"""``report``: charts of what the API's reports say, as SVG or PNG."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import cyclopts
+
+from ledger_crm.analysis.drawing import Panel, Series, draw, must_be_drawable
+from ledger_crm.domain import clock
+from ledger_crm.domain.entry import words
+from ledger_crm.domain.pipeline import EXITS
+
+from .house import Fault, console
+from .reading import asked
+
+What = Literal["funnel", "time-in-stage", "revenue", "gone-quiet"]
+SHOWN = 20  # bars of a panel
+
+
+def report(
+    what: What,
+    /,
+    *,
+    out: Path,
+    from_: Annotated[date | None, cyclopts.Parameter(name="--from")] = None,
+    to: date | None = None,
+    as_of: str = "",
+    pipeline: str = "",
+    days: int = 90,
+) -> None:
+    """Draw a report: how far candidacies come, how long they stay, revenue by client, or which
+    companies have gone quiet. The figures are those of the API; see ledger-crm read.
+
+    Parameters
+    ----------
+    what:
+        funnel, time-in-stage, revenue or gone-quiet.
+    out:
+        A file called .svg or .png.
+    from_:
+        The first day, in UTC.
+    to:
+        The day after the last one.
+    as_of:
+        As known then: a position, or a moment.
+    pipeline:
+        Of the funnel and the time in stage: only this one, by its slug.
+    days:
+        Of gone-quiet: nothing passed for so many days.
+    """
+    must_be_drawable(out)
+    known = {"as_of": as_of} if as_of else {}
+    if what == "gone-quiet":
+        title, panels = _gone_quiet(days, known)
+    else:
+        if from_ is None or to is None or from_ >= to:
+            raise Fault(
+                f"{what} is of a period: say --from DAY and --to DAY, the day after its last"
+            )
+        if what == "revenue":
+            title, panels = _revenue(from_, to, known)
+        else:
+            of = {"pipeline": pipeline} if pipeline else {}
+            lines = asked("funnel", since=str(from_), until=str(to), **of, **known)
+            title, panels = (_funnel if what == "funnel" else _time_in_stage)(lines)
+            title += f" in {words(pipeline)}" if pipeline else ""
+        title += f", {from_} until {to}"
+    title += f", as of {as_of}" if as_of else ""
+    if not any(panel.labels for panel in panels):
+        raise Fault(f"there is nothing to draw: {title}")
+    draw(title, panels, out)
+    console().print(f"{out}: {title}", markup=False)
+
+
+def _funnel(lines: list[dict[str, Any]]) -> tuple[str, list[Panel]]:
+    on = [line for line in lines if line["category"] not in EXITS]
+    out = [line for line in lines if line["category"] in EXITS]
+    panels = [
+        Panel(
+            "Came there, and went on", "candidacies", [words(line["category"]) for line in on],
+            [
+                Series("came", [line["entered"] for line in on],
+                       [str(line["entered"]) for line in on]),
+                Series("went on", [line["went_on"] for line in on],
+                       [f"{line['went_on']} ({line['conversion_bp'] / 100:.1f} %)" for line in on]),
+            ],
+        )
+    ]  # fmt: skip
+    if out:
+        counts = [line["entered"] for line in out]
+        panels.append(
+            Panel("Ended there", "candidacies", [words(line["category"]) for line in out],
+                  [Series("ended", counts, list(map(str, counts)))])
+        )  # fmt: skip
+    return "Funnel", panels
+
+
+def _time_in_stage(lines: list[dict[str, Any]]) -> tuple[str, list[Panel]]:
+    stayed = [line for line in lines if line["median_days"] is not None]
+    days = [line["median_days"] for line in stayed]
+    labels = [words(line["category"]) for line in stayed]
+    bars = Series("median", days, [f"{each:g}" for each in days])
+    return "Time in stage", [Panel("Median, until the next step", "days", labels, [bars])]
+
+
+def _revenue(since: date, until: date, known: dict[str, str]) -> tuple[str, list[Panel]]:
+    """By client, the largest first, a panel for each currency."""
+    period = {"since": f"{since}T00:00:00Z", "until": f"{until}T00:00:00Z"}
+    by_currency = defaultdict[str, list[dict[str, Any]]](list)
+    for line in asked("revenue", by="client", **period, **known):
+        if line.get("agreed_cents", 0) or line.get("paid_cents", 0):
+            by_currency[line["currency"]].append(line)
+    panels = []
+    for currency, lines in sorted(by_currency.items()):
+        lines.sort(key=lambda line: (-line.get("agreed_cents", 0), line["label"]))
+        shown = lines[:SHOWN]
+        series = []
+        for name in ("agreed", "paid"):
+            amounts = [line.get(f"{name}_cents", 0) / 100 for line in shown]
+            series.append(Series(name, amounts, [f"{amount:,.2f}" for amount in amounts]))
+        more = f", {SHOWN} of {len(lines)} clients" if len(lines) > SHOWN else ""
+        panels.append(Panel(f"{currency}{more}", currency, [x["label"] for x in shown], series))
+    return "Fees by client", panels
+
+
+def _gone_quiet(days: int, known: dict[str, str]) -> tuple[str, list[Panel]]:
+    """The longest silent first. Companies: a chart is no place for people's names."""
+    found = asked("engagement/quiet", kind="company", days=str(days), **known)
+    now, shown = clock.now(), found[:SHOWN]
+    silent = [(now - datetime.fromisoformat(each["touched_at"])).days for each in shown]
+    bars = Series("silent", silent, [f"{each}" for each in silent])
+    more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
+    labels = [each["name"] for each in shown]
+    title = f"Companies with whom nothing passed for {days} days{more}"
+    return title, [Panel("Since anything passed between us", "days", labels, [bars])]

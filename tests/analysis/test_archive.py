@@ -1,0 +1,383 @@
+"""The drill: archived, restored elsewhere, and everything is as it was. And what must not pass."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import subprocess
+import sys
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from analysis.test_replay import three_people
+from builders import sourced
+from conftest import Run
+from ledger_crm import archive as archives
+from ledger_crm.analysis.checksums import checksums_of, difference
+from ledger_crm.archive import ArchiveFault, archive, restore, verify
+from ledger_crm.commands import demo
+from ledger_crm.domain.person import Person
+from ledger_crm.domain.privacy import PersonErased
+from ledger_crm.ledger import Intent, Ledger, Work
+from ledger_crm.sealing import Keyring, WrongKey
+from ledger_crm.vault import Vault
+from projections.test_queries import project
+from scenario import ANA, KEYRING, NOON
+
+pytestmark = pytest.mark.xdist_group("analysis")
+
+
+@pytest.fixture
+def empty(databases: Callable[..., str], read_models: str) -> str:
+    return databases(of=read_models)
+
+
+@pytest.fixture(autouse=True)
+def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "SEGMENT", 2_000)
+
+
+def put_back(url: str, folder: Path, vault: Path | None = None) -> archives.Manifest:
+    return restore(url, folder, vault or folder.with_name("vault of another"), KEYRING)
+
+
+def row(url: str, query: str) -> Any:
+    with psycopg.connect(url) as conn:
+        return conn.execute(query.encode()).fetchall()
+
+
+TABLES = {
+    "entries": "notification_id",
+    "data_keys": "stream_id",
+    "reservations": "key",
+    "receipts": "key",
+    "deployment": "one",
+}
+
+
+def stored(url: str) -> dict[str, Any]:
+    found = {t: row(url, f"SELECT * FROM ledger.{t} ORDER BY {by}") for t, by in TABLES.items()}
+    return found | {"head": row(url, "SELECT position FROM ledger.head")}
+
+
+def test_archived_and_restored_everything_is_as_it_was(
+    database: str, empty: str, tmp_path: Path
+) -> None:
+    """Heads, entries, keys, reservations, receipts; and every read model, by its checksum."""
+    vault = Vault(tmp_path / "vault")
+    addresses = [vault.put(content) for content in (b"one", b"another")]
+    manifest, new = archive(database, tmp_path / "a", tmp_path / "vault")
+    assert new == manifest.head > 4_000
+    assert len(manifest.segments) > 2
+
+    again = put_back(empty, tmp_path / "a", tmp_path / "other vault")
+
+    assert again == manifest
+    assert stored(empty) == stored(database)
+    assert [Vault(tmp_path / "other vault").get(each) for each in addresses] == [
+        b"one", b"another",
+    ]  # fmt: skip
+    with Ledger(empty, KEYRING) as ledger:
+        project(empty, ledger)
+    before, after = checksums_of(database), checksums_of(empty)
+    assert difference(before, after) == ""
+    assert len(before.tables) > 80
+    assert archives.against(empty, manifest) == manifest.head
+
+
+def test_it_goes_on_where_it_was_restored(database: str, empty: str, tmp_path: Path) -> None:
+    """The same commands again change nothing: their receipts are there too."""
+    archive(database, tmp_path / "a", tmp_path / "vault")
+    manifest = put_back(empty, tmp_path / "a")
+    with Ledger(empty, KEYRING) as ledger:
+        ledger.store.check_key()
+        played = asyncio.run(demo.play(ledger, seed=1, until=date(2026, 11, 1), size=0.01))
+        assert played.written == 0
+        more = asyncio.run(demo.play(ledger, seed=2, until=date(2026, 11, 1), size=0.01))
+        assert more.written > 1_000
+        assert asyncio.run(ledger.head()) == manifest.head + more.written
+
+
+def test_again_it_adds_segments_and_changes_none(database: str, tmp_path: Path) -> None:
+    first, _ = archive(database, tmp_path / "a", tmp_path / "vault")
+    assert archive(database, tmp_path / "a", tmp_path / "vault") == (first, 0)
+    before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "a" / "segments").iterdir()}
+    with Ledger(database, KEYRING) as ledger:
+        asyncio.run(demo.play(ledger, seed=2, until=date(2026, 11, 1), size=0.01))
+
+    second, new = archive(database, tmp_path / "a", tmp_path / "vault")
+
+    assert new == second.head - first.head > 0
+    assert second.segments[: len(first.segments)] == first.segments
+    now = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "a" / "segments").iterdir()}
+    assert now.items() >= before.items()
+    assert verify(tmp_path / "a") == second
+
+
+def test_what_is_personal_is_not_in_it(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    url = databases(of=read_models)
+    with Ledger(url, KEYRING) as ledger:
+        asyncio.run(three_people(ledger))
+    archive(url, tmp_path / "a", tmp_path / "vault")
+    for path in (tmp_path / "a").rglob("*.gz"):
+        content = gzip.decompress(path.read_bytes())
+        assert b"Ada" not in content
+        assert b"engines" not in content
+
+
+def test_who_was_erased_stays_erased_whatever_copy_of_the_keys_there_is(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    """A key was archived, and destroyed later: the entry that erased destroys it again."""
+    url = databases(of=read_models)
+
+    def add(name: str) -> Callable[[Work], Any]:
+        async def begin(work: Work) -> Person:
+            return work.add(Person.source(sourced(name=name), by=ANA))
+
+        return begin
+
+    with Ledger(url, KEYRING) as ledger:
+        ada, grace = (
+            asyncio.run(ledger.decide(add(name), intent=Intent(by=ANA))).id
+            for name in ("Ada", "Grace")
+        )
+        archive(url, tmp_path / "a", tmp_path / "vault")
+        old_keys = (tmp_path / "a" / "keys.jsonl.gz").read_bytes()
+        erased = PersonErased(erased_at=NOON)
+        asyncio.run(
+            ledger.change(Person, grace, lambda p: p.enter(erased, by=ANA), intent=Intent(by=ANA))
+        )
+    archive(url, tmp_path / "a", tmp_path / "vault")
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    manifest["keys"]["sha256"] = archives._hash_of(old_keys)
+    (tmp_path / "a" / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "a" / "keys.jsonl.gz").write_bytes(old_keys)
+
+    restored = databases(of=read_models)
+    put_back(restored, tmp_path / "a")
+
+    keys = dict(row(restored, "SELECT stream_id, wrapped IS NULL FROM ledger.data_keys"))
+    assert keys == {ada: False, grace: True}
+    with Ledger(restored, KEYRING) as ledger:
+        names = [
+            entry.event.name  # type: ignore[attr-defined]
+            for entry in asyncio.run(ledger.entries())
+            if hasattr(entry.event, "name")
+        ]
+    assert names == ["Ada", "[erased]"]
+
+
+# what must not pass
+
+
+def whole(url: str, folder: Path) -> Path:
+    vault = Vault(folder.with_name("vault"))
+    vault.put(b"a document")
+    archive(url, folder, vault.folder)
+    return folder
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted((folder / "segments").iterdir())
+
+
+def _another_byte(folder: Path) -> None:
+    path = segments(folder)[1]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _rewritten(folder: Path) -> None:
+    """By somebody who mends the hash, too: the entries are bound to those before and after."""
+    path = segments(folder)[1]
+    lines = gzip.decompress(path.read_bytes()).replace(b"consultant:", b"consultanT:", 1)
+    path.write_bytes(gzip.compress(lines))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["segments"][1]["sha256"] = archives._hash_of(path.read_bytes())
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _a_gap(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["segments"][1]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _another_document(folder: Path) -> None:
+    [document] = (folder / "documents").glob("??/*")
+    document.write_bytes(b"another")
+
+
+WRONG: list[tuple[Callable[[Path], object], str]] = [
+    (_another_byte, "000000002001.jsonl.gz is not what was written"),
+    (_rewritten, "000000002001.jsonl.gz does not follow those before it"),
+    (_a_gap, "has a gap after position 2000"),
+    (lambda folder: segments(folder)[1].unlink(), "000000002001.jsonl.gz is missing"),
+    (lambda folder: (folder / "keys.jsonl.gz").unlink(), "keys.jsonl.gz is missing"),
+    (lambda folder: (folder / "receipts.jsonl.gz").write_bytes(b""), "receipts.jsonl.gz is not"),
+    (lambda folder: (folder / "manifest.json").unlink(), "is no archive"),
+    (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is damaged"),
+    (_another_document, "is not what was written"),
+]
+
+
+@pytest.mark.parametrize(("harm", "says"), WRONG, ids=[says for _, says in WRONG])
+def test_what_was_harmed_is_told_and_nothing_of_it_restored(
+    told: Run,
+    database: str,
+    empty: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[Path], object],
+    says: str,
+) -> None:
+    folder = whole(database, tmp_path / "a")
+    harm(folder)
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+    before = stored(empty)
+    code, out, err = told("archive", str(folder), "--verify")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+    monkeypatch.setenv("LEDGER_DATABASE_URL", empty)
+    code, out, err = told("restore", str(folder))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+    assert stored(empty) == before
+
+
+def test_a_database_that_is_not_empty_is_left_alone(
+    told: Run, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, before = whole(database, tmp_path / "a"), stored(database)
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+    code, out, err = told("restore", str(folder))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "the database is not empty: ledger.entries has rows" in err
+    assert stored(database) == before
+
+
+def test_another_deployments_key_is_refused(database: str, empty: str, tmp_path: Path) -> None:
+    folder = whole(database, tmp_path / "a")
+    with pytest.raises(WrongKey, match="this archive was sealed with"):
+        restore(empty, folder, tmp_path / "v", Keyring(b"x" * 32))
+
+
+def test_an_archive_is_of_one_ledger(
+    database: str, databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    folder = whole(database, tmp_path / "a")
+    other = databases(of=read_models)
+    with pytest.raises(ArchiveFault, match="beyond this ledger's 0"):
+        archive(other, folder, tmp_path / "vault")
+    with Ledger(other, KEYRING) as ledger:
+        ledger.store.check_key()
+        asyncio.run(demo.play(ledger, seed=5, until=date(2026, 11, 1), size=0.2))
+        assert asyncio.run(ledger.head()) > archives.manifest_of(folder).head
+    with pytest.raises(ArchiveFault, match="is the archive of another ledger"):
+        archive(other, folder, tmp_path / "vault")
+    with pytest.raises(ArchiveFault, match="differs from the archive between positions 1 and 2000"):
+        archives.against(other, archives.manifest_of(folder))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "holiday.jpg").touch()
+    with pytest.raises(ArchiveFault, match="holds something else"):
+        archive(database, tmp_path / "mine", tmp_path / "vault")
+
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from ledger_crm import archive as archives
+
+archives.SEGMENT = 1_000
+written, write = 0, archives._write
+
+def dying(folder, name, lines):
+    global written
+    written += 1
+    if written == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write(folder, name, lines)
+
+archives._write = dying
+archives.archive(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[2]).with_name("vault"))
+"""
+
+
+@pytest.mark.parametrize("at", [2, 6])
+def test_killed_in_the_middle_the_archive_is_that_of_before_and_goes_on(
+    at: int, database: str, empty: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a"
+    died = subprocess.run([sys.executable, "-c", DIES, database, str(folder), str(at)])
+    assert died.returncode < 0
+    with pytest.raises(ArchiveFault, match="is no archive"):
+        verify(folder)
+    archive(database, folder, tmp_path / "vault")
+    verify(folder)
+    put_back(empty, folder)
+    assert stored(empty) == stored(database)
+
+
+def test_on_the_command_line(
+    told: Run,
+    database: str,
+    empty: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Archive, verify, restore, verify again, and compare: each by one command."""
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+    folder = str(tmp_path / "a")
+    code, out, _ = told("archive", folder)
+    assert (code, "of them new; its hash is" in out) == (0, True)
+    code, out, _ = told("archive", folder, "--verify")
+    assert (code, "the ledger here is the same" in out) == (0, True)
+    code, out, _ = told("checksums", "--json")
+    (tmp_path / "sums.json").write_text(out)
+
+    monkeypatch.setenv("LEDGER_DATABASE_URL", empty)
+    code, _, err = told("archive", folder, "--verify")
+    assert (code, "the ledger's head is at 0, and the archive's at" in err) == (2, True)
+    code, out, err = told("restore", folder)
+    assert (code, "restored up to" in out) == (0, True), err
+    code, out, _ = told("archive", folder, "--verify")
+    assert (code, "the ledger here is the same" in out) == (0, True)
+    code, _, err = told("checksums", "--against", str(tmp_path / "sums.json"))
+    assert (code, "not level with the ledger" in err) == (1, True)
+    with Ledger(empty, KEYRING) as ledger:
+        project(empty, ledger)
+    code, out, _ = told("checksums", "--against", str(tmp_path / "sums.json"))
+    assert (code, "the same, at" in out) == (0, True)
+    row_changed = "UPDATE read.directory SET name = 'Somebody' WHERE kind = 'person'"
+    with psycopg.connect(empty) as conn:
+        conn.execute(row_changed)
+    code, _, err = told("checksums", "--against", str(tmp_path / "sums.json"))
+    assert (code, "these tables differ: directory" in err) == (1, True)
+
+
+def test_without_the_key_nothing_is_restored_and_none_is_made(
+    told: Run, database: str, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = whole(database, tmp_path / "a")
+    monkeypatch.delenv("LEDGER_SEALING_KEY")
+    monkeypatch.setenv("LEDGER_DATABASE_URL", empty)
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path / "home"))
+    code, _, err = told("restore", str(folder))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "sealing.key is not there" in err
+    assert not (tmp_path / "home").exists()
+    monkeypatch.setenv("LEDGER_SEALING_KEY", urlsafe_b64encode(b"x" * 32).decode())
+    assert told("restore", str(folder))[0] == 2
+    assert os.listdir(tmp_path) != []

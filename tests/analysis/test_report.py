@@ -1,0 +1,120 @@
+"""Charts say what the API says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from conftest import Run
+from ledger_crm.domain.entry import words
+
+pytestmark = pytest.mark.xdist_group("analysis")
+
+PERIOD = ("--from", "2025-01-01", "--to", "2026-11-01")
+
+
+def text_of(svg: Path) -> list[str]:
+    """Everything that is written in it."""
+    root = ElementTree.parse(svg).getroot()
+    return [
+        "".join(each.itertext()).strip().replace("\\$", "$")
+        for each in root.iter("{http://www.w3.org/2000/svg}text")
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_funnel_and_the_time_in_stage_are_those_of_the_api(told: Run, tmp_path: Path) -> None:
+    _, out, _ = told("read", "funnel", "--since", "2025-01-01", "--until", "2026-11-01", "--json")
+    lines = json.loads(out)
+    assert len(lines) > 10
+    code, out, err = told("report", "funnel", *PERIOD, "--out", "f.svg")
+    assert (code, out.startswith("f.svg: Funnel, 2025-01-01 until 2026-11-01")) == (0, True), err
+    text = text_of(tmp_path / "f.svg")
+    for line in lines:
+        assert words(line["category"]) in text
+        assert str(line["entered"]) in text
+        if line["conversion_bp"] is not None:
+            assert f"{line['went_on']} ({line['conversion_bp'] / 100:.1f} %)" in text
+    assert told("report", "time-in-stage", *PERIOD, "--out", "t.svg")[0] == 0
+    text = text_of(tmp_path / "t.svg")
+    stayed = [line for line in lines if line["median_days"] is not None]
+    assert {f"{line['median_days']:g}" for line in stayed} <= set(text)
+    never = {words(line["category"]) for line in lines} - {words(x["category"]) for x in stayed}
+    assert not never & set(text)
+
+
+def test_revenue_is_that_of_the_api(told: Run, tmp_path: Path) -> None:
+    _, out, _ = told(
+        "read", "revenue", "--by", "client", "--since", "2025-01-01T00:00:00Z",
+        "--until", "2026-11-01T00:00:00Z", "--json",
+    )  # fmt: skip
+    lines = [line for line in json.loads(out) if line.get("agreed_cents")]
+    assert lines
+    code, _, err = told("report", "revenue", *PERIOD, "--out", "r.svg")
+    assert code == 0, err
+    text = text_of(tmp_path / "r.svg")
+    for line in lines:
+        assert line["label"] in text
+        assert f"{line['agreed_cents'] / 100:,.2f}" in text
+
+
+def test_gone_quiet_names_companies_and_no_people(told: Run, tmp_path: Path) -> None:
+    _, out, _ = told(
+        "read", "engagement/quiet", "--kind", "company", "--days", "1", "--json", "--limit", "200"
+    )
+    companies = json.loads(out)
+    assert companies
+    code, _, err = told("report", "gone-quiet", "--days", "1", "--out", "q.svg")
+    assert code == 0, err
+    text = text_of(tmp_path / "q.svg")
+    assert {each["name"] for each in companies[:20]} <= set(text)
+    people = json.loads(told("read", "people", "--json", "--limit", "200")[1])
+    assert not {each["name"] for each in people} & set(text)
+
+
+def test_as_of_another_day_it_is_another_chart(told: Run, tmp_path: Path) -> None:
+    for name, more in (("now", ()), ("then", ("--as-of", "2000"))):
+        code, _, err = told("report", "funnel", *PERIOD, *more, "--out", f"{name}.svg")
+        assert code == 0, err
+    assert text_of(tmp_path / "now.svg") != text_of(tmp_path / "then.svg")
+    assert any("as of 2000" in line for line in text_of(tmp_path / "then.svg"))
+
+
+def test_the_same_figures_are_the_same_bytes(told: Run, tmp_path: Path) -> None:
+    for name in ("a.svg", "b.svg", "a.png", "b.png"):
+        assert told("report", "funnel", *PERIOD, "--out", name)[0] == 0
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a.svg", "b.png", "b.svg"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("funnel", "--out", "x.svg"), "--from DAY and --to DAY"),
+        (("funnel", "--from", "2026-02-01", "--to", "2026-01-01", "--out", "x.svg"), "--from DAY"),
+        (("funnel", *PERIOD, "--out", "x.docx"), "call it .svg or .png"),
+        (("funnel", *PERIOD, "--out", "/no/such/x.svg"), "/no/such/x.svg: No such file"),
+        (("funnel", *PERIOD), "out"),
+        (("weather", *PERIOD, "--out", "x.svg"), "weather"),
+        (("funnel", *PERIOD, "--pipeline", "nosuch", "--out", "x.svg"), "funnel: "),
+        (("revenue", "--from", "1990-01-01", "--to", "1990-02-01", "--out", "x.svg"), "nothing to"),
+        (("gone-quiet", "--days", "0", "--out", "x.svg"), "engagement/quiet: "),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_drawn_is_one_line(
+    told: Run, tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    code, out, err = told("report", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert says in err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,137 @@
+"""Another history beside the real one: nothing of it is written."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.test_replay import EXAMPLES, NAMES, example, head_of, written
+from conftest import Run
+from ledger_crm.analysis import AnalysisFault
+from ledger_crm.analysis.replaying import Fold, Instead, replay
+from ledger_crm.domain.candidacy import Placed
+from ledger_crm.domain.fee import Terms
+from ledger_crm.projections import fees
+from ledger_crm.slices import Slice, Slices
+
+pytestmark = pytest.mark.xdist_group("analysis")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_history_gives_the_same(name: str, database: str, tmp_path: Path) -> None:
+    """Whatever more it looks at."""
+    fold, same = example(name), "def instead(state, entry): return entry.event"
+    real = replay(fold, database, Slice())
+    other = replay(fold, database, Slice(), instead=Instead(written(tmp_path, same)))
+    assert fold.result(other.state) == fold.result(real.state)
+    assert other.entries == real.entries
+
+
+def test_what_did_not_happen_is_not_there(database: str, tmp_path: Path) -> None:
+    nothing = Instead(written(tmp_path, "def instead(state, entry): return None"))
+    found = replay(example("pipeline_velocity"), database, Slice(), instead=nothing)
+    assert (found.state, found.entries) == ({}, 0)
+
+
+def test_other_fees_are_those_of_the_other_terms(told: Run, database: str) -> None:
+    words = ("replay", str(EXAMPLES / "fees_by_year.py"), "--format", "json")
+    before = head_of(database)
+    code, out, err = told(*words, "--instead", str(EXAMPLES / "what_if_fee.py"))
+    assert code == 0, err
+    lines = json.loads(out)
+
+    basis: dict[Any, str] = {}
+    real: dict[Any, int] = defaultdict(int)
+    other: dict[Any, int] = defaultdict(int)
+    with Slices(database) as slices:
+        entries = [
+            entry
+            for page in slices.pages(Slice(), after=0, upto=slices.head())
+            for entry in page.entries
+        ]
+    for entry in entries:
+        match entry.event:
+            case Terms() as terms:
+                basis[terms.agreement_id, terms.version] = terms.basis
+            case Placed() as placed:
+                key = placed.placed_at.year, placed.currency
+                real[key] += placed.fee_cents
+                contingent = basis[placed.agreement_id, placed.agreement_version] == "contingent"
+                fifth = (placed.first_year_pay_cents + 2) // 5  # half up, of whole cents
+                other[key] += fifth if contingent and placed.fee_cents else placed.fee_cents
+    sums = {
+        history: {(x["year"], x["currency"]): x["fee_cents"] for x in lines if
+                  x["history"] == history}
+        for history in ("real", "instead")
+    }  # fmt: skip
+    assert sums == {"real": real, "instead": other}
+    assert real != other
+    assert json.loads(told(*words)[1]) == [
+        {name: value for name, value in line.items() if name != "history"}
+        for line in lines
+        if line["history"] == "real"
+    ]
+    assert head_of(database) == before
+
+
+def test_another_pipeline_has_no_stage_that_it_does_not_have(database: str) -> None:
+    fold = example("pipeline_velocity")
+    other = Instead(EXAMPLES / "what_if_pipeline.py")
+    real, instead = (
+        {
+            line["category"]: line
+            for line in fold.result(replay(fold, database, Slice(), instead=history).state)
+        }
+        for history in (None, other)
+    )
+    assert real.keys() - instead.keys() == {"final_interview"}
+    assert instead["client_interview"]["candidacies"] == real["client_interview"]["candidacies"]
+    assert instead["client_interview"]["median_days"] > real["client_interview"]["median_days"]
+    assert instead["offer"]["candidacies"] == real["offer"]["candidacies"]
+
+
+def test_a_read_model_of_ours_tells_it_too(told: Run) -> None:
+    code, out, err = told(
+        "replay", str(fees.__file__), "--table", "fee_placement", "--format", "json",
+        "--instead", str(EXAMPLES / "what_if_fee.py"),
+    )  # fmt: skip
+    assert code == 0, err
+    rows = json.loads(out)
+    real = {row["candidacy_id"]: row for row in rows if row["history"] == "real"}
+    instead = {row["candidacy_id"]: row for row in rows if row["history"] == "instead"}
+    assert real.keys() == instead.keys()
+    assert any(real[id]["fee_cents"] != instead[id]["fee_cents"] for id in real)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1", "has no instead(state, entry)"),
+        ("def instead(entry): ...", "has no instead(state, entry)"),
+        ("KINDS = ['person.nosuch']\ndef instead(s, e): ...", "KINDS has 'person.nosuch'"),
+        ("def instead(s, e): return 7", "instead gave no fact and not None (at position 1, "),
+        ("def instead(s, e): return s[1]", "other.py, line 1: KeyError: 1 (at position 1, "),
+        ("def begin(): 1 / 0\ndef instead(s, e): ...", "other.py, line 1: ZeroDivisionError"),
+        ("def instead(s, e", "other.py, line 1: "),
+    ],
+    ids=str,
+)
+def test_a_faulty_history_is_one_line(told: Run, tmp_path: Path, text: str, says: str) -> None:
+    other = str(written(tmp_path, text, "other.py"))
+    fold = str(written(tmp_path, "def fold(state, entry): ..."))
+    code, out, err = told("replay", fold, "--instead", other)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert says in err
+
+
+def test_it_is_folded_in_one_go(database: str, tmp_path: Path) -> None:
+    same = Instead(written(tmp_path, "def instead(state, entry): return entry.event"))
+    fold = Fold(EXAMPLES / "pipeline_velocity.py")
+    with pytest.raises(AnalysisFault, match="in one go"):
+        replay(fold, database, Slice(), instead=same, processes=2)
+    with pytest.raises(AnalysisFault, match="in one go"):
+        replay(fold, database, Slice(), instead=same, keep=tmp_path / "kept")
