@@ -52,6 +52,8 @@ class Documented:
             )
         lines = media_type in ("application/x-ndjson", "text/csv")
         validator.validate(answer.text if lines else answer.json())
+        if answer.status_code == 200 and '"dry_run":true' in answer.text:
+            return  # it has no version
         for name in response["headers"]:
             optional = ("Idempotency-Replayed", "Ledger-As-Of", "Link")
             assert name in optional or name in answer.headers, f"{name} is missing"

@@ -295,7 +295,7 @@ async def test_an_unknown_parameter_is_refused_not_ignored(
     found = faults(answer)
     assert set(found) == {"query:as_on", "query:limitt"}
     assert "limit" in found["query:limitt"]
-    assert "query:dry_run" in faults(await ana.post("/people?dry_run=1", json=ADA))
+    assert "query:dryrun" in faults(await ana.post("/people?dryrun=1", json=ADA))
 
 
 async def test_a_parameter_that_makes_no_sense_is_malformed(

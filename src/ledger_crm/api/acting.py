@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import Annotated, Any, Concatenate, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, QueryParameter
 
+from ledger_crm.commands.drafting import Draft
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact
@@ -22,7 +23,8 @@ from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferF
 from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
 from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.domain.referral import Referral
-from ledger_crm.domain.refusals import Stale
+from ledger_crm.domain.refusals import Invalid, Stale
+from ledger_crm.domain.role import Permission
 from ledger_crm.domain.shortlist import ShortlistDrawn, ShortlistShared
 from ledger_crm.ledger import Intent, Ledger, Receipt, StaleVersion, Unavailable, Work
 
@@ -33,6 +35,7 @@ A = TypeVar("A", bound=Aggregate)
 P = ParamSpec("P")
 
 KEY = r"^[!-~]{1,255}$"
+FOLLOW: Permission = "events.read"
 NO_TAG = 'not an ETag in its quotes, like "7", nor several with commas between, nor *'
 IdempotencyKey = Annotated[
     str | None,
@@ -55,6 +58,19 @@ IfMatch = Annotated[
         " to it since. Weak tags (`W/`) match nothing.",
     ),
 ]
+
+
+DryRun = Annotated[
+    bool,
+    QueryParameter(
+        description="`true`: decides, and writes nothing. Answered 200 with the entries that would"
+        " be written, or the refusal."
+    ),
+]
+
+
+class NotInOne(Invalid):
+    """What keeps files beside the ledger cannot be part of all or nothing: send it alone."""
 
 
 class WeakTag(Stale):
@@ -85,12 +101,50 @@ class Made(Receipt, frozen=True):
     created: UUID
 
 
+class Foretold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """fact    by its kind, as `/schemas/{kind}.json` says; only for keys with `events.read`
+    sealed  names of fields of the fact that are not shown
+    """
+
+    stream: UUID
+    version: int
+    kind: str
+    fact: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})] | None = None
+    sealed: Sequence[str] = ()
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What a dry run foresees. Nothing was written.
+
+    id        of the record; one that would begin gets another id when it does
+    version   that it would have
+    entries   that would be written; none: there is nothing new, or it was written before
+    replayed  the Idempotency-Key was used for this: the first answer would be given again
+    """
+
+    dry_run: Literal[True]
+    id: UUID
+    version: int
+    entries: list[Foretold]
+    replayed: bool
+
+
 class Act:
     """What handlers write with: the ledger, in the name of one caller and for one request."""
 
-    def __init__(self, ledger: Ledger, intent: Intent, matching: Matching | None = None) -> None:
-        """``matching``: what If-Match says; ``intent`` expects the first version of it."""
-        self.ledger, self.intent, self.matching = ledger, intent, matching or Matching()
+    def __init__(
+        self,
+        ledger: Ledger,
+        intent: Intent,
+        matching: Matching,
+        draft: Draft | None = None,
+        *,
+        tells: bool = False,
+    ) -> None:
+        """``matching``: what If-Match says; ``intent`` expects the first version of it. ``draft``:
+        where it is decided, and not written yet; ``tells``: what is in it may be shown."""
+        self.ledger, self.intent, self.matching = ledger, intent, matching
+        self.draft, self.tells = draft, tells
 
     async def new(
         self,
@@ -134,7 +188,8 @@ class Act:
             return aggregate
 
         receipt, again = await self._decide(making, of=id)
-        if made is None or again:
+        trying = self.draft is not None and self.draft.trying
+        if made is None or (again and not trying):
             assert receipt.position, "making something writes something"
             [entry] = await self.ledger.entries(after=receipt.position - 1, limit=1)
             made = _made(entry.event)
@@ -147,7 +202,8 @@ class Act:
             decision = _of_what_is_there(decision)
         for _ in (*self.matching.versions, None):
             try:
-                return await self.ledger.answer(decision, intent=self.intent, of=of)
+                door = self.ledger if self.draft is None else self.draft
+                return await door.answer(decision, intent=self.intent, of=of)
             except StaleVersion as refused:
                 found = refused.facts.get("found")
                 if found != self.intent.expected and found in self.matching.versions:
@@ -159,6 +215,15 @@ class Act:
         raise Unavailable()  # it went to and fro between them
 
     def _answer(self, receipt: Any, again: bool) -> Response[Any]:
+        if (draft := self.draft) is not None and draft.trying:
+            told = [
+                Foretold(one.stream, one.version, one.kind, one.fact, one.sealed)
+                if self.tells
+                else Foretold(one.stream, one.version, one.kind)
+                for one in draft.foreseen
+            ]
+            trial = Trial(True, receipt.id, receipt.version, told, again)
+            return Response(trial, status_code=200)
         return Response(receipt, headers=headers_of(receipt, again))
 
 
@@ -174,11 +239,19 @@ async def begin(
     request: Request[Any, Any, Any],
     ledger: NamedDependency[Ledger],
     idempotency_key: IdempotencyKey = None,
+    dry_run: DryRun = False,
 ) -> Act:
     """For what begins a record: there is no version yet that anybody could have seen."""
-    if "if-match" in request.headers:
-        raise Malformed(faults=[Fault("header:If-Match", "there is no record yet to match")])
-    return await _act(request, ledger, idempotency_key, Matching())
+    return await _begin(request, ledger, idempotency_key, dry_run)
+
+
+async def begin_by_link(
+    request: Request[Any, Any, Any],
+    ledger: NamedDependency[Ledger],
+    idempotency_key: IdempotencyKey = None,
+) -> Act:
+    """As ``begin``, for whoever has no key: what would be written is none of their business."""
+    return await _begin(request, ledger, idempotency_key, dry_run=False)
 
 
 async def act(
@@ -186,22 +259,45 @@ async def act(
     ledger: NamedDependency[Ledger],
     idempotency_key: IdempotencyKey = None,
     if_match: IfMatch = None,
+    dry_run: DryRun = False,
 ) -> Act:
     matching = _matching(request.headers.getall("if-match")) if if_match is not None else None
-    return await _act(request, ledger, idempotency_key, matching or Matching())
+    return await _act(request, ledger, idempotency_key, matching or Matching(), dry_run)
+
+
+async def _begin(
+    request: Request[Any, Any, Any], ledger: Ledger, key: str | None, dry_run: bool
+) -> Act:
+    if "if-match" in request.headers:
+        raise Malformed(faults=[Fault("header:If-Match", "there is no record yet to match")])
+    return await _act(request, ledger, key, Matching(), dry_run)
 
 
 async def _act(
-    request: Request[Any, Any, Any], ledger: Ledger, key: str | None, matching: Matching
+    request: Request[Any, Any, Any],
+    ledger: Ledger,
+    key: str | None,
+    matching: Matching,
+    dry_run: bool,
 ) -> Act:
     if "if-none-match" in request.headers:
         raise Malformed(faults=[Fault("header:If-None-Match", "for reads; a write takes If-Match")])
-    scope = request.scope
+    scope: Any = request.scope
+    by, holder = Actor(scope["state"]["actor"]), scope["state"].get("holder")
+    draft: Draft | None = scope["state"].get("draft")
+    if draft is None and dry_run:
+        draft = Draft(ledger, by, trying=True)
+    if (
+        draft
+        and not draft.trying
+        and "vault" in request.route_handler.parsed_fn_signature.parameters
+    ):
+        raise NotInOne(operation=request.route_handler.handler_name)
     intent = intent_of(
-        ledger, Actor(scope["state"]["actor"]), request.method, scope["path"],
-        await request.body(), key or "", next(iter(matching.versions), None),
+        ledger, by, request.method, scope["path"], await request.body(), key or "",
+        next(iter(matching.versions), None),
     )  # fmt: skip
-    return Act(ledger, intent, matching)
+    return Act(ledger, intent, matching, draft, tells=bool(holder and holder.may(FOLLOW)))
 
 
 def _matching(asked: Sequence[str]) -> Matching:

@@ -19,6 +19,7 @@ from ledger_crm.vault import Vault
 
 from . import (
     applications,
+    batch,
     campaigns,
     customs,
     day,
@@ -42,7 +43,7 @@ from . import (
     shortlists,
     teams,
 )
-from .acting import act, begin
+from .acting import act, begin, begin_by_link
 from .caller import AwaitedGuard, Connection, Keys
 from .companies import Companies, JobOrders
 from .conditional import conditional
@@ -165,6 +166,7 @@ def create_app(
             *referrals.HANDLERS,
             *privacy.HANDLERS,
             *following.HANDLERS,
+            *batch.HANDLERS,
         ],
         guards=[key_needed],
         before_request=must_be_well_formed,
@@ -181,7 +183,7 @@ def create_app(
         route_handlers=[portal.Portal],
         guards=[link_needed],
         before_request=must_be_well_formed,
-        dependencies={"begin": Provide(begin), "door": Provide(portal.door)},
+        dependencies={"begin": Provide(begin_by_link), "door": Provide(portal.door)},
         exception_handlers={Refusal: portal.discreet},
         security=[{"link": []}],
     )

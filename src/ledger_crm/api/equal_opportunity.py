@@ -50,7 +50,8 @@ def _apart(act: Act) -> Act:
     which is different for each key here."""
     intent = act.intent
     own = act.ledger.fingerprint(f"{intent.key}\x1f{intent.fingerprint.hex()}")
-    return Act(act.ledger, msgspec.structs.replace(intent, fingerprint=own))
+    act.intent = msgspec.structs.replace(intent, fingerprint=own)
+    return act
 
 
 async def _answer(work: Work, answers: Answers) -> EqualOpportunityForm:

@@ -18,6 +18,23 @@ HOLD = "01939b37-8e9d-7c6b-8a5f-514233221f1e"
 DEAL = "01939b35-7e8d-7b6c-9a5f-403122110f0e"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "send_batch": {
+        "a note and a tag, or neither": {
+            "all_or_nothing": True,
+            "commands": [
+                {
+                    "path": f"/people/{CONTACT}/interactions",
+                    "body": {"kind": "person.note_written", "text": "Prefers mornings."},
+                    "idempotency_key": "note-1",
+                },
+                {
+                    "path": f"/people/{CONTACT}/tags",
+                    "body": {"kind": "person.tagged", "tag": "early_bird"},
+                    "if_match": '"7"',
+                },
+            ],
+        }
+    },
     "add_person": {
         "a candidate": {
             "name": "Ada Byron",

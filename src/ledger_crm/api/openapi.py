@@ -20,6 +20,8 @@ from litestar.types import Method
 
 from ledger_crm.ledger import Receipt
 
+from .acting import Trial
+from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
 from .permitted import NEEDS
@@ -39,6 +41,7 @@ among other things.
 **Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
 again. With `If-Match` a write is refused if the record has changed since you read it.
+With `dry_run=true` nothing is written, and you are told what would be. `/batch` takes many.
 
 **Unchanged.** Every read has an `ETag` of what is answered. Send it as `If-None-Match`, and you are
 told 304 for as long as you would be answered the same. Of a record it begins with its version.
@@ -80,6 +83,7 @@ TAGS = {
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
     "pipelines": "The stages that candidacies and deals go through.",
     "events": "The ledger itself, as pages and as a stream, for whoever follows it.",
+    "batch": "Many writes at once, each for itself or all or nothing.",
     "health": "For whoever watches over this process.",
     "front": "Where everything is, and what problems mean.",
 }
@@ -174,7 +178,7 @@ def document(app: Litestar) -> dict[str, Any]:
     handlers = list(_handlers(app))
     wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
     schemas, components = msgspec.json.schema_components(
-        [*wanted, Problem], ref_template="#/components/schemas/{name}"
+        [*wanted, Trial, Problem], ref_template="#/components/schemas/{name}"
     )
     for _, _, handler in handlers:
         if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
@@ -216,6 +220,7 @@ def _finish(
             }
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     keyed, writes = bool(operation.get("security")), _is_receipt(given)
+    many = given is Results
     linked = operation.get("security") == [{"link": []}]
     if permission := NEEDS.get(handler.handler_name):
         operation["x-permission"] = permission
@@ -223,7 +228,7 @@ def _finish(
     headers = ["X-Request-Id"]
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
-    elif keyed and not linked and STREAM not in besides(handler):
+    elif keyed and not linked and not many and STREAM not in besides(handler):
         headers += ["Ledger-Position"]
         if any(each["name"] == "as_of" for each in operation.get("parameters", ())):
             headers += ["Ledger-As-Of"]
@@ -236,7 +241,7 @@ def _finish(
         headers = [*(name for name in headers if name != "ETag"), "ETag"]
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)
     problems: tuple[int, ...]
-    problems = WRITING if writes else ASKING if taken else READING if keyed else ()
+    problems = WRITING if writes or many else ASKING if taken else READING if keyed else ()
     if linked:
         problems = SAYING if taken else LOOKING
     operation["responses"] = {
@@ -245,6 +250,7 @@ def _finish(
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
             "content": _content(handler, schema_of.get(str(given), {})),
         },
+        **(_trial(status, schema_of.get(str(given), {}), headers) if writes else {}),
         **({"304": {"$ref": "#/components/responses/304"}} if tagged else {}),
         **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
     }
@@ -256,6 +262,23 @@ def _finish(
             untagged = {name: ref for name, ref in whole["headers"].items() if name != "ETag"}
             operation["responses"]["503"] = {**whole, "headers": untagged}
         operation["security"] = []
+
+
+def _trial(status: str, receipt: dict[str, Any], headers: list[str]) -> dict[str, Any]:
+    """Of a dry run; where what is written is answered 200 too, it is one of the two."""
+    trial = {"$ref": "#/components/schemas/Trial"}
+    both = status == "200"
+    told = headers if both else ["X-Request-Id"]
+    return {
+        "200": {
+            "description": "With `dry_run`: what would be written."
+            + (" Else written: the receipt." if both else ""),
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in told},
+            "content": {
+                "application/json": {"schema": {"anyOf": [receipt, trial]} if both else trial}
+            },
+        }
+    }
 
 
 def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ ROUTES: dict[Permission, str] = {
         read_team list_team_members list_templates read_template list_custom_fields
         read_custom_field list_pipelines read_pipeline list_pipeline_versions
         read_pipeline_version list_campaigns read_campaign list_campaign_people
-        list_person_campaigns list_duplicates
+        list_person_campaigns list_duplicates send_batch
     """,
     "records.write": """
         add_person add_contact_point change_contact_point change_profile tag_person

@@ -135,6 +135,7 @@ def _may_be_quick(scope: Scope, headers: dict[bytes, bytes], most: int) -> bool:
     size = headers.get(b"content-length", b"")
     return (
         not scope["query_string"]
+        and "draft" not in scope["state"]
         and b"if-match" not in headers
         and b"if-none-match" not in headers
         and headers.get(b"content-type") == b"application/json"

@@ -173,6 +173,8 @@ class Shortlists(Controller):
         token = new_link()
         asked = fields(data) | {"digest": digest_of(token), "until_on": _last(data.until_on)}
         answer = await act.within(company_id, commands.share, shortlist_id, **asked)
+        if not isinstance(answer.content, Made):
+            return answer  # of a dry run
         first = "Idempotency-Replayed" not in answer.headers
         made: dict[str, Any] = msgspec.structs.asdict(answer.content)
         return Response(Shared(**made, token=token if first else None), headers=answer.headers)
