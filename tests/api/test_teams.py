@@ -297,6 +297,10 @@ async def test_lists_and_days_of_a_team_are_those_of_its_consultants(
     mine = (await found(ana, "/candidates", team="north", stage="sourced"))["items"]
     assert {each["job_order_id"] for each in mine} == {orders[ANA, ANA], orders[CYD, ANA]}
     assert len((await found(ana, "/candidates"))["items"]) == 3
+    hers = (await found(ana, "/candidates", consultant=ANA))["items"]
+    assert {each["job_order_id"] for each in hers} == {orders[ANA, ANA], orders[CYD, ANA]}
+    theirs = (await found(ana, "/candidates", company_id=of[CYD]))["items"]
+    assert {each["company_id"] for each in theirs} == {of[CYD]}
     assert sum(each["now"] for each in await found(ana, "/candidates/counts", team="north")) == 2
     for path in ("/day", "/deals/forecast", "/candidates/counts"):
         problem(await ana.get(path, params={"team": "none"}), 404, "no-such-record")
