@@ -359,7 +359,7 @@ async def test_where_we_are_on_record_nothing_is_given_to_a_name_that_is_not(
     company = f"/companies/{(await written(ana, '/companies', ENGINES))['id']}"
     order = (await written(ana, f"{company}/job-orders", ORDER))["created"]
     person = f"/people/{(await written(ana, '/people', {'name': 'Ada'}))['id']}"
-    ghost = "consultant:anna"  # a slip
+    ghost, at = "consultant:anna", "2024-03-01T09:00:00Z"  # a slip
     owned = {
         "kind": "company.owner_assigned",
         "owner": ghost,
