@@ -42,6 +42,7 @@ from . import (
     search,
     shortlists,
     teams,
+    webhooks,
 )
 from .acting import act, begin, begin_by_link
 from .caller import AwaitedGuard, Connection, Keys
@@ -167,6 +168,7 @@ def create_app(
             *privacy.HANDLERS,
             *following.HANDLERS,
             *batch.HANDLERS,
+            *webhooks.HANDLERS,
         ],
         guards=[key_needed],
         before_request=must_be_well_formed,

@@ -75,6 +75,7 @@ LINKS = {
     "erasures": "/erasures",
     "pipelines": "/pipelines",
     "events": "/events",
+    "webhooks": "/webhooks",
 }
 
 

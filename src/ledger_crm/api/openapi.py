@@ -83,6 +83,7 @@ TAGS = {
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
     "pipelines": "The stages that candidacies and deals go through.",
     "events": "The ledger itself, as pages and as a stream, for whoever follows it.",
+    "webhooks": "Who is sent what is written, and how that goes.",
     "batch": "Many writes at once, each for itself or all or nothing.",
     "health": "For whoever watches over this process.",
     "front": "Where everything is, and what problems mean.",
