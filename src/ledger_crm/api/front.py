@@ -76,6 +76,7 @@ LINKS = {
     "pipelines": "/pipelines",
     "events": "/events",
     "webhooks": "/webhooks",
+    "metrics": "/metrics",
 }
 
 

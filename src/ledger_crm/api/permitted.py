@@ -71,6 +71,7 @@ ROUTES: dict[Permission, str] = {
         add_consultant change_consultant
     """,
     "events.read": "list_events stream_events list_webhooks read_webhook list_deliveries",
+    "metrics.read": "read_metrics",
     "webhooks.write": "add_webhook change_webhook",
 }
 NEEDS: dict[str, Permission] = {

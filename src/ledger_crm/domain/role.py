@@ -23,6 +23,7 @@ Permission = Literal[
     "privacy.write",  # requests, legal hold, erasure
     "catalogue.write",  # pipelines, custom fields, templates, consultants, teams
     "events.read",  # the whole ledger, without what is sealed
+    "metrics.read",  # how much is asked, how long it takes, who lags
     "webhooks.write",  # where the ledger is sent to, without what is sealed
     "events.open",  # and what is sealed; only as a scope, in no role
 ]

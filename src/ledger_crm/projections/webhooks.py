@@ -154,6 +154,21 @@ async def deliveries(cur: Cursor, id: UUID, *, before: int | None, limit: int) -
     return [Delivery(*row) for row in await cur.fetchall()]
 
 
+async def backlogs(cur: Cursor, head: int) -> list[tuple[str, int]]:
+    """Ids of those that are enabled, and how many entries each has not passed. Nothing while the
+    read model is built."""
+    await cur.execute("SELECT to_regclass('webhook')")
+    if await cur.fetchone() == (None,):
+        return []
+    await cur.execute(
+        "SELECT webhook_id::text, greatest(%s - coalesce(standing.position, after), 0)"
+        " FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)"
+        " WHERE disabled_at IS NULL ORDER BY 1",
+        (head,),
+    )
+    return [(id, count) for id, count in await cur.fetchall()]
+
+
 def number(delivery: Delivery) -> Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]:
     """Its place among the deliveries."""
     return delivery.id
