@@ -113,6 +113,12 @@ async def test_somebody_applies_is_rejected_applies_again_and_is_hired(
     assert (one["status"], one["stage"], one["times"], one["reason"]) == ("hired", "hired", 2, "")
     assert [(a["text"], a["qualifies"]) for a in one["answers"]] == [("yes", True)], "of this time"
     assert (await found(ana, "/applications", person_id=person, status="rejected"))["items"] == []
+    # what that source brought, in people and in money
+    period = {"since": "2024-01-01", "until": "2100-01-01"}
+    funnel = await found(ana, "/funnel", by="application", **period)
+    assert {line["group"] for line in funnel} == {"guild"}
+    [fees] = await found(ana, "/revenue", by="source")
+    assert (fees["key"], fees["agreed_cents"] > 0) == ("guild", True)
     for path in (f"{ada}/history", f"{engines}/history"):
         told = {line["line"]: line["text"] for line in (await found(ana, path))["items"]}
         assert "applied by job board (guild)" in told, path

@@ -212,6 +212,34 @@ async def test_a_moment_is_a_position_an_instant_or_a_day(
         problem(before, 404, "no-such-record")
 
 
+async def test_a_forecast_as_it_was_known_next_to_what_is_known_of_that_day_now(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Deciding test 5. Given a deal of 1 March, and another that was told on 5 March of 27
+    February, when the forecast of 1 March is read, then it has one as known then, and both by what
+    is known now; and neither moves because the first was won since."""
+    march = datetime.combine(clock.today() + timedelta(days=1), time(12), UTC)
+    deal = {"title": "Search for a CTO", "value_cents": 3_000_000, "currency": "EUR"}
+    with clock.stopped_at(march):
+        company = (await written(ana, "/companies", ENGINES))["id"]
+        first = await written(ana, f"/companies/{company}/deals", deal)
+    with clock.stopped_at(march + timedelta(days=4)):
+        told_late = {"title": "Two engineers", "value_cents": 1_000_000, "currency": "EUR"}
+        happened = (march - timedelta(days=2)).isoformat()
+        await written(ana, f"/companies/{company}/deals", told_late | {"opened_at": happened})
+        won = f"/companies/{company}/deals/{first['created']}/moves"
+        await written(ana, won, {"stage": "won"})
+    project()
+
+    with clock.stopped_at(march + timedelta(days=9)):
+        day = march.date().isoformat()
+        then = await found(ana, "/deals/forecast", as_of=day)
+        by_now = await found(ana, "/deals/forecast", as_of=day, known="now")
+        today = await found(ana, "/deals/forecast")
+    values = [[month["value_cents"] for month in found] for found in (then, by_now, today)]
+    assert values == [[3_000_000], [4_000_000], [1_000_000]]
+
+
 async def test_what_was_not_known_yet_is_waited_for(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
@@ -252,6 +280,15 @@ async def test_reports_a_day_apart_do_not_tell_what_somebody_answered(
     answer = await ana.get("/equal-opportunity/report", params={"year": 2026, "as_of": "1"})
     [fault] = problem(answer, 400, "malformed")["faults"]
     assert fault == {"pointer": "query:as_of", "detail": "this is read as of now alone"}
+
+
+async def test_how_it_is_known_goes_with_when(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    project()
+    answer = await ana.get("/people", params={"known": "now"})
+    [fault] = problem(answer, 400, "malformed")["faults"]
+    assert fault["pointer"] == "query:known"
 
 
 async def test_a_position_that_nobody_was_told_is_refused(

@@ -519,9 +519,18 @@ async def test_nobody_is_placed_twice_at_once_and_who_is_hired_past_us_is_flagge
     await written(ana, f"/people/{ben}/employments", job)
     cyd, _ = await introduced(ana, company, order, "Cyd")
     await written(ana, f"/people/{cyd}/employments", job | {"starts_on": "2025-03-07"})
+    firms = [(await written(ana, "/companies", {"name": name}))["id"] for name in "MDS"]
+    for firm, parent in zip(firms[:2], (company, firms[0]), strict=True):
+        belongs = {"kind": "company.parent_named", "parent_id": parent, "named_at": MARCH}
+        await written(ana, f"/companies/{firm}/changes", belongs)
+    dan, _ = await introduced(ana, company, order, "Dan")
+    for firm in firms[2], firms[1]:  # a stranger's, and the daughter of the client's daughter
+        await written(ana, f"/people/{dan}/employments", job | {"company_id": firm})
     project()
     past_us = (await found(ana, "/introductions", hired_past_us=True))["items"]
-    assert [(each["person_id"], each["hired_on"]) for each in past_us] == [(ben, "2025-03-06")]
+    assert [(each["person_id"], each["hired_on"]) for each in past_us] == [
+        (dan, "2025-03-06"), (ben, "2025-03-06"),
+    ]  # fmt: skip
     tail = await found(ana, "/introductions", in_tail_on="2025-03-06", person_id=cyd)
     assert [each["tail_until_on"] for each in tail["items"]] == ["2025-03-06"]
     over = await found(ana, "/introductions", in_tail_on="2025-03-07", person_id=cyd)

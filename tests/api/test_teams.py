@@ -297,6 +297,10 @@ async def test_lists_and_days_of_a_team_are_those_of_its_consultants(
     mine = (await found(ana, "/candidates", team="north", stage="sourced"))["items"]
     assert {each["job_order_id"] for each in mine} == {orders[ANA, ANA], orders[CYD, ANA]}
     assert len((await found(ana, "/candidates"))["items"]) == 3
+    hers = (await found(ana, "/candidates", consultant=ANA))["items"]
+    assert {each["job_order_id"] for each in hers} == {orders[ANA, ANA], orders[CYD, ANA]}
+    theirs = (await found(ana, "/candidates", company_id=of[CYD]))["items"]
+    assert {each["company_id"] for each in theirs} == {of[CYD]}
     assert sum(each["now"] for each in await found(ana, "/candidates/counts", team="north")) == 2
     for path in ("/day", "/deals/forecast", "/candidates/counts"):
         problem(await ana.get(path, params={"team": "none"}), 404, "no-such-record")
@@ -347,3 +351,38 @@ async def test_what_each_of_us_did_is_counted_by_its_day_and_of_whom_was_in_a_te
     })  # fmt: skip
     project()
     assert await did(since="2024-04-01", until="2024-05-01") == {ANA: (0, 0, 0, 0, 0, 1)}
+
+
+async def test_where_we_are_on_record_nothing_is_given_to_a_name_that_is_not(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company = f"/companies/{(await written(ana, '/companies', ENGINES))['id']}"
+    order = (await written(ana, f"{company}/job-orders", ORDER))["created"]
+    person = f"/people/{(await written(ana, '/people', {'name': 'Ada'}))['id']}"
+    ghost, at = "consultant:anna", "2024-03-01T09:00:00Z"  # a slip
+    owned = {
+        "kind": "company.owner_assigned",
+        "owner": ghost,
+        "assigned_at": "2024-03-01T09:00:00Z",
+    }
+    staffed = {
+        "kind": "company.job_order_staffed", "job_order_id": order, "owner": ANA,
+        "staffed_at": at,
+        "shares": [{"consultant": who, "share_bp": 5_000} for who in (ANA, ghost)],
+    }  # fmt: skip
+    bodies = {
+        f"{company}/changes": owned,
+        f"{person}/follow-ups": {"due_on": "2024-03-09", "owner": ghost},
+        f"{company}/job-orders/steps": staffed,
+    }
+    for path, body in bodies.items():
+        await written(ana, path, body)  # nobody is on record
+
+    await written(ana, "/consultants", {"consultant": ANA, "name": "Ana"})
+    for n, (path, body) in enumerate(bodies.items()):
+        again = body | {"owner": f"{ghost}{n}"}
+        told = problem(await ana.post(path, json=again), 404, "no-such-consultant")
+        assert told["consultant"].startswith(ghost)
+    await written(ana, f"{person}/follow-ups", {"due_on": "2024-03-09"})
+    await written(ana, "/consultants", {"consultant": ghost, "name": "Anna"})
+    await written(ana, f"{person}/follow-ups", {"due_on": "2024-03-09", "owner": ghost})

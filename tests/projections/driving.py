@@ -13,8 +13,10 @@ import psycopg
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import (
-    FROM,
+    HELD_FROM,
+    KNOWN_FROM,
     PAST,
+    SCHEMA,
     Changing,
     ChangingEach,
     Key,
@@ -46,7 +48,7 @@ def dump(conn: Connection, projections: Iterable[Projection], *, past: bool = Tr
         queries = {table.name: f"SELECT {names} FROM {table.name} ORDER BY {key}"}
         if past and table.keeps_past:
             before = f"{PAST}.{table.name}"
-            queries[before] = f"SELECT * FROM {before} ORDER BY {key}, {FROM}"
+            queries[before] = f"SELECT * FROM {before} ORDER BY {key}, {KNOWN_FROM}, {HELD_FROM}"
         for name, query in queries.items():
             with conn.cursor() as cur, cur.copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
                 found[name] = b"".join(map(bytes, copy))
@@ -77,16 +79,19 @@ def driven(
         return dump(conn, projections, past=past)
 
 
-def stored(conn: Connection, table: Table[Any]) -> dict[Key, Row]:
+def stored(conn: Connection, table: Table[Any], home: str = SCHEMA) -> dict[Key, Row]:
     columns = ", ".join(table.columns)
-    rows = conn.execute(f"SELECT {columns} FROM {table.name}".encode()).fetchall()
+    rows = conn.execute(f"SELECT {columns} FROM {home}.{table.name}".encode()).fetchall()
     made = [table.row(**dict(zip(table.columns, row, strict=True))) for row in rows]
     return {table.key_of(row): row for row in made}
 
 
-def folded(projection: Projection, entries: Iterable[Entry[Event]]) -> dict[str, dict[Key, Row]]:
+def folded(
+    projection: Projection, entries: Iterable[Entry[Event]], *, lacking: bool = False
+) -> dict[str, dict[Key, Row]]:
     """What the rows have to be, told without SQL, batches and memory of earlier batches: the
-    folds, applied to dictionaries in the order of the ledger."""
+    folds, applied to dictionaries in the order of the ledger. ``lacking``: of which some may be
+    left out, so that what they began is not there."""
     tables: dict[str, dict[Key, Row]] = {table.name: {} for table in projection.tables}
     for entry in entries:
         for table, handler in projection.handlers_of(type(entry.event)):
@@ -96,6 +101,8 @@ def folded(projection: Projection, entries: Iterable[Entry[Event]]) -> dict[str,
                     rows |= {table.key_of(row): row for row in start(entry)}
                 case Changing(change, key, start) if key(entry):
                     before = rows.get(key(entry)) or (start and start(entry))
+                    if before is None and lacking:
+                        continue
                     assert before is not None
                     _put(rows, key(entry), change(before, entry))
                 case ChangingEach(change, column, value):

@@ -1,48 +1,86 @@
-"""Every read model as it was known at any position: what a ledger that ends there would show."""
+"""Every table of every read model as it was: as it was known at a position, and as everything was
+at an instant by what is known today."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
-from ledger_crm.projections import AS_OF, every
+from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, every
 from ledger_crm.workers.projector import Connection, connect
-from projections.driving import Dump, driven, of_list, reading
+from projections.driving import Dump, driven, folded, of_list, reading, stored
 from projections.stories import Command, a_full_story, stories, tell
 from scenario import KEYRING
 
 ALL = every()
+SLOW = settings(
+    max_examples=4,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make one smaller takes many minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+TABLES = [table for projection in ALL for table in projection.tables if table.keeps_past]
 
 
-def shown_at(conn: Connection, position: int) -> Dump:
+def told(databases: Callable[..., str], story: list[Command]) -> tuple[str, list[Entry[Event]]]:
+    """A ledger, and its entries. Nobody is erased: they would be, in all of the past."""
+    url = databases()
+    story = [command for command in story if getattr(command, "__name__", "") != "erase"]
+    with Ledger(url, KEYRING) as ledger:
+        asyncio.run(tell(ledger, story, begin=a_full_story))
+        return url, list(reading(ledger)(0, 10_000))
+
+
+def shown(conn: Connection, home: str, as_of: object) -> Dump:
     """Every table, as ``dump`` shows it, through the views of the past."""
-    conn.execute("SELECT set_config('ledger.as_of', %s, false)", (str(position),))
+    conn.execute("SELECT set_config('ledger.as_of', %s, false)", (str(as_of),))
     found = {}
-    for table in (table for projection in ALL for table in projection.tables if table.keeps_past):
+    for table in TABLES:
         names, key = ", ".join(table.columns), ", ".join(table.key)
-        query = f"COPY (SELECT {names} FROM {AS_OF}.{table.name} ORDER BY {key}) TO STDOUT"
+        query = f"COPY (SELECT {names} FROM {home}.{table.name} ORDER BY {key}) TO STDOUT"
         with conn.cursor() as cur, cur.copy(query.encode()) as copy:
             found[table.name] = b"".join(map(bytes, copy))
     return found
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(SLOW)
 @given(story=stories, part=st.integers(0, 100), batch=st.sampled_from([1, 7, 500]))
 def test_what_was_known_is_what_a_ledger_that_ends_there_shows(
     databases: Callable[..., str], story: list[Command], part: int, batch: int
 ) -> None:
-    url = databases()
-    with Ledger(url, KEYRING) as ledger:
-        asyncio.run(tell(ledger, story, begin=a_full_story))
-        entries = reading(ledger)(0, 10_000)
+    url, entries = told(databases, story)
     ends = len(entries) * part // 100
-    all_of_it, cut_off = databases(), databases()
-    driven(all_of_it, ALL, of_list(entries), batch=batch)
-    expected = driven(cut_off, ALL, of_list(entries[:ends]), batch=500, past=False)
-    with connect(all_of_it) as conn:
-        shown = shown_at(conn, ends)
-    assert [name for name in shown if shown[name] != expected[name]] == []
+    driven(url, ALL, of_list(entries), batch=batch)
+    expected = driven(databases(), ALL, of_list(entries[:ends]), batch=500, past=False)
+    with connect(url) as conn:
+        found = shown(conn, AS_KNOWN, ends)
+    assert [name for name in found if found[name] != expected[name]] == []
+
+
+@settings(SLOW)
+@given(
+    story=stories,
+    moments=st.lists(st.integers(0, 100), min_size=3),
+    batch=st.sampled_from([7, 500]),
+)
+def test_what_was_is_what_a_ledger_shows_without_what_happened_later(
+    databases: Callable[..., str], story: list[Command], moments: list[int], batch: int
+) -> None:
+    """However late it was told. Facts of one story happen at any hour of some months."""
+    url, entries = told(databases, story)
+    driven(url, ALL, of_list(entries), batch=batch)
+    happened = sorted({entry.at for entry in entries})
+    with connect(url) as conn:
+        for part in moments:
+            at = happened[(len(happened) - 1) * part // 100]
+            conn.execute("SELECT set_config('ledger.as_of', %s, false)", (str(at),))
+            until_then = [entry for entry in entries if entry.at <= at]
+            for projection in ALL:
+                expected = folded(projection, until_then, lacking=True)
+                for table in projection.tables:
+                    if table.keeps_past:
+                        assert stored(conn, table, AS_IT_WAS) == expected[table.name], table.name

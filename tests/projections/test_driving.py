@@ -26,7 +26,8 @@ from ledger_crm.domain.person import Employed, PersonSourced
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import Projection, Row, Starting, Table, every
 from ledger_crm.projections._projection import stream
-from ledger_crm.workers.projector import Driver, Rows, connect
+from ledger_crm.workers.projector import Driver, connect
+from ledger_crm.workers.rows import Rows
 from projections.driving import (
     Dump,
     driven,
@@ -178,7 +179,7 @@ def test_rows_that_start_again_go_and_change_together_are_the_same_in_any_batch(
 def test_rows_in_memory_are_let_go_before_they_are_too_many(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger_crm.workers.projector.KEPT_ROWS", 4)
+    monkeypatch.setattr("ledger_crm.workers.rows.KEPT_ROWS", 4)
     events = [sourced(), note(), note()]
     entries = [
         Entry(

@@ -53,7 +53,7 @@ from .edge import edge
 from .interviews import Interviews
 from .malformed import must_be_well_formed
 from .money import Money, Placements
-from .past import AsOf
+from .past import AsOf, Known
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
 from .quick import quick
@@ -135,16 +135,20 @@ def create_app(
         return lambda: key_needed(request, request.route_handler)
 
     async def view(
-        request: Request[Any, Any, Any], after: After = None, as_of: AsOf = None
+        request: Request[Any, Any, Any],
+        after: After = None,
+        as_of: AsOf = None,
+        known: Known = None,
     ) -> View:
         holder: Holder = request.scope["state"]["holder"]
+        then = await equipment.reads.moment(as_of, known, equipment.ledger)
         return View(
             equipment.reads,
             equipment.ledger,
             after,
             lambda found: permitted.shown(found, holder),
             lambda page, headers: rows.answer(request, page, headers),
-            await equipment.reads.moment(as_of, await equipment.ledger.head()) if as_of else None,
+            then,
         )
 
     keyed = Router(

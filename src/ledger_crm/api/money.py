@@ -444,9 +444,9 @@ class Money(Controller):
         """Read fees and revenue
 
         Agreed, rebated, due, invoiced, paid, credited, refunded and at risk in guarantee: by
-        client, consultant, month or industry, and by currency. `team`: the part of its consultants
-        in each movement, of those who were in it on the day of the movement, and for what is at
-        risk on that day (`on`)."""
+        client, consultant, month, industry or source, and by currency. `team`: the part of its
+        consultants in each movement, of those who were in it on the day of the movement, and for
+        what is at risk on that day (`on`)."""
         return await view.answer(
             fees.revenue,
             Named(team=team),

@@ -50,7 +50,8 @@ Answers of 32 KiB and more are compressed with gzip if you accept it.
 
 **Reads** come from read models that follow the ledger within a moment. Pass the position of a
 receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got. With
-`as_of`, a position, an instant or a day, everything is answered as it was known then.
+`as_of`, a position, an instant or a day, everything is answered as it was known then; with
+`known=now` besides, as it was by what is known now.
 
 **Lists** page by `cursor`, which is the `next` of the page before. With `Accept: text/csv` or
 `application/x-ndjson` a page is rows, and `Link` leads to the next one.

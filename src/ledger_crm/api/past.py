@@ -1,19 +1,20 @@
-"""Past: which moment ``as_of`` names, so that everything is answered as it was known then.
+"""Past: which moment ``as_of`` names, and how it is looked back on.
 
-What was known is what the ledger held, so a moment is a position. What depends on the day that it
-is asked on, as who has gone quiet and what is due, is answered for the day of that position.
+What was known is what the ledger held, so that moment is a position; what was, by what is known
+today, is an instant. What depends on the day that it is asked on, as who has gone quiet and what is
+due, is answered for the day of that moment.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar.params import QueryParameter
 
 from ledger_crm.domain import clock
-from ledger_crm.projections import Cursor, written_at, written_by
+from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, Cursor, written_at, written_by
 
 from .problems import AfterTheHead, Fault, Malformed
 
@@ -22,35 +23,56 @@ AsOf = Annotated[
     QueryParameter(
         min_length=1,
         max_length=40,
-        description="Answers as it was known then: a position of the ledger, an instant"
+        description="Answers as it was then: a position of the ledger, an instant"
         " (`2026-03-01T12:00:00Z`), or a day, which means its end in UTC. `Ledger-As-Of` says which"
-        " position that was. Whoever was erased since is not shown as they were.",
+        " position or instant that was. Whoever was erased since is not shown as they were.",
+    ),
+]
+Known = Annotated[
+    Literal["then", "now"] | None,
+    QueryParameter(
+        description="With `as_of`: as was known `then`, which it means if this is left out, or as"
+        " it was by what is known `now`, with all that was told later of the time before."
     ),
 ]
 UNREADABLE = "neither a position, nor an instant with its offset, nor a day as in 2026-03-01"
 AHEAD = "it lies ahead: nobody knows yet"
+WITHOUT = "it says how `as_of` is meant, which is not there"
 
 
 class Then(msgspec.Struct, frozen=True):
-    """at  what "now" was"""
+    """A moment, and how it is looked back on.
 
-    position: int
+    after  a position that the read models must have got to
+    at     what "now" was
+    home   of the views to look through
+    as_of  what these have to be told
+    """
+
+    after: int
     at: datetime
+    home: str
+    as_of: str
 
 
-async def then(cur: Cursor, as_of: str, head: int) -> Then:
+async def then(cur: Cursor, as_of: str, known: str | None, head: int) -> Then:
     """head  the ledger's. Raises Malformed, AfterTheHead."""
     if as_of.isascii() and as_of.isdigit():
         position = int(as_of)
         if position > head:
             raise AfterTheHead(after=position, head=head)
-        return Then(position, await written_at(cur, position or 1) or clock.now())
-    at = _instant(as_of)
-    if at is None:
-        raise Malformed(faults=[Fault("query:as_of", UNREADABLE)])
-    if at > clock.now():
-        raise Malformed(faults=[Fault("query:as_of", AHEAD)])
-    return Then(await written_by(cur, at), at)
+        at = await written_at(cur, position or 1) or clock.now()
+    else:
+        instant = _instant(as_of)
+        if instant is None:
+            raise Malformed(faults=[Fault("query:as_of", UNREADABLE)])
+        at = instant
+        if at > clock.now():
+            raise Malformed(faults=[Fault("query:as_of", AHEAD)])
+        position = 0 if known == "now" else await written_by(cur, at)
+    if known == "now":
+        return Then(head, at, AS_IT_WAS, at.isoformat())
+    return Then(position, at, AS_KNOWN, str(position))
 
 
 def _instant(text: str) -> datetime | None:

@@ -35,6 +35,12 @@ def version(item: pipelines.VersionListed) -> Position:
     return item.version
 
 
+WorkedOnBy = Annotated[
+    str | None,
+    QueryParameter(max_length=80, description="Only on job orders of this one, consultant:ana."),
+]
+
+
 class SlugDiffers(Invalid):
     """The slug in the body is not the one in the address."""
 
@@ -52,15 +58,18 @@ class Candidates(Controller):
         pipeline: InPipeline = None,
         job_order_id: FromQuery[UUID | None] = None,
         person_id: FromQuery[UUID | None] = None,
+        company_id: FromQuery[UUID | None] = None,
         stage: Staged = None,
+        consultant: WorkedOnBy = None,
         team: OfTeam = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[candidates.Card]]:
         """The candidate pipeline: cards
 
-        Over all, of a job order, of a person, in a stage; the last to move first. `team`: on the
-        job orders that one of its consultants of today owns or shares in."""
+        Over all, of a job order, of a client, of a person, in a stage; the last to move first.
+        `consultant`: on the job orders that they own or share in; `team`: that one of its
+        consultants of today does."""
         return await view.page(
             candidates.cards,
             pipeline,
@@ -69,11 +78,14 @@ class Candidates(Controller):
                 stage=stage,
                 job_order_id=job_order_id,
                 person_id=person_id,
+                company_id=company_id,
                 team=team,
             ),
             job_order_id=job_order_id,
             person_id=person_id,
+            company_id=company_id,
             stage=stage,
+            consultant=consultant,
             team=team_on(team, view.today()),
             cursor=cursor,
             limit=limit,

@@ -41,7 +41,6 @@ from ledger_crm.domain.pipeline import Subject
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, NoSuchRecord, Unavailable
 from ledger_crm.projections import (
-    AS_OF,
     NOT_BUILT,
     OUT_OF_REACH,
     SCHEMA,
@@ -52,7 +51,7 @@ from ledger_crm.projections import (
     standing,
 )
 
-from .past import Then, then
+from .past import WITHOUT, Then, then
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 
 P = ParamSpec("P")
@@ -95,7 +94,7 @@ PLANNED_ONCE = {
 }
 Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
 LOOKING_BACK = (
-    f"SELECT set_config('search_path', '{AS_OF}, {SCHEMA}', true),"
+    f"SELECT set_config('search_path', %s || ', {SCHEMA}', true),"
     " set_config('ledger.as_of', %s, true)"
 )
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
@@ -306,12 +305,17 @@ class Reads:
                 except OUT_OF_REACH:
                     _raise_unless_dead(conn, until_s)
 
-    async def moment(self, as_of: str, head: int) -> Then:
-        """Raises as ``past.then``."""
+    async def moment(self, as_of: str | None, known: str | None, ledger: Ledger) -> Then | None:
+        """None if nobody asks about the past. Raises Malformed, AfterTheHead."""
+        if as_of is None:
+            if known:
+                raise Malformed(faults=[Fault("query:known", WITHOUT)])
+            return None
+        moment, head = as_of, await ledger.head()
 
         async def ask() -> Then:
             async with self.pool.connection() as conn, conn.cursor() as cur:
-                return await then(cur, as_of, head)
+                return await then(cur, moment, known, head)
 
         return await answered(ask())
 
@@ -319,8 +323,8 @@ class Reads:
     async def snapshot(
         self, uses: tuple[Projection, ...], then: Then | None = None
     ) -> AsyncIterator[tuple[Cursor, int]]:
-        """A cursor at which everything in these may be read, as it was known ``then``, and where
-        the last of them stands; -1 if one of them may not be."""
+        """A cursor at which everything in these may be read, as it was ``then``, and where the
+        last of them stands; -1 if one of them may not be."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
             async with self.pool.connection() as conn, conn.cursor() as cur:
@@ -331,7 +335,7 @@ class Reads:
                     continue
                 try:
                     if then:
-                        await cur.execute(LOOKING_BACK, (str(then.position),))
+                        await cur.execute(LOOKING_BACK, (then.home, then.as_of))
                     yield cur, stands_at
                 finally:
                     if not conn.closed:
@@ -365,7 +369,7 @@ class View:
         self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
         self.shown, self.told = shown, told
         if then:
-            self.after = max(then.position, after or 0)
+            self.after = max(then.after, after or 0)
 
     def now(self) -> datetime:
         """For what depends on when it is asked."""
@@ -474,7 +478,7 @@ class View:
         while True:
             stands_at, answer = await attempt()
             if answer:
-                told = {"Ledger-As-Of": str(self.then.position)} if self.then else {}
+                told = {"Ledger-As-Of": self.then.as_of} if self.then else {}
                 return answer[0], {"Ledger-Position": str(stands_at)} | told
             if self.after and self.after > (head := await self.ledger.head()):
                 raise AfterTheHead(after=self.after, head=head)

@@ -121,8 +121,13 @@ async def change_company(work: Work, company_id: UUID, fact: FirmChanges) -> Com
 async def employ(work: Work, person_id: UUID, fact: Employed) -> Person:
     """Raises NoSuchRecord (either of them), EndsBeforeItStarts."""
     person = await work.get(Person, person_id)
-    await work.get(Company, fact.company_id)
-    person.employ(fact, by=work.by)
+    parent_id = (await work.get(Company, fact.company_id)).parent_id
+    above = []
+    if person.every_candidacy:  # else nobody asks to whom they were introduced
+        while parent_id:
+            above.append(parent_id)
+            parent_id = (await work.get(Company, parent_id)).parent_id
+    person.employ(fact, above=above, by=work.by)
     return person
 
 

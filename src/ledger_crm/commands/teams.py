@@ -58,13 +58,20 @@ async def change_members(work: Work, slug: str, fact: Membership) -> Team:
 
 
 async def must_be_here(work: Work, consultants: Iterable[str], at: datetime | None) -> None:
-    """Of whom something is given that day; None: today. Whom nobody added, and who is no
-    consultant, is taken as they are. Raises ConsultantHasLeft."""
+    """Of whom something is given that day; None: today. Who is no consultant is taken as they are.
+    So is whom nobody added, unless whoever decides this was added: where we are on record, a name
+    that is not is a slip, and what it is given would be nobody's. Raises ConsultantHasLeft,
+    NoSuchConsultant."""
     day = (at or now()).date()
+    kept = await work.has(consultant_id(work.by))
     for each in sorted({*consultants}):
         id = consultant_id(each)
-        if each.startswith("consultant:") and await work.has(id):
+        if not each.startswith("consultant:"):
+            continue
+        if await work.has(id):
             (await work.get(ConsultantRecord, id)).must_be_here(day)
+        elif kept:
+            raise NoSuchConsultant(consultant=each)
 
 
 async def _consultant(work: Work, consultant: str) -> ConsultantRecord:

@@ -49,7 +49,7 @@ class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_or
     pipeline           the candidates' way through it
     hiring_manager_id  the person at the client who wants them
     requisition        the client's own number for it
-    must_haves         without which nobody is introduced
+    must_haves         what the client will not do without; whoever introduces somebody judges it
     confidential       the client is not to be named outside
     """
 

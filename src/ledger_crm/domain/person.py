@@ -12,7 +12,7 @@ more but what the books need; records that are merged decide as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -843,14 +843,15 @@ class Person(Aggregate):
         if not (again and isinstance(fact, ContactPointPreferred)):
             self.enter(fact, by=by)
 
-    def employ(self, fact: Employed, *, by: Actor) -> None:
-        """The same again is a no-op. Raises EndsBeforeItStarts."""
+    def employ(self, fact: Employed, *, above: Iterable[UUID] = (), by: Actor) -> None:
+        """The same again is a no-op. ``above``: companies that this one belongs to. Raises
+        EndsBeforeItStarts."""
         self.must_be_here()
         if fact.starts_on and fact.ends_on and fact.ends_on < fact.starts_on:
             raise EndsBeforeItStarts()
         if fact not in self.every_employment:
             self.enter(fact, by=by)
-            self._flag_backdoors(fact, by)
+            self._flag_backdoors(fact, {fact.company_id, *above}, by)
 
     def end_employment(self, fact: EmploymentEnded, *, by: Actor) -> None:
         """Raises NotEmployed, EndsBeforeItStarts."""
@@ -1265,13 +1266,12 @@ class Person(Aggregate):
             by=by,
         )
 
-    def _flag_backdoors(self, fact: Employed, by: Actor) -> None:
-        """Once for each introduction there whose tail still runs, unless we placed them."""
+    def _flag_backdoors(self, fact: Employed, group: set[UUID], by: Actor) -> None:
+        """Once for each introduction to one of these whose tail still runs, unless we placed them
+        with one of them: whoever was shown to the parent is not hired by its daughter for free."""
         day = fact.starts_on or today()
         theirs = {
-            id: found
-            for id, found in self.every_candidacy.items()
-            if found.company_id == fact.company_id
+            id: found for id, found in self.every_candidacy.items() if found.company_id in group
         }
         if any(f.placement and not f.placement.fallen for f in theirs.values()):
             return

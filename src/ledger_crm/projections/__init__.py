@@ -7,14 +7,17 @@ from pkgutil import iter_modules
 
 from ._lookup import Lookup
 from ._projection import (
-    AS_OF,
-    FROM,
+    AS_IT_WAS,
+    AS_KNOWN,
+    HELD_FROM,
+    HELD_UNTIL,
+    KNOWN_FROM,
+    KNOWN_UNTIL,
     NOT_BUILT,
     OUT_OF_REACH,
     PAST,
     SCHEMA,
     TOOK_TOO_LONG,
-    UNTIL,
     Changing,
     ChangingEach,
     Cursor,
@@ -37,15 +40,18 @@ from ._standing import (
 from ._team import Team
 
 __all__ = [
-    "AS_OF",
-    "FROM",
+    "AS_IT_WAS",
+    "AS_KNOWN",
+    "HELD_FROM",
+    "HELD_UNTIL",
+    "KNOWN_FROM",
+    "KNOWN_UNTIL",
     "NOT_BUILT",
     "OUT_OF_REACH",
     "PAST",
     "POSITIONS",
     "SCHEMA",
     "TOOK_TOO_LONG",
-    "UNTIL",
     "Changing",
     "ChangingEach",
     "Cursor",

@@ -35,14 +35,18 @@ TOOK_TOO_LONG = psycopg.errors.QueryCanceled
 NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 """What it raises while the tables of a read model are not there, or not yet as it knows them."""
 
-SCHEMA, PAST, AS_OF = "read", "past", "as_of"
-"""Where the tables are, where the rows are that they had before, and where views of the same names
-show both as they were at a position. Whoever connects puts the first in the search path, and the
-last in front of it to ask about the past, at the position in the setting ``ledger.as_of``."""
+SCHEMA, PAST = "read", "past"
+"""Where the tables are, and where the rows are that they had before."""
 
-FROM, UNTIL = "known_from", "known_until"
-"""Columns of every table, and of the rows that it had before: the position of the entry that made
-the row, and of the one that replaced it."""
+AS_KNOWN, AS_IT_WAS = "as_known", "as_it_was"
+"""Where views of the same names show both, for whoever puts one of these in front of the search
+path: as they were known at the position in the setting ``ledger.as_of``; or as all was at the
+instant in it, by what is known today."""
+
+KNOWN_FROM, KNOWN_UNTIL = "known_from", "known_until"
+HELD_FROM, HELD_UNTIL = "held_from", "held_until"
+"""Columns of rows of the past; of those of the present, the two that begin. The positions of the
+entries that made and replaced one, and when the facts happened that did (``workers/rows.py``)."""
 
 SQL_TYPES = {
     bool: "boolean",
@@ -213,22 +217,29 @@ class Table(Generic[R]):
         present = f"""
             DROP TABLE IF EXISTS {SCHEMA}.{self.name}, {PAST}.{self.name} CASCADE;
             CREATE TABLE {SCHEMA}.{self.name}
-                ({columns}{FROM} bigint NOT NULL DEFAULT 0, PRIMARY KEY ({key}));
+                ({columns}{KNOWN_FROM} bigint NOT NULL DEFAULT 0,
+                {HELD_FROM} timestamptz NOT NULL DEFAULT 'epoch', PRIMARY KEY ({key}));
             {self.sql} {self.views}
             """
-        at = "current_setting('ledger.as_of')::bigint"
         past = f"""
-            CREATE TABLE {PAST}.{self.name} ({columns}{FROM} bigint NOT NULL,
-                {UNTIL} bigint NOT NULL, PRIMARY KEY ({key}, {FROM}));
-            CREATE VIEW {AS_OF}.{self.name} AS
-                SELECT {names}, {FROM} FROM {SCHEMA}.{self.name}
-                WHERE {FROM} <= {at}
-                UNION ALL SELECT {names}, {FROM} FROM {PAST}.{self.name}
-                WHERE {FROM} <= {at} AND {UNTIL} > {at};
+            CREATE TABLE {PAST}.{self.name}
+                ({columns}{KNOWN_FROM} bigint, {KNOWN_UNTIL} bigint,
+                {HELD_FROM} timestamptz, {HELD_UNTIL} timestamptz);
             SET LOCAL search_path = {PAST}; {self.sql}
-            SET LOCAL search_path = {AS_OF}; {self.views}
-            SET LOCAL search_path = {SCHEMA};
+            CREATE INDEX ON {self.name} ({key}, {HELD_UNTIL});
             """
+        for home, begin, end, at in (
+            (AS_KNOWN, KNOWN_FROM, KNOWN_UNTIL, "current_setting('ledger.as_of')::bigint"),
+            (AS_IT_WAS, HELD_FROM, HELD_UNTIL, "current_setting('ledger.as_of')::timestamptz"),
+        ):
+            both = f"{names}, {KNOWN_FROM}, {HELD_FROM}"
+            past += f"""
+            CREATE VIEW {home}.{self.name} AS
+                SELECT {both} FROM {SCHEMA}.{self.name} WHERE {begin} <= {at} UNION ALL
+                SELECT {both} FROM {PAST}.{self.name} WHERE {begin} <= {at} AND {end} > {at};
+            SET LOCAL search_path = {home}; {self.views}
+            """
+        past += f"SET LOCAL search_path = {SCHEMA};"
         return present + past if self.keeps_past else present
 
 

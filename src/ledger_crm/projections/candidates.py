@@ -333,16 +333,20 @@ async def cards(
     *,
     job_order_id: UUID | None = None,
     person_id: UUID | None = None,
+    company_id: UUID | None = None,
     stage: str | None = None,
+    consultant: str | None = None,
     team: Team | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Card]:
-    """The last to move first; page by passing the last one's position as ``before``. Joins the
-    directory for the names, and for the team."""
+    """The last to move first; page by passing the last one's position as ``before``.
+    ``consultant``: on the job orders that they own or share in. Joins the directory for the names,
+    and for the team."""
     wanted = {
         "c.pipeline": pipeline,
         "c.job_order_id": job_order_id,
+        "c.company_id": company_id,
         "c.stage": stage,
     }
     where = [f"{column} = %({column})s" for column, value in wanted.items() if value is not None]
@@ -352,9 +356,9 @@ async def cards(
         values["person"] = person_id
     if before is not None:
         where.append("c.position < %(before)s")
-    if team is not None:
+    if team is not None or consultant is not None:
         where.append(WORKED_ON)
-        values["owners"] = await whose(cur, None, team)
+        values["owners"] = await whose(cur, consultant, team)
     clause = f" WHERE {' AND '.join(where)}" if where else ""
     await cur.execute(f"{CARD}{clause} ORDER BY c.position DESC LIMIT %(limit)s".encode(), values)
     return [_card(row) for row in await cur.fetchall()]

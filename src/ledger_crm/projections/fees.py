@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from ledger_crm.domain.application import Applied
 from ledger_crm.domain.candidacy import CandidacyFact, Placed
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Entry
@@ -29,6 +30,7 @@ from ledger_crm.domain.invoice import (
     InvoiceRaised,
     InvoiceRefunded,
 )
+from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.placement import (
     CommissionSplit,
     FellThrough,
@@ -39,7 +41,7 @@ from ledger_crm.domain.placement import (
 from ._projection import Cursor, Projection, Row, Table, stream
 from ._team import presence
 
-By = Literal["client", "consultant", "month", "industry"]
+By = Literal["client", "consultant", "month", "industry", "source"]
 Measure = Literal["agreed", "rebated", "due", "invoiced", "paid", "credited", "refunded"]
 
 
@@ -58,6 +60,7 @@ class MovementRow(Row, frozen=True, kw_only=True):
 
 class GuaranteedRow(Row, frozen=True, kw_only=True):
     candidacy_id: UUID
+    person_id: UUID
     company_id: UUID
     placed_at: datetime
     fee_cents: int
@@ -78,6 +81,11 @@ class BillRow(Row, frozen=True, kw_only=True):
     instalment_id: UUID
 
 
+class SourceRow(Row, frozen=True, kw_only=True):
+    id: UUID  # of the person; of the candidacy, of whoever applied
+    source: str
+
+
 class ClientRow(Row, frozen=True, kw_only=True):
     company_id: UUID
     industry: str
@@ -93,7 +101,8 @@ guaranteed = Table("fee_placement", GuaranteedRow, key="candidacy_id")
 dues = Table("fee_instalment", DueRow, key="instalment_id")
 bills = Table("fee_invoice", BillRow, key="invoice_id")
 clients = Table("fee_client", ClientRow, key="company_id")
-projection = Projection("fees", movements, guaranteed, dues, bills, clients, version=3)
+sources = Table("fee_source", SourceRow, key="id")
+projection = Projection("fees", movements, guaranteed, dues, bills, clients, sources, version=4)
 
 SHARES = msgspec.json.Decoder(list[Share])
 
@@ -163,6 +172,7 @@ def placed(entry: Entry[Placed]) -> GuaranteedRow:
     fact = entry.event
     return GuaranteedRow(
         candidacy_id=fact.candidacy_id,
+        person_id=entry.originator_id,
         company_id=fact.company_id,
         placed_at=fact.placed_at,
         fee_cents=fact.fee_cents,
@@ -209,15 +219,27 @@ def changed(row: ClientRow, entry: Entry[FirmProfileChanged]) -> ClientRow:
     return row if industry is None else replace(row, industry=industry)
 
 
+@sources.starts(PersonSourced)
+def sourced(entry: Entry[PersonSourced]) -> SourceRow:
+    return SourceRow(id=entry.originator_id, source=entry.event.channel)
+
+
+@sources.starts(Applied)
+def applied(entry: Entry[Applied]) -> SourceRow:
+    fact = entry.event
+    return SourceRow(id=fact.candidacy_id, source=fact.source or fact.channel)
+
+
 def _written(shares: Sequence[Share]) -> str:
     return msgspec.json.encode(shares).decode()
 
 
 class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one client, consultant, month or industry, in one currency.
+    """Of one client, consultant, month, industry or source, in one currency.
 
     key             id of the client; ``consultant:ana``; ``2026-03``; the name of the industry that
-                    the client is in by now
+                    the client is in by now; where their application came from, else how they were
+                    found, "" for what is due without anybody
     label           what it is called
     agreed_cents    fees fixed by placements
     rebated_cents   of these, what is not owed any more because somebody left or never came
@@ -242,20 +264,25 @@ KEYS = {
     "client": ("m.company_id::text", "coalesce(o.name, '')"),
     "month": ("to_char(m.at, 'YYYY-MM')", "to_char(m.at, 'YYYY-MM')"),
     "industry": ("coalesce(c.industry, '')", "coalesce(c.industry, '')"),
+    "source": ("coalesce(m.source, '')", "coalesce(m.source, '')"),
     "consultant": ("''", "''"),  # of whom each has a part
 }
 
 MOVED = """
 WITH m AS (
   SELECT m.measure, m.at, m.at::date AS day, m.company_id, m.cents, m.currency, f.shares,
-    coalesce(f.by, m.by) AS by
+    coalesce(f.by, m.by) AS by, coalesce(a.source, s.source) AS source
   FROM fee_movement m LEFT JOIN fee_invoice i USING (invoice_id)
   LEFT JOIN fee_instalment d
     ON d.instalment_id = coalesce(m.instalment_id, i.instalment_id)
   LEFT JOIN fee_placement f ON f.candidacy_id = coalesce(m.candidacy_id, d.candidacy_id)
+  LEFT JOIN fee_source a ON a.id = f.candidacy_id LEFT JOIN fee_source s ON s.id = f.person_id
   UNION ALL
-  SELECT 'at_risk', placed_at, %(day)s, company_id, fee_cents, currency, shares, by
-  FROM fee_placement WHERE NOT over AND guarantee_until_on >= %(day)s)"""
+  SELECT 'at_risk', placed_at, %(day)s, company_id, fee_cents, currency, shares, by,
+    coalesce(a.source, s.source)
+  FROM fee_placement f
+  LEFT JOIN fee_source a ON a.id = f.candidacy_id LEFT JOIN fee_source s ON s.id = f.person_id
+  WHERE NOT over AND guarantee_until_on >= %(day)s)"""
 
 OF_THEM = """
  FROM m LEFT JOIN fee_client c USING (company_id)

@@ -11,7 +11,9 @@ from typing import Literal, get_args
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
+from ledger_crm.domain.application import Applied
 from ledger_crm.domain.candidacy import CandidacyOpened, StageReached
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.person import PersonSourced
@@ -21,7 +23,7 @@ from ledger_crm.domain.team import team_id
 from ._projection import Cursor, Projection, Row, Table
 from ._team import was_in
 
-By = Literal["pipeline", "client", "source", "consultant"]
+By = Literal["pipeline", "client", "source", "application", "consultant"]
 ORDER = [c for c in get_args(Category) if c not in OF_DEALS]
 """Of categories, the exits last."""
 
@@ -40,6 +42,7 @@ class CandidacyRow(Row, frozen=True, kw_only=True):
     pipeline: str
     opened_by: str
     opened_on: date
+    applied_from: str = ""  # where their application came from
 
 
 class SourceRow(Row, frozen=True, kw_only=True):
@@ -58,7 +61,7 @@ steps = Table(
 )
 candidacies = Table("funnel_candidacy", CandidacyRow, key="candidacy_id")
 sources = Table("funnel_source", SourceRow, key="person_id")
-projection = Projection("funnel", steps, candidacies, sources, version=3)
+projection = Projection("funnel", steps, candidacies, sources, version=4)
 
 
 @steps.starts(StageReached)
@@ -85,6 +88,11 @@ def candidacy_opened(entry: Entry[CandidacyOpened]) -> CandidacyRow:
     )
 
 
+@candidacies.on(Applied, key=lambda entry: entry.event.candidacy_id)
+def applied(row: CandidacyRow, entry: Entry[Applied]) -> CandidacyRow:
+    return replace(row, applied_from=entry.event.source or entry.event.channel)
+
+
 @sources.starts(PersonSourced)
 def person_sourced(entry: Entry[PersonSourced]) -> SourceRow:
     return SourceRow(person_id=entry.originator_id, channel=entry.event.channel)
@@ -93,8 +101,9 @@ def person_sourced(entry: Entry[PersonSourced]) -> SourceRow:
 class FunnelLine(msgspec.Struct, frozen=True, kw_only=True):
     """One category of one group, in the period.
 
-    group          slug of a pipeline, id of a client, channel of a source, or actor who opened
-                   the candidacies; "" for all
+    group          slug of a pipeline, id of a client, channel of a source, where an application
+                   came from, or actor who opened the candidacies; "" for all, and for who did not
+                   apply
     name           of the client or the consultant; of others as ``group``
     entered        candidacies that came there, each once
     went_on        of them, those that came further afterwards, within the period
@@ -118,6 +127,7 @@ GROUPS: dict[By | None, str] = {
     "pipeline": "c.pipeline",
     "client": "c.company_id::text",
     "source": "s.channel",
+    "application": "c.applied_from",
     "consultant": "c.opened_by",
 }
 

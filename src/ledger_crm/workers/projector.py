@@ -17,8 +17,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from time import monotonic
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import psycopg
 import structlog
@@ -27,23 +28,15 @@ from psycopg.rows import tuple_row
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Undecodable
 from ledger_crm.projections import (
-    FROM,
-    PAST,
     POSITIONS,
     SCHEMA,
-    UNTIL,
-    Changing,
-    ChangingEach,
-    Handler,
     Key,
     Projection,
-    Row,
-    Starting,
-    Table,
 )
 from ledger_crm.store import Lost
 
-R = TypeVar("R", bound=Row)
+from .rows import NOBODY, NoSuchRow, Rows
+
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
 """Entries after a position, at most so many, in ledger order."""
@@ -53,7 +46,6 @@ POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
 IDLE_S = 5.0  # after which whoever was not woken looks for itself
 HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
 LOCK = "SELECT {}(hashtext('ledger_crm projection'), hashtext(%s))"
-KEPT_ROWS = 100_000  # of one table in memory, between batches
 KEPT_ENTRIES = 4 * BATCH  # in memory, for projections that have not got to them
 PASSING = (psycopg.OperationalError, *Lost)  # the database is away: nothing to mend here
 
@@ -62,10 +54,6 @@ log = structlog.get_logger("projector")
 
 class Hole(Exception):
     """The ledger has a hole: positions are dense, so this is a fault and no "maybe"."""
-
-
-class NoSuchRow(Exception):
-    """A read model was told to change a row that it does not have."""
 
 
 class NotLeading(Exception):
@@ -161,19 +149,23 @@ class Driver:
         self.position = 0
 
     def _project(self, entries: Sequence[Entry[Event]], cur: psycopg.Cursor[Any]) -> None:
-        work = [
-            (self._rows[table.name], handler, entry)
-            for entry in entries
-            for table, handler in self.projection.handlers_of(type(entry.event))
-        ]
-        needed: dict[int, tuple[Rows[Any], set[Key]]] = {}
-        for rows, handler, entry in work:
-            if isinstance(handler, Changing) and (key := handler.key(entry)):
-                needed.setdefault(id(rows), (rows, set()))[1].add(key)
-        for rows, keys in needed.values():
-            rows.fetch(keys, cur)
-        for rows, handler, entry in work:
-            rows.fold(handler, entry, cur)
+        work = []
+        asked: dict[str, list[tuple[Key, datetime]]] = {name: [] for name in self._rows}
+        for entry in entries:
+            if handlers := self.projection.handlers_of(type(entry.event)):
+                at = entry.at
+                for table, handler in handlers:
+                    rows, wanted = self._rows[table.name], asked[table.name]
+                    touched = rows.touched(handler, entry)
+                    if touched is not NOBODY:
+                        work.append((rows, handler, entry, at, touched))
+                        for key, _ in touched:
+                            wanted.append((key, at))
+        for name, rows in self._rows.items():
+            if asked[name] and not rows.grows:
+                rows.fetch(asked[name], cur)
+        for rows, handler, entry, at, touched in work:
+            rows.fold(handler, entry, at, touched, cur)
         for rows in self._rows.values():
             rows.write(cur)
 
@@ -203,202 +195,6 @@ class Driver:
             " serves_from = excluded.serves_from",
             (self.projection.name, self.projection.version),
         )
-
-
-class Rows(Generic[R]):
-    """The rows of one table in memory: as stored, and as a batch has made them.
-
-    A row that is replaced is kept among those of the past, with the positions of the entries that
-    made and replaced it; so also what a batch has made and replaced itself.
-    """
-
-    def __init__(self, table: Table[R]) -> None:
-        self.table = table
-        self._stored: dict[Key, R] = {}
-        self._now: dict[Key, R | None] = {}  # of this batch
-        self._began: dict[Key, int] = {}  # what is now: with which entry
-        self._ended: dict[Key, int] = {}  # what was stored: with which entry of this batch
-        self._between: list[tuple[Any, ...]] = []  # rows of the past that were never stored
-        names, key = ", ".join(table.columns), ", ".join(table.key)
-        rest = [column for column in table.columns if column not in table.key]
-        changes = ", ".join(f"{column} = excluded.{column}" for column in (*rest, FROM))
-        keys = f"({key}) IN (SELECT * FROM unnest({self._arrays(table.key)}))"
-        self._by_key = any(
-            isinstance(h, Changing) for handlers in table.handlers.values() for h in handlers
-        )
-        self._grows = not self._by_key and "position" in table.key  # a new one each time
-        self._changes = bool(rest)  # else one that is made again is the one that is there
-        self._types = [table.types[column] for column in table.columns]
-        self._copy = f"COPY {table.name} ({names}, {FROM}) FROM STDIN (FORMAT BINARY)"
-        self._copy_past = (
-            f"COPY {PAST}.{table.name} ({names}, {FROM}, {UNTIL}) FROM STDIN (FORMAT BINARY)"
-        )
-        self._select = f"SELECT {names} FROM {table.name} WHERE"
-        self._select_keys = f"{self._select} {keys}"
-        self._delete = f"DELETE FROM {table.name} WHERE {keys}"
-        self._upsert = (
-            f"INSERT INTO {table.name} ({names}, {FROM})"
-            f" SELECT * FROM unnest({self._arrays(table.columns)}, %b::bigint[])"
-            f" ON CONFLICT ({key}) DO " + (f"UPDATE SET {changes}" if rest else "NOTHING")
-        )
-        self._end = (
-            f"INSERT INTO {PAST}.{table.name} ({names}, {FROM}, {UNTIL})"
-            f" SELECT {names}, {FROM}, {UNTIL} FROM unnest({self._arrays(table.key)}, %b::bigint[])"
-            f" AS ended ({key}, {UNTIL}) JOIN {table.name} USING ({key})"
-        )
-        take = "DELETE FROM {}{} WHERE {{}} RETURNING {}, {}, {}"
-        self._take = take.format("", table.name, names, FROM, "NULL::bigint")
-        self._take_past = take.format(f"{PAST}.", table.name, names, FROM, UNTIL)
-
-    def forget(self) -> None:
-        self._stored = {}
-        self._begin()
-
-    def fetch(self, keys: Iterable[Key], cur: psycopg.Cursor[Any]) -> None:
-        if len(self._stored) > KEPT_ROWS:
-            self._stored = {}
-        missing = [key for key in keys if key not in self._stored]
-        if missing:
-            self._keep(cur.execute(self._select_keys, _columns(missing), binary=True))
-
-    def fold(self, handler: Handler[R], entry: Entry[Event], cur: psycopg.Cursor[Any]) -> None:
-        """Raises NoSuchRow: the history says something that this read model believes cannot be."""
-        if isinstance(handler, Starting):
-            for row in handler.start(entry):
-                self._put(self.table.key_of(row), row, entry)
-        elif isinstance(handler, Changing):
-            if (key := handler.key(entry)) is None:
-                return
-            there = self._now[key] if key in self._now else self._stored.get(key)
-            before = handler.start(entry) if there is None and handler.start else there
-            if before is None:
-                raise NoSuchRow(
-                    f"table {self.table.name} has no row for the entry at {entry.position}"
-                )
-            if handler.forgets:
-                where = " AND ".join(f"{column} = %s" for column in self.table.key)
-                self._forget(handler, entry, where, key, cur)
-            elif (after := handler.change(before, entry)) != there:
-                self._put(key, after, entry)
-        else:
-            self.write(cur)
-            where, value = f"{handler.column} = %s", (handler.value(entry),)
-            if handler.forgets:
-                self._forget(handler, entry, where, value, cur)
-                return
-            found = self._keep(cur.execute(f"{self._select} {where}", value, binary=True))
-            for key, row in found.items():
-                if (after := handler.change(row, entry)) != row:
-                    self._put(key, after, entry)
-
-    def write(self, cur: psycopg.Cursor[Any]) -> None:
-        ended = [
-            (*key, until)
-            for key, until in self._ended.items()
-            if not self._grows or key in self._stored
-        ]
-        if ended:
-            cur.execute(self._end, _columns(ended))
-        gone = [key for key, row in self._now.items() if row is None]
-        if gone:
-            cur.execute(self._delete, _columns(gone))
-        made = {
-            key: (*self.table.values_of(row), self._began[key])
-            for key, row in self._now.items()
-            if row
-        }
-        if self._grows:
-            new = [values for key, values in made.items() if key not in self._stored]
-            self._copied(self._copy, new, cur)
-            made = {key: values for key, values in made.items() if key in self._stored}
-        if made:
-            cur.execute(self._upsert, _columns(made.values()))
-        self._copied(self._copy_past, self._between, cur)
-        for key in gone:
-            self._stored.pop(key, None)
-        self._stored.update((key, row) for key, row in self._now.items() if row)
-        if not self._by_key:  # nobody asks for one of them again
-            self._stored = {}
-        self._begin()
-
-    def _begin(self) -> None:
-        self._now, self._began, self._ended, self._between = {}, {}, {}, []
-
-    def _put(self, key: Key, row: R | None, entry: Entry[Event]) -> None:
-        at, before = entry.position or 0, self._now.get(key)
-        if not self.table.keeps_past:
-            self._now[key], self._began[key] = row, 0
-            return
-        if before and row and not self._changes:
-            return
-        if before and self._began[key] < at:
-            self._between.append((*self.table.values_of(before), self._began[key], at))
-        if key not in self._now and (self._changes or row is None):
-            self._ended[key] = at
-        self._now[key], self._began[key] = row, at
-
-    def _forget(
-        self,
-        handler: Changing[R] | ChangingEach[R],
-        entry: Entry[Event],
-        where: str,
-        values: tuple[Any, ...],
-        cur: psycopg.Cursor[Any],
-    ) -> None:
-        """The rows are what ``handler`` makes of them, and were in the past what it makes of what
-        they were. Those that differed only in what is forgotten are one, as they are when they are
-        built anew."""
-        self.write(cur)
-        found = [
-            (self._row(columns), known_from, known_until)
-            for take in (self._take_past, self._take)[not self.table.keeps_past :]
-            for *columns, known_from, known_until in cur.execute(
-                take.format(where), values, binary=True
-            )
-        ]
-        held: dict[Key, list[tuple[R, int, int | None]]] = {}
-        for row, known_from, known_until in sorted(found, key=lambda version: version[1]):
-            key = self.table.key_of(row)
-            self._stored.pop(key, None)
-            if after := handler.change(row, entry):
-                versions = held.setdefault(key, [])
-                if versions and versions[-1][0] == after and versions[-1][2] == known_from:
-                    known_from = versions.pop()[1]
-                versions.append((after, known_from, known_until))
-        kept = [
-            (*self.table.values_of(row), known_from, known_until)
-            for versions in held.values()
-            for row, known_from, known_until in versions
-        ]
-        self._stored |= {k: v[-1][0] for k, v in held.items() if v[-1][2] is None}
-        self._copied(self._copy, [row[:-1] for row in kept if row[-1] is None], cur)
-        self._copied(self._copy_past, [row for row in kept if row[-1] is not None], cur)
-
-    def _copied(
-        self, copying: str, rows: Sequence[tuple[Any, ...]], cur: psycopg.Cursor[Any]
-    ) -> None:
-        if not rows:
-            return
-        positions = len(rows[0]) - len(self._types)
-        with cur.copy(copying) as copy:
-            copy.set_types([*self._types, *["bigint"] * positions])
-            for row in rows:
-                copy.write_row(row)
-
-    def _keep(self, cur: psycopg.Cursor[Any]) -> dict[Key, R]:
-        found = {self.table.key_of(row): row for row in map(self._row, cur)}
-        self._stored |= found
-        return found
-
-    def _row(self, values: Sequence[Any]) -> R:
-        return self.table.row(**dict(zip(self.table.columns, values, strict=True)))
-
-    def _arrays(self, columns: Iterable[str]) -> str:
-        return ", ".join(f"%b::{self.table.types[column]}[]" for column in columns)
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def ask_to_rebuild(conn: Connection, name: str) -> None:
