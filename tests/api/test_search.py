@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.journey import ENGINES, NOTE, faults, found, written
+from api.journey import ENGINES, NOTE, ORDER, faults, found, written
 
 pytestmark = pytest.mark.anyio
 
@@ -104,3 +104,30 @@ async def test_search_needs_a_word(ana: httpx.AsyncClient, project: Callable[[],
     project()
     assert "/words" in faults(await ana.post("/search/lookups", json={"words": ""}))
     assert await asked(ana, "   ") == []
+
+
+async def test_people_are_found_by_title_and_address_and_companies_by_what_they_ask_for(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    ada = (await written(ana, "/people", {"name": "Ada", "email": "ada.b@example.org"}))["id"]
+    await written(ana, "/people", {"name": "Eve", "email": "eve@example.org"})
+    job = {"company_id": company, "title": "Chief Technology Officer"}
+    await written(ana, f"/people/{ada}/employments", job)
+    order = ORDER | {"title": "Difference Engineer", "requisition": "REQ-2024-17"}
+    opened = (await written(ana, f"/companies/{company}/job-orders", order))["created"]
+    project()
+    assert await asked(ana, "technology officer") == [("Ada", ["fields"])]
+    assert await asked(ana, "ADA.B@example.org") == [("Ada", ["fields"])]
+    assert await asked(ana, "difference") == [("Analytical Engines", ["fields"])]
+    assert await asked(ana, "req-2024-17") == [("Analytical Engines", ["fields"])]
+
+    changed = {"kind": "company.job_order_changed", "job_order_id": opened, "title": "Weaver"}
+    changed["changed_at"] = "2024-03-01T09:00:00Z"
+    await written(ana, f"/companies/{company}/job-orders/steps", changed)
+    gone = {"kind": "person.contact_point_removed", "point": "email", "value": "ada.b@example.org"}
+    await written(ana, f"/people/{ada}/contact-points/changes", gone)
+    project()
+    assert await names(ana, "difference") == []
+    assert await names(ana, "weaver") == await names(ana, "req-2024-17") == ["Analytical Engines"]
+    assert await names(ana, "ada.b@example.org") == []

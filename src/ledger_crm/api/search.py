@@ -29,7 +29,8 @@ async def look_up(
 ) -> Response[search.Hits]:
     """Find people and companies by words
 
-    In names, headlines, skills, places, industries, notes and custom fields, without regard to
+    In names, headlines, skills, places, industries, notes, job titles, e-mail addresses, job
+    orders and custom fields, without regard to
     capitals and accents; names also with a typo, where the database can. The best first. It is a
     POST so that names do not stand in the address of a request; it writes nothing."""
     return await view.answer(search.hits, NOTHING, data.words, kind=data.kind, limit=limit)

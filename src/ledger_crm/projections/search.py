@@ -1,5 +1,5 @@
-"""Search: people and companies by words of their names, headlines, skills, notes and custom fields.
-One row a subject, one row a note, one row a value of a custom field.
+"""Search: people and companies by words of their names, headlines, skills, notes, job titles, job
+orders and custom fields. One row a subject, one row a note, one row a value of anything else.
 
 PostgreSQL's full text with the dictionary ``simple``, since names are of every language; without
 capitals and accents, which the folds take off; words may be begun only. Names with a typo are found
@@ -8,6 +8,7 @@ by trigrams, where the server has pg_trgm.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 from uuid import UUID
 
@@ -23,9 +24,10 @@ from ledger_crm.domain.custom import (
     is_erased,
 )
 from ledger_crm.domain.entry import Entry, words
-from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.identity import ContactPointRemoved, ProfileChanged
 from ledger_crm.domain.interaction import CallHeld, MeetingHeld, NoteWritten
-from ledger_crm.domain.person import PersonSourced
+from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
+from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 
 from ._projection import Cursor, Projection, Row, Table, plain, stream
 
@@ -53,7 +55,7 @@ class NoteRow(Row, frozen=True, kw_only=True):
 class FieldRow(Row, frozen=True, kw_only=True):
     subject_id: UUID
     of: str  # id of what of theirs it is about
-    field: str
+    field: str  # of a custom one its slug; of what is always asked for, a name with a dot
     words: str = ""
 
 
@@ -95,7 +97,7 @@ fields = Table(
 )
 for of_somebody in (subjects, notes, fields):
     of_somebody.erases(of="subject_id")
-projection = Projection("search", subjects, notes, fields, version=4)
+projection = Projection("search", subjects, notes, fields, version=5)
 
 
 @subjects.starts(PersonSourced)
@@ -177,12 +179,84 @@ def learned(row: FieldRow, entry: Entry[Known]) -> FieldRow | None:
     return replace(row, words=_sought(said if fact.type == "text" else words(said)))
 
 
+def title(entry: Entry[Employed]) -> tuple[UUID, str, str] | None:
+    fact = entry.event
+    return (entry.originator_id, str(fact.company_id), "job.title") if fact.title else None
+
+
+def employed_there(entry: Entry[Employed]) -> FieldRow:
+    return _begun(title(entry))
+
+
+@fields.on(Employed, key=title, start=employed_there)
+def employed(row: FieldRow, entry: Entry[Employed]) -> FieldRow:
+    return replace(row, words=_sought(entry.event.title))
+
+
+def mailbox(entry: Entry[ContactPointAdded | ContactPointRemoved]) -> tuple[UUID, str, str] | None:
+    """Without the address itself: it may be read as erased by then."""
+    fact = entry.event
+    of = hashlib.sha256(fact.value.encode()).hexdigest()
+    return (entry.originator_id, of, "contact.email") if fact.point == "email" else None
+
+
+def reached_first(entry: Entry[ContactPointAdded | ContactPointRemoved]) -> FieldRow:
+    return _begun(mailbox(entry))
+
+
+@fields.on(ContactPointAdded, ContactPointRemoved, key=mailbox, start=reached_first)
+def reached(
+    row: FieldRow, entry: Entry[ContactPointAdded | ContactPointRemoved]
+) -> FieldRow | None:
+    there = isinstance(entry.event, ContactPointAdded)
+    return replace(row, words=_sought(entry.event.value)) if there else None
+
+
+Ordered = JobOrderOpened | JobOrderChanged
+
+
+def wanted(entry: Entry[Ordered]) -> tuple[UUID, str, str] | None:
+    fact = entry.event
+    return (entry.originator_id, str(fact.job_order_id), "order.title") if fact.title else None
+
+
+def number(entry: Entry[Ordered]) -> tuple[UUID, str, str] | None:
+    fact = entry.event
+    of = str(fact.job_order_id)
+    return (entry.originator_id, of, "order.requisition") if fact.requisition else None
+
+
+def wanted_first(entry: Entry[Ordered]) -> FieldRow:
+    return _begun(wanted(entry))
+
+
+def numbered_first(entry: Entry[Ordered]) -> FieldRow:
+    return _begun(number(entry))
+
+
+@fields.on(JobOrderOpened, JobOrderChanged, key=wanted, start=wanted_first)
+def called(row: FieldRow, entry: Entry[Ordered]) -> FieldRow:
+    return replace(row, words=_sought(entry.event.title or ""))
+
+
+@fields.on(JobOrderOpened, JobOrderChanged, key=number, start=numbered_first)
+def numbered(row: FieldRow, entry: Entry[Ordered]) -> FieldRow:
+    return replace(row, words=_sought(entry.event.requisition or ""))
+
+
+def _begun(key: tuple[UUID, str, str] | None) -> FieldRow:
+    assert key, "without a key nothing begins"
+    subject_id, of, field = key
+    return FieldRow(subject_id=subject_id, of=of, field=field)
+
+
 def _sought(text: str) -> str:
     return plain(text)[:MOST].strip()
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """found_in  profile, notes, fields: of a custom field; name: it only looks alike"""
+    """found_in  profile, notes, fields: a custom field, an e-mail address, a job title, or
+    the title or the number of a job order; name: it only looks alike"""
 
     id: UUID
     kind: str
@@ -208,8 +282,9 @@ async def trigrams(cur: Cursor) -> str | None:
 
 
 async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int = 20) -> Hits:
-    """Who has all of these words, or words that begin so, in their profile, in one note or in one
-    custom field; or whose name looks alike. The best first. Joins the directory for the names."""
+    """Who has all of these words, or words that begin so, in their profile, in one note, in one job
+    title, e-mail address or custom field, or in the title or the number of one job order; or whose
+    name looks alike. The best first. Joins the directory for the names."""
     home = await trigrams(cur)
     asked = f"({home}.word_similarity(%(plain)s, s.names))" if home else "0"
     alike = f"""
