@@ -33,6 +33,7 @@ from . import (
     shortlist,
     team,
     template,
+    webhook,
 )
 from .entry import (
     Aggregate,
@@ -57,6 +58,7 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     consultant.ConsultantRecord,
     team.Team,
     access.ApiKey,
+    webhook.Webhook,
 )
 
 
@@ -108,6 +110,7 @@ EVENTS = vocabulary(
     consultant.ConsultantEvents,
     team.TeamEvents,
     access.KeyEvents,
+    webhook.WebhookEvents,
 )
 
 for _name, _event in EVENTS.items():
