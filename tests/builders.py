@@ -87,6 +87,7 @@ from ledger_crm.domain.pool import PersonPooled, PersonUnpooled, PoolDefined
 from ledger_crm.domain.segment import Criteria, SegmentSaved
 from ledger_crm.domain.team import TeamDefined, TeamJoined, TeamLeft
 from ledger_crm.domain.template import TemplateDefined
+from ledger_crm.domain.webhook import WebhookAdded
 from scenario import COMPANY, LATER, NOON, PERSON, folded
 
 ORDER = UUID(int=0x01)
@@ -769,6 +770,11 @@ def answered(question: str = "right_to_work", text: str = "yes", **changes: Any)
 def template_defined(slug: str = "no_thanks", **changes: Any) -> TemplateDefined:
     fields = {"title": "No", "subject": "Your application", "text": "Dear {{first_name}}"}
     return TemplateDefined(**{"slug": slug} | fields | changes)
+
+
+def webhook_added(**changes: Any) -> WebhookAdded:
+    fields = {"url": "https://hooks.example/7", "host": "hooks.example", "secret": "whsec_MDEy"}
+    return WebhookAdded(**fields | changes)
 
 
 # equal opportunity

@@ -26,7 +26,7 @@ from running import CLI, environment, ledger_crm, printed, until
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service"))
-WORKERS = {"api", "projector", "relay"}
+WORKERS = {"api", "projector", "relay", "webhooks"}
 KNOWN = {PREFIX + name.upper() for name in Settings.__struct_fields__ if name != "given"}
 OWNER = "owner_in_production"  # the cluster's own ledger_owner is its superuser
 

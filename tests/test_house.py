@@ -424,6 +424,7 @@ def mark() -> Marks:
 def story(up: Running, mark: Marks) -> tuple[str, str]:
     with up.api() as api:
         told = every_sealed_field(api, mark)
+        written(api, "/webhooks", url=f"https://hooks.invalid/{mark()}", label=mark())
         _equal_opportunity(up, api, mark)
         key = printed(
             command(up.home, "key", "create", "consultant:zoe", "--label", mark(), "--json")
@@ -461,6 +462,7 @@ def test_the_story_has_a_mark_in_every_field_that_is_sealed(
     sealed = {(topic, name) for topic, event in EVENTS.items() for name in sealed_fields(event)}
     assert marked == sealed - {
         ("key.created", "digest"),
+        ("webhook.added", "secret"),
         ("person.document_added", "digest"),
     }
     assert mark.leaked(b"".join(row.state for row in rows).decode()) == []

@@ -221,6 +221,7 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "consultant.returned": ["text"],
         "key.created": ["digest", "label"],
         "key.revoked": ["reason"],
+        "webhook.added": ["label", "secret", "url"],
     }  # fmt: skip
 
 

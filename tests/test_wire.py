@@ -98,6 +98,7 @@ def test_an_event_sets_its_own_name(event: type[Event]) -> None:
         "pool",
         "campaign",
         "consultant",
+        "webhook",
         "team",
         "segment",
         "template",

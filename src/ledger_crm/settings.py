@@ -24,6 +24,7 @@ PREFIX = "LEDGER_"
 
 PostgresUrl = Annotated[str, Meta(pattern=r"^postgres(ql)?://")]
 NatsUrl = Annotated[str, Meta(pattern=r"^(nats|tls|wss?)://")]
+WebhookTargets = Literal["public", "any"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -111,6 +112,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1024, le=1 << 30),
         _says("a request's body may be this long", "a number of bytes from 1024 to 1073741824"),
     ] = 1 << 20
+    webhook_targets: Annotated[
+        WebhookTargets,
+        _says("where webhooks may be sent: https to public addresses, or any", "public or any"),
+    ] = "public"
     given: frozenset[str] = frozenset()  # variables that were set; not one itself
 
     @property

@@ -50,7 +50,7 @@ class Documented:
                 schema | {"components": self.spec["components"]},
                 format_checker=Draft202012Validator.FORMAT_CHECKER,
             )
-        lines = media_type in ("application/x-ndjson", "text/csv")
+        lines = media_type in ("application/x-ndjson", "text/csv", "text/plain")
         validator.validate(answer.text if lines else answer.json())
         if answer.status_code == 200 and '"dry_run":true' in answer.text:
             return  # it has no version

@@ -66,7 +66,7 @@ def test_it_says_where_it_is_what_opens_it_and_what_to_try(up: Running) -> None:
 @pytest.mark.parametrize("group", [False, True], ids=["itself", "as a terminal does"])
 def test_ctrl_c_stops_all_of_it(home: Path, group: bool) -> None:
     up = Running(home)
-    assert len(up.pids()) >= 6, "the supervisor, three workers, two servers"
+    assert len(up.pids()) >= 7, "the supervisor, four workers, two servers"
     assert up.interrupt(group=group) < 5
     assert up.process.returncode == 0
     assert up.pids() == []
@@ -91,7 +91,7 @@ def test_nobody_outlives_a_supervisor_that_is_killed(home: Path) -> None:
 
 
 def test_a_worker_that_dies_is_started_again_and_it_is_said(up: Running) -> None:
-    for name in ("projector", "relay", "api"):
+    for name in ("projector", "relay", "webhooks", "api"):
         [dead] = [pid for pid in up.pids(f"worker {name}")][:1]
         os.kill(dead, signal.SIGKILL)
         until(lambda n=name, d=dead: set(up.pids(f"worker {n}")) - {d})

@@ -23,7 +23,7 @@ NOBODY = 65534
 
 COMMANDS = {
     "up": ["--demo", "--port"],
-    "worker": ["api", "projector", "relay"],
+    "worker": ["api", "projector", "relay", "webhooks"],
     "migrate": ["LEDGER_DATABASE_OWNER_URL"],
     "import": [
         "--mapping",

@@ -122,6 +122,7 @@ from builders import (
     template_defined,
     unpooled,
     untagged,
+    webhook_added,
 )
 from ledger_crm.commands import (
     candidacies,
@@ -165,6 +166,14 @@ from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.screening import Answer
 from ledger_crm.domain.segment import SegmentSaved
 from ledger_crm.domain.shortlist import ClientVerdict, Door
+from ledger_crm.domain.webhook import (
+    Webhook,
+    WebhookChanges,
+    WebhookDisabled,
+    WebhookEnabled,
+    WebhookRedriven,
+    WebhookRemoved,
+)
 from ledger_crm.ledger import Intent, Ledger, Work
 from scenario import ANA, LATER, NOON
 
@@ -282,6 +291,21 @@ async def share(work: Work, company: UUID, order: UUID, contact: UUID) -> Any:
 
 def door_of(company: UUID, order: UUID, contact: UUID) -> Door:
     return Door(company, LISTS[order], id_of("link", str(order), str(contact)), contact)
+
+
+HOOK = UUID(int=0x40F)
+WEBHOOK_CHANGES = (
+    WebhookDisabled(reason="failing"), WebhookEnabled(), WebhookRedriven(after=3), WebhookRemoved(),
+)  # fmt: skip
+
+
+async def webhooked(work: Work, change: WebhookChanges) -> Webhook:
+    """Added first."""
+    if not await work.has(HOOK):
+        return work.add(Webhook.open(webhook_added(), by=ANA, id=HOOK))
+    webhook = await work.get(Webhook, HOOK)
+    webhook.change(change, by=ANA)
+    return webhook
 
 
 def shortlisted(
@@ -511,6 +535,9 @@ def _commands(draw: st.DrawFn) -> Command:
             several = shortlisted(company, order, person, at, shown, text)
             return draw(st.sampled_from(several))
         case -11:
+            if draw(st.booleans()):
+                change = draw(st.sampled_from(WEBHOOK_CHANGES))
+                return lambda work: webhooked(work, change)
             gender = draw(st.sampled_from(["woman", "Woman ", "man", ""]))
             return lambda work: equally_answers(work, Answers(gender=gender))
         case -10:

@@ -47,6 +47,7 @@ from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
 from ledger_crm.domain.segment import Criteria, SegmentSaved
 from ledger_crm.domain.team import TeamEvents
+from ledger_crm.domain.webhook import WebhookEvents
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import (
     SCHEMA,
@@ -127,6 +128,7 @@ CATALOGUE = (
     | CustomFieldDefined
     | ConsultantEvents
     | TeamEvents
+    | WebhookEvents
 )
 
 

@@ -29,6 +29,7 @@ from ledger_crm.domain.shortlist import ShortlistDrawn, ShortlistShared
 from ledger_crm.ledger import Intent, Ledger, Receipt, StaleVersion, Unavailable, Work
 
 from .conditional import versions
+from .metrics import decided
 from .problems import Fault, Malformed
 
 A = TypeVar("A", bound=Aggregate)
@@ -203,7 +204,7 @@ class Act:
         for _ in (*self.matching.versions, None):
             try:
                 door = self.ledger if self.draft is None else self.draft
-                return await door.answer(decision, intent=self.intent, of=of)
+                return await decided(door.answer(decision, intent=self.intent, of=of))
             except StaleVersion as refused:
                 found = refused.facts.get("found")
                 if found != self.intent.expected and found in self.matching.versions:

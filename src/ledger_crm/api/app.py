@@ -30,6 +30,7 @@ from . import (
     front,
     market,
     merging,
+    metrics,
     openapi,
     permitted,
     pools,
@@ -42,6 +43,7 @@ from . import (
     search,
     shortlists,
     teams,
+    webhooks,
 )
 from .acting import act, begin, begin_by_link
 from .caller import AwaitedGuard, Connection, Keys
@@ -171,6 +173,8 @@ def create_app(
             *privacy.HANDLERS,
             *following.HANDLERS,
             *batch.HANDLERS,
+            *webhooks.HANDLERS,
+            *metrics.HANDLERS,
         ],
         guards=[key_needed],
         before_request=must_be_well_formed,

@@ -15,6 +15,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger_crm.domain.entry import cause, new_id
 
+from .metrics import requested
+
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -57,12 +59,14 @@ def edge(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send_traced)
         finally:
             state: dict[str, Any] = scope.get("state", {})
+            took_s = time.monotonic() - began_s
+            requested(asked, scope.get("path_template", "-"), status, took_s)
             log.info(
                 "request",
                 method=asked,
                 route=scope.get("path_template", "-"),
                 status=status,
-                duration_ms=round((time.monotonic() - began_s) * 1000, 1),
+                duration_ms=round(took_s * 1000, 1),
                 request_id=request_id,
                 actor=state.get("actor", "-"),
             )

@@ -18,6 +18,17 @@ HOLD = "01939b37-8e9d-7c6b-8a5f-514233221f1e"
 DEAL = "01939b35-7e8d-7b6c-9a5f-403122110f0e"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "add_webhook": {
+        "placements, to a payroll": {
+            "url": "https://payroll.example/hooks/ledger",
+            "kinds": ["person.placed", "person.started"],
+            "label": "payroll",
+        }
+    },
+    "change_webhook": {
+        "sent again from a position": {"kind": "webhook.redriven", "after": 1200},
+        "disabled": {"kind": "webhook.disabled", "reason": "moving_house"},
+    },
     "send_batch": {
         "a note and a tag, or neither": {
             "all_or_nothing": True,

@@ -75,6 +75,8 @@ LINKS = {
     "erasures": "/erasures",
     "pipelines": "/pipelines",
     "events": "/events",
+    "webhooks": "/webhooks",
+    "metrics": "/metrics",
 }
 
 

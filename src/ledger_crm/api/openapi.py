@@ -24,6 +24,7 @@ from .acting import Trial
 from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
+from .metrics import PLAIN
 from .permitted import NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage
 from .rows import besides
@@ -84,7 +85,9 @@ TAGS = {
     "money": "What clients pay, who was introduced under what, what is due, and whose it is.",
     "pipelines": "The stages that candidacies and deals go through.",
     "events": "The ledger itself, as pages and as a stream, for whoever follows it.",
+    "webhooks": "Who is sent what is written, and how that goes.",
     "batch": "Many writes at once, each for itself or all or nothing.",
+    "metrics": "For Prometheus.",
     "health": "For whoever watches over this process.",
     "front": "Where everything is, and what problems mean.",
 }
@@ -285,7 +288,11 @@ def _trial(status: str, receipt: dict[str, Any], headers: list[str]) -> dict[str
 def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
     """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
     others = {each: {"schema": {"type": "string"}} for each in besides(handler)}
-    return others if STREAM in others else {"application/json": {"schema": schema}} | others
+    return (
+        others
+        if {STREAM, PLAIN} & others.keys()
+        else {"application/json": {"schema": schema}} | others
+    )
 
 
 def _problem(status: int, about: str) -> dict[str, Any]:

@@ -71,7 +71,9 @@ ROUTES: dict[Permission, str] = {
         define_pipeline define_custom_field define_template define_team change_team_members
         add_consultant change_consultant
     """,
-    "events.read": "list_events stream_events",
+    "events.read": "list_events stream_events list_webhooks read_webhook list_deliveries",
+    "metrics.read": "read_metrics",
+    "webhooks.write": "add_webhook change_webhook",
 }
 NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()

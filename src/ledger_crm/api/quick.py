@@ -24,7 +24,7 @@ from ledger_crm.domain.role import FEES, Permission
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import history, people
 
-from . import acting
+from . import acting, metrics
 from .malformed import faults_of
 from .permitted import NEEDS
 from .reading import LIMIT, MOST_ITEMS, Reads, moment, page_of, version_of
@@ -171,8 +171,8 @@ async def _record(
         return None
     fact, key = _decode(body), headers.get(b"idempotency-key", b"").decode()
     intent = acting.intent_of(ledger, holder.actor, "POST", path, body, key)
-    receipt, again = await ledger.answer(
-        lambda work: intake.record(work, id, fact), intent=intent, of=id
+    receipt, again = await metrics.decided(
+        ledger.answer(lambda work: intake.record(work, id, fact), intent=intent, of=id)
     )
     return Answer(201, receipt, acting.headers_of(receipt, again))
 

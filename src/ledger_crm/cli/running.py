@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from ledger_crm.commands.demo import Played
 
-Worker = Literal["api", "projector", "relay"]
-WORKERS: tuple[Worker, ...] = ("projector", "relay", "api")
+Worker = Literal["api", "projector", "relay", "webhooks"]
+WORKERS: tuple[Worker, ...] = ("projector", "relay", "webhooks", "api")
 READY_S = 60.0
 
 
@@ -44,7 +44,7 @@ def up(
         int | None, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=0, lte=65535))
     ] = None,
 ) -> None:
-    """Start everything: database, broker, API, projector and relay; Ctrl-C stops it.
+    """Start everything: database, broker, API, projector, relay and webhooks; Ctrl-C stops it.
 
     Parameters
     ----------
@@ -97,6 +97,9 @@ def worker(name: Worker, /) -> None:
             case "relay":
                 halted = asyncio.run(_relay(ledger, chosen.database_url, chosen.nats_url or ""))
                 if halted:
+                    sys.exit(1)
+            case "webhooks":
+                if asyncio.run(_send_webhooks(ledger, chosen)):
                     sys.exit(1)
 
 
@@ -372,5 +375,30 @@ async def _relay(ledger: Ledger, url: str, nats_url: str) -> bool:
         await working.run()
     except feed.Halted as fault:
         structlog.get_logger("relay").error("halted", why=str(fault))
+        return True
+    return False
+
+
+async def _send_webhooks(ledger: Ledger, chosen: Settings) -> bool:
+    """As ``_relay``."""
+    from ledger_crm.workers import feed, webhooks
+    from ledger_crm.workers.leadership import leadership
+
+    assert chosen.database_url
+    url, stop, wake = chosen.database_url, asyncio.Event(), asyncio.Event()
+    for hint in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(hint, stop.set)
+    working = webhooks.Webhooks(
+        url,
+        ledger,
+        stop=stop,
+        wake=wake,
+        leadership=lambda: leadership(url, "webhooks", wake),
+        targets=chosen.webhook_targets,
+    )
+    try:
+        await working.run()
+    except feed.Halted as fault:
+        structlog.get_logger("webhooks").error("halted", why=str(fault))
         return True
     return False

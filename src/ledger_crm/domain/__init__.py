@@ -33,6 +33,7 @@ from . import (
     shortlist,
     team,
     template,
+    webhook,
 )
 from .entry import (
     Aggregate,
@@ -57,6 +58,7 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     consultant.ConsultantRecord,
     team.Team,
     access.ApiKey,
+    webhook.Webhook,
 )
 
 
@@ -110,6 +112,7 @@ EVENTS = vocabulary(
     consultant.ConsultantEvents,
     team.TeamEvents,
     access.KeyEvents,
+    webhook.WebhookEvents,
 )
 
 for _name, _event in EVENTS.items():

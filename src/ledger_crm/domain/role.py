@@ -23,6 +23,8 @@ Permission = Literal[
     "privacy.write",  # requests, legal hold, erasure
     "catalogue.write",  # pipelines, custom fields, templates, consultants, teams
     "events.read",  # the whole ledger, without what is sealed
+    "metrics.read",  # how much is asked, how long it takes, who lags
+    "webhooks.write",  # where the ledger is sent to, without what is sealed
     "events.open",  # and what is sealed; only as a scope, in no role
 ]
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
@@ -41,7 +43,8 @@ BEFORE_ROLES = ""
 MAY: dict[str, frozenset[Permission]] = {
     BEFORE_ROLES: _ALL,
     "owner": _ALL,
-    "manager": _ALL - {"equal_opportunity.answer", "catalogue.write", "events.read"},
+    "manager": _ALL
+    - {"equal_opportunity.answer", "catalogue.write", "events.read", "webhooks.write"},
     "consultant": _RECORDS
     | {"clients.write", "fees.read", "fees.write", "reports.read", "privacy.read"},
     "resourcer": _RECORDS,

@@ -88,7 +88,7 @@ class Version(Generic[R]):
 class Rows(Generic[R]):
     """Of one table. Nobody else writes it, so what was fetched stays for the next batch."""
 
-    def __init__(self, table: Table[R]) -> None:
+    def __init__(self, table: Table[R], beside: str = "") -> None:
         self.table = table
         self._stored: dict[Key, Present[R]] = {}
         self._now: dict[Key, Present[R]] = {}  # what this batch made of it
@@ -102,7 +102,7 @@ class Rows(Generic[R]):
         self._types = [table.types[column] for column in table.columns]
         names, key = ", ".join(table.columns), ", ".join(table.key)
         present, spans = f"{names}, {KNOWN_FROM}, {HELD_FROM}", ", ".join(SPANS)
-        past, keys = f"{PAST}.{table.name}", self._arrays(table.key)
+        past, keys = f"{beside}{PAST}.{table.name}", self._arrays(table.key)
         changes = ", ".join(
             f"{column} = excluded.{column}"
             for column in (*table.columns, KNOWN_FROM, HELD_FROM)
@@ -281,13 +281,15 @@ class Rows(Generic[R]):
         late = at < since
         if late:
             self._rewrite(key, make, at, since, cur)
-        if not is_new:
-            return
-        if before.row is not None:
-            held = None if late else (since, at)
-            version = Version(before.row, (before.known_from, position), held)
-            self._past.setdefault(key, []).append(version)
-        self._now[key] = Present(after, position, since if late else at)
+        if is_new:
+            if before.row is not None:
+                held = None if late else (since, at)
+                version = Version(before.row, (before.known_from, position), held)
+                self._past.setdefault(key, []).append(version)
+            self._now[key] = Present(after, position, since if late else at)
+        if after is None and at <= since:  # else it is gone since ``at``, as is stored
+            self.write(cur)
+            self._fetch_again({key}, cur)
 
     def _rewrite(
         self, key: Key, make: Make[R], since: datetime, until: datetime, cur: Cursor
@@ -332,13 +334,14 @@ class Rows(Generic[R]):
         takes = (self._take_past, self._take)[not self.table.keeps_past :]
         known: dict[Key, list[tuple[Any, Any, R]]] = {}
         held: dict[Key, list[tuple[Any, Any, R]]] = {}
+        touched: set[Key] = set()
         for take in takes:
             for *columns, known_from, known_until, held_from, held_until in cur.execute(
                 take.format(where), values, binary=True
             ).fetchall():
                 row = self._row(columns)
                 key = self.table.key_of(row)
-                self._stored.pop(key, None)
+                touched.add(key)
                 if (after := handler.change(row, entry)) is None:
                     continue
                 if known_from is not None:
@@ -351,11 +354,11 @@ class Rows(Generic[R]):
             if by_position and by_position[-1][1] is None:
                 (known_from, _, row), (held_from, _, _) = by_position.pop(), by_time.pop()
                 present.append((*self.table.values_of(row), known_from, held_from))
-                self._stored[key] = Present(row, known_from, held_from)
             past += [Version(row, (begin, end), None) for begin, end, row in by_position]
             past += [Version(row, None, (begin, end)) for begin, end, row in by_time]
         self._copied(self._copy, present, (KNOWN_FROM, HELD_FROM), cur)
         self._copied_past(past, cur)
+        self._fetch_again(touched, cur)
 
     def _load(self, since: dict[Key, datetime], cur: Cursor) -> None:
         """Rows of the past that held after that, of each key."""
@@ -388,6 +391,13 @@ class Rows(Generic[R]):
             copy.set_types([*self._types, *(SPANS[name] for name in spans)])
             for row in rows:
                 copy.write_row(row)
+
+    def _fetch_again(self, keys: set[Key], cur: Cursor) -> None:
+        """What is there is what one finds who begins here: since when a key has nothing is told by
+        the rows that held before, and these have changed."""
+        for key in keys:
+            self._stored.pop(key, None)
+        self._fetch(keys, cur)
 
     def _fetch(self, missing: set[Key], cur: Cursor) -> None:
         if not missing:

@@ -1,0 +1,147 @@
+"""/webhooks: who is sent what is written, and how that goes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from ledger_crm.domain import EVENTS
+from ledger_crm.domain.entry import Sealed
+from ledger_crm.domain.refusals import Invalid
+from ledger_crm.domain.webhook import KindName, Webhook, WebhookChanges
+from ledger_crm.ledger import Ledger, Receipt, Work
+from ledger_crm.projections import webhooks
+
+from .acting import Act, alone
+from .problems import AfterTheHead
+from .reading import NOTHING, Limit, Page, Position, Token, View
+
+
+class NoSuchKind(Invalid):
+    """No kind of fact is called so, or begins so."""
+
+    field = "kinds"
+
+
+class NewWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """url    https, of a public host
+    kinds  only these, like `person.placed`, or all that begin alike, like `person.`; none: all
+    after  begins with what was written after this position; null: with what is written from now on
+    label  for whom it is; shown to nobody but by this API
+    """
+
+    url: Annotated[str, msgspec.Meta(max_length=2_000)]
+    kinds: Annotated[tuple[KindName, ...], msgspec.Meta(max_length=50)] = ()
+    after: Position | None = None
+    label: Sealed = ""
+
+
+class WebhookMade(Receipt, frozen=True):
+    """secret  what its messages are signed with, as whsec_ and base64; shown this once"""
+
+    secret: str | None = None
+
+
+class Webhooks(Controller):
+    path = "/webhooks"
+    tags = ("webhooks",)
+
+    @post()
+    async def add_webhook(
+        self,
+        request: Request[Any, Any, Any],
+        begin: NamedDependency[Act],
+        ledger: NamedDependency[Ledger],
+        data: JSONBody[NewWebhook],
+    ) -> Response[WebhookMade]:
+        """Add a webhook
+
+        It is sent each entry as a CloudEvent, without what is sealed, in order, one after the
+        other, signed by the Standard Webhooks specification. `webhook-id` is the same whenever the
+        same entry is sent. What is not answered 2xx within 15 s is tried again, for about three
+        days; then it is disabled, and says so. 410 disables it at once."""
+        for each in data.kinds:
+            if not any(k == each or (each.endswith(".") and k.startswith(each)) for k in EVENTS):
+                raise NoSuchKind(kind=each)
+        head = await ledger.head()
+        if (data.after or 0) > head:
+            raise AfterTheHead(after=data.after, head=head)
+        after = head if data.after is None else data.after
+        made: list[Webhook] = []
+
+        async def adding(work: Work) -> Webhook:
+            webhook = Webhook.add(
+                url=data.url, kinds=data.kinds, after=after, label=data.label, by=work.by
+            )
+            made[:] = [work.add(webhook)]
+            return webhook
+
+        answer = await begin.new(adding)
+        if not isinstance(answer.content, Receipt):
+            return answer  # of a dry run
+        again = "Idempotency-Replayed" in answer.headers
+        whole = WebhookMade(
+            **msgspec.structs.asdict(answer.content), secret=None if again else made[0].secret
+        )
+        return Response(whole, headers=answer.headers)
+
+    @get()
+    async def list_webhooks(
+        self, view: NamedDependency[View]
+    ) -> Response[list[webhooks.WebhookShown]]:
+        """List the webhooks
+
+        The newest 200, with how far each has got, and why it is disabled if it is."""
+        return await view.answer(webhooks.listing, NOTHING)
+
+    @get("/{webhook_id:uuid}")
+    async def read_webhook(
+        self, view: NamedDependency[View], webhook_id: FromPath[UUID]
+    ) -> Response[webhooks.WebhookShown]:
+        """Read a webhook"""
+        return await view.one(webhooks.one, webhook_id)
+
+    @get("/{webhook_id:uuid}/deliveries")
+    async def list_deliveries(
+        self,
+        view: NamedDependency[View],
+        webhook_id: FromPath[UUID],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[webhooks.Delivery]]:
+        """List deliveries
+
+        Each attempt, the newest first, for 30 days."""
+        return await view.page(
+            webhooks.deliveries,
+            webhook_id,
+            cursor=cursor,
+            limit=limit,
+            at=webhooks.number,
+            there=(webhooks.one, str(webhook_id)),
+        )
+
+    @post("/{webhook_id:uuid}/changes")
+    async def change_webhook(
+        self,
+        act: NamedDependency[Act],
+        ledger: NamedDependency[Ledger],
+        webhook_id: FromPath[UUID],
+        data: JSONBody[WebhookChanges],
+    ) -> Response[Receipt]:
+        """Change a webhook
+
+        By its `kind`: disabled, enabled again where it was, redriven from a position, with the ids
+        that messages had, or removed."""
+        after = getattr(data, "after", 0)
+        if after > (head := await ledger.head()):
+            raise AfterTheHead(after=after, head=head)
+        return await act.on(webhook_id, alone(Webhook, Webhook.change), data)
+
+
+HANDLERS = [Webhooks]

@@ -1,0 +1,433 @@
+"""Client: the API from Python, so that nobody writes retries, pages and following once more.
+
+    with Client("http://127.0.0.1:8000", key) as crm:
+        ada = crm.write("/people", {"name": "Ada Byron"})
+        crm.write(f"/people/{ada.id}/tags", {"kind": "person.tagged", "tag": "vip"})
+        for person in crm.pages("/people", tag="vip"):
+            print(person["name"])
+        for entry in crm.follow(after=ada.position or 0):
+            print(entry.position, entry.kind)
+
+``AsyncClient`` has the same methods, to be awaited and iterated with ``async``. A write is sent
+with an Idempotency-Key, so trying again does nothing twice; a read asks for what this client wrote
+(``after``). What is refused is a ``Problem``. Shapes are yours to name: any type that msgspec can
+decode, or none for plain dicts and lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from typing import Any, TypeVar, overload
+from uuid import UUID, uuid4
+
+import httpx
+import msgspec
+
+__all__ = ["AsyncClient", "Client", "Entry", "Problem", "Receipt", "Trial"]
+
+T = TypeVar("T")
+ATTEMPTS = 6
+AGAIN_S = 0.2  # before the second attempt; then twice as long each time
+LONGEST_S = 30.0
+TIMEOUT_S = 30.0
+SILENCE_S = 45.0  # of a stream that says every 15 s that it is there
+NOT_BEHIND = ("/events", "/health", "/metrics", "/problems", "/schemas", "/openapi.json")
+AGAIN = frozenset((429, 502, 503, 504))
+
+Steps = Generator[httpx.Request | float, httpx.Response | httpx.TransportError | None, T]
+"""What is to be sent, or how many seconds to wait; the two clients do that in their own ways."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """position  None: there was nothing new to write
+    created   id of what was made inside the record
+    """
+
+    id: UUID
+    version: int
+    position: int | None
+    created: UUID | None = None
+    secret: str | None = None
+    token: str | None = None
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """What a dry run foresees."""
+
+    id: UUID
+    version: int
+    entries: list[dict[str, Any]]
+    replayed: bool = False
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Of the ledger. ``sealed`` names fields of the fact that are not shown."""
+
+    position: int
+    stream: UUID
+    version: int
+    kind: str
+    recorded_at: str
+    by: str
+    cause: str
+    fact: dict[str, Any]
+    sealed: list[str]
+
+
+class Problem(Exception):
+    """The API said no (RFC 9457).
+
+    code   like `no-such-record`
+    facts  of the case, such as `holder` or `faults`
+    """
+
+    def __init__(self, status: int, code: str, detail: str, facts: dict[str, Any]) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.facts = status, code, facts
+
+
+class _Calls:
+    """What both clients do, without doing it."""
+
+    def __init__(self, url: str, key: str, attempts: int) -> None:
+        self._url, self._attempts = url.rstrip("/"), attempts
+        self._headers = {"Authorization": f"Bearer {key}", "User-Agent": "ledger-crm-client"}
+        self.position = 0
+        """Of the last write of this client; reads ask for what was known there."""
+
+    def _request(
+        self, method: str, path: str, *, timeout_s: float = TIMEOUT_S, **rest: Any
+    ) -> httpx.Request:
+        rest["headers"] = self._headers | rest.get("headers", {})
+        rest["params"] = {
+            n: value for n, value in rest.get("params", {}).items() if value is not None
+        }
+        rest["extensions"] = {
+            "timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
+        }
+        return httpx.Request(method, self._url + path, **rest)
+
+    def _sent(self, request: httpx.Request) -> Steps[httpx.Response]:
+        """Until there is an answer. Raises Problem; httpx.TransportError after the last attempt."""
+        for attempt in range(1, self._attempts + 1):
+            answer = yield request
+            last = attempt == self._attempts
+            wait_s = AGAIN_S * 2 ** (attempt - 1) * (0.5 + random.random())  # noqa: S311
+            if isinstance(answer, httpx.TransportError):
+                if last:
+                    raise answer
+            else:
+                assert answer is not None
+                if answer.is_success:
+                    return answer
+                if last or answer.status_code not in AGAIN:
+                    raise _problem(answer)
+                asked = answer.headers.get("retry-after", "")
+                wait_s = max(wait_s, float(asked) if asked.isdigit() else 0.0)
+            yield min(wait_s, LONGEST_S)
+        raise AssertionError("not reached: the last attempt returns or raises")
+
+    def _get(self, path: str, type: Any, params: dict[str, Any]) -> Steps[Any]:
+        answer = yield from self._sent(self._request("GET", path, params=self._after(path, params)))
+        return msgspec.json.decode(answer.content, type=type)
+
+    def _after(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
+        if self.position and "as_of" not in params and not path.startswith(NOT_BEHIND):
+            return {"after": self.position} | params
+        return params
+
+    def _write(
+        self,
+        path: str,
+        body: Any,
+        method: str,
+        key: str | None,
+        if_match: str | None,
+        dry_run: bool,
+    ) -> Steps[Any]:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid4().hex}
+        if if_match is not None:
+            headers["If-Match"] = if_match
+        params = {"dry_run": "true"} if dry_run else {}
+        content = msgspec.json.encode(body)
+        answer = yield from self._sent(
+            self._request(method, path, headers=headers, params=params, content=content)
+        )
+        if dry_run:
+            return msgspec.json.decode(answer.content, type=Trial)
+        receipt = msgspec.json.decode(answer.content, type=Receipt)
+        self.position = max(self.position, receipt.position or 0)
+        return receipt
+
+    def _batch(
+        self, commands: Sequence[dict[str, Any]], whole: bool
+    ) -> Steps[list[dict[str, Any]]]:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+        content = msgspec.json.encode({"commands": commands, "all_or_nothing": whole})
+        answer = yield from self._sent(
+            self._request("POST", "/batch", headers=headers, content=content)
+        )
+        results: list[dict[str, Any]] = msgspec.json.decode(answer.content)["results"]
+        for each in results:
+            self.position = max(self.position, each["answer"].get("position") or 0)
+        return results
+
+    def _stream(self, after: int, kinds: Sequence[str]) -> httpx.Request:
+        params = {"kind": ",".join(kinds) or None}
+        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
+        return self._request(
+            "GET", "/events/stream", params=params, headers=headers, timeout_s=SILENCE_S
+        )
+
+
+class Client(_Calls):
+    """``transport``: of httpx, for tests and for those who need a proxy."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        attempts: int = ATTEMPTS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        super().__init__(url, key, attempts)
+        self._http = httpx.Client(transport=transport)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    @overload
+    def get(self, path: str, type: type[T], **params: Any) -> T: ...
+    @overload
+    def get(self, path: str, **params: Any) -> Any: ...
+    def get(self, path: str, type: Any = Any, **params: Any) -> Any:
+        """One answer. Raises Problem."""
+        return self._done(self._get(path, type, params))
+
+    @overload
+    def pages(self, path: str, type: type[T], **params: Any) -> Iterator[T]: ...
+    @overload
+    def pages(self, path: str, **params: Any) -> Iterator[Any]: ...
+    def pages(self, path: str, type: Any = Any, **params: Any) -> Iterator[Any]:
+        """Every item of a list, a page at a time. Raises Problem."""
+        cursor: str | None = None
+        while True:
+            page = self._done(self._get(path, Any, {**params, "cursor": cursor}))
+            for item in page["items"]:
+                yield msgspec.convert(item, type)
+            if (cursor := page["next"]) is None:
+                return
+
+    def write(
+        self,
+        path: str,
+        body: Any,
+        *,
+        method: str = "POST",
+        key: str | None = None,
+        if_match: str | None = None,
+    ) -> Receipt:
+        """``key``: of your own choosing; None: a new one for this call. Raises Problem."""
+        receipt: Receipt = self._done(self._write(path, body, method, key, if_match, False))
+        return receipt
+
+    def try_out(
+        self, path: str, body: Any, *, method: str = "POST", if_match: str | None = None
+    ) -> Trial:
+        """What ``write`` would do. Raises Problem."""
+        trial: Trial = self._done(self._write(path, body, method, None, if_match, True))
+        return trial
+
+    def batch(
+        self, commands: Sequence[dict[str, Any]], *, all_or_nothing: bool = False
+    ) -> list[dict[str, Any]]:
+        """Results, as ``/batch`` says. Raises Problem."""
+        return self._done(self._batch(commands, all_or_nothing))
+
+    def follow(self, *, after: int = 0, kinds: Sequence[str] = ()) -> Iterator[Entry]:
+        """Entries after a position, for ever; none is left out, none told twice. Raises Problem."""
+        lines, failures = _Lines(after), 0
+        while True:
+            try:
+                request = self._stream(lines.last, kinds)
+                answer = self._http.send(request, stream=True)
+                try:
+                    if not answer.is_success:
+                        answer.read()
+                        if answer.status_code not in AGAIN:
+                            raise _problem(answer)
+                    else:
+                        for line in answer.iter_lines():
+                            if entry := lines.hear(line):
+                                failures = 0
+                                yield entry
+                finally:
+                    answer.close()
+            except httpx.TransportError:
+                pass
+            failures += 1
+            time.sleep(_pause_s(failures))
+
+    def _done(self, steps: Steps[T]) -> T:
+        heard: Any = None
+        try:
+            while True:
+                step = steps.send(heard)
+                heard = None
+                if isinstance(step, httpx.Request):
+                    try:
+                        heard = self._http.send(step)
+                    except httpx.TransportError as fault:
+                        heard = fault
+                else:
+                    time.sleep(step)
+        except StopIteration as over:
+            found: T = over.value
+            return found
+
+
+class AsyncClient(_Calls):
+    """As ``Client``."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        attempts: int = ATTEMPTS,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        super().__init__(url, key, attempts)
+        self._http = httpx.AsyncClient(transport=transport)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    @overload
+    async def get(self, path: str, type: type[T], **params: Any) -> T: ...
+    @overload
+    async def get(self, path: str, **params: Any) -> Any: ...
+    async def get(self, path: str, type: Any = Any, **params: Any) -> Any:
+        return await self._done(self._get(path, type, params))
+
+    @overload
+    def pages(self, path: str, type: type[T], **params: Any) -> AsyncIterator[T]: ...
+    @overload
+    def pages(self, path: str, **params: Any) -> AsyncIterator[Any]: ...
+    async def pages(self, path: str, type: Any = Any, **params: Any) -> AsyncIterator[Any]:
+        cursor: str | None = None
+        while True:
+            page = await self._done(self._get(path, Any, {**params, "cursor": cursor}))
+            for item in page["items"]:
+                yield msgspec.convert(item, type)
+            if (cursor := page["next"]) is None:
+                return
+
+    async def write(
+        self,
+        path: str,
+        body: Any,
+        *,
+        method: str = "POST",
+        key: str | None = None,
+        if_match: str | None = None,
+    ) -> Receipt:
+        receipt: Receipt = await self._done(self._write(path, body, method, key, if_match, False))
+        return receipt
+
+    async def try_out(
+        self, path: str, body: Any, *, method: str = "POST", if_match: str | None = None
+    ) -> Trial:
+        trial: Trial = await self._done(self._write(path, body, method, None, if_match, True))
+        return trial
+
+    async def batch(
+        self, commands: Sequence[dict[str, Any]], *, all_or_nothing: bool = False
+    ) -> list[dict[str, Any]]:
+        return await self._done(self._batch(commands, all_or_nothing))
+
+    async def follow(self, *, after: int = 0, kinds: Sequence[str] = ()) -> AsyncIterator[Entry]:
+        lines, failures = _Lines(after), 0
+        while True:
+            try:
+                request = self._stream(lines.last, kinds)
+                answer = await self._http.send(request, stream=True)
+                try:
+                    if not answer.is_success:
+                        await answer.aread()
+                        if answer.status_code not in AGAIN:
+                            raise _problem(answer)
+                    else:
+                        async for line in answer.aiter_lines():
+                            if entry := lines.hear(line):
+                                failures = 0
+                                yield entry
+                finally:
+                    await answer.aclose()
+            except httpx.TransportError:
+                pass
+            failures += 1
+            await asyncio.sleep(_pause_s(failures))
+
+    async def _done(self, steps: Steps[T]) -> T:
+        heard: Any = None
+        try:
+            while True:
+                step = steps.send(heard)
+                heard = None
+                if isinstance(step, httpx.Request):
+                    try:
+                        heard = await self._http.send(step)
+                    except httpx.TransportError as fault:
+                        heard = fault
+                else:
+                    await asyncio.sleep(step)
+        except StopIteration as over:
+            found: T = over.value
+            return found
+
+
+class _Lines:
+    """Of text/event-stream, to entries; ``last`` is where to come back."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self._fields: dict[str, str] = {}
+
+    def hear(self, line: str) -> Entry | None:
+        if line:
+            name, _, value = line.partition(": ")
+            self._fields[name] = value
+            return None
+        fields, self._fields = self._fields, {}
+        self.last = int(fields.get("id", self.last))
+        return msgspec.json.decode(fields["data"], type=Entry) if "data" in fields else None
+
+
+def _pause_s(failures: int) -> float:
+    return min(AGAIN_S * 2.0 ** min(failures, 10) * (0.5 + random.random()), LONGEST_S)  # noqa: S311
+
+
+def _problem(answer: httpx.Response) -> Problem:
+    try:
+        facts: dict[str, Any] = msgspec.json.decode(answer.content)
+        code = facts["type"].rpartition("/")[2]
+        return Problem(answer.status_code, code, facts["detail"], facts)
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):  # of a proxy between us
+        return Problem(answer.status_code, "", f"{answer.status_code} and no explanation", {})

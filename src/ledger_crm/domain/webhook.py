@@ -1,0 +1,171 @@
+"""Webhooks: who is sent what is written, as facts.
+
+    add -> disable <-> enable, redrive*, remove
+
+A webhook is a stream of its own. How far it has got, and what its receiver answered, is no fact
+of the business and lies beside the ledger (``workers/webhooks.py``).
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from .entry import Actor, Aggregate, Event, Reason, Sealed, words
+from .faults import written_like
+from .refusals import Conflict, Gone, Invalid
+
+KindName = Annotated[
+    str,
+    written_like(r"^[a-z_]{1,40}\.[a-z_]{0,60}$(?!\n)", "a kind like person.placed, or person."),
+]
+SECRET = "whsec_"  # noqa: S105 what it begins with
+HOSTS_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class WebhookAdded(Event, frozen=True, kw_only=True, tag="webhook.added"):
+    """From now on somebody is sent what is written.
+
+    url     where to; sealed, for addresses hold tokens
+    host    of it
+    secret  what messages are signed with, as whsec_ and base64; shown once
+    kinds   only these, or all that begin alike; none: all
+    after   what was written after this position
+    """
+
+    stays_sealed: ClassVar[frozenset[str]] = frozenset({"secret", "url"})
+
+    url: Sealed
+    host: Annotated[str, msgspec.Meta(max_length=253)]
+    secret: Sealed
+    kinds: tuple[KindName, ...] = ()
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    label: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"webhook to {self.host}"
+
+
+class WebhookDisabled(Event, frozen=True, kw_only=True, tag="webhook.disabled"):
+    """Nothing is sent any more; what was not, waits.
+
+    reason  a code: `failing`, `gone`, `not_allowed` are ours
+    """
+
+    reason: Reason = ""
+
+    @property
+    def line(self) -> str:
+        return "webhook disabled" + (f": {words(self.reason)}" if self.reason else "")
+
+
+class WebhookEnabled(Event, frozen=True, kw_only=True, tag="webhook.enabled"):
+    """It goes on where it was."""
+
+    @property
+    def line(self) -> str:
+        return "webhook enabled"
+
+
+class WebhookRedriven(Event, frozen=True, kw_only=True, tag="webhook.redriven"):
+    """What was written after this position is sent again, with the ids that it had."""
+
+    after: Annotated[int, msgspec.Meta(ge=0)]
+
+    @property
+    def line(self) -> str:
+        return f"webhook redriven from {self.after}"
+
+
+class WebhookRemoved(Event, frozen=True, kw_only=True, tag="webhook.removed"):
+    """It is no more."""
+
+    @property
+    def line(self) -> str:
+        return "webhook removed"
+
+
+WebhookChanges = WebhookDisabled | WebhookEnabled | WebhookRedriven | WebhookRemoved
+WebhookEvents = WebhookAdded | WebhookChanges
+
+
+class NotAWebhookUrl(Invalid):
+    """A webhook is sent to an https address without a user and a fragment; http is for this very
+    machine, where the settings allow it."""
+
+    field = "url"
+
+
+class WebhookIsRemoved(Gone):
+    """This webhook was removed: add another."""
+
+
+class WebhookIsDisabled(Conflict):
+    """This webhook is disabled: enable it first."""
+
+
+class Webhook(Aggregate):
+    TOPIC = "webhook"
+
+    def __init__(self) -> None:
+        self.url = self.secret = self.label = ""
+        self.kinds: tuple[str, ...] = ()
+        self.status: Literal["enabled", "disabled", "removed"] = "enabled"
+
+    @classmethod
+    def add(
+        cls, *, url: str, kinds: tuple[str, ...] = (), after: int, label: str = "", by: Actor
+    ) -> Self:
+        """With a secret of its own. Raises NotAWebhookUrl."""
+        fact = WebhookAdded(
+            url=url,
+            host=_host_of(url),
+            secret=SECRET + base64.b64encode(secrets.token_bytes(32)).decode(),
+            kinds=tuple(sorted(set(kinds))),
+            after=after,
+            label=label,
+        )
+        return cls.open(fact, by=by)
+
+    def change(self, change: WebhookChanges, *, by: Actor) -> None:
+        """What is so already is a no-op. Raises WebhookIsRemoved, WebhookIsDisabled."""
+        if self.status == "removed":
+            raise WebhookIsRemoved(id=self.id)
+        match change:
+            case WebhookRedriven() if self.status == "disabled":
+                raise WebhookIsDisabled(id=self.id)
+            case WebhookDisabled() if self.status == "disabled":
+                return
+            case WebhookEnabled() if self.status == "enabled":
+                return
+        self.enter(change, by=by)
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case WebhookAdded(url=url, secret=secret, kinds=kinds, label=label):
+                self.url, self.secret, self.kinds, self.label = url, secret, kinds, label
+            case WebhookDisabled():
+                self.status = "disabled"
+            case WebhookEnabled():
+                self.status = "enabled"
+            case WebhookRemoved():
+                self.status = "removed"
+
+
+def _host_of(url: str) -> str:
+    """Raises NotAWebhookUrl."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise NotAWebhookUrl() from None
+    odd = any(sign <= " " or sign > "~" for sign in url) or len(url) > 2_000
+    secure = parts.scheme == "https" or (parts.scheme == "http" and host in HOSTS_HERE)
+    if odd or not host or not secure or parts.username is not None or parts.fragment:
+        raise NotAWebhookUrl()
+    return host

@@ -1,0 +1,174 @@
+"""Webhooks: who is sent what is written, whether still, and how that goes. One row a webhook."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.webhook import (
+    WebhookAdded,
+    WebhookDisabled,
+    WebhookEnabled,
+    WebhookRedriven,
+    WebhookRemoved,
+)
+
+from ._projection import Cursor, Projection, Row, Table, stream
+
+
+class WebhookRow(Row, frozen=True, kw_only=True):
+    """kinds  with commas between; none: all
+    since  version of the webhook when it was last told where, or to go on
+    after  where it begins, if that was said at ``begun``
+    """
+
+    webhook_id: UUID
+    position: int
+    version: int
+    host: str
+    kinds: str
+    after: int
+    begun: int
+    since: int
+    added_at: datetime
+    by: str
+    disabled_at: datetime | None = None
+    reason: str = ""
+
+
+webhooks = Table("webhook", WebhookRow, key="webhook_id", keeps_past=False)
+projection = Projection("webhooks", webhooks, version=1)
+
+
+@webhooks.starts(WebhookAdded)
+def added(entry: Entry[WebhookAdded]) -> WebhookRow:
+    fact, version = entry.event, entry.originator_version
+    return WebhookRow(
+        webhook_id=entry.originator_id,
+        position=entry.position,
+        version=version,
+        host=fact.host,
+        kinds=",".join(fact.kinds),
+        after=fact.after,
+        begun=version,
+        since=version,
+        added_at=entry.at,
+        by=entry.by,
+    )
+
+
+@webhooks.on(WebhookDisabled, key=stream)
+def disabled(row: WebhookRow, entry: Entry[WebhookDisabled]) -> WebhookRow:
+    version = entry.originator_version
+    return replace(row, version=version, disabled_at=entry.at, reason=entry.event.reason)
+
+
+@webhooks.on(WebhookEnabled, key=stream)
+def enabled(row: WebhookRow, entry: Entry[WebhookEnabled]) -> WebhookRow:
+    version = entry.originator_version
+    return replace(row, version=version, since=version, disabled_at=None, reason="")
+
+
+@webhooks.on(WebhookRedriven, key=stream)
+def redriven(row: WebhookRow, entry: Entry[WebhookRedriven]) -> WebhookRow:
+    version = entry.originator_version
+    return replace(row, version=version, since=version, begun=version, after=entry.event.after)
+
+
+@webhooks.on(WebhookRemoved, key=stream)
+def removed(row: WebhookRow, entry: Entry[WebhookRemoved]) -> None:
+    return None
+
+
+class WebhookShown(msgspec.Struct, frozen=True):
+    """host         of the address, which is not shown
+    kinds        none: all
+    disabled_at  null: it is sent what is written
+    reason       why it is disabled: `failing` for days, `gone` (it answered 410), `not_allowed`
+                 (its address is none that we send to), or a code of yours
+    position     everything up to there was delivered, or is not wanted; null: nobody looked yet
+    failures     of the message that is next, which is tried again at `next_at`
+    """
+
+    id: UUID
+    version: int
+    host: str
+    kinds: list[str]
+    added_at: datetime
+    by: str
+    disabled_at: datetime | None
+    reason: str
+    position: int | None
+    failures: int
+    next_at: datetime | None
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """position  of the entry
+    attempt   1 for the first
+    status    of HTTP; null: there was no answer
+    fault     a code: `timeout`, `unreachable`, `not_allowed`, `status`; "": it was taken
+    """
+
+    id: int
+    position: int
+    attempt: int
+    at: datetime
+    status: int | None
+    fault: str
+    duration_ms: int
+
+
+SHOWN = """
+SELECT webhook_id, version, host, string_to_array(kinds, ','), added_at, by, disabled_at, reason,
+    standing.position, coalesce(standing.failures, 0), standing.next_at
+FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)"""
+
+
+async def listing(cur: Cursor) -> list[WebhookShown]:
+    """The newest first."""
+    await cur.execute(f"{SHOWN} ORDER BY webhook.position DESC LIMIT 200")
+    return [WebhookShown(*row) for row in await cur.fetchall()]
+
+
+async def one(cur: Cursor, id: UUID | str) -> WebhookShown | None:
+    await cur.execute(f"{SHOWN} WHERE webhook_id = %s::uuid", (id,))
+    row = await cur.fetchone()
+    return row and WebhookShown(*row)
+
+
+async def deliveries(cur: Cursor, id: UUID, *, before: int | None, limit: int) -> list[Delivery]:
+    """The newest first."""
+    await cur.execute(
+        "SELECT id, position, attempt, at, status, fault, duration_ms"
+        " FROM ledger.webhook_deliveries"
+        " WHERE webhook_id = %(id)s AND id < coalesce(%(before)s, 9223372036854775807)"
+        " ORDER BY id DESC LIMIT %(limit)s",
+        {"id": id, "before": before, "limit": limit},
+    )
+    return [Delivery(*row) for row in await cur.fetchall()]
+
+
+async def backlogs(cur: Cursor, head: int) -> list[tuple[str, int]]:
+    """Ids of those that are enabled, and how many entries each has not passed. Nothing while the
+    read model is built."""
+    await cur.execute("SELECT to_regclass('webhook')")
+    if await cur.fetchone() == (None,):
+        return []
+    await cur.execute(
+        "SELECT webhook_id::text, greatest(%s - coalesce(standing.position, after), 0)"
+        " FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)"
+        " WHERE disabled_at IS NULL ORDER BY 1",
+        (head,),
+    )
+    return [(id, count) for id, count in await cur.fetchall()]
+
+
+def number(delivery: Delivery) -> Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]:
+    """Its place among the deliveries."""
+    return delivery.id

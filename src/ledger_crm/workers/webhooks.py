@@ -1,0 +1,409 @@
+"""Webhooks: the ledger to whoever wants it sent, in order, one entry after the other.
+
+Each webhook has a position of its own and a task of its own. A message is the entry as it is on
+the feed, signed by the Standard Webhooks specification (https://www.standardwebhooks.com); its
+``webhook-id`` is made of the position, so that whoever hears it twice knows. At least once: a
+position moves after an answer of 2xx. What fails is tried again for days, what comes after it
+waits; then the webhook is disabled by an entry of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import ipaddress
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import httpcore
+import psycopg
+import structlog
+from psycopg_pool import AsyncConnectionPool
+
+from ledger_crm.domain import clock
+from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.webhook import SECRET, Webhook, WebhookDisabled
+from ledger_crm.ledger import Intent, Ledger, Unavailable
+from ledger_crm.projections import NOT_BUILT, SCHEMA
+
+from .feed import Halted, Row, message_of
+
+BY = Actor("system:webhooks")
+AGAIN_S = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)  # about three days
+JITTER = 0.2  # of each, either way
+LONGEST_S = 86_400.0  # that a receiver may ask us to wait
+ANSWER_S = 15.0
+POLL_S = 0.5  # a NOTIFY is a hint that may be missed
+READ = 200
+KEPT_DAYS = 30
+PRUNE_S = 3_600.0
+MOST_BYTES = 64 * 1024  # of an answer that are read
+
+log = structlog.get_logger("webhooks")
+
+Leading = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class NotAllowed(Exception):
+    """An address that nothing is sent to."""
+
+
+class Hook(NamedTuple):
+    id: UUID
+    kinds: tuple[str, ...]
+    after: int
+    begun: int
+    since: int
+
+    def wants(self, kind: str) -> bool:
+        return not self.kinds or any(
+            kind == each or (each.endswith(".") and kind.startswith(each)) for each in self.kinds
+        )
+
+
+class Answer(NamedTuple):
+    """status None: there was none"""
+
+    status: int | None
+    fault: str
+    retry_after_s: float = 0.0
+
+    @property
+    def taken(self) -> bool:
+        return not self.fault
+
+
+class Guarded(httpcore.AsyncNetworkBackend):
+    """Connects to public addresses only: to the very one that was looked at, or a name that is
+    resolved twice could lead elsewhere the second time."""
+
+    def __init__(self, *, anywhere: bool) -> None:
+        self._anywhere, self._inner = anywhere, httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Raises NotAllowed."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
+        except OSError as fault:
+            raise httpcore.ConnectError(str(fault.errno)) from None
+        addresses = [each[4][0] for each in found]
+        if not self._anywhere and not all(map(is_public, addresses)):
+            raise NotAllowed()
+        return await self._inner.connect_tcp(
+            str(addresses[0]), port, timeout, local_address, socket_options
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+def is_public(address: Any) -> bool:
+    """Not private, loopback, link-local (where clouds keep credentials), multicast or reserved."""
+    ip = ipaddress.ip_address(str(address).partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if inner:
+            ip = inner
+        elif ip in NAT64:
+            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.is_global and not ip.is_multicast
+
+
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def signed(secret: str, id: str, at: int, body: bytes) -> dict[str, str]:
+    """The headers of a message."""
+    key = base64.b64decode(secret.removeprefix(SECRET))
+    mac = hmac.new(key, b".".join([id.encode(), str(at).encode(), body]), hashlib.sha256)
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": str(at),
+        "webhook-signature": f"v1,{base64.b64encode(mac.digest()).decode()}",
+        "content-type": "application/cloudevents+json",
+        "user-agent": "ledger-crm",
+    }
+
+
+class Webhooks:
+    """Sends until ``stop`` is set; of many one leads.
+
+    again_s  between attempts at one message; after the last it is given up
+    targets  ``any``: http and private addresses too
+    """
+
+    def __init__(
+        self,
+        url: str,
+        ledger: Ledger,
+        *,
+        stop: asyncio.Event,
+        wake: asyncio.Event,
+        leadership: Leading,
+        targets: str = "public",
+        again_s: Sequence[float] = AGAIN_S,
+    ) -> None:
+        self._url, self._ledger, self._stop, self._wake = url, ledger, stop, wake
+        self._leadership, self._again_s = leadership, again_s
+        self._anywhere = targets == "any"
+        self._moved = asyncio.Event()
+
+    async def run(self) -> None:
+        """Whatever is lost, the database or leadership, is waited for and begun again."""
+        while not self._stop.is_set():
+            working = asyncio.create_task(self._lead())
+            stopping = asyncio.create_task(self._stop.wait())
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            working.cancel()
+            await asyncio.wait({working})
+            if working.cancelled():
+                continue
+            if fault := working.exception():
+                if not isinstance(fault, (psycopg.OperationalError, Unavailable, *NOT_BUILT)):
+                    raise fault
+                log.warning("away", fault=type(fault).__name__)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), POLL_S)
+
+    async def _lead(self) -> None:
+        async with self._leadership(), self._tools() as (pool, client):
+            log.info("leading")
+            tasks: dict[Hook, asyncio.Task[None]] = {}
+            pruned_s = 0.0
+            try:
+                while True:
+                    self._wake.clear()  # before looking: what comes meanwhile is not slept through
+                    hooks = await self._hooks(pool)
+                    for gone in tasks.keys() - hooks:
+                        tasks[gone].cancel()
+                        await asyncio.wait({tasks[gone]})  # it must not move what begins anew
+                        del tasks[gone]
+                    for task in tasks.values():
+                        if task.done():
+                            task.result()
+                    for hook in hooks - tasks.keys():
+                        tasks[hook] = asyncio.create_task(self._serve(pool, client, hook))
+                    self._moved.set()
+                    self._moved = asyncio.Event()
+                    if monotonic() > pruned_s:
+                        await self._prune(pool)
+                        pruned_s = monotonic() + PRUNE_S
+                    waiting = asyncio.create_task(self._wake.wait())
+                    await asyncio.wait({waiting, *tasks.values()}, timeout=POLL_S,
+                                       return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+                    waiting.cancel()
+            finally:
+                for task in tasks.values():
+                    task.cancel()
+                if tasks:
+                    await asyncio.wait(tasks.values())
+
+    @asynccontextmanager
+    async def _tools(self) -> AsyncIterator[tuple[Any, httpcore.AsyncConnectionPool]]:
+        pool: Any = AsyncConnectionPool(
+            self._url,
+            kwargs={"autocommit": True, "options": f"-c search_path={SCHEMA} -c timezone=UTC"},
+            min_size=1,
+            max_size=4,
+            open=False,
+            name="webhooks",
+        )
+        async with (
+            pool,
+            httpcore.AsyncConnectionPool(
+                network_backend=Guarded(anywhere=self._anywhere), keepalive_expiry=30.0
+            ) as client,
+        ):
+            yield pool, client
+
+    async def _hooks(self, pool: Any) -> set[Hook]:
+        async with pool.connection() as conn:
+            found = await conn.execute(
+                "SELECT webhook_id, kinds, after, begun, since FROM webhook"
+                " WHERE disabled_at IS NULL"
+            )
+            return {
+                Hook(id, tuple(filter(None, kinds.split(","))), after, begun, since)
+                for id, kinds, after, begun, since in await found.fetchall()
+            }
+
+    async def _serve(self, pool: Any, client: httpcore.AsyncConnectionPool, hook: Hook) -> None:
+        """One webhook, until it is disabled."""
+        webhook = await self._ledger.get(Webhook, hook.id)
+        if webhook.status != "enabled":  # the read model is behind, or is built anew
+            await asyncio.Event().wait()
+        at, failures, next_at = await self._stands(pool, hook)
+        while True:
+            moved = self._moved
+            rows: Sequence[Row] = await self._ledger.rows(after=at, limit=READ)
+            for row in rows:
+                if not hook.wants(row.topic):
+                    continue
+                while True:
+                    if next_at and (wait_s := (next_at - clock.now()).total_seconds()) > 0:
+                        await asyncio.sleep(wait_s)
+                    answer = await self._send(pool, client, webhook, row, failures + 1)
+                    if answer.taken:
+                        failures, next_at = 0, None
+                        break
+                    failures += 1
+                    if why := self._over(answer, failures):
+                        await self._disable(hook, why, row)
+                        return
+                    next_at = clock.now() + timedelta(seconds=self._delay_s(answer, failures))
+                    await self._keep(pool, hook, row.id - 1, failures, next_at)
+                await self._keep(pool, hook, row.id)
+            if rows:
+                at = rows[-1].id
+                await self._keep(pool, hook, at)
+            if len(rows) < READ:
+                await moved.wait()
+
+    def _over(self, answer: Answer, failures: int) -> str:
+        """Why it is not tried again; "": it is."""
+        if answer.status == 410:
+            return "gone"
+        if answer.fault == "not_allowed":
+            return "not_allowed"
+        return "failing" if failures > len(self._again_s) else ""
+
+    def _delay_s(self, answer: Answer, failures: int) -> float:
+        spread = 1 + JITTER * (2 * random.random() - 1)  # noqa: S311 so that not all come at once
+        return max(self._again_s[failures - 1] * spread, answer.retry_after_s)
+
+    async def _send(
+        self,
+        pool: Any,
+        client: httpcore.AsyncConnectionPool,
+        webhook: Webhook,
+        row: Row,
+        attempt: int,
+    ) -> Answer:
+        """And writes down how it went."""
+        body = message_of(row).payload
+        headers = signed(webhook.secret, f"entry_{row.id}", int(clock.now().timestamp()), body)
+        begun_s = monotonic()
+        answer = await self._answered(client, webhook.url, headers, body)
+        async with pool.connection() as conn:
+            await conn.execute(
+                "INSERT INTO ledger.webhook_deliveries"
+                " (webhook_id, position, attempt, status, fault, duration_ms)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                (webhook.id, row.id, attempt, answer.status, answer.fault,
+                 round((monotonic() - begun_s) * 1000)),
+            )  # fmt: skip
+        if not answer.taken:
+            log.warning("not taken", webhook=str(webhook.id), position=row.id, attempt=attempt,
+                        status=answer.status, fault=answer.fault)  # fmt: skip
+        return answer
+
+    async def _answered(
+        self, client: httpcore.AsyncConnectionPool, url: str, headers: dict[str, str], body: bytes
+    ) -> Answer:
+        """A redirect is no 2xx, and is not followed."""
+        if not self._anywhere and not url.startswith("https:"):
+            return Answer(None, "not_allowed")
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), ANSWER_S)
+        try:
+            async with (
+                asyncio.timeout(ANSWER_S),
+                client.stream(
+                    "POST",
+                    url,
+                    headers=list(headers.items()),
+                    content=body,
+                    extensions={"timeout": timeouts},
+                ) as response,
+            ):
+                size = 0
+                async for chunk in response.aiter_stream():
+                    if (size := size + len(chunk)) > MOST_BYTES:
+                        break
+                given = {name.lower(): value for name, value in response.headers}
+                asked = given.get(b"retry-after", b"")
+                retry_after_s = min(float(asked), LONGEST_S) if asked.isdigit() else 0.0
+                taken = 200 <= response.status < 300
+                return Answer(response.status, "" if taken else "status", retry_after_s)
+        except NotAllowed:
+            return Answer(None, "not_allowed")
+        except (TimeoutError, httpcore.TimeoutException):
+            return Answer(None, "timeout")
+        except (OSError, httpcore.NetworkError, httpcore.ProtocolError, ValueError):
+            return Answer(None, "unreachable")
+
+    async def _stands(self, pool: Any, hook: Hook) -> tuple[int, int, datetime | None]:
+        """Where it goes on; what was told it since (redrive, enable) counts."""
+        async with pool.connection() as conn:
+            found = await conn.execute(
+                "SELECT since, position, failures, next_at FROM ledger.webhook_standing"
+                " WHERE webhook_id = %s",
+                (hook.id,),
+            )
+            row = await found.fetchone()
+        if row is None or row[0] < hook.begun:
+            position, failures, next_at = hook.after, 0, None
+        elif row[0] < hook.since:
+            position, failures, next_at = row[1], 0, None
+        else:
+            return row[1], row[2], row[3]
+        await self._keep(pool, hook, position)
+        return position, failures, next_at
+
+    async def _keep(
+        self,
+        pool: Any,
+        hook: Hook,
+        position: int,
+        failures: int = 0,
+        next_at: datetime | None = None,
+    ) -> None:
+        """Unless somebody else was told more meanwhile."""
+        async with pool.connection() as conn:
+            await conn.execute(
+                "INSERT INTO ledger.webhook_standing AS there VALUES (%s, %s, %s, %s, %s)"
+                " ON CONFLICT (webhook_id) DO UPDATE SET since = excluded.since,"
+                " position = excluded.position, failures = excluded.failures,"
+                " next_at = excluded.next_at WHERE there.since <= excluded.since",
+                (hook.id, hook.since, position, failures, next_at),
+            )
+
+    async def _disable(self, hook: Hook, why: str, row: Row) -> None:
+        log.error("disabled", webhook=str(hook.id), why=why, position=row.id)
+        with suppress(Refusal):  # it was removed meanwhile
+            await self._ledger.change(
+                Webhook,
+                hook.id,
+                lambda webhook: webhook.change(WebhookDisabled(reason=why), by=BY),
+                intent=Intent(by=BY),
+            )
+        await asyncio.Event().wait()  # until the read model says so, and this task ends
+
+    async def _prune(self, pool: Any) -> None:
+        async with pool.connection() as conn:
+            await conn.execute(
+                "DELETE FROM ledger.webhook_deliveries"
+                " WHERE at < now() - make_interval(days => %s)",
+                (KEPT_DAYS,),
+            )
+
+
+__all__ = ["Halted", "Webhooks", "is_public", "signed"]

@@ -1,0 +1,32 @@
+"""A receiver of webhooks: writes down what it hears, then answers. FILE PORT [STATUS]"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        line = json.dumps({"headers": headers, "body": body}) + "\n"
+        handle = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(handle, line.encode())
+        os.close(handle)
+        self.send_response(int(sys.argv[3]) if len(sys.argv) > 3 else 204)
+        self.send_header("content-length", "0")
+        self.send_header("location", self.path)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()

@@ -1,0 +1,387 @@
+"""Whoever wants the ledger sent gets it, in order, signed, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+
+from builders import note, sourced
+from ledger_crm.domain.person import Person
+from ledger_crm.domain.webhook import (
+    Webhook,
+    WebhookDisabled,
+    WebhookEnabled,
+    WebhookRedriven,
+    WebhookRemoved,
+)
+from ledger_crm.ledger import Intent, Ledger, Work
+from ledger_crm.projections import webhooks as read_model
+from ledger_crm.workers.leadership import leadership
+from ledger_crm.workers.projector import Driver, connect
+from ledger_crm.workers.webhooks import Webhooks, is_public, signed
+from scenario import ANA
+
+pytestmark = pytest.mark.anyio
+
+RECEIVER = Path(__file__).with_name("receiver.py")
+
+
+@pytest.fixture
+def template(read_models: str) -> str:
+    return read_models
+
+
+class House:
+    """A ledger, its webhooks and whoever sends them."""
+
+    def __init__(self, ledger: Ledger, url: str) -> None:
+        self.ledger, self.url = ledger, url
+
+    async def write(self, count: int = 1) -> int:
+        """Notes on a person of their own. The head."""
+
+        async def notes(work: Work) -> Any:
+            person = work.add(Person.open(sourced(), by=ANA))
+            for _ in range(count - 1):
+                person.record(note(), by=ANA)
+            return person
+
+        await self.ledger.decide(notes, intent=Intent(by=ANA))
+        return await self.ledger.head()
+
+    async def add(self, url: str, **asked: Any) -> Webhook:
+        webhook = Webhook.add(url=url, **{"after": 0} | asked, by=ANA)
+
+        async def adding(work: Work) -> Webhook:
+            return work.add(webhook)
+
+        await self.ledger.decide(adding, intent=Intent(by=ANA))
+        await self.project()
+        return webhook
+
+    async def change(self, id: UUID, change: Any) -> None:
+        await self.ledger.change(
+            Webhook, id, lambda w: w.change(change, by=ANA), intent=Intent(by=ANA)
+        )
+        await self.project()
+
+    async def project(self) -> None:
+        def catch_up() -> None:
+            with connect(self.url) as conn:
+                read = lambda after, limit: self.ledger.store.entries(after=after, limit=limit)  # noqa: E731
+                Driver(read_model.projection, read, conn).catch_up()
+
+        await asyncio.to_thread(catch_up)
+
+    async def shown(self, id: UUID) -> read_model.WebhookShown:
+        await self.project()
+        options = "-c search_path=read"
+        async with await psycopg.AsyncConnection.connect(self.url, options=options) as conn:
+            found = await read_model.one(conn.cursor(), id)
+            assert found
+            return found
+
+    async def log(self, id: UUID) -> list[read_model.Delivery]:
+        async with await psycopg.AsyncConnection.connect(self.url) as conn:
+            return await read_model.deliveries(conn.cursor(), id, before=None, limit=1000)
+
+    @asynccontextmanager
+    async def sending(self, **how: Any) -> AsyncIterator[None]:
+        stop, wake = asyncio.Event(), asyncio.Event()
+        how = {"targets": "any", "again_s": [0.02] * 10_000} | how
+        worker = Webhooks(
+            self.url, self.ledger, stop=stop, wake=wake,
+            leadership=lambda: leadership(self.url, "webhooks", wake), **how,
+        )  # fmt: skip
+        task = asyncio.create_task(worker.run())
+        try:
+            yield
+        finally:
+            stop.set()
+            await task
+
+
+@pytest.fixture
+def house(ledger: Ledger, database: str) -> House:
+    return House(ledger, database)
+
+
+class Receiver:
+    """A process of its own; what it heard is in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.heard_in, self.port = folder / "heard", 0
+        self.process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook?token=x"
+
+    async def start(self, *says: str) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, str(RECEIVER), str(self.heard_in), str(self.port), *says,
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert self.process.stdout
+        self.port = int(await asyncio.wait_for(self.process.stdout.readline(), 10))
+
+    async def kill(self) -> None:
+        assert self.process
+        if self.process.returncode is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+        await self.process.wait()
+
+    def heard(self) -> list[dict[str, Any]]:
+        if not self.heard_in.exists():
+            return []
+        whole = self.heard_in.read_text().splitlines()
+        return [json.loads(line) for line in whole if line.endswith("}")]
+
+    def positions(self) -> list[int]:
+        return [int(each["headers"]["webhook-id"].removeprefix("entry_")) for each in self.heard()]
+
+
+@pytest.fixture
+async def receiver(tmp_path: Path) -> AsyncIterator[Receiver]:
+    found = Receiver(tmp_path)
+    await found.start()
+    yield found
+    await found.kill()
+
+
+async def until(condition: Callable[[], Any], within_s: float = 20.0) -> None:
+    async with asyncio.timeout(within_s):
+        while True:
+            found = condition()
+            if await found if isinstance(found, Awaitable) else found:
+                return
+            await asyncio.sleep(0.01)
+
+
+def checked(each: dict[str, Any], secret: str) -> dict[str, Any]:
+    """The event, once its signature is checked as the specification says."""
+    headers = each["headers"]
+    to_sign = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{each['body']}"
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    mac = base64.b64encode(hmac.new(key, to_sign.encode(), hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{mac}"
+    event: dict[str, Any] = json.loads(each["body"])
+    return event
+
+
+async def test_every_entry_is_sent_in_order_signed_and_without_what_is_sealed(
+    house: House, receiver: Receiver
+) -> None:
+    head = await house.write(5)
+    webhook = await house.add(receiver.url)
+    async with house.sending():
+        await until(lambda: len(receiver.heard()) > head)
+        await house.write(3)
+        last = await house.ledger.head()
+        await until(lambda: receiver.positions()[-1:] == [last])
+        await until(lambda: standing(house, webhook.id, last))
+    assert receiver.positions() == list(range(1, last + 1))
+    events = [checked(each, webhook.secret) for each in receiver.heard()]
+    assert [event["id"] for event in events] == [str(n) for n in range(1, last + 1)]
+    assert events[0]["type"] == "person.sourced"
+    assert "Ada" not in json.dumps(events)
+    hook = next(event for event in events if event["type"] == "webhook.added")
+    assert hook["data"] == {"kind": "webhook.added", "host": "127.0.0.1"}
+    log = await house.log(webhook.id)
+    assert {(each.status, each.fault, each.attempt) for each in log} == {(204, "", 1)}
+
+
+async def standing(house: House, id: UUID, position: int) -> bool:
+    return (await house.shown(id)).position == position
+
+
+async def test_the_signature_is_the_specifications() -> None:
+    """Its own example (https://github.com/standard-webhooks/standard-webhooks)."""
+    body = b'{"test": 2432232314}'
+    headers = signed(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body
+    )
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+async def test_only_what_is_wanted_is_sent_and_only_after_where_it_begins(
+    house: House, receiver: Receiver
+) -> None:
+    head = await house.write(4)
+    webhook = await house.add(receiver.url, kinds=("person.note_",), after=head)
+    async with house.sending():
+        await house.write(3)
+        last = await house.ledger.head()
+        await until(lambda: standing(house, webhook.id, last))
+    assert [json.loads(each["body"])["type"] for each in receiver.heard()] == []
+    kinds = ("person.note_written", "company.")
+    other = await house.add(receiver.url, kinds=kinds, after=head)
+    async with house.sending():
+        await until(lambda: standing(house, other.id, last + 1))
+    assert {json.loads(each["body"])["type"] for each in receiver.heard()} == {
+        "person.note_written"
+    }
+    assert len(receiver.heard()) == 2
+
+
+RESTARTS = [3, pytest.param(50, marks=pytest.mark.campaign)]
+
+
+@pytest.mark.parametrize("restarts", RESTARTS)
+async def test_a_receiver_that_is_killed_sees_every_position_in_order(
+    house: House, receiver: Receiver, restarts: int
+) -> None:
+    """And the sender too: what is heard twice is what was heard last, by the same id."""
+    webhook = await house.add(receiver.url)
+    for _ in range(restarts):
+        async with house.sending():
+            head = await house.write(20)
+            heard = len(receiver.heard())
+            await until(lambda n=heard: len(receiver.heard()) > n + 3)  # type: ignore[misc]
+            await receiver.kill()
+            await house.write(5)
+            await receiver.start()
+    async with house.sending():
+        head = await house.ledger.head()
+        await until(lambda: receiver.positions()[-1:] == [head], within_s=60)
+    positions = receiver.positions()
+    first = list(dict.fromkeys(positions))
+    assert first == list(range(1, head + 1)), "every one, in order"
+    for before, now in pairwise(positions):
+        assert now in (before, before + 1), "again only what was heard last"
+    for each in receiver.heard():
+        checked(each, webhook.secret)
+
+
+async def test_what_fails_is_tried_again_and_then_disabled_with_notice(
+    house: House, receiver: Receiver
+) -> None:
+    await receiver.kill()
+    await receiver.start("500")
+    head = await house.write(2)
+    webhook = await house.add(receiver.url)
+    async with house.sending(again_s=[0.01, 0.02]):
+        await until(lambda: disabled(house, webhook.id))
+    shown = await house.shown(webhook.id)
+    assert (shown.reason, shown.position) == ("failing", 0), "what was not sent waits"
+    assert {each["headers"]["webhook-id"] for each in receiver.heard()} == {"entry_1"}
+    assert [(each.attempt, each.status) for each in await house.log(webhook.id)] == [
+        (3, 500), (2, 500), (1, 500)
+    ]  # fmt: skip
+    [entry] = (await house.ledger.entries(after=head + 1))[:1]
+    assert isinstance(entry.event, WebhookDisabled)
+    assert entry.by == "system:webhooks"
+    await receiver.kill()
+    await receiver.start()
+    await house.change(webhook.id, WebhookEnabled())
+    async with house.sending(again_s=[0.01, 0.02]):
+        last = await house.ledger.head()
+        await until(lambda: receiver.positions()[-1:] == [last])
+    assert list(dict.fromkeys(receiver.positions())) == list(range(1, last + 1))
+
+
+async def disabled(house: House, id: UUID) -> bool:
+    return (await house.shown(id)).disabled_at is not None
+
+
+@pytest.mark.parametrize(("says", "reason"), [("410", "gone"), ("301", "failing")])
+async def test_gone_disables_at_once_and_a_redirect_is_not_followed(
+    house: House, receiver: Receiver, says: str, reason: str
+) -> None:
+    await receiver.kill()
+    await receiver.start(says)
+    webhook = await house.add(receiver.url)
+    async with house.sending(again_s=[0.01]):
+        await until(lambda: disabled(house, webhook.id))
+    assert (await house.shown(webhook.id)).reason == reason
+    assert len(receiver.heard()) == (1 if says == "410" else 2)
+
+
+async def test_redriven_it_is_sent_again_under_the_same_ids(
+    house: House, receiver: Receiver
+) -> None:
+    await house.write(4)
+    webhook = await house.add(receiver.url)
+    async with house.sending():
+        last = await house.ledger.head()
+        await until(lambda: standing(house, webhook.id, last))
+        await house.change(webhook.id, WebhookRedriven(after=2))
+        await until(lambda: receiver.positions().count(4) == 2 and standing(
+            house, webhook.id, last + 1))  # fmt: skip
+        await until(lambda: receiver.positions()[-1] == last + 1)
+    begun, again = list(range(1, last + 1)), list(range(3, last + 2))
+    assert receiver.positions() in ([*begun, *again], [*begun, last + 1, *again])
+
+
+async def test_what_is_disabled_or_removed_is_sent_nothing(
+    house: House, receiver: Receiver
+) -> None:
+    one, two = await house.add(receiver.url), await house.add(receiver.url)
+    await house.change(one.id, WebhookDisabled(reason="moving"))
+    await house.change(two.id, WebhookRemoved())
+    three = await house.add(receiver.url)
+    async with house.sending():
+        last = await house.ledger.head()
+        await until(lambda: standing(house, three.id, last))
+    assert await house.log(one.id) == await house.log(two.id) == []
+
+
+async def test_one_that_hangs_does_not_hold_up_another(house: House, receiver: Receiver) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes calls and says nothing
+        await house.add(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        two = await house.add(receiver.url)
+        async with house.sending():
+            last = await house.ledger.head()
+            await until(lambda: standing(house, two.id, last))
+
+
+async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(
+    house: House, receiver: Receiver
+) -> None:
+    one = await house.add(receiver.url)
+    two = await house.add(receiver.url.replace("http://127.0.0.1", "https://localhost"))
+    async with house.sending(targets="public"):
+        await until(lambda: disabled(house, one.id))
+        await until(lambda: disabled(house, two.id))
+    for webhook in (one, two):
+        assert (await house.shown(webhook.id)).reason == "not_allowed"
+    assert receiver.heard() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True), ("2606:2800:220:1:248:1893:25c8:1946", True),
+        ("127.0.0.1", False), ("10.1.2.3", False), ("192.168.0.1", False), ("172.16.0.1", False),
+        ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False),
+        ("::1", False), ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:127.0.0.1", False),
+        ("::ffff:169.254.169.254", False), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False),
+        ("::", False), ("255.255.255.255", False),
+    ],
+)  # fmt: skip
+def test_what_a_public_address_is(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+async def test_a_receiver_is_a_receiver(receiver: Receiver) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(receiver.url, content=b"{}", headers={"webhook-id": "entry_7"})
+    assert answer.status_code == 204
+    assert receiver.positions() == [7]
