@@ -240,6 +240,21 @@ async def test_a_forecast_as_it_was_known_next_to_what_is_known_of_that_day_now(
     assert values == [[3_000_000], [4_000_000], [1_000_000]]
 
 
+async def test_what_is_known_now_of_a_time_before_there_was_a_ledger(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Given a deal of last year, told today: its pipeline has its name of today."""
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    deal = {"title": "Retainer", "value_cents": 5_000, "opened_at": "2024-05-01T00:00:00Z"}
+    await written(ana, f"/companies/{company}/deals", deal)
+    project()
+    [month] = await found(ana, "/deals/forecast", as_of="2024-06-01", known="now")
+    assert month["value_cents"] == 5_000
+    assert await found(ana, "/deals/forecast", as_of="2024-04-01", known="now") == []
+    counts = await found(ana, "/deals/counts", as_of="2024-06-01", known="now")
+    assert [each["label"] for each in counts if each["now"]] == ["Prospect"]
+
+
 async def test_what_was_not_known_yet_is_waited_for(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
