@@ -79,6 +79,7 @@ async def addresses(
         "number": [1, 2],
     }
     ids["shortlist_id"] = [each["id"] for each in (await found(client, "/shortlists"))["items"]]
+    ids["webhook_id"] = [each["id"] for each in await listed(client, "/webhooks")] or [PEOPLE[0]]
     ids["document_id"] = [
         each["id"]
         for person in PEOPLE
@@ -252,7 +253,7 @@ async def test_what_is_known_now_of_a_time_before_there_was_a_ledger(
     assert month["value_cents"] == 5_000
     assert await found(ana, "/deals/forecast", as_of="2024-04-01", known="now") == []
     counts = await found(ana, "/deals/counts", as_of="2024-06-01", known="now")
-    assert [each["label"] for each in counts if each["now"]] == ["Prospect"]
+    assert [each["label"] for each in counts if each["deals"]] == ["Prospect"]
 
 
 async def test_what_was_not_known_yet_is_waited_for(
