@@ -228,6 +228,8 @@ def _parameter_faults(
             yield Fault(f"query:{name}", f"given {len(given)} times; one of them would be ignored")
         elif "\0" in str(given[0]):
             yield Fault(f"query:{name}", "contains the character U+0000")
+        elif str(given[0]).lower() == "null" and name in _never_null(handler):
+            yield Fault(f"query:{name}", "null is no value: leave it out")
     for name in sorted(_required_of(handler) - request.query_params.keys()):
         yield Fault(f"query:{name}", "required and missing")
     for name, value in request.path_params.items():
@@ -237,16 +239,29 @@ def _parameter_faults(
 
 @cache
 def _parameters_of(handler: HTTPRouteHandler) -> frozenset[str]:
-    return frozenset(name for name, _ in _query_of(handler))
+    return frozenset(name for name, _, _ in _query_of(handler))
 
 
 @cache
 def _required_of(handler: HTTPRouteHandler) -> frozenset[str]:
-    return frozenset(name for name, optional in _query_of(handler) if not optional)
+    return frozenset(name for name, optional, _ in _query_of(handler) if not optional)
 
 
-def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool]]:
-    """Of each its name, and whether it may be left out."""
+@cache
+def _never_null(handler: HTTPRouteHandler) -> frozenset[str]:
+    """Those that take no text: the framework reads ``null`` there as if they were left out."""
+    return frozenset(name for name, _, type_ in _query_of(handler) if _is_null(type_))
+
+
+def _is_null(type_: Any) -> bool:
+    try:
+        return msgspec.convert("null", type_, strict=False) is None
+    except msgspec.ValidationError:
+        return False
+
+
+def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool, Any]]:
+    """Of each its name, whether it may be left out, and its type."""
     there, signatures = handler.resolve_dependencies(), [handler.parsed_fn_signature]
     for signature in signatures:  # which grow: only what is used, and what that uses
         used = [there[name] for name in signature.parameters if name in there]
@@ -254,7 +269,8 @@ def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool]]:
         for name, parameter in signature.parameters.items():
             if isinstance(kwarg := parameter.kwarg_definition, QueryParameter):
                 own = kwarg.query if isinstance(kwarg, ParameterKwarg) else kwarg.name
-                yield own or name, parameter.has_default or parameter.is_optional
+                optional = parameter.has_default or parameter.is_optional
+                yield own or name, optional, parameter.annotation
 
 
 @cache
