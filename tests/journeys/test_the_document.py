@@ -19,7 +19,7 @@ import pytest
 from running import Running, running
 
 HOW = {
-    "everyday": ("examples,fuzzing", 4, 1_000),
+    "everyday": ("examples,fuzzing", 5, 1_000),
     "campaign": ("examples,coverage,fuzzing", 8, 20_000),
 }
 
