@@ -8,7 +8,9 @@ may be personal, and faults are shown and logged.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from itertools import islice
@@ -230,6 +232,8 @@ def _parameter_faults(
             yield Fault(f"query:{name}", "contains the character U+0000")
         elif str(given[0]).lower() == "null" and name in _never_null(handler):
             yield Fault(f"query:{name}", "null is no value: leave it out")
+        elif name in _instants_of(handler) and not re.search(r"[-T:]", str(given[0])[1:]):
+            yield Fault(f"query:{name}", "write an instant like 2026-03-01T12:00:00Z")
     for name in sorted(_required_of(handler) - request.query_params.keys()):
         yield Fault(f"query:{name}", "required and missing")
     for name, value in request.path_params.items():
@@ -251,6 +255,19 @@ def _required_of(handler: HTTPRouteHandler) -> frozenset[str]:
 def _never_null(handler: HTTPRouteHandler) -> frozenset[str]:
     """Those that take no text: the framework reads ``null`` there as if they were left out."""
     return frozenset(name for name, _, type_ in _query_of(handler) if _is_null(type_))
+
+
+@cache
+def _instants_of(handler: HTTPRouteHandler) -> frozenset[str]:
+    """The framework reads a number there as seconds since 1970."""
+    return frozenset(name for name, _, type_ in _query_of(handler) if _is_instant(type_))
+
+
+def _is_instant(type_: Any) -> bool:
+    try:
+        return isinstance(msgspec.convert("0", type_, strict=False), datetime)
+    except msgspec.ValidationError:
+        return False
 
 
 def _is_null(type_: Any) -> bool:
