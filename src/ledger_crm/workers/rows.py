@@ -88,7 +88,7 @@ class Version(Generic[R]):
 class Rows(Generic[R]):
     """Of one table. Nobody else writes it, so what was fetched stays for the next batch."""
 
-    def __init__(self, table: Table[R]) -> None:
+    def __init__(self, table: Table[R], beside: str = "") -> None:
         self.table = table
         self._stored: dict[Key, Present[R]] = {}
         self._now: dict[Key, Present[R]] = {}  # what this batch made of it
@@ -102,7 +102,7 @@ class Rows(Generic[R]):
         self._types = [table.types[column] for column in table.columns]
         names, key = ", ".join(table.columns), ", ".join(table.key)
         present, spans = f"{names}, {KNOWN_FROM}, {HELD_FROM}", ", ".join(SPANS)
-        past, keys = f"{PAST}.{table.name}", self._arrays(table.key)
+        past, keys = f"{beside}{PAST}.{table.name}", self._arrays(table.key)
         changes = ", ".join(
             f"{column} = excluded.{column}"
             for column in (*table.columns, KNOWN_FROM, HELD_FROM)
