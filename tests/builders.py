@@ -52,7 +52,14 @@ from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.equal_opportunity import Answers, EqualOpportunityAnswered, packed
-from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
+from ledger_crm.domain.followup import (
+    CompanyFollowUpDone,
+    CompanyFollowUpPromised,
+    CompanyFollowUpSnoozed,
+    FollowUpDone,
+    FollowUpPromised,
+    FollowUpSnoozed,
+)
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
     ContactPointRemoved,
@@ -63,6 +70,8 @@ from ledger_crm.domain.identity import (
 )
 from ledger_crm.domain.interaction import (
     CallHeld,
+    CompanyCalled,
+    CompanyNoted,
     LinkClicked,
     MeetingHeld,
     MessageBounced,
@@ -217,6 +226,28 @@ def done(**changes: Any) -> FollowUpDone:
 def put_off(**changes: Any) -> FollowUpSnoozed:
     fields = {"follow_up_id": FOLLOW_UP, "until_on": LATER.date(), "snoozed_at": NOON}
     return FollowUpSnoozed(**fields | changes)
+
+
+def company_promised(**changes: Any) -> CompanyFollowUpPromised:
+    fields = {"follow_up_id": FOLLOW_UP, "due_on": LATER.date(), "promised_at": NOON}
+    return CompanyFollowUpPromised(**fields | changes)
+
+
+def company_done(**changes: Any) -> CompanyFollowUpDone:
+    return CompanyFollowUpDone(**{"follow_up_id": FOLLOW_UP, "done_at": LATER} | changes)
+
+
+def company_put_off(**changes: Any) -> CompanyFollowUpSnoozed:
+    fields = {"follow_up_id": FOLLOW_UP, "until_on": LATER.date(), "snoozed_at": NOON}
+    return CompanyFollowUpSnoozed(**fields | changes)
+
+
+def company_called(**changes: Any) -> CompanyCalled:
+    return CompanyCalled(**{"started_at": NOON, "duration_s": 60} | changes)
+
+
+def company_noted(text: str = "They move in autumn", **changes: Any) -> CompanyNoted:
+    return CompanyNoted(text=text, **changes)
 
 
 def document_added(**changes: Any) -> DocumentAdded:

@@ -187,10 +187,15 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     kept = written(api, f"/people/{ada}/documents", name=mark(), content=content[:8] + "AAAA")
     assert kept["created"] != cv
     written(api, f"/people/{ada}/documents/removals", **fact)
-    owed = written(api, f"/people/{ada}/follow-ups", due_on="2026-03-09", text=mark())["created"]
-    for kind_, when in (("snoozed", {"until_on": "2099-01-01"}), ("done", {})):
-        fact = {"kind": f"person.follow_up_{kind_}", "follow_up_id": owed, "text": mark()} | when
-        written(api, f"/people/{ada}/follow-ups/changes", **fact)
+    for stream, path in (("person", f"/people/{ada}"), ("company", company)):
+        due = {"due_on": "2026-03-09", "text": mark()}
+        owed = written(api, f"{path}/follow-ups", **due)["created"]
+        for kind_, when in (("snoozed", {"until_on": "2099-01-01"}), ("done", {})):
+            fact = {"kind": f"{stream}.follow_up_{kind_}", "follow_up_id": owed} | when
+            written(api, f"{path}/follow-ups/changes", **fact, text=mark())
+    written(api, f"{company}/interactions", kind="company.note_written", text=mark())
+    call = {"kind": "company.call_held", "started_at": AT, "duration_s": 60, "text": mark()}
+    written(api, f"{company}/interactions", **call)
     for path in (f"/people/{ada}", company):
         written(api, f"{path}/quiet-snoozes", until_on="2099-01-01", reason="leave", text=mark())
     for one in said:

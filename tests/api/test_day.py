@@ -179,3 +179,47 @@ async def test_interviews_of_the_day_and_offers_and_guarantees_that_end_are_in_i
     })  # fmt: skip
     assert await told("2024-06-16") == []
     assert await told("2024-06-16", ben) == [("guarantee", "2024-06-29")]
+
+
+async def test_what_concerns_nobody_in_particular_is_the_companys(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ada = (await written(ana, "/people", ADA))["id"]
+    acme, bolt = [(await written(ana, "/companies", {"name": n}))["id"] for n in ("Acme", "Bolt")]
+    at = f"/companies/{acme}"
+    note = {"kind": "company.note_written", "text": "They move to the docks", "mentions": [ada]}
+    call = {"kind": "company.call_held", "started_at": "2024-03-04T09:00:00Z", "duration_s": 120}
+    await written(ana, f"{at}/interactions", note)
+    await written(ana, f"{at}/interactions", call)
+    due = {"due_on": "2026-03-09", "text": "Ask who follows the director"}
+    owed = (await written(ana, f"{at}/follow-ups", due))["created"]
+    project()
+
+    lines = {line["line"] for line in (await found(ana, f"{at}/history"))["items"]}
+    assert {"note", "call, 2 min", "follow-up promised for 2026-03-09"} <= lines
+    theirs = (await found(ana, f"/people/{ada}/history"))["items"]
+    assert (theirs[0]["line"], theirs[0]["company"]) == ("note", "Acme")
+    engagement = await found(ana, f"{at}/engagement")
+    assert (engagement["reached_at"], engagement["by"]) == (call["started_at"], "consultant:ana")
+    quiet = await found(ana, "/engagement/quiet", kind="company")
+    assert [each["id"] for each in quiet["items"]] == [acme]
+    hits = (await ana.post("/search/lookups", json={"words": "docks"})).json()["items"]
+    assert [(hit["id"], hit["found_in"]) for hit in hits] == [(acme, ["notes"])]
+    calls = await found(ana, "/activity", since="2024-03-01", until="2024-04-01")
+    assert [(each["consultant"], each["calls"]) for each in calls] == [("consultant:ana", 1)]
+    (today,) = (await found(ana, "/day", on="2026-03-09"))["follow_ups"]
+    assert (today["id"], today["person"], today["company"]) == (owed, None, "Acme")
+    for company, those in ((acme, [owed]), (bolt, [])):
+        listed = (await found(ana, "/follow-ups", company_id=company))["items"]
+        assert [each["id"] for each in listed] == those
+
+    done = {"kind": "company.follow_up_done", "follow_up_id": owed}
+    answer = await ana.post(f"/companies/{bolt}/follow-ups/changes", json=done)
+    problem(answer, 404, "no-such-follow-up")
+    answer = await ana.post(f"/people/{ada}/follow-ups", json=due | {"follow_up_id": owed})
+    problem(answer, 409, "follow-up-id-taken")
+    answer = await ana.post(f"{at}/interactions", json=note | {"mentions": [owed]})
+    problem(answer, 404, "no-such-record")
+    await written(ana, f"{at}/follow-ups/changes", done)
+    project()
+    assert (await found(ana, "/day", on="2026-03-09"))["follow_ups"] == []

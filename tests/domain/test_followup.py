@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from builders import FOLLOW_UP, done, promised, put_off, sourced
+from builders import (
+    FOLLOW_UP,
+    added,
+    company_done,
+    company_promised,
+    company_put_off,
+    done,
+    promised,
+    put_off,
+    sourced,
+)
+from ledger_crm.domain.company import Company
 from ledger_crm.domain.followup import FollowUpIdTaken, FollowUpIsDone, NoSuchFollowUp
 from ledger_crm.domain.permission import LastsUntilBefore
 from ledger_crm.domain.person import Person
@@ -40,3 +51,18 @@ def test_an_id_is_of_one_promise() -> None:
         given(Person, sourced(), *before).when(
             lambda p: p.promise(promised(text="again"), by=ANA)
         ).then_refused(FollowUpIdTaken)
+
+
+def test_a_company_is_promised_something_as_a_person_is() -> None:
+    first, later, over = company_promised(), company_put_off(), company_done()
+    given(Company, added()).when(lambda c: c.promise(first, by=ANA)).then(first)
+    given(Company, added(), first).when(change(later)).then(later)
+    given(Company, added(), first, later).when(change(over)).then(over)
+    given(Company, added(), first).when(lambda c: c.promise(first, by=ANA)).then_refused(
+        FollowUpIdTaken
+    )
+    passed = company_put_off(until_on=date(2026, 3, 1))
+    given(Company, added(), first).when(change(passed)).then_refused(LastsUntilBefore)
+    for fact in (over, later):
+        given(Company, added()).when(change(fact)).then_refused(NoSuchFollowUp)
+        given(Company, added(), first, over).when(change(fact)).then_refused(FollowUpIsDone)

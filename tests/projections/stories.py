@@ -29,6 +29,11 @@ from builders import (
     client_passed_on,
     client_referral_fee,
     client_referred,
+    company_called,
+    company_done,
+    company_noted,
+    company_promised,
+    company_put_off,
     company_snoozed,
     consent,
     consultant_added,
@@ -150,6 +155,7 @@ from ledger_crm.domain.entry import Actor, id_of, new_id
 from ledger_crm.domain.equal_opportunity import TOGETHER, Answers, EqualOpportunityForm
 from ledger_crm.domain.fee import Share
 from ledger_crm.domain.firm import FirmChanges
+from ledger_crm.domain.interaction import CompanyInteractions
 from ledger_crm.domain.interview import InterviewFacts, OfferFacts
 from ledger_crm.domain.invoice import instalment_id
 from ledger_crm.domain.joborder import JobOrderSteps
@@ -568,7 +574,13 @@ def _commands(draw: st.DrawFn) -> Command:
             number = {"follow_up_id": UUID(int=draw(st.integers(0xF0, 0xF1)))}
             if draw(st.booleans()):
                 fact = promised(**number, due_on=at.date(), company_id=company, text=text)
+                nobody = company_promised(**number, due_on=at.date(), text=text)
+                if draw(st.booleans()):
+                    return lambda work: intake.promise_company(work, company, nobody)
                 return lambda work: intake.promise(work, person, fact)
+            if draw(st.booleans()):
+                told = draw(st.sampled_from([company_done(**number), company_put_off(**number)]))
+                return lambda work: on_company(work, lambda c: c.follow_up(told, by=ANA))
             change = draw(
                 st.sampled_from([done(**number, done_at=at), put_off(**number, reason="later")])
             )
@@ -584,6 +596,8 @@ def _commands(draw: st.DrawFn) -> Command:
                         no_answer(said_at=at),
                         call(started_at=at, direction="in"),
                         note(text=text, mentions=(draw(people), company)),
+                        company_noted(text=text, mentions=(draw(people),)),
+                        company_called(started_at=at, text=text),
                         None,
                     ]
                 )
@@ -596,6 +610,8 @@ def _commands(draw: st.DrawFn) -> Command:
                 return lambda work: on_person(
                     work, lambda p: p.snooze_quiet(snoozed(until_on=at.date()), by=ANA)
                 )
+            if isinstance(seen, CompanyInteractions):
+                return lambda work: intake.record_of_company(work, company, seen)
             return lambda work: intake.record(work, person, seen)
         case -1:
             address = draw(st.sampled_from(["a@example.org", "b@example.org"]))

@@ -18,7 +18,7 @@ from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact
 from ledger_crm.domain.document import DocumentAdded
 from ledger_crm.domain.entry import Actor, Aggregate, Event
-from ledger_crm.domain.followup import FollowUpPromised
+from ledger_crm.domain.followup import CompanyFollowUpPromised, FollowUpPromised
 from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferFact, OfferMade
 from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
 from ledger_crm.domain.joborder import JobOrderOpened
@@ -349,7 +349,9 @@ def _made(event: Event) -> UUID:
             return id
         case ShortlistDrawn(shortlist_id=id) | ShortlistShared(link_id=id):
             return id
-        case CandidacyFact(candidacy_id=id) | FollowUpPromised(follow_up_id=id):
+        case CandidacyFact(candidacy_id=id):
+            return id
+        case FollowUpPromised(follow_up_id=id) | CompanyFollowUpPromised(follow_up_id=id):
             return id
         case InterviewArranged(interview_id=id) | InterviewFact(interview_id=id):
             return id

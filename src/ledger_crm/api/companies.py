@@ -20,6 +20,7 @@ from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug, Title
 from ledger_crm.domain.fee import Milestone, before_start, fee, with_partner
 from ledger_crm.domain.firm import FirmChanges
+from ledger_crm.domain.interaction import CompanyInteractions
 from ledger_crm.domain.joborder import JobOrderOpened, JobOrderSteps, Openings
 from ledger_crm.domain.joborder import Status as JobOrderStatus
 from ledger_crm.domain.permission import OffLimitsFacts
@@ -220,6 +221,19 @@ class Companies(Controller):
         owner assigned, tagged or untagged. What is so already changes nothing. 409 names the holder
         if another company has the domain."""
         return await act.on(company_id, intake.change_company, data)
+
+    @post("/{company_id:uuid}/interactions")
+    async def record_company_interaction(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        data: JSONBody[CompanyInteractions],
+    ) -> Response[Receipt]:
+        """Record what concerns nobody there in particular
+
+        A note or a call, by its `kind`. With somebody whom we know, it is an interaction with that
+        person, with this `company_id`."""
+        return await act.on(company_id, intake.record_of_company, data)
 
     @get("/{company_id:uuid}/contacts")
     async def list_contacts(

@@ -11,7 +11,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import intake
-from ledger_crm.domain.followup import FollowUpChanges, FollowUpPromised
+from ledger_crm.domain.company import Company
+from ledger_crm.domain.followup import (
+    CompanyFollowUpChanges,
+    CompanyFollowUpPromised,
+    FollowUpChanges,
+    FollowUpPromised,
+)
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import day
@@ -61,20 +67,22 @@ async def list_follow_ups(
     owner: Owner = None,
     team: OfTeam = None,
     person_id: FromQuery[UUID | None] = None,
+    company_id: FromQuery[UUID | None] = None,
     done: FromQuery[bool | None] = None,
     cursor: Token = None,
     limit: Limit = 50,
 ) -> Response[Page[day.FollowUp]]:
     """List follow-ups
 
-    Of everybody, of one of us, of a team as it is today, or to one person; the newest promise
-    first."""
+    Of everybody, of one of us, of a team as it is today, to one person, or about one company;
+    the newest promise first."""
     return await view.page(
         day.promises,
-        named=Named(person_id=person_id, team=team),
+        named=Named(person_id=person_id, company_id=company_id, team=team),
         owner=owner,
         team=team_on(team, view.today()),
         person_id=person_id,
+        company_id=company_id,
         done=done,
         cursor=cursor,
         limit=limit,
@@ -135,4 +143,34 @@ class OfPeople(Controller):
         return await act.on(person_id, alone(Person, Person.follow_up), data)
 
 
-HANDLERS: list[Any] = [read_day, list_follow_ups, list_renewals, OfPeople]
+class OfCompanies(Controller):
+    path = "/companies/{company_id:uuid}/follow-ups"
+    tags = ("follow-ups",)
+
+    @post()
+    async def promise_company_follow_up(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        data: JSONBody[CompanyFollowUpPromised],
+    ) -> Response[Made]:
+        """Promise a company something
+
+        What is promised to nobody there in particular: due on a day, owed by you or by whom you
+        name."""
+        return await act.within(company_id, intake.promise_company, data)
+
+    @post("/changes")
+    async def change_company_follow_up(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        data: JSONBody[CompanyFollowUpChanges],
+    ) -> Response[Receipt]:
+        """Do what a company was promised, or put it off
+
+        By its `kind`."""
+        return await act.on(company_id, alone(Company, Company.follow_up), data)
+
+
+HANDLERS: list[Any] = [read_day, list_follow_ups, list_renewals, OfPeople, OfCompanies]

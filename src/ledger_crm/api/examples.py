@@ -207,6 +207,27 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "reason": "on_holiday",
         },
     },
+    "record_company_interaction": {
+        "a note": {"kind": "company.note_written", "text": "They move to the docks in autumn"},
+        "a call": {
+            "kind": "company.call_held",
+            "started_at": "2026-03-02T15:00:00Z",
+            "duration_s": 120,
+            "text": "Nobody of the works is in before Monday",
+        },
+    },
+    "promise_company_follow_up": {
+        "a call in a week": {"due_on": "2026-03-09", "text": "Ask who follows the director"}
+    },
+    "change_company_follow_up": {
+        "done": {"kind": "company.follow_up_done", "follow_up_id": ORDER},
+        "put off": {
+            "kind": "company.follow_up_snoozed",
+            "follow_up_id": ORDER,
+            "until_on": "2026-03-16",
+            "reason": "works_holidays",
+        },
+    },
     "look_up": {"a name, begun": {"words": "ada byr", "kind": "person"}},
     "add_document": {
         "a CV": {

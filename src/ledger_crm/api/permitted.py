@@ -41,8 +41,9 @@ ROUTES: dict[Permission, str] = {
         pool_person define_pool save_segment define_campaign enroll_person research_person
         refer_candidate set_person_fields
         open_candidacy move_candidacy give_right_to_represent add_application record_interview
-        add_company change_company snooze_company set_company_fields refer_client name_target
-        merge_people undo_merge
+        add_company change_company snooze_company record_company_interaction
+        promise_company_follow_up change_company_follow_up set_company_fields refer_client
+        name_target merge_people undo_merge
     """,
     "clients.write": """
         open_deal work_on_deal move_deal set_deal_fields open_job_order step_job_order

@@ -17,7 +17,7 @@ from ledger_crm import settings as configuration
 from ledger_crm.domain.entry import Entry, Event, kind
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import Projection, Standing, every
-from ledger_crm.workers import projector
+from ledger_crm.workers import beside, building, projector
 
 from .checking import feed_watched, standings_at, watched, wrong_with, wrong_with_feed
 from .house import (
@@ -141,9 +141,11 @@ def projections_status(*, json: Flag = False) -> None:
     idle = not (chosen.database_url or running_address(chosen.home / "postgres"))
     with looked_at(chosen) as url:
         head, found, moving = run(lambda: watched(url))
+        with projector.connect(url) as conn:
+            kept = beside.kept(conn)
     judged = [wrong_with(one, moves=one.name in moving, idle=idle) for one in found]
     if json:
-        _print_json({"head": head, "projections": found})
+        _print_json({"head": head, "projections": found, "beside": kept})
     else:
         rows = [
             (one.name, str(one.version), str(one.position), says)
@@ -151,33 +153,111 @@ def projections_status(*, json: Flag = False) -> None:
         ]
         print_columns([("projection", "version", "position", "how it stands"), *rows])
         console().print(f"the ledger's head is at {head}")
+        for one in kept:
+            says = "being built" if one.what == "next" else "replaced, to go back to"
+            console().print(
+                f"beside {one.projection}: version {one.version} at {one.position}, {says}"
+            )
     if any(wrong for wrong, _ in judged):
         sys.exit(1)
 
 
 @projections.command
-def rebuild(name: str, /, *, json: Flag = False) -> None:
-    """Build a read model anew from the first entry; until it is level, it is behind.
+def rebuild(name: str, /, *, in_place: Flag = False, json: Flag = False) -> None:
+    """Build a read model anew from the first entry, beside the one that is read meanwhile; level,
+    it takes its place, and what it replaced is kept. Stopped, it goes on where it was.
 
     Parameters
     ----------
     name:
         As projections status shows it.
+    in_place:
+        Empty it first: it needs no space twice, and cannot be read until it is level.
     json:
         Print where it got, and how long it took, as JSON.
     """
+    projection, started, differing = _named(name), time.monotonic(), None
+    with opened(load()) as (ledger, url), bar() as drawn:
+        task = drawn.add_task(f"rebuilding {name}", total=run(ledger.head))
+
+        def progress(at: int) -> None:
+            drawn.update(task, completed=at)
+
+        if in_place:
+            with projector.connect(url) as conn:
+                head = _rebuilt(projection, ledger, url, conn, progress)
+        else:
+            try:
+                swapped = building.rebuild(url, projection, _reading(ledger), progress)
+            except building.Busy as busy:
+                raise Fault(f"{busy}; try again") from None
+            head, differing = swapped.position, swapped.differing
+    took_s = round(time.monotonic() - started, 3)
+    if json:
+        told = {} if in_place else {"differing": differing}
+        _print_json({"projection": name, "position": head, "duration_s": took_s, **told})
+        return
+    console().print(f"{name} is level at {head}, after {took_s:.1f} s")
+    if differing:
+        console().print(f"other than before: {', '.join(differing)}")
+    elif not in_place:
+        same = "as before, row by row" if differing == [] else "not compared with the one before"
+        console().print(same)
+
+
+@projections.command
+def prepare() -> None:
+    """Build beside those read models that this version of the software has in another shape, while
+    another version runs; when this one is started, they take their places at once."""
+    with opened(load()) as (ledger, url), bar() as drawn:
+        with projector.connect(url) as conn:
+            stored = beside.versions(conn)
+        changed = [p for p in every() if stored.get(p.name, p.version) != p.version]
+        for projection in changed:
+            task = drawn.add_task(f"preparing {projection.name}", total=run(ledger.head))
+            try:
+                building.build(
+                    url, projection, _reading(ledger),
+                    lambda at, task=task: drawn.update(task, completed=at),  # type: ignore[misc]
+                )  # fmt: skip
+            except building.Busy as busy:
+                raise Fault(f"{busy}; try again") from None
+    names = ", ".join(projection.name for projection in changed)
+    console().print(f"prepared: {names}" if names else "nothing to prepare: all have this shape")
+
+
+@projections.command
+def rollback(name: str, /) -> None:
+    """Read again what the last rebuild of a read model replaced; it catches up from there.
+
+    Parameters
+    ----------
+    name:
+        As projections status shows it.
+    """
+    projection = _named(name)
+    with opened(load()) as (_, url):
+        try:
+            position = building.go_back(url, projection)
+        except beside.NothingKept:
+            raise Fault(
+                f"there is nothing to go back to: none of {name}'s version {projection.version} is"
+                " kept, or somebody was erased since"
+            ) from None
+        except building.Busy as busy:
+            raise Fault(f"{busy}; try again") from None
+    console().print(f"{name} is what it was before, and goes on at {position}")
+
+
+def _named(name: str) -> Projection:
     found = {projection.name: projection for projection in every()}
     if name not in found:
         raise Fault(f"there is no projection {name}; there are {', '.join(found)}")
-    with opened(load()) as (ledger, url), projector.connect(url) as conn, bar() as drawn:
-        task = drawn.add_task(f"rebuilding {name}", total=run(ledger.head))
-        started = time.monotonic()
-        head = _rebuilt(found[name], ledger, url, conn, lambda at: drawn.update(task, completed=at))
-        took_s = round(time.monotonic() - started, 3)
-    if json:
-        _print_json({"projection": name, "position": head, "duration_s": took_s})
-    else:
-        console().print(f"{name} is level at {head}, after {took_s:.1f} s")
+    return found[name]
+
+
+def _reading(ledger: Ledger) -> projector.Read:
+    return lambda after, limit: ledger.store.entries(after=after, limit=limit)
 
 
 @feed_commands.command(name="status")
@@ -276,18 +356,14 @@ def _rebuilt(
     projection: Projection,
     ledger: Ledger,
     url: str,
-    conn: projector.Connection,
+    conn: beside.Connection,
     progress: Callable[[int], None],
 ) -> int:
     """By ourselves if nobody leads it; else by whoever does. The position reached."""
     head, asked, emptied = run(ledger.head), False, False
     while True:
         if projector.try_to_lead(conn, projection.name):  # or whoever led it has gone meanwhile
-            driver = projector.Driver(
-                projection,
-                lambda after, limit: ledger.store.entries(after=after, limit=limit),
-                conn,
-            )
+            driver = projector.Driver(projection, _reading(ledger), conn)
             with suppress(projector.NotLeading):  # somebody else asks for the same: begin again
                 if not emptied:
                     driver.rebuild()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from uuid import UUID
 
@@ -19,8 +20,13 @@ from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point
 from ledger_crm.domain.firm import FirmChanges, OwnAncestor, OwnerAssigned, ParentNamed
-from ledger_crm.domain.followup import FollowUpPromised
-from ledger_crm.domain.interaction import Interaction, MessageSent, Outbound
+from ledger_crm.domain.followup import CompanyFollowUpPromised, FollowUpPromised
+from ledger_crm.domain.interaction import (
+    CompanyInteractions,
+    Interaction,
+    MessageSent,
+    Outbound,
+)
 from ledger_crm.domain.permission import Permissions
 from ledger_crm.domain.person import Employed, Person, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
@@ -142,6 +148,14 @@ async def promise(work: Work, person_id: UUID, fact: FollowUpPromised) -> Person
     return person
 
 
+async def promise_company(work: Work, company_id: UUID, fact: CompanyFollowUpPromised) -> Company:
+    """Raises NoSuchRecord, ConsultantHasLeft, FollowUpIdTaken."""
+    company = await work.get(Company, company_id)
+    await must_be_here(work, [fact.owner or work.by], fact.promised_at)
+    company.promise(fact, by=work.by)
+    return company
+
+
 async def pool(work: Work, person_id: UUID, fact: Pooling) -> Person:
     """Raises NoSuchRecord, also for the pool; PoolIsRetired."""
     person = await work.get(Person, person_id)
@@ -167,11 +181,7 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
     company or a person that the interaction names; OffLimits, and as ``Person.record``. A message
     that is there already is a no-op, whatever was said since."""
     person = await work.get(Person, person_id)
-    for id in interaction.others:
-        try:
-            await must_be_there(work, id)
-        except NoSuchRecord:
-            await work.get(Company, id)
+    await _must_be_known(work, interaction.others)
     if interaction.company_id:
         await work.get(Company, interaction.company_id)
     in_one = any(one.campaigns for one in person.everyone)  # what it ends there is a fact besides
@@ -195,6 +205,23 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
                 )
                 person.end_campaign(done, by=work.by)
     return person
+
+
+async def record_of_company(work: Work, company_id: UUID, fact: CompanyInteractions) -> Company:
+    """Raises NoSuchRecord and PersonIsErased, also for whom a note mentions."""
+    company = await work.get(Company, company_id)
+    await _must_be_known(work, fact.others)
+    company.record(fact, by=work.by)
+    return company
+
+
+async def _must_be_known(work: Work, mentioned: Iterable[UUID]) -> None:
+    """People or companies. Raises NoSuchRecord, PersonIsErased."""
+    for id in mentioned:
+        try:
+            await must_be_there(work, id)
+        except NoSuchRecord:
+            await work.get(Company, id)
 
 
 async def campaign(work: Work, person_id: UUID, fact: CampaignFacts) -> Person:

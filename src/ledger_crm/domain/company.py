@@ -31,7 +31,7 @@ from .clock import today
 from .contact import normalised
 from .custom import CompanyFields, FirmFieldCleared, FirmFieldSet, known_as
 from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
-from .engagement import CompanyQuietSnoozed, must_be_in_order
+from .engagement import CompanyQuietSnoozed, must_be_in_order, must_lie_ahead
 from .entry import (
     Actor,
     Aggregate,
@@ -64,6 +64,15 @@ from .firm import (
     OwnerAssigned,
     ParentNamed,
 )
+from .followup import (
+    CompanyFollowUpChanges,
+    CompanyFollowUpDone,
+    CompanyFollowUpPromised,
+    CompanyFollowUpSnoozed,
+    FollowUpIdTaken,
+    must_be_owed,
+)
+from .interaction import CompanyInteractions
 from .invoice import (
     Books,
     InstalmentDue,
@@ -310,6 +319,7 @@ class Company(Aggregate):
         self.job_orders: dict[UUID, JobOrder] = {}
         self.agreements: dict[UUID, Agreement] = {}  # in the order in which they were agreed
         self.off_limits: Said[OffLimitsWord] = Said()
+        self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.referrals = Referrals()
         self.targets: set[tuple[UUID, UUID]] = set()  # job order and company
         self.books = Books()
@@ -765,6 +775,23 @@ class Company(Aggregate):
         must_be_in_order(fact)
         self.enter(fact, by=by)
 
+    def record(self, fact: CompanyInteractions, *, by: Actor) -> None:
+        """What concerns nobody there in particular."""
+        self.enter(fact, by=by)
+
+    def promise(self, fact: CompanyFollowUpPromised, *, by: Actor) -> None:
+        """Raises FollowUpIdTaken."""
+        if fact.follow_up_id in self.follow_ups:
+            raise FollowUpIdTaken(company_id=self.id, follow_up_id=fact.follow_up_id)
+        self.enter(fact, by=by)
+
+    def follow_up(self, fact: CompanyFollowUpChanges, *, by: Actor) -> None:
+        """Raises NoSuchFollowUp, FollowUpIsDone, LastsUntilBefore."""
+        must_be_owed(self.follow_ups, fact, company_id=self.id)
+        if isinstance(fact, CompanyFollowUpSnoozed):
+            must_lie_ahead(fact)
+        self.enter(fact, by=by)
+
     def set_off_limits(self, fact: OffLimitsFacts, *, by: Actor) -> None:
         """The same again is a no-op. Raises LastsUntilBefore."""
         must_last(fact.word)
@@ -898,6 +925,10 @@ class Company(Aggregate):
                 self.targets.discard((order_id, target_id))
             case Referral() | ReferralFee():
                 self.referrals.apply(event)
+            case CompanyFollowUpPromised(follow_up_id=id):
+                self.follow_ups[id] = False
+            case CompanyFollowUpDone(follow_up_id=id):
+                self.follow_ups[id] = True
             case OffLimitsAgreed() | OffLimitsLifted():
                 self.off_limits.add(event.word)
 

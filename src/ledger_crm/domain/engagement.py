@@ -11,8 +11,8 @@ from typing import Literal
 
 from .clock import now
 from .entry import CompanyFact, Event, Instant, PersonFact, Reason, Sealed, words
-from .followup import FollowUpSnoozed
-from .interaction import CallHeld, MeetingHeld, MessageReplied, MessageSent
+from .followup import CompanyFollowUpSnoozed, FollowUpSnoozed
+from .interaction import CallHeld, CompanyCalled, MeetingHeld, MessageReplied, MessageSent
 from .permission import LastsUntilBefore
 from .refusals import Invalid
 
@@ -71,7 +71,7 @@ def must_be_in_order(fact: QuietFacts) -> None:
     must_lie_ahead(fact)
 
 
-def must_lie_ahead(fact: PersonQuietSnoozed | CompanyQuietSnoozed | FollowUpSnoozed) -> None:
+def must_lie_ahead(fact: QuietFacts | FollowUpSnoozed | CompanyFollowUpSnoozed) -> None:
     """Raises LastsUntilBefore."""
     if fact.until_on < (fact.snoozed_at or now()).date():
         raise LastsUntilBefore()
@@ -84,7 +84,7 @@ def contact(fact: Event) -> tuple[datetime | None, datetime | None]:
             return at, None
         case MessageReplied(replied_at=at):
             return None, at
-        case CallHeld(started_at=at) | MeetingHeld(started_at=at):
+        case CallHeld(started_at=at) | MeetingHeld(started_at=at) | CompanyCalled(started_at=at):
             return at, at
     return None, None
 

@@ -1,4 +1,4 @@
-"""What passes between us and a person.
+"""What passes between us and a person, or a company and nobody there in particular.
 
 To add an interaction: write its Struct, add it to ``Interactions``. The person's
 stream, the history, the API body and its schema, and the NATS subject follow.
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from .entry import Instant, PersonFact, Reason, Sealed, Slug, words
+from .entry import CompanyFact, Instant, PersonFact, Reason, Sealed, Slug, words
 
 Channel = Literal["email", "linkedin", "phone", "sms", "whatsapp", "post", "in_person", "other"]
 MessageId = Annotated[
@@ -248,3 +248,45 @@ Interactions = (
     | NoteWritten
     | NoAnswerNeeded
 )
+
+
+class CompanyCalled(CompanyFact, frozen=True, kw_only=True, tag="company.call_held"):
+    """We spoke with their switchboard, or with whoever it was: with somebody whom we know, it is
+    an interaction with them.
+
+    started_at  from the telephone or the consultant
+    duration_s  seconds of speech
+    text        what was said, in the consultant's words
+    """
+
+    started_at: Instant
+    duration_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)]
+    direction: Literal["out", "in"] = "out"
+    text: Sealed = ""
+
+    @property
+    def line(self) -> str:
+        return f"call, {self.duration_s // 60} min"
+
+
+class CompanyNoted(CompanyFact, frozen=True, kw_only=True, tag="company.note_written"):
+    """A consultant wrote something down about the company.
+
+    written_at  when; None: as the entry
+    mentions    people and companies that it is about too: it is in their history
+    """
+
+    written_at: Instant | None = None
+    text: Sealed
+    mentions: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=20)] = ()
+
+    @property
+    def others(self) -> tuple[UUID, ...]:
+        return tuple(dict.fromkeys(self.mentions))
+
+    @property
+    def line(self) -> str:
+        return "note"
+
+
+CompanyInteractions = CompanyCalled | CompanyNoted

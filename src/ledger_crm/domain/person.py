@@ -55,10 +55,9 @@ from .followup import (
     FollowUpChanges,
     FollowUpDone,
     FollowUpIdTaken,
-    FollowUpIsDone,
     FollowUpPromised,
     FollowUpSnoozed,
-    NoSuchFollowUp,
+    must_be_owed,
 )
 from .identity import (
     ContactPointPreferred,
@@ -798,11 +797,7 @@ class Person(Aggregate):
         """Raises NoSuchFollowUp, FollowUpIsDone, LastsUntilBefore."""
         self.must_be_here()
         promised = {id: done for one in self.everyone for id, done in one.follow_ups.items()}
-        done = promised.get(fact.follow_up_id)
-        if done is None:
-            raise NoSuchFollowUp(person_id=self.id, follow_up_id=fact.follow_up_id)
-        if done:
-            raise FollowUpIsDone(person_id=self.id, follow_up_id=fact.follow_up_id)
+        must_be_owed(promised, fact, person_id=self.id)
         if isinstance(fact, FollowUpSnoozed):
             must_lie_ahead(fact)
         self.enter(fact, by=by)

@@ -38,6 +38,10 @@ NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 SCHEMA, PAST = "read", "past"
 """Where the tables are, and where the rows are that they had before."""
 
+NEXT, LAST = "next_", "last_"
+"""What the names of these schemas begin with for a read model that is built beside the one that is
+read, and for one that was replaced (``workers/beside.py``)."""
+
 AS_KNOWN, AS_IT_WAS = "as_known", "as_it_was"
 """Where views of the same names show both, for whoever puts one of these in front of the search
 path: as they were known at the position in the setting ``ledger.as_of``; or as all was at the
@@ -106,6 +110,8 @@ class Table(Generic[R]):
     views       what else queries need, over this table and those before it; run last
     keeps_past  whether what a row was is kept. Not where that would tell what the present does
                 not, as of counts: two of them one entry apart say what that entry says
+    defines     whether its facts say how one looks at others, and happened at no time: what was, by
+                what is known now, is looked at as is defined now
     """
 
     def __init__(
@@ -117,9 +123,10 @@ class Table(Generic[R]):
         sql: str = "",
         views: str = "",
         keeps_past: bool = True,
+        defines: bool = False,
     ) -> None:
         self.name, self.row, self.sql, self.views = name, row, sql, views
-        self.keeps_past = keeps_past
+        self.keeps_past, self.defines = keeps_past, defines
         self.key = tuple(key.split(", "))
         self.columns = row.__struct_fields__
         getter = attrgetter(*self.columns)
@@ -205,27 +212,27 @@ class Table(Generic[R]):
         for event in events:
             self.handlers.setdefault(event, []).append(handler)
 
-    @property
-    def ddl(self) -> str:
-        """Makes the table, that of the rows that it had before, and the view of both; drops what
-        there was."""
+    def ddl(self, beside: str = "") -> str:
+        """Makes the table, that of the rows that it had before, and the views of both; drops what
+        there was. ``beside``: what the names of the schemas begin with."""
+        read, past_of = f"{beside}{SCHEMA}", f"{beside}{PAST}"
         columns = "".join(
             f"{column} {type_}{'' if column in self.nullable else ' NOT NULL'}, "
             for column, type_ in self.types.items()
         )
         names, key = ", ".join(self.columns), ", ".join(self.key)
         present = f"""
-            DROP TABLE IF EXISTS {SCHEMA}.{self.name}, {PAST}.{self.name} CASCADE;
-            CREATE TABLE {SCHEMA}.{self.name}
+            DROP TABLE IF EXISTS {read}.{self.name}, {past_of}.{self.name} CASCADE;
+            CREATE TABLE {read}.{self.name}
                 ({columns}{KNOWN_FROM} bigint NOT NULL DEFAULT 0,
                 {HELD_FROM} timestamptz NOT NULL DEFAULT 'epoch', PRIMARY KEY ({key}));
             {self.sql} {self.views}
             """
         past = f"""
-            CREATE TABLE {PAST}.{self.name}
+            CREATE TABLE {past_of}.{self.name}
                 ({columns}{KNOWN_FROM} bigint, {KNOWN_UNTIL} bigint,
                 {HELD_FROM} timestamptz, {HELD_UNTIL} timestamptz);
-            SET LOCAL search_path = {PAST}; {self.sql}
+            SET LOCAL search_path = {past_of}; {self.sql}
             CREATE INDEX ON {self.name} ({key}, {HELD_UNTIL});
             """
         for home, begin, end, at in (
@@ -234,12 +241,12 @@ class Table(Generic[R]):
         ):
             both = f"{names}, {KNOWN_FROM}, {HELD_FROM}"
             past += f"""
-            CREATE VIEW {home}.{self.name} AS
-                SELECT {both} FROM {SCHEMA}.{self.name} WHERE {begin} <= {at} UNION ALL
-                SELECT {both} FROM {PAST}.{self.name} WHERE {begin} <= {at} AND {end} > {at};
-            SET LOCAL search_path = {home}; {self.views}
+            CREATE VIEW {beside}{home}.{self.name} AS
+                SELECT {both} FROM {read}.{self.name} WHERE {begin} <= {at} UNION ALL
+                SELECT {both} FROM {past_of}.{self.name} WHERE {begin} <= {at} AND {end} > {at};
+            SET LOCAL search_path = {beside}{home}; {self.views}
             """
-        past += f"SET LOCAL search_path = {SCHEMA};"
+        past += f"SET LOCAL search_path = {read}, {SCHEMA};"
         return present + past if self.keeps_past else present
 
 

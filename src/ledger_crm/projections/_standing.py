@@ -16,16 +16,23 @@ import msgspec
 
 from ledger_crm.domain import clock
 
-from ._projection import Cursor, Projection
+from ._projection import SCHEMA, Cursor, Projection
 
-POSITIONS = """
-CREATE TABLE IF NOT EXISTS projection_position (
+POSITIONS = f"""
+CREATE TABLE IF NOT EXISTS {SCHEMA}.projection_position (
     name        text PRIMARY KEY,
     version     int NOT NULL,
     position    bigint NOT NULL,            -- last entry projected, 0 before the first
     fault       text,                       -- why it halted
-    serves_from bigint NOT NULL             -- the ledger's head when the tables were made
-)
+    serves_from bigint NOT NULL,            -- the ledger's head when the tables were made
+    generation  int NOT NULL DEFAULT 0      -- raised when other tables take their place
+);
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attname = 'generation'
+                   AND attrelid = '{SCHEMA}.projection_position'::regclass) THEN
+        ALTER TABLE {SCHEMA}.projection_position ADD COLUMN generation int NOT NULL DEFAULT 0;
+    END IF;
+END $$
 """
 
 WRITTEN = "(convert_from(state, 'UTF8')::json ->> 'timestamp')::timestamptz"

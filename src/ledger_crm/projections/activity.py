@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ledger_crm.domain.candidacy import Introduced, Placed
 from ledger_crm.domain.entry import Entry, Event
-from ledger_crm.domain.interaction import CallHeld, MeetingHeld, MessageSent
+from ledger_crm.domain.interaction import CallHeld, CompanyCalled, MeetingHeld, MessageSent
 from ledger_crm.domain.interview import InterviewArranged
 from ledger_crm.domain.team import team_id
 
@@ -24,6 +24,7 @@ from ._team import was_in
 KINDS: dict[type[Event], str] = {
     MessageSent: "messages",
     CallHeld: "calls",
+    CompanyCalled: "calls",
     MeetingHeld: "meetings",
     Introduced: "introductions",
     InterviewArranged: "interviews",
@@ -44,7 +45,7 @@ activity = Table(
     key="consultant, day, what",
     sql="CREATE INDEX activity_day ON activity (day);",
 )
-projection = Projection("activity", activity, version=2)
+projection = Projection("activity", activity, version=3)
 
 
 def place(entry: Entry[Any]) -> tuple[str, date, str]:
@@ -87,7 +88,7 @@ async def report(
     directory for the names, and for the team: who was in it on the day."""
     counts = ", ".join(
         f"coalesce(sum(a.times) FILTER (WHERE a.what = '{what}'), 0)::bigint"
-        for what in KINDS.values()
+        for what in dict.fromkeys(KINDS.values())
     )
     await cur.execute(
         f"SELECT a.consultant, max(c.name), {counts} FROM activity a"

@@ -24,7 +24,14 @@ from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.engagement import contact, later
 from ledger_crm.domain.entry import ERASED, Entry, Event
 from ledger_crm.domain.firm import OwnerAssigned
-from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised, FollowUpSnoozed
+from ledger_crm.domain.followup import (
+    CompanyFollowUpDone,
+    CompanyFollowUpPromised,
+    CompanyFollowUpSnoozed,
+    FollowUpDone,
+    FollowUpPromised,
+    FollowUpSnoozed,
+)
 from ledger_crm.domain.interaction import Interaction, NoAnswerNeeded
 from ledger_crm.domain.interview import (
     InterviewArranged,
@@ -57,13 +64,15 @@ MOST = 200  # of each on one day
 RENEWAL_DAYS = 60  # to talk a client into new terms, and to hear that they let them run out
 OFFER_DAYS = 3
 GUARANTEE_DAYS = 14
+Done = FollowUpDone | CompanyFollowUpDone
+Snoozed = FollowUpSnoozed | CompanyFollowUpSnoozed
 RENEWER = "coalesce(nullif(o.owner, ''), nullif(a.owner, ''), r.by)"
 
 
 class FollowUpRow(Row, frozen=True, kw_only=True):
     follow_up_id: UUID
     position: int  # of the promise
-    person_id: UUID
+    person_id: UUID | None  # None: nobody in particular at the company
     company_id: UUID | None
     owner: str
     promised_at: datetime
@@ -123,6 +132,7 @@ follow_ups = Table(
     CREATE INDEX follow_up_due ON follow_up (owner, due_on) WHERE done_at IS NULL;
     CREATE INDEX follow_up_newest ON follow_up (position DESC);
     CREATE INDEX follow_up_of ON follow_up (person_id, position DESC);
+    CREATE INDEX follow_up_at ON follow_up (company_id, position DESC);
     """,
 )
 answers = Table(
@@ -151,17 +161,30 @@ renewals = Table(
     """,
 )
 answerable = Table("answerable", AnswerableRow, key="id")
-projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=5)
+projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=6)
 
 
 @follow_ups.starts(FollowUpPromised)
 def promised(entry: Entry[FollowUpPromised]) -> FollowUpRow:
+    return _promised(entry, entry.originator_id, entry.event.company_id)
+
+
+@follow_ups.starts(CompanyFollowUpPromised)
+def promised_to_a_company(entry: Entry[CompanyFollowUpPromised]) -> FollowUpRow:
+    return _promised(entry, None, entry.originator_id)
+
+
+def _promised(
+    entry: Entry[FollowUpPromised | CompanyFollowUpPromised],
+    person_id: UUID | None,
+    company_id: UUID | None,
+) -> FollowUpRow:
     fact = entry.event
     return FollowUpRow(
         follow_up_id=fact.follow_up_id,
         position=entry.position,
-        person_id=entry.originator_id,
-        company_id=fact.company_id,
+        person_id=person_id,
+        company_id=company_id,
         owner=fact.owner or entry.by,
         promised_at=entry.at,
         promised_for_on=fact.due_on,
@@ -170,17 +193,17 @@ def promised(entry: Entry[FollowUpPromised]) -> FollowUpRow:
     )
 
 
-def follow_up(entry: Entry[FollowUpDone | FollowUpSnoozed]) -> UUID:
+def follow_up(entry: Entry[Done | Snoozed]) -> UUID:
     return entry.event.follow_up_id
 
 
-@follow_ups.on(FollowUpSnoozed, key=follow_up)
-def put_off(row: FollowUpRow, entry: Entry[FollowUpSnoozed]) -> FollowUpRow:
+@follow_ups.on(FollowUpSnoozed, CompanyFollowUpSnoozed, key=follow_up)
+def put_off(row: FollowUpRow, entry: Entry[Snoozed]) -> FollowUpRow:
     return replace(row, due_on=entry.event.until_on, reason=entry.event.reason)
 
 
-@follow_ups.on(FollowUpDone, key=follow_up)
-def done(row: FollowUpRow, entry: Entry[FollowUpDone]) -> FollowUpRow:
+@follow_ups.on(FollowUpDone, CompanyFollowUpDone, key=follow_up)
+def done(row: FollowUpRow, entry: Entry[Done]) -> FollowUpRow:
     return replace(row, done_at=entry.at)
 
 
@@ -328,15 +351,16 @@ def stepped(row: AnswerableRow, entry: Entry[JobOrderSteps]) -> AnswerableRow:
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
-    """promised_for_on  the day that was promised first
+    """person_id        null: nobody in particular at the company
+    promised_for_on  the day that was promised first
     due_on           the day on which it is owed now
     reason           why it was put off
     position         of the promise, to page by
     """
 
     id: UUID
-    person_id: UUID
-    person: str
+    person_id: UUID | None
+    person: str | None
     company_id: UUID | None
     company: str | None
     owner: str
@@ -420,7 +444,8 @@ class Day(msgspec.Struct, frozen=True):
 
 
 FOLLOW_UP = """
-SELECT f.follow_up_id, coalesce(p.is_id, f.person_id), coalesce(p.name, ''), f.company_id, c.name,
+SELECT f.follow_up_id, coalesce(p.is_id, f.person_id),
+       CASE WHEN f.person_id IS NOT NULL THEN coalesce(p.name, '') END, f.company_id, c.name,
        f.owner, f.promised_at, f.promised_for_on, f.due_on, f.reason, f.text, f.done_at, f.position
 FROM follow_up f
 LEFT JOIN who p ON p.id = f.person_id
@@ -519,6 +544,7 @@ async def promises(
     owner: str | None = None,
     team: Team | None = None,
     person_id: UUID | None = None,
+    company_id: UUID | None = None,
     done: bool | None = None,
     before: int | None = None,
     limit: int = 50,
@@ -529,10 +555,18 @@ async def promises(
     await cur.execute(
         f"{FOLLOW_UP} WHERE (%(owners)s::text[] IS NULL OR f.owner = ANY(%(owners)s))"
         f" AND (%(person)s::uuid IS NULL OR f.person_id = ANY({everyone('%(person)s::uuid')}))"
+        " AND (%(company)s::uuid IS NULL OR f.company_id = %(company)s)"
         " AND (%(done)s::boolean IS NULL OR (f.done_at IS NOT NULL) = %(done)s)"
         " AND (%(before)s::bigint IS NULL OR f.position < %(before)s)"
         " ORDER BY f.position DESC LIMIT %(limit)s",
-        {"owners": owners, "person": person_id, "done": done, "before": before, "limit": limit},
+        {
+            "owners": owners,
+            "person": person_id,
+            "company": company_id,
+            "done": done,
+            "before": before,
+            "limit": limit,
+        },
     )
     return [_shown(row) for row in await cur.fetchall()]
 

@@ -1,7 +1,8 @@
 """Engagement: when we last reached whom and last heard of them, who owes whom an answer, and who
 has gone quiet. One row a person and one a company; one row a thread.
 
-What passes between us and a person about a company counts for both. Being quiet depends on the day
+What passes between us and a person about a company counts for both; a call with nobody in
+particular there counts for the company. Being quiet depends on the day
 on which it is asked for, so that day is an argument of the query and no row knows it.
 """
 
@@ -25,6 +26,7 @@ from ledger_crm.domain.engagement import (
 )
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.interaction import (
+    CompanyCalled,
     Interaction,
     LinkClicked,
     MessageBounced,
@@ -80,7 +82,7 @@ engagements = Table(
 )
 threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
 threads.erases()
-projection = Projection("engagement", engagements, threads, version=5)
+projection = Projection("engagement", engagements, threads, version=6)
 
 
 @engagements.starts(PersonSourced)
@@ -93,9 +95,10 @@ def company_added(entry: Entry[CompanyAdded]) -> EngagementRow:
     return EngagementRow(subject_id=entry.originator_id, kind="company")
 
 
+@engagements.on(CompanyCalled, key=stream)
 @engagements.on(Interaction, key=stream)
 @engagements.on(Interaction, key=lambda entry: entry.event.company_id or entry.originator_id)
-def touched(row: EngagementRow, entry: Entry[Interaction]) -> EngagementRow:
+def touched(row: EngagementRow, entry: Entry[Interaction | CompanyCalled]) -> EngagementRow:
     """Twice the same of a person: it only ever grows."""
     reached_at, heard_at = contact(entry.event)
     newest = later(reached_at, heard_at)

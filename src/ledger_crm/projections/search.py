@@ -25,7 +25,14 @@ from ledger_crm.domain.custom import (
 )
 from ledger_crm.domain.entry import Entry, words
 from ledger_crm.domain.identity import ContactPointRemoved, ProfileChanged
-from ledger_crm.domain.interaction import CallHeld, MeetingHeld, NoteWritten
+from ledger_crm.domain.interaction import (
+    CallHeld,
+    CompanyCalled,
+    CompanyInteractions,
+    CompanyNoted,
+    MeetingHeld,
+    NoteWritten,
+)
 from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
 
@@ -97,7 +104,7 @@ fields = Table(
 )
 for of_somebody in (subjects, notes, fields):
     of_somebody.erases(of="subject_id")
-projection = Projection("search", subjects, notes, fields, version=5)
+projection = Projection("search", subjects, notes, fields, version=6)
 
 
 @subjects.starts(PersonSourced)
@@ -139,8 +146,10 @@ def company_added(entry: Entry[CompanyAdded]) -> SubjectRow:
     )
 
 
-@notes.starts(NoteWritten, CallHeld, MeetingHeld)
-def noted(entry: Entry[NoteWritten | CallHeld | MeetingHeld]) -> list[NoteRow]:
+@notes.starts(NoteWritten, CallHeld, MeetingHeld, CompanyNoted, CompanyCalled)
+def noted(
+    entry: Entry[NoteWritten | CallHeld | MeetingHeld | CompanyInteractions],
+) -> list[NoteRow]:
     text = plain(entry.event.text)
     if not text.strip():
         return []

@@ -26,8 +26,10 @@ import structlog
 from psycopg.rows import tuple_row
 
 from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.ledger import Undecodable
 from ledger_crm.projections import (
+    NEXT,
     POSITIONS,
     SCHEMA,
     Key,
@@ -35,9 +37,9 @@ from ledger_crm.projections import (
 )
 from ledger_crm.store import Lost
 
+from .beside import LEADS, Connection, drop, forget, is_built, row_of, take_place
 from .rows import NOBODY, NoSuchRow, Rows
 
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
 """Entries after a position, at most so many, in ledger order."""
 
@@ -45,7 +47,7 @@ BATCH = 2_000
 POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
 IDLE_S = 5.0  # after which whoever was not woken looks for itself
 HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
-LOCK = "SELECT {}(hashtext('ledger_crm projection'), hashtext(%s))"
+LOCK = f"SELECT {{}}({LEADS})"
 KEPT_ENTRIES = 4 * BATCH  # in memory, for projections that have not got to them
 PASSING = (psycopg.OperationalError, *Lost)  # the database is away: nothing to mend here
 
@@ -60,21 +62,29 @@ class NotLeading(Exception):
     """Another projector moved this projection on."""
 
 
-def connect(url: str) -> Connection:
-    """With the read models' schema in front. Raises psycopg.OperationalError."""
+def connect(url: str, *, beside: str = "") -> Connection:
+    """With the read models' schema in front, or those that are built beside them. Raises
+    psycopg.OperationalError."""
     conn = psycopg.connect(url, autocommit=True, row_factory=tuple_row, connect_timeout=5)
-    conn.execute(f"SET search_path = {SCHEMA}")
+    path = f"{beside}{SCHEMA}, {SCHEMA}" if beside else SCHEMA
+    conn.execute(f"SET search_path = {path}".encode())
     conn.execute("SET timezone = 'UTC'")
     return conn
 
 
 class Driver:
-    """Drives one projection over one connection, batch by batch."""
+    """Drives one projection over one connection, batch by batch.
 
-    def __init__(self, projection: Projection, read: Read, conn: Connection) -> None:
-        self.projection, self.read, self.conn = projection, read, conn
-        self._rows = {table.name: Rows(table) for table in projection.tables}
-        self.position = self._begin()
+    beside  what the names of its schemas begin with, if it is not the one that is read
+    """
+
+    def __init__(
+        self, projection: Projection, read: Read, conn: Connection, *, beside: str = ""
+    ) -> None:
+        self.projection, self.read, self.conn, self.beside = projection, read, conn, beside
+        self.name = row_of(beside, projection.name) if beside else projection.name
+        self._rows = {table.name: Rows(table, beside) for table in projection.tables}
+        self.position, self.generation = self._begin()
 
     def catch_up(
         self,
@@ -109,17 +119,20 @@ class Driver:
             with self.conn.transaction(), self.conn.cursor() as cur:
                 cur.execute(  # first: who has lost the lead waits here, and writes no row
                     "UPDATE projection_position SET position = %s, fault = NULL"
-                    " WHERE name = %s AND version = %s AND position = %s",
+                    " WHERE name = %s AND version = %s AND position = %s AND generation = %s",
                     (
                         entries[-1].position,
-                        self.projection.name,
+                        self.name,
                         self.projection.version,
                         self.position,
+                        self.generation,
                     ),
                 )
                 if cur.rowcount != 1:
                     raise NotLeading(self.projection.name)
                 self._project(entries, cur)
+                if not self.beside and any(isinstance(e.event, PersonErased) for e in entries):
+                    forget(self.conn, self.projection)
         except BaseException:
             for rows in self._rows.values():
                 rows.forget()
@@ -129,16 +142,16 @@ class Driver:
     def stands(self) -> bool:
         """Whether the projection is where this driver left it; not after ``ask_to_rebuild``."""
         row = self.conn.execute(
-            "SELECT version, position FROM projection_position WHERE name = %s",
-            (self.projection.name,),
+            "SELECT version, position, generation FROM projection_position WHERE name = %s",
+            (self.name,),
         ).fetchone()
-        return row == (self.projection.version, self.position)
+        return row == (self.projection.version, self.position, self.generation)
 
     def is_well(self) -> None:
         """Forgets why an earlier leader halted: a batch does so too, but there may be none."""
         self.conn.execute(
             "UPDATE projection_position SET fault = NULL WHERE name = %s AND fault IS NOT NULL",
-            (self.projection.name,),
+            (self.name,),
         )
 
     def rebuild(self) -> None:
@@ -169,31 +182,42 @@ class Driver:
         for rows in self._rows.values():
             rows.write(cur)
 
-    def _begin(self) -> int:
-        """Where it stands; creates the tables on first sight, recreates on a new version."""
-        with self.conn.transaction(), self.conn.cursor() as cur:
-            cur.execute("SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))")
-            cur.execute(POSITIONS)
-            row = cur.execute(
-                "SELECT version, position FROM projection_position WHERE name = %s FOR UPDATE",
-                (self.projection.name,),
-            ).fetchone()
-            if row and row[0] == self.projection.version:
-                return int(row[1])
-            self._create()
-            return 0
+    def _begin(self) -> tuple[int, int]:
+        """Where it stands, and of which generation; creates the tables on first sight. In a new
+        version what was built beside takes its place, or the tables are created anew."""
+        with self.conn.transaction():
+            self.conn.execute("SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))")
+            self.conn.execute(POSITIONS)
+            if (found := self._standing()) and found[0] == self.projection.version:
+                if not self.beside and is_built(self.conn, self.projection):
+                    drop(self.conn, self.projection, NEXT)  # whoever built it has given up
+                return found[1:]
+            if found and not self.beside and is_built(self.conn, self.projection):
+                take_place(self.conn, self.projection)
+            else:
+                self._create()
+            [_, position, generation] = self._standing() or (0, 0, 0)
+            return position, generation
+
+    def _standing(self) -> tuple[int, int, int] | None:
+        found: tuple[int, int, int] | None = self.conn.execute(
+            "SELECT version, position, generation FROM projection_position WHERE name = %s"
+            " FOR UPDATE",
+            (self.name,),
+        ).fetchone()
+        return found
 
     def _create(self) -> None:
         for rows in self._rows.values():
             rows.forget()
         for table in self.projection.tables:
-            self.conn.execute(table.ddl.encode())
+            self.conn.execute(table.ddl(self.beside).encode())
         self.conn.execute(
             "INSERT INTO projection_position (name, version, position, serves_from)"
             " SELECT %s, %s, 0, position FROM ledger.head ON CONFLICT (name) DO UPDATE"
             " SET version = excluded.version, position = 0, fault = NULL,"
             " serves_from = excluded.serves_from",
-            (self.projection.name, self.projection.version),
+            (self.name, self.projection.version),
         )
 
 
@@ -214,13 +238,17 @@ def leading(conn: Connection, name: str, stopped: threading.Event) -> Iterator[b
     try:
         yield led
     finally:
-        with suppress(psycopg.Error):
-            conn.execute(LOCK.format("pg_advisory_unlock"), (name,))
+        give_up_lead(conn, name)
 
 
 def try_to_lead(conn: Connection, name: str) -> bool:
     [[led]] = conn.execute(LOCK.format("pg_try_advisory_lock"), (name,)).fetchall()
     return bool(led)
+
+
+def give_up_lead(conn: Connection, name: str) -> None:
+    with suppress(psycopg.Error):
+        conn.execute(LOCK.format("pg_advisory_unlock"), (name,))
 
 
 class Projector:

@@ -88,7 +88,7 @@ class Version(Generic[R]):
 class Rows(Generic[R]):
     """Of one table. Nobody else writes it, so what was fetched stays for the next batch."""
 
-    def __init__(self, table: Table[R]) -> None:
+    def __init__(self, table: Table[R], beside: str = "") -> None:
         self.table = table
         self._stored: dict[Key, Present[R]] = {}
         self._now: dict[Key, Present[R]] = {}  # what this batch made of it
@@ -102,7 +102,7 @@ class Rows(Generic[R]):
         self._types = [table.types[column] for column in table.columns]
         names, key = ", ".join(table.columns), ", ".join(table.key)
         present, spans = f"{names}, {KNOWN_FROM}, {HELD_FROM}", ", ".join(SPANS)
-        past, keys = f"{PAST}.{table.name}", self._arrays(table.key)
+        past, keys = f"{beside}{PAST}.{table.name}", self._arrays(table.key)
         changes = ", ".join(
             f"{column} = excluded.{column}"
             for column in (*table.columns, KNOWN_FROM, HELD_FROM)
@@ -177,6 +177,8 @@ class Rows(Generic[R]):
         """``at``: when the fact happened. Raises NoSuchRow: the history says something that this
         read model believes cannot be."""
         position = entry.position or 0
+        if self.table.defines:
+            at = EPOCH
         if isinstance(handler, Starting):
             for key, row in touched:
                 if self.grows:
@@ -242,9 +244,7 @@ class Rows(Generic[R]):
             return
         keys = self._keep(cur.execute(f"{self._select} {column} = %b", (value,), binary=True))
         if self.table.keeps_past:
-            had = cur.execute(
-                f"{self._select_keys_of} {column} = %b", (entry.at, value), binary=True
-            )
+            had = cur.execute(f"{self._select_keys_of} {column} = %b", (at, value), binary=True)
             keys += sorted({key for key in had if key not in keys}, key=str)
             self._fetch({key for key in keys if key not in self._stored}, cur)
 

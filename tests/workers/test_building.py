@@ -1,0 +1,285 @@
+"""Read models that are built beside those that are read, and take their place."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from builders import note
+from ledger_crm.api.reading import Reads, View, open_pool, position
+from ledger_crm.commands import intake
+from ledger_crm.domain import clock
+from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.segment import Criteria
+from ledger_crm.ledger import Intent, Ledger
+from ledger_crm.projections import LAST, NEXT, Projection, every, people
+from ledger_crm.workers import building
+from ledger_crm.workers.beside import Kept, NothingKept, kept
+from ledger_crm.workers.building import Busy, Swapped, build, go_back, rebuild
+from ledger_crm.workers.projector import Driver, Projector, Read, connect, leading
+from projections.driving import driven, dump, positions, reading, running, until
+from projections.stories import PEOPLE, a_full_story, erasing
+from scenario import ANA, KEYRING
+
+ALL = every()
+PERSON = people.projection
+ADA = PEOPLE[0]
+
+
+@pytest.fixture(scope="module")
+def told(templates: Callable[..., str], read_models: str) -> str:
+    with Ledger(templates("told_beside", of=read_models), KEYRING) as ledger:
+        asyncio.run(a_full_story(ledger))
+    return "told_beside"
+
+
+@pytest.fixture
+def template(told: str) -> str:
+    return told
+
+
+@pytest.fixture
+def read(ledger: Ledger) -> Read:
+    return reading(ledger)
+
+
+@pytest.fixture
+def projected(database: str, ledger: Ledger, read: Read) -> Iterator[Callable[[], bool]]:
+    """A projector at work; whether it is level."""
+
+    def level() -> bool:
+        found = positions(database)
+        head = asyncio.run(ledger.head())
+        return all(found.get(projection.name) == head for projection in ALL)
+
+    with running(Projector(database, read, ALL)):
+        until(level)
+        yield level
+
+
+def quiet(position: int) -> None:
+    """No progress is shown."""
+
+
+def write_note(ledger: Ledger) -> int:
+    receipt = asyncio.run(
+        ledger.decide(lambda w: intake.record(w, ADA, note("still here")), intent=Intent(by=ANA))
+    )
+    assert receipt.position
+    return receipt.position
+
+
+def test_what_is_built_beside_takes_the_place_and_the_other_is_kept(
+    database: str, read: Read, ledger: Ledger, projected: Callable[[], bool]
+) -> None:
+    """Given a projector that goes on, then rows are as before, and later facts find them."""
+    head = asyncio.run(ledger.head())
+    with connect(database) as conn:
+        before = dump(conn, [PERSON])
+
+        assert rebuild(database, PERSON, read, quiet) == Swapped(head, [])
+
+        assert dump(conn, [PERSON]) == before
+        assert kept(conn) == [Kept("people", "last", PERSON.version, head)]
+        write_note(ledger)
+        until(projected)
+        expected = driven_anew(conn, read)
+        assert dump(conn, [PERSON]) == expected
+
+
+def driven_anew(conn: psycopg.Connection[tuple[object, ...]], read: Read) -> dict[str, bytes]:
+    driver = Driver(PERSON, read, conn)
+    driver.rebuild()
+    driver.catch_up()
+    return dump(conn, [PERSON])
+
+
+def test_what_was_wrong_is_told_and_not_brought_back_by_who_remembers_it(
+    database: str, read: Read, ledger: Ledger
+) -> None:
+    """Given a projector that has read rows which somebody garbled."""
+    driven(database, [PERSON], read, batch=500)
+
+    def level() -> bool:
+        return positions(database)["people"] == asyncio.run(ledger.head())
+
+    with connect(database) as conn:
+        conn.execute("UPDATE person SET headline = 'garbled'")
+        with running(Projector(database, read, [PERSON])):
+            write_note(ledger)
+            until(level)
+            assert b"garbled" in dump(conn, [PERSON])["person"]
+
+            assert rebuild(database, PERSON, read, quiet).differing == ["person"]
+
+            write_note(ledger)
+            until(level)
+            assert b"garbled" not in dump(conn, [PERSON], past=False)["person"]
+            found = dump(conn, [PERSON])
+        assert found == driven_anew(conn, read)
+
+
+def test_one_can_go_back_and_it_catches_up(
+    database: str, read: Read, ledger: Ledger, projected: Callable[[], bool]
+) -> None:
+    with connect(database) as conn:
+        head = asyncio.run(ledger.head())
+        rebuild(database, PERSON, read, quiet)
+        write_note(ledger)
+        until(projected)
+        after = dump(conn, [PERSON])
+
+        assert go_back(database, PERSON) == head
+
+        until(projected)
+        assert dump(conn, [PERSON]) == after
+        assert kept(conn) == []
+        with pytest.raises(NothingKept):
+            go_back(database, PERSON)
+
+
+def test_stopped_in_the_middle_it_goes_on_where_it_was(database: str, read: Read) -> None:
+    asked: list[int] = []
+
+    def dying(after: int, limit: int) -> Sequence[Entry[Event]]:
+        asked.append(after)
+        if len(asked) > 3:
+            raise KeyboardInterrupt
+        return read(after, 20)
+
+    driven(database, [PERSON], read, batch=500)
+    with pytest.raises(KeyboardInterrupt):
+        catch_up_by_twenty(database, dying)
+    with connect(database) as conn:
+        [one] = kept(conn)
+        assert (one.what, one.position > 0) == ("next", True)
+    began_at: list[int] = []
+
+    def watched(after: int, limit: int) -> Sequence[Entry[Event]]:
+        began_at.append(after)
+        return read(after, limit)
+
+    assert rebuild(database, PERSON, watched, quiet).differing == []
+    assert began_at[0] == one.position
+
+
+def catch_up_by_twenty(url: str, read: Read) -> None:
+    with connect(url, beside=NEXT) as conn:
+        Driver(PERSON, read, conn, beside=NEXT).catch_up(batch=20)
+
+
+def test_a_new_version_is_prepared_while_the_old_one_is_read(database: str, read: Read) -> None:
+    """Given one built beside, when the software of its version begins, then nothing is empty for a
+    moment, and it goes on where it was built up to."""
+    later = Projection(PERSON.name, *PERSON.tables, version=PERSON.version + 1)
+    driven(database, [PERSON], read, batch=500)
+    with connect(database) as conn:
+        before = dump(conn, [PERSON])
+        head = build(database, later, read, quiet)
+        assert dump(conn, [PERSON]) == before
+
+        assert Driver(later, read, conn).position == head
+
+        assert dump(conn, [later]) == before
+        assert kept(conn) == [Kept("people", "last", PERSON.version, head)]
+
+
+def test_what_somebody_gave_up_building_goes_when_a_projector_begins(
+    database: str, read: Read
+) -> None:
+    driven(database, [PERSON], read, batch=500)
+    build(database, PERSON, read, quiet)
+    with connect(database) as conn:
+        assert kept(conn)
+        Driver(PERSON, read, conn)
+        assert kept(conn) == []
+
+
+def test_who_is_erased_is_not_in_what_is_kept(
+    database: str, read: Read, ledger: Ledger, projected: Callable[[], bool]
+) -> None:
+    rebuild(database, PERSON, read, quiet)
+    asyncio.run(ledger.decide(erasing(ADA), intent=Intent(by=ANA)))
+    until(projected)
+    with connect(database) as conn:
+        assert kept(conn) == []
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            conn.execute(f"SELECT FROM {LAST}read.person")
+
+
+def test_only_one_builds_beside(database: str, read: Read) -> None:
+    driven(database, [PERSON], read, batch=500)
+    stopped = threading.Event()
+    with connect(database) as conn, leading(conn, "next people", stopped) as led:
+        assert led
+        with pytest.raises(Busy):
+            rebuild(database, PERSON, read, quiet)
+
+
+def test_readers_that_never_leave_are_not_held_up_for_ever(
+    database: str, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "WAIT_S", 0.5)
+    driven(database, [PERSON], read, batch=500)
+    with connect(database) as conn, conn.transaction():
+        conn.execute("SELECT FROM person LIMIT 1")
+        with pytest.raises(Busy):
+            rebuild(database, PERSON, read, quiet)
+        conn.execute("SELECT FROM person LIMIT 1")
+
+
+@pytest.mark.parametrize("swaps", [3, pytest.param(20, marks=pytest.mark.campaign)])
+def test_nobody_who_reads_or_writes_meanwhile_is_denied_or_told_what_is_old(
+    database: str, read: Read, ledger: Ledger, projected: Callable[[], bool], swaps: int
+) -> None:
+    """Writers who read their own write, through the statements and the pool of the API."""
+    failed: list[BaseException] = []
+    answers = 0
+
+    async def reading_after_writing(done: threading.Event) -> None:
+        nonlocal answers
+        pool = open_pool(database, most=4)
+        await pool.open()
+        reads = Reads(pool)
+        while not done.is_set():
+            receipt = await ledger.decide(
+                lambda w: intake.record(w, ADA, note("again")), intent=Intent(by=ANA)
+            )
+            view, at = View(reads, ledger, receipt.position), receipt.position or 0
+            one = await view.one(people.card, ADA)
+            page = await view.page(
+                people.listing, Criteria(), on=clock.now(), cursor=None, limit=5, at=position
+            )
+            for answer in (one, page):
+                assert int(answer.headers["Ledger-Position"]) >= at
+            answers += 1
+        await pool.close()
+
+    @contextmanager
+    def load() -> Iterator[None]:
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                asyncio.run(reading_after_writing(done))
+            except BaseException as fault:
+                failed.append(fault)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        yield
+        done.set()
+        thread.join(30)
+
+    with load():
+        for _ in range(swaps):
+            before = answers
+            assert rebuild(database, PERSON, read, quiet).position
+            until(lambda before=before: answers > before or bool(failed))  # type: ignore[misc]
+    assert failed == []
+    until(projected)
