@@ -19,8 +19,8 @@ import pytest
 from running import Running, running
 
 HOW = {
-    "everyday": ("examples,fuzzing", 5, 1_000),
-    "campaign": ("examples,coverage,fuzzing", 8, 20_000),
+    "everyday": ("examples,fuzzing", 4, 900, 2),
+    "campaign": ("examples,coverage,fuzzing", 8, 20_000, 1),
 }
 
 
@@ -34,7 +34,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_the_server_answers_as_its_document_says(
     up: Running, how: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    phases, examples, least = HOW[how]
+    phases, examples, least, workers = HOW[how]
     key = (Path(up.home) / "api.key").read_text().strip()
     seed = request.config.getoption("randomly_seed", 1)
     ran = subprocess.run(
@@ -45,7 +45,7 @@ def test_the_server_answers_as_its_document_says(
             "--exclude-operation-id", "add_webhook",
             "--exclude-checks", "positive_data_acceptance",
             "--phases", phases, "--max-examples", str(examples), "--seed", str(seed),
-            "--workers", "1", "--no-shrink", "--continue-on-failure", "--warnings", "off",
+            "--workers", str(workers), "--no-shrink", "--continue-on-failure", "--warnings", "off",
             "--no-color",
         ],
         cwd=tmp_path, capture_output=True, text=True, check=False,
