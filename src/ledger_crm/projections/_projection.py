@@ -110,8 +110,8 @@ class Table(Generic[R]):
     views       what else queries need, over this table and those before it; run last
     keeps_past  whether what a row was is kept. Not where that would tell what the present does
                 not, as of counts: two of them one entry apart say what that entry says
-    by_now      how it was, by what is known now, is how it is now: for what things are called, and
-                who is who, which nobody says with a date
+    defines     whether its facts say how one looks at others, and happened at no time: what was, by
+                what is known now, is looked at as is defined now
     """
 
     def __init__(
@@ -123,10 +123,10 @@ class Table(Generic[R]):
         sql: str = "",
         views: str = "",
         keeps_past: bool = True,
-        by_now: bool = False,
+        defines: bool = False,
     ) -> None:
         self.name, self.row, self.sql, self.views = name, row, sql, views
-        self.keeps_past, self.by_now = keeps_past, by_now
+        self.keeps_past, self.defines = keeps_past, defines
         self.key = tuple(key.split(", "))
         self.columns = row.__struct_fields__
         getter = attrgetter(*self.columns)
@@ -240,8 +240,6 @@ class Table(Generic[R]):
             (AS_IT_WAS, HELD_FROM, HELD_UNTIL, "current_setting('ledger.as_of')::timestamptz"),
         ):
             both = f"{names}, {KNOWN_FROM}, {HELD_FROM}"
-            if home == AS_IT_WAS and self.by_now:
-                begin, at = "'-infinity'::timestamptz", "'infinity'::timestamptz"
             past += f"""
             CREATE VIEW {beside}{home}.{self.name} AS
                 SELECT {both} FROM {read}.{self.name} WHERE {begin} <= {at} UNION ALL

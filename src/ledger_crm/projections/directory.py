@@ -109,22 +109,21 @@ class MemberRow(Row, frozen=True, kw_only=True):
     is_in: bool
 
 
-names = Table("directory", Name, key="id", by_now=True)
-stages = Table("directory_stage", StageName, key="pipeline, stage", by_now=True)
-fields = Table("directory_field", FieldName, key="subject, slug", by_now=True)
-consultants = Table("directory_consultant", ConsultantName, key="id", by_now=True)
-teams = Table("directory_team", TeamName, key="id", by_now=True)
-members = Table("directory_member", MemberRow, key="team_id, consultant, from_on", by_now=True)
+names = Table("directory", Name, key="id")
+stages = Table("directory_stage", StageName, key="pipeline, stage", defines=True)
+fields = Table("directory_field", FieldName, key="subject, slug", defines=True)
+consultants = Table("directory_consultant", ConsultantName, key="id", defines=True)
+teams = Table("directory_team", TeamName, key="id", defines=True)
+members = Table("directory_member", MemberRow, key="team_id, consultant, from_on", defines=True)
 merges = Table(
     "directory_merge",
     MergeRow,
     key="id",
     sql="CREATE INDEX directory_merge_into ON directory_merge (survivor_id);",
     views=WHO,
-    by_now=True,
 )
 projection = Projection(
-    "directory", names, stages, fields, consultants, teams, members, merges, version=8
+    "directory", names, stages, fields, consultants, teams, members, merges, version=9
 )
 
 
