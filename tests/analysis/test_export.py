@@ -278,7 +278,7 @@ def test_what_does_not_belong_there_is_refused(
     with pytest.raises(AnalysisFault, match="is damaged"):
         export(database, folder)
     first.unlink()
-    (folder / "ledger" / "month=2026-01").mkdir()
+    (folder / "ledger" / "month=2026-01").mkdir(exist_ok=True)
     (folder / "export.json").write_text("{")
     with pytest.raises(AnalysisFault, match="is damaged"):
         export(database, folder)
