@@ -1,4 +1,4 @@
-"""The demo agency: plays a ``Story`` into a ledger, by the commands that everybody uses.
+"""The demo agency: plays its story into a ledger, by the commands that everybody uses.
 
 The same seed, last day and size give the same facts, ids too. Every command has an idempotency
 key of its own, so a play that is repeated, killed and begun again, or run twice at once ends with
@@ -21,9 +21,10 @@ from ledger_crm.domain.refusals import Conflict, Refusal
 from ledger_crm.ledger import Intent, KeyReused, Ledger, Repeated, Work
 
 from .catalogue import ship
-from .demo_story import DAYS, Step, Story
+from .demo_story import DAYS, Step
+from .demo_trade import Agency
 
-EDITION = 3  # of the story; another one has other facts under the same keys
+EDITION = 4  # of the story; another one has other facts under the same keys
 BATCH = 1000  # facts, about, in one transaction
 ATTEMPTS = 4  # at one batch, when others write to the same records
 
@@ -70,7 +71,7 @@ async def play(
     """
     await ship(ledger)
     until = until or await _until(ledger, seed) or clock.today()
-    story = Story(seed, until, size)
+    story = Agency(seed, until, size)
     fingerprint = hashlib.sha256(f"{EDITION} {until} {size}".encode()).digest()
     intents = [
         Intent(by=step.by, key=f"demo:{seed}:{n}", fingerprint=fingerprint)
