@@ -809,16 +809,18 @@ class Store:
     def _written(self, stored: Sequence[StoredEvent]) -> Sequence[int]:
         """Their positions if exactly these rows are in the ledger: nonces and instants make any
         two attempts differ, so equal bytes are our own."""
-        first = stored[0]
         rows = self._select(
-            "SELECT notification_id, topic, state FROM ledger.entries"
-            " WHERE originator_id = %s AND originator_version = %s",
-            (first.originator_id, first.originator_version),
+            "SELECT e.notification_id, e.topic, e.state FROM ledger.entries first"
+            " JOIN ledger.entries e ON e.notification_id >= first.notification_id"
+            " AND e.notification_id < first.notification_id + %s"
+            " WHERE first.originator_id = %s AND first.originator_version = %s"
+            " ORDER BY e.notification_id",
+            (len(stored), stored[0].originator_id, stored[0].originator_version),
         )
-        for position, topic, state in rows:
-            if topic == first.topic and bytes(state) == first.state:
-                return range(position, position + len(stored))
-        return ()
+        there = [(topic, bytes(state)) for _, topic, state in rows]
+        if there != [(row.topic, row.state) for row in stored]:
+            return ()
+        return range(rows[0][0], rows[0][0] + len(rows))
 
     def _opened(
         self, rows: Sequence[StoredEvent], keys: dict[UUID, DataKey | None] | None = None

@@ -30,7 +30,9 @@ from scenario import ANA, KEYRING
 pytestmark = pytest.mark.anyio
 
 ALL = every()
-OF_NOW_ALONE = ("/terms", "/preview", "/equal-opportunity/report")
+OF_NOW_ALONE = (
+    "/terms", "/preview", "/equal-opportunity/report", "/webhooks", "/{webhook_id}", "/deliveries"
+)  # fmt: skip
 SEED = random.SystemRandom().randrange(2**32)
 Answers = dict[str, tuple[int, Any]]
 ORDER_IDS = [order for orders in ORDERS.values() for order in orders]
@@ -238,6 +240,36 @@ async def test_a_forecast_as_it_was_known_next_to_what_is_known_of_that_day_now(
         today = await found(ana, "/deals/forecast")
     values = [[month["value_cents"] for month in found] for found in (then, by_now, today)]
     assert values == [[3_000_000], [4_000_000], [1_000_000]]
+
+
+async def test_what_happened_before_the_pipelines_were_defined_is_seen_in_them(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Given a history of before the ledger, as every import tells one, when it is read as it was,
+    then by the pipelines and teams that are defined now; and as known then, there was nothing."""
+    before = clock.now() - timedelta(days=90)
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    deal = {"title": "Search for a CTO", "value_cents": 3_000_000, "currency": "EUR"}
+    happened = (before - timedelta(days=1)).isoformat()
+    await written(ana, f"/companies/{company}/deals", deal | {"opened_at": happened})
+    project()
+
+    asked = {"as_of": before.isoformat(), "known": "now"}
+    [month] = await found(ana, "/deals/forecast", **asked)
+    assert month["value_cents"] == 3_000_000
+    assert await found(ana, "/candidates/counts", **asked)
+    assert await found(ana, "/pipelines", **asked) == await found(ana, "/pipelines")
+    assert await found(ana, "/pipelines", as_of=before.isoformat()) == []
+
+
+async def test_no_moment_is_too_long_ago(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    await written(ana, "/people", ADA)
+    project()
+    for known in ("then", "now"):
+        answer = await found(ana, "/engagement/quiet", as_of="0001-01-01", known=known)
+        assert answer["items"] == []
 
 
 async def test_what_was_not_known_yet_is_waited_for(

@@ -36,6 +36,7 @@ Known = Annotated[
     ),
 ]
 UNREADABLE = "neither a position, nor an instant with its offset, nor a day as in 2026-03-01"
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # nothing was before, and days can be taken from it
 AHEAD = "it lies ahead: nobody knows yet"
 WITHOUT = "it says how `as_of` is meant, which is not there"
 
@@ -80,8 +81,12 @@ def _instant(text: str) -> datetime | None:
     try:
         if len(text) != len("2026-03-01"):
             at = datetime.fromisoformat(text)
-            return at.astimezone(UTC) if at.tzinfo else None
+            return max(at.astimezone(UTC), EARLIEST) if at.tzinfo else None
         day = date.fromisoformat(text)
-        return clock.now() if day == clock.today() else datetime.combine(day, time.max, UTC)
+        return (
+            clock.now()
+            if day == clock.today()
+            else max(datetime.combine(day, time.max, UTC), EARLIEST)
+        )
     except (ValueError, OverflowError):
         return None

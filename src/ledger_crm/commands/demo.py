@@ -3,6 +3,9 @@
 The same seed, last day and size give the same facts, ids too. Every command has an idempotency
 key of its own, so a play that is repeated, killed and begun again, or run twice at once ends with
 each fact once. It only adds: whatever else the ledger holds stays.
+
+Each fact is written down as of the moment at which it was told, so that the agency can be looked at
+as it was known on any day.
 """
 
 from __future__ import annotations
@@ -69,9 +72,10 @@ async def play(
     Raises PlayedOtherwise, Unavailable, and the refusal of a command that something else in the
     ledger stands in the way of (ContactPointTaken, StageIsRetired); what was written stays.
     """
-    await ship(ledger)
     until = until or await _until(ledger, seed) or clock.today()
     story = Agency(seed, until, size)
+    with clock.played_at(story.steps[0].at):
+        await ship(ledger)
     fingerprint = hashlib.sha256(f"{EDITION} {until} {size}".encode()).digest()
     intents = [
         Intent(by=step.by, key=f"demo:{seed}:{n}", fingerprint=fingerprint)
@@ -115,7 +119,8 @@ async def _write(work: Work, steps: Sequence[Step], intents: Sequence[Intent]) -
             await work.load({id for step, _ in todo for id in step.touches})
             for step, intent in todo:
                 work.by = step.by
-                work.stage(intent, await step.act(work))
+                with clock.played_at(step.at):
+                    work.stage(intent, await step.act(work))
             return await work.commit()
         except (Refusal, Repeated):
             # somebody works on these records, or plays this too, and got in between any two

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime
 
 
@@ -12,16 +13,17 @@ def _wall() -> datetime:
 
 
 _read: Callable[[], datetime] = _wall
+_played: ContextVar[datetime | None] = ContextVar("played", default=None)
 
 
 def now() -> datetime:
     """The present instant, UTC, aware."""
-    return _read()
+    return _played.get() or _read()
 
 
 def today() -> date:
     """The present day, in UTC."""
-    return _read().date()
+    return now().date()
 
 
 @contextmanager
@@ -33,3 +35,14 @@ def stopped_at(instant: datetime) -> Iterator[None]:
         yield
     finally:
         _read = before
+
+
+@contextmanager
+def played_at(instant: datetime) -> Iterator[None]:
+    """For what is played and not lived: within this block it is ``instant`` (aware), for this task
+    alone. It has the microseconds of now: no two attempts are of the same instant."""
+    token = _played.set(instant.replace(microsecond=_read().microsecond))
+    try:
+        yield
+    finally:
+        _played.reset(token)

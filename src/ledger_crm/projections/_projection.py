@@ -110,6 +110,8 @@ class Table(Generic[R]):
     views       what else queries need, over this table and those before it; run last
     keeps_past  whether what a row was is kept. Not where that would tell what the present does
                 not, as of counts: two of them one entry apart say what that entry says
+    defines     whether its facts say how one looks at others, and happened at no time: what was, by
+                what is known now, is looked at as is defined now
     """
 
     def __init__(
@@ -121,9 +123,10 @@ class Table(Generic[R]):
         sql: str = "",
         views: str = "",
         keeps_past: bool = True,
+        defines: bool = False,
     ) -> None:
         self.name, self.row, self.sql, self.views = name, row, sql, views
-        self.keeps_past = keeps_past
+        self.keeps_past, self.defines = keeps_past, defines
         self.key = tuple(key.split(", "))
         self.columns = row.__struct_fields__
         getter = attrgetter(*self.columns)

@@ -110,11 +110,11 @@ class MemberRow(Row, frozen=True, kw_only=True):
 
 
 names = Table("directory", Name, key="id")
-stages = Table("directory_stage", StageName, key="pipeline, stage")
-fields = Table("directory_field", FieldName, key="subject, slug")
-consultants = Table("directory_consultant", ConsultantName, key="id")
-teams = Table("directory_team", TeamName, key="id")
-members = Table("directory_member", MemberRow, key="team_id, consultant, from_on")
+stages = Table("directory_stage", StageName, key="pipeline, stage", defines=True)
+fields = Table("directory_field", FieldName, key="subject, slug", defines=True)
+consultants = Table("directory_consultant", ConsultantName, key="id", defines=True)
+teams = Table("directory_team", TeamName, key="id", defines=True)
+members = Table("directory_member", MemberRow, key="team_id, consultant, from_on", defines=True)
 merges = Table(
     "directory_merge",
     MergeRow,
@@ -123,7 +123,7 @@ merges = Table(
     views=WHO,
 )
 projection = Projection(
-    "directory", names, stages, fields, consultants, teams, members, merges, version=8
+    "directory", names, stages, fields, consultants, teams, members, merges, version=9
 )
 
 

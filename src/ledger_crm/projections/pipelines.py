@@ -24,8 +24,8 @@ class VersionRow(Row, frozen=True, kw_only=True):
     definition: str  # JSON
 
 
-versions = Table("pipeline_version", VersionRow, key="pipeline, version")
-projection = Projection("pipelines", versions, version=2)
+versions = Table("pipeline_version", VersionRow, key="pipeline, version", defines=True)
+projection = Projection("pipelines", versions, version=3)
 
 
 @versions.starts(PipelineDefined)

@@ -177,6 +177,8 @@ class Rows(Generic[R]):
         """``at``: when the fact happened. Raises NoSuchRow: the history says something that this
         read model believes cannot be."""
         position = entry.position or 0
+        if self.table.defines:
+            at = EPOCH
         if isinstance(handler, Starting):
             for key, row in touched:
                 if self.grows:
@@ -242,9 +244,7 @@ class Rows(Generic[R]):
             return
         keys = self._keep(cur.execute(f"{self._select} {column} = %b", (value,), binary=True))
         if self.table.keeps_past:
-            had = cur.execute(
-                f"{self._select_keys_of} {column} = %b", (entry.at, value), binary=True
-            )
+            had = cur.execute(f"{self._select_keys_of} {column} = %b", (at, value), binary=True)
             keys += sorted({key for key in had if key not in keys}, key=str)
             self._fetch({key for key in keys if key not in self._stored}, cur)
 

@@ -180,7 +180,8 @@ class Webhooks:
             if fault := working.exception():
                 if not isinstance(fault, (psycopg.OperationalError, Unavailable, *NOT_BUILT)):
                     raise fault
-                log.warning("away", fault=type(fault).__name__)
+                if not isinstance(fault, NOT_BUILT):  # the projector is about to
+                    log.warning("away", fault=type(fault).__name__)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), POLL_S)
 
