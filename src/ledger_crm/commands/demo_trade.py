@@ -51,6 +51,7 @@ class Agency(Story):
     def _live(self, companies: int) -> None:
         self.started: list[tuple[Order, Someone, date]] = []
         self.orders: list[Order] = []
+        self.deals: list[tuple[datetime, Client, UUID]] = []
         self.met: list[tuple[datetime, str, Someone]] = []  # since when, by whom
         self.went: list[tuple[Order, Someone, Reached]] = []
         super()._live(companies)
@@ -60,6 +61,13 @@ class Agency(Story):
             self._starts(order, who, starts_on)
         for client in self.clients:
             self._looked_after(client)
+        for at, client, deal_id in self.deals:
+            through = {self._slug("came_through"): self.rng.choice(list(trade.WAYS))}
+            act = partial(
+                customising.of_company, company_id=client.id, values=through, at=at,
+                deal_id=deal_id,
+            )  # fmt: skip
+            self._step(at, self._actor(client.owner), act, client)
         for order in self.orders:
             self._listed(order)
             self._applied_for(order)
@@ -72,6 +80,11 @@ class Agency(Story):
         starts_on = super()._placed(at, order, who)
         self.started.append((order, who, starts_on))
         return starts_on
+
+    def _deal(self, at: datetime, client: Client, contact: Someone, stage: str) -> UUID:
+        id = super()._deal(at, client, contact, stage)
+        self.deals.append((at, client, id))
+        return id
 
     def _work_on(self, order: Order) -> tuple[Someone, datetime]:
         self.orders.append(order)
@@ -135,6 +148,13 @@ class Agency(Story):
             placements.start, person_id=who.id, candidacy_id=candidacy, starts_on=starts_on
         )
         self._step(first_day, self._actor(order.consultant), act, who, client, facts=2)
+        centre = {self._slug("cost_centre"): f"CC-{self.rng.randrange(100, 1000)}"}
+        known_at = self._later(first_day, 8, 20)
+        known = partial(
+            customising.of_placement, person_id=who.id, candidacy_id=candidacy, values=centre,
+            at=known_at,
+        )  # fmt: skip
+        self._step(known_at, self._actor(order.consultant), known, who)
         raised_at = self._later(first_day, 30, 120)
         invoice, number = self._id("invoice"), f"{first_day:%Y}-{self.seed}-{self.made['invoice']}"
         bill = partial(

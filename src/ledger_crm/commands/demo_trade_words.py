@@ -9,11 +9,14 @@ TEAMS = {
     "commercial": ("Commercial and finance", ("dalia", "freya", "kenji")),
 }
 SIZES = {"below_50": "Below 50", "to_250": "50 to 250", "above_250": "Above 250"}
+WAYS = {"cold_call": "Cold call", "known_before": "Known before", "website": "Website"}
 MODES = {"on_site": "On site", "hybrid": "Hybrid", "remote": "Remote"}
 FIELDS: tuple[tuple[Subject, str, str, FieldType, dict[str, str]], ...] = (
     ("company", "headcount", "Headcount", "choice", SIZES),
     ("job_order", "work_mode", "Where the work is done", "choice", MODES),
     ("person", "notice_weeks", "Notice, in weeks", "number", {}),
+    ("deal", "came_through", "Came through", "choice", WAYS),
+    ("placement", "cost_centre", "Cost centre of the client", "text", {}),
 )
 RECEPTION = "The reception gave us the people to ask for, and when they are in."
 NOTES = (
