@@ -196,6 +196,8 @@ class Agency(Story):
             act = partial(referring.client, company_id=client.id, fact=told)
             self._step(at, by, act, client, source)
 
+        if client.id == self.quiet_company_id:
+            return  # nothing but letters of ours
         since = max(self.end - LATELY, client.added_at + timedelta(days=3))
         for who in (*client.contacts, None):
             self._promised(self._later(since, 0, 24 * 88), client, who)
