@@ -295,6 +295,12 @@ async def test_an_unknown_parameter_is_refused_not_ignored(
     found = faults(answer)
     assert set(found) == {"query:as_on", "query:limitt"}
     assert "limit" in found["query:limitt"]
+    for value in ("null", "NULL"):
+        answer = await ana.get("/candidates", params={"person_id": value, "as_of": "1"})
+        assert list(faults(answer)) == ["query:person_id"], "not all of them"
+    for value in ("0", "0.5", "-1", "1e9"):
+        answer = await ana.get("/events", params={"until": value})
+        assert list(faults(answer)) == ["query:until"], "no seconds since 1970"
     assert "query:dryrun" in faults(await ana.post("/people?dryrun=1", json=ADA))
 
 

@@ -259,7 +259,14 @@ async def test_a_dry_run_foresees_what_is_written_and_writes_nothing(
     content = {"name": "cv.txt", "media_type": "text/plain"}
     content["content"] = base64.b64encode(b"Mathematics").decode()
     await step(f"{ada}/documents", content)
+    resume = {"basics": {"name": "Ada Byron", "email": "ada@example.org"}}
+    for matching in ({}, {"If-Match": "*"}):
+        tried = await ana.post(f"{ada}/resumes", json=resume, headers=matching, **DRY)
+        assert tried.status_code == 200, tried.text
+    await written(ana, f"{ada}/resumes", resume)
     await step(f"{ada}/erasure", {})
+    erased = await ana.post(f"{ada}/resumes", json=resume, **DRY)
+    problem(erased, 410, "person-is-erased")
 
 
 async def test_a_dry_run_is_refused_as_the_write_would_be(

@@ -250,11 +250,13 @@ async def test_a_receiver_that_is_killed_sees_every_position_in_order(
 ) -> None:
     """And the sender too: what is heard twice is what was heard last, by the same id."""
     webhook = await house.add(receiver.url)
-    for _ in range(restarts):
+    for number in range(restarts):
         async with house.sending():
             head = await house.write(20)
             heard = len(receiver.heard())
             await until(lambda n=heard: len(receiver.heard()) > n + 3)  # type: ignore[misc]
+            if number % 2:  # the sender stops in the middle of what it read
+                continue
             await receiver.kill()
             await house.write(5)
             await receiver.start()

@@ -8,7 +8,9 @@ may be personal, and faults are shown and logged.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from itertools import islice
@@ -228,6 +230,10 @@ def _parameter_faults(
             yield Fault(f"query:{name}", f"given {len(given)} times; one of them would be ignored")
         elif "\0" in str(given[0]):
             yield Fault(f"query:{name}", "contains the character U+0000")
+        elif str(given[0]).lower() == "null" and name in _never_null(handler):
+            yield Fault(f"query:{name}", "null is no value: leave it out")
+        elif name in _instants_of(handler) and not re.search(r"[-T:]", str(given[0])[1:]):
+            yield Fault(f"query:{name}", "write an instant like 2026-03-01T12:00:00Z")
     for name in sorted(_required_of(handler) - request.query_params.keys()):
         yield Fault(f"query:{name}", "required and missing")
     for name, value in request.path_params.items():
@@ -237,16 +243,42 @@ def _parameter_faults(
 
 @cache
 def _parameters_of(handler: HTTPRouteHandler) -> frozenset[str]:
-    return frozenset(name for name, _ in _query_of(handler))
+    return frozenset(name for name, _, _ in _query_of(handler))
 
 
 @cache
 def _required_of(handler: HTTPRouteHandler) -> frozenset[str]:
-    return frozenset(name for name, optional in _query_of(handler) if not optional)
+    return frozenset(name for name, optional, _ in _query_of(handler) if not optional)
 
 
-def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool]]:
-    """Of each its name, and whether it may be left out."""
+@cache
+def _never_null(handler: HTTPRouteHandler) -> frozenset[str]:
+    """Those that take no text: the framework reads ``null`` there as if they were left out."""
+    return frozenset(name for name, _, type_ in _query_of(handler) if _is_null(type_))
+
+
+@cache
+def _instants_of(handler: HTTPRouteHandler) -> frozenset[str]:
+    """The framework reads a number there as seconds since 1970."""
+    return frozenset(name for name, _, type_ in _query_of(handler) if _is_instant(type_))
+
+
+def _is_instant(type_: Any) -> bool:
+    try:
+        return isinstance(msgspec.convert("0", type_, strict=False), datetime)
+    except msgspec.ValidationError:
+        return False
+
+
+def _is_null(type_: Any) -> bool:
+    try:
+        return msgspec.convert("null", type_, strict=False) is None
+    except msgspec.ValidationError:
+        return False
+
+
+def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool, Any]]:
+    """Of each its name, whether it may be left out, and its type."""
     there, signatures = handler.resolve_dependencies(), [handler.parsed_fn_signature]
     for signature in signatures:  # which grow: only what is used, and what that uses
         used = [there[name] for name in signature.parameters if name in there]
@@ -254,7 +286,8 @@ def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool]]:
         for name, parameter in signature.parameters.items():
             if isinstance(kwarg := parameter.kwarg_definition, QueryParameter):
                 own = kwarg.query if isinstance(kwarg, ParameterKwarg) else kwarg.name
-                yield own or name, parameter.has_default or parameter.is_optional
+                optional = parameter.has_default or parameter.is_optional
+                yield own or name, optional, parameter.annotation
 
 
 @cache

@@ -110,6 +110,7 @@ PROBLEMS = {
     503: "The database does not answer, or not in time; too much waits to be written; or the read "
     "model has not got to `after`. Try again.",
 }
+IF_MATCH = r'^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$'
 IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
@@ -215,6 +216,8 @@ def _finish(
     operation["description"] = "\n".join(line.strip() for line in lines[1:]).strip()
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _not_null(parameter["schema"])
+        if parameter["name"] == "If-Match":  # what is wrong with it we say in words of our own
+            parameter["schema"]["pattern"] = IF_MATCH
     taken, given = _types_of(handler)
     if taken:
         content = {"schema": schema_of[str(taken)]}

@@ -52,6 +52,8 @@ class Resumes(Controller):
         whole = await request.body()
         async with leaving_nothing(ledger, vault, person_id) as vault:
             answer = await act.on(person_id, import_resume, data, whole, vault)
+        if not isinstance(answer.content, Receipt):
+            return answer  # of a dry run
         found: Receipt = answer.content
         taken = Taken(found.id, found.version, found.position, only_kept(data, whole))
         return Response(taken, headers=dict(answer.headers))
