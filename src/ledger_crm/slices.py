@@ -1,7 +1,7 @@
 """Slices of the ledger, for whoever reads much of it and writes nothing: replay, export, archive.
 
 Over one connection that cannot write. What is sealed is opened for whoever brings the deployment's
-key; without it the ledger is read all the same, and sealed fields read as ``SEALED``.
+key; without it the ledger is read all the same, and sealed fields read as ``UNOPENED``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,9 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from .domain import EVENTS
-from .domain.entry import CLOCKS_DIFFER, Entry, Event
+from .domain.entry import CLOCKS_DIFFER, UNOPENED, Entry, Event
 from .sealing import DataKey, Keyring, WrongKey
 from .store import WITHOUT_WHOLE_TABLES, EntryMapper, Row, Stored, Told, Undecodable, decode_stored
-
-SEALED = "[sealed]"
-"""What a sealed field reads as to whoever does not open it."""
 
 PAGE = 2_000  # entries in memory at once
 LOOKED_AT = 50_000  # positions that one query looks through, however rare what is wanted
@@ -159,7 +156,7 @@ class Slices:
             documents = [(row, doc) for row, doc in documents if _within(doc.timestamp, wanted)]
         keys = self._keys_of(documents)
         opened = EntryMapper(self.keyring, keys)
-        shut = EntryMapper(None, {}, shut=SEALED)
+        shut = EntryMapper(None, {}, shut=UNOPENED)
         entries = [
             (opened if self.keyring and not _stays_sealed(row) else shut).opened(row, document)
             for row, document in documents

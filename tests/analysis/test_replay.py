@@ -25,12 +25,13 @@ from ledger_crm.analysis.folding import Tables
 from ledger_crm.analysis.replaying import Fold, Replayed, replay
 from ledger_crm.commands import demo
 from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.entry import UNOPENED
 from ledger_crm.domain.equal_opportunity import EqualOpportunityForm
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Intent, Ledger, Work
 from ledger_crm.projections import Projection, every, funnel
 from ledger_crm.sealing import WrongKey
-from ledger_crm.slices import SEALED, Slice, Slices
+from ledger_crm.slices import Slice, Slices
 from ledger_crm.workers.projector import connect
 from projections.driving import driven, reading, stored
 from scenario import ANA, KEYRING
@@ -339,7 +340,7 @@ def named(url: str, folder: Path, key: bytes | None) -> list[str]:
 
 
 def test_what_is_sealed_stays_so_unless_it_is_asked_for(people: str, tmp_path: Path) -> None:
-    assert named(people, tmp_path, None) == [SEALED] * 4
+    assert named(people, tmp_path, None) == [UNOPENED] * 4
     opened = named(people, tmp_path, KEY)
     assert opened == ["Ada", "Ada likes engines", "[erased]", "[erased]"]
     with pytest.raises(WrongKey):

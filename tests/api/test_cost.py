@@ -119,6 +119,39 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
     assert looked[0] > 0, "nothing was counted, and so nothing was proved"
 
 
+async def test_a_page_of_the_past_does_not_read_what_it_lists_from_end_to_end(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    pool: Pool,
+    project: Callable[[], None],
+    owner_database: str,
+) -> None:
+    """The names that it joins it may: how many there were then is not known to who plans."""
+    person = await fill(ledger, people=LARGE + 200)
+    project()
+    head = await ledger.head()
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute("ANALYZE")
+        owner.execute("SELECT pg_stat_reset()")
+        for then in (f"as_of={head - 1}", f"as_of={head}&known=now"):
+            for page in (
+                f"/people/{person}?",
+                f"/people/{person}/history?limit=20&",
+                "/people?limit=20&",
+                f"/candidates?person_id={person}&",
+            ):
+                answer = await ana.get(page + then)
+                assert answer.status_code == 200, answer.text
+        await ended(pool, owner)
+        read: list[Any] = owner.execute(
+            "SELECT s.schemaname, s.relname, s.seq_tup_read FROM pg_stat_user_tables s"
+            " JOIN pg_class c ON c.oid = s.relid WHERE schemaname IN ('read', 'past', 'ledger')"
+            " AND s.seq_tup_read > 0 AND c.reltuples >= %s",
+            (LARGE,),
+        ).fetchall()
+    assert {name for _, name, _ in read} <= {"directory"}
+
+
 async def test_a_history_reads_no_links_but_its_own(
     ana: httpx.AsyncClient,
     ledger: Ledger,

@@ -59,9 +59,9 @@ async def test_a_list_is_rows_of_its_items_page_by_page(
             assert link.endswith('; rel="next"') or not link
             path = link.partition(">")[0].removeprefix("<") or None
     assert lines == people
-    assert [row.keys() for row in rows] == [item.keys() for item in people]
+    assert [[*row] for row in rows] == [[*_without_fields(item)] for item in people]
     for row, item in zip(rows, people, strict=True):
-        for name, value in item.items():
+        for name, value in _without_fields(item).items():
             shown = row[name]
             if isinstance(value, str):
                 computed = value.startswith(("=", "-x"))
@@ -98,3 +98,58 @@ async def test_whoever_likes_json_better_gets_it_and_what_is_no_list_is_no_rows(
     )
     history = await ana.get(f"/people/{person}/history", headers={"Accept": "text/csv"})
     assert table(history)[0]["kind"] == "person.contact_point_added"
+
+
+def _without_fields(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name != "custom"}
+
+
+async def test_each_custom_field_is_a_column_in_the_form_that_an_import_takes(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    fields: list[tuple[str, str, dict[str, Any]]] = [
+        ("person", "notice_weeks", {"type": "number"}),
+        ("person", "unheard_of", {"type": "text"}),
+        ("company", "budget", {"type": "money"}),
+        ("job_order", "languages", {
+            "type": "multi_choice", "choices": [{"id": c, "label": c} for c in ("de", "en")],
+        }),
+        ("deal", "source", {"type": "text"}),
+        ("placement", "cost_centre", {"type": "text"}),
+    ]  # fmt: skip
+    for subject, slug, more in fields:
+        body = {"subject": subject, "slug": slug, "label": slug, **more}
+        answer = await ana.put(f"/custom-fields/{subject}/{slug}", json=body)
+        assert answer.status_code in (200, 201)
+    ada = (await written(ana, "/people", ADA))["id"]
+    await written(ana, "/people", {"name": "Eve"})
+    acme = (await written(ana, "/companies", {"name": "Acme"}))["id"]
+    at = f"/companies/{acme}"
+    opened = {"title": "Pilot", "opened_at": "2024-01-02T00:00:00Z"}
+    order = (await written(ana, f"{at}/job-orders", opened))["created"]
+    deal = (await written(ana, f"{at}/deals", {"title": "Two pilots"}))["created"]
+    for path, slug, value in (
+        (f"/people/{ada}", "notice_weeks", 6),
+        (at, "budget", {"amount_cents": 1250, "currency": "EUR"}),
+        (f"{at}/job-orders/{order}", "languages", ["de", "en"]),
+        (f"{at}/deals/{deal}", "source", "=cmd()"),
+    ):
+        await written(ana, f"{path}/custom-fields", {"values": {slug: value}})
+    project()
+
+    async def listed(path: str) -> list[dict[str, str]]:
+        answer = await ana.get(path, headers={"Accept": "text/csv"})
+        assert answer.status_code == 200, answer.text
+        assert "custom" not in answer.text.partition("\r\n")[0].split(",")
+        return table(answer)
+
+    eve, first = await listed("/people")
+    assert (first["custom.notice_weeks"], first["custom.unheard_of"]) == ("6", "")
+    assert (eve["custom.notice_weeks"], eve["custom.unheard_of"]) == ("", "")
+    assert [row["custom.budget"] for row in await listed("/companies")] == ["12.50 EUR"]
+    assert [row["custom.languages"] for row in await listed("/job-orders")] == ["de,en"]
+    assert [row["custom.source"] for row in await listed("/deals")] == ["'=cmd()"]
+    answer = await ana.get("/placements", headers={"Accept": "text/csv"})
+    assert answer.text.endswith(",custom.cost_centre\r\n")
+    by_name = {item["name"]: item["custom"] for item in (await found(ana, "/people"))["items"]}
+    assert by_name == {ADA["name"]: {"notice_weeks": 6}, "Eve": {}}

@@ -79,6 +79,12 @@ async def test_a_name_is_found_with_a_typo(ana: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("everybody")
+async def test_a_skill_is_found_with_a_typo(ana: httpx.AsyncClient) -> None:
+    assert await asked(ana, "pythn") == [("Grace Hopper", ["skill"])]
+    assert await asked(ana, "kotlin") == []
+
+
+@pytest.mark.usefixtures("everybody")
 async def test_without_trigrams_words_are_found_and_it_is_said(
     ana: httpx.AsyncClient, owner_database: str
 ) -> None:

@@ -15,14 +15,18 @@ import pytest
 
 from ledger_crm.commands import demo
 from ledger_crm.commands.demo import Played, PlayedOtherwise, play
-from ledger_crm.commands.demo_story import Story
+from ledger_crm.commands.demo_trade import Agency
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import clock
 from ledger_crm.domain import company as co
 from ledger_crm.domain.agreement import FeeAgreed
-from ledger_crm.domain.entry import Entry, Event, sealed_fields
+from ledger_crm.domain.entry import Entry, Event, kind, sealed_fields
+from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised
 from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
+from ledger_crm.domain.invoice import InstalmentDue, InvoicePaid, InvoiceRaised
 from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
+from ledger_crm.domain.placement import PlacementStarted
+from ledger_crm.domain.shortlist import ShortlistDrawn
 from ledger_crm.ledger import Intent, Ledger, Work
 from scenario import ANA, KEYRING, NOON
 
@@ -155,9 +159,34 @@ def test_the_agency_works_like_one(large: list[Entry[Event]]) -> None:
     orders = {fact.job_order_id for fact in of(entries, co.JobOrderOpened)}
     ended = {f.job_order_id for f in of(entries, co.JobOrderFilled, co.JobOrderCancelled)}
     assert orders > ended
-    for kind in (co.JobOrderFilled, co.JobOrderCancelled, co.DealWon, co.DealLost, NoteWritten):
-        assert of(entries, kind)
+    for fact in (co.JobOrderFilled, co.JobOrderCancelled, co.DealWon, co.DealLost, NoteWritten):
+        assert of(entries, fact)
     assert of(entries, CallHeld)
+
+
+async def test_there_is_something_to_see_in_each_part_of_the_trade(small: Ledger) -> None:
+    entries = await everything(small)
+
+    told = {kind(entry.event) for entry in entries}
+    assert {
+        "person.placement_started", "company.instalment_due", "company.invoice_raised",
+        "company.invoice_paid", "person.follow_up_promised", "person.follow_up_done",
+        "company.follow_up_promised", "company.note_written", "company.call_held",
+        "person.applied", "person.referral_received", "company.referral_received",
+        "custom_field.defined", "person.custom_field_set", "company.custom_field_set",
+        "company.target_named", "person.researched", "company.shortlist_drawn",
+        "consultant.added", "team.defined", "team.joined", "campaign.defined", "person.enrolled",
+        "pool.defined", "person.pooled",
+    } <= told  # fmt: skip
+    started = of(entries, PlacementStarted)
+    assert len(of(entries, InstalmentDue)) == len(started)
+    assert len(of(entries, InvoicePaid)) < len(of(entries, InvoiceRaised)) <= len(started)
+    for drawn in of(entries, ShortlistDrawn):
+        assert len(drawn.people) >= 2
+    owed = {fact.follow_up_id: fact.due_on for fact in of(entries, FollowUpPromised)}
+    for done in of(entries, FollowUpDone):
+        assert owed.pop(done.follow_up_id) == done.done_at.date()
+    assert any(UNTIL - due_on < timedelta(days=90) for due_on in owed.values())
 
 
 def test_nobody_real_can_be_reached(large: list[Entry[Event]]) -> None:
@@ -319,7 +348,7 @@ async def test_the_order_to_look_at_is_open_with_people_in_many_stages(
 
 @pytest.mark.parametrize("seed", [0, 113])
 def test_any_seed_is_as_large_as_promised(seed: int) -> None:
-    story = Story(seed, UNTIL)
+    story = Agency(seed, UNTIL)
 
     assert story.companies >= 40
     assert story.people >= 1500

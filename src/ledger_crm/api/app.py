@@ -147,8 +147,9 @@ def create_app(
             equipment.ledger,
             after,
             lambda found: permitted.shown(found, holder),
-            lambda page, headers: rows.answer(request, page, headers),
+            lambda page, headers, columns: rows.answer(request, page, headers, columns),
             then,
+            rows.asked_of(request),
         )
 
     keyed = Router(

@@ -36,6 +36,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from ledger_crm.commands.selling import WrongPipeline
 from ledger_crm.domain import clock
+from ledger_crm.domain.custom import Subject as Asked
 from ledger_crm.domain.entry import Instant
 from ledger_crm.domain.pipeline import Subject
 from ledger_crm.domain.refusals import Refusal
@@ -95,7 +96,9 @@ PLANNED_ONCE = {
 Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
 LOOKING_BACK = (
     f"SELECT set_config('search_path', %s || ', {SCHEMA}', true),"
-    " set_config('ledger.as_of', %s, true)"
+    " set_config('ledger.as_of', %s, true),"
+    # a plan for any moment is made without knowing how much was there then, and can take minutes
+    " set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
 PATIENCE_S = 2.0  # for a read model that is behind
@@ -359,15 +362,17 @@ class View:
         ledger: Ledger,
         after: int | None,
         shown: Callable[[Any], Any] = lambda found: found,
-        told: Callable[[Any, dict[str, str]], Response[Any]] = lambda page, headers: Response(
-            page, headers=headers
+        told: Callable[[Any, dict[str, str], Sequence[str]], Response[Any]] = (
+            lambda page, headers, columns: Response(page, headers=headers)
         ),
         then: Then | None = None,
+        custom: Asked | None = None,
     ) -> None:
         """``shown``: what of an answer is for whoever asks; ``told``: a page, as they want it;
-        ``then``: when what is asked for was known, None being now."""
+        ``custom``: whose custom fields are columns of it; ``then``: when what is asked for was
+        known, None being now."""
         self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
-        self.shown, self.told = shown, told
+        self.shown, self.told, self.custom = shown, told, custom
         if then:
             self.after = max(then.after, after or 0)
 
@@ -459,7 +464,18 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        return self.told(self.shown(page_of(found, limit, at)), headers)
+        return self.told(self.shown(page_of(found, limit, at)), headers, await self._columns())
+
+    async def _columns(self) -> list[str]:
+        """The same on every page: those that are defined."""
+        if self.custom is None:
+            return []
+
+        async def ask(cur: Cursor) -> list[directory.FieldShown]:
+            return await directory.custom_fields(cur, subject=self.custom)
+
+        fields, _ = await self._asked(self._alone(directory.custom_fields, ask))
+        return [field.slug for field in fields]
 
     async def _asked(self, attempt: Attempt[T]) -> tuple[T, dict[str, str]]:
         """What it gives, and headers. What was written a moment ago is not denied: before

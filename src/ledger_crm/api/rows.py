@@ -1,6 +1,8 @@
 """Lists as rows: a page as NDJSON or CSV, for whoever asks for it by ``Accept``.
 
-A row is an item, as in JSON. What a page says besides, that more follows, is in ``Link``.
+A row is an item, as in JSON; in CSV each custom field of what is listed has a column of its own,
+whether it is known of anybody or not, with the value in the form that an import takes. What a page
+says besides, that more follows, is in ``Link``.
 """
 
 from __future__ import annotations
@@ -18,10 +20,22 @@ from litestar import Request, Response
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from ledger_crm.cells import cell
+from ledger_crm.domain.custom import Subject
+from ledger_crm.domain.fee import amount
+from ledger_crm.projections import companies, deals, people, placements
 
 from .reading import Page
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+
+SUBJECTS: dict[Any, Subject] = {
+    people.PersonListed: "person",
+    companies.CompanyListed: "company",
+    companies.JobOrderListed: "job_order",
+    deals.DealCard: "deal",
+    placements.PlacementShown: "placement",
+}
+"""Of whose custom fields an item has values."""
 
 
 def besides(handler: BaseRouteHandler) -> Sequence[str]:
@@ -47,10 +61,21 @@ def wanted(request: Request[Any, Any, Any]) -> str:
     return JSON
 
 
+def asked_of(request: Request[Any, Any, Any]) -> Subject | None:
+    """Whose custom fields are columns of the answer; None: there are none."""
+    return SUBJECTS.get(_item_of(request.route_handler)) if wanted(request) == CSV else None
+
+
 def answer(
-    request: Request[Any, Any, Any], page: Any, headers: dict[str, str], *, without: str = ""
+    request: Request[Any, Any, Any],
+    page: Any,
+    headers: dict[str, str],
+    columns: Sequence[str] = (),
+    *,
+    without: str = "",
 ) -> Response[Any]:
-    """``page``: has ``items`` and ``next``. ``without``: a parameter that ``cursor`` replaces."""
+    """``page``: has ``items`` and ``next``. ``columns``: custom fields. ``without``: a parameter
+    that ``cursor`` replaces."""
     media_type = wanted(request)
     if media_type == JSON:
         return Response(page, headers=headers)
@@ -63,19 +88,36 @@ def answer(
         return Response(lines, headers=headers, media_type=NDJSON)
     item = _item_of(request.route_handler)
     assert item, "only lists are rows"
-    return Response(table(item, page.items), headers=headers, media_type=f"{CSV}; header=present")
+    lines = table(item, page.items, columns)
+    return Response(lines, headers=headers, media_type=f"{CSV}; header=present")
 
 
-def table(item: type[msgspec.Struct], items: Sequence[msgspec.Struct]) -> bytes:
-    """As RFC 4180 has it, in UTF-8: what is no single value is JSON, null is empty."""
+def table(
+    item: type[msgspec.Struct], items: Sequence[msgspec.Struct], columns: Sequence[str] = ()
+) -> bytes:
+    """As RFC 4180 has it, in UTF-8: what is no single value is JSON, null is empty. ``columns``:
+    custom fields, each a column after the others."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\r\n")
     names = [field.encode_name for field in msgspec.structs.fields(item)]
-    rows.writerow(names)
+    if item in SUBJECTS:
+        names.remove("custom")
+    rows.writerow(names + [f"custom.{field}" for field in columns])
     for each in items:
         values = msgspec.to_builtins(each)
-        rows.writerow([cell(values.get(name)) for name in names])
+        known = [cell(_in_a_file(values["custom"].get(field))) for field in columns]
+        rows.writerow([cell(values.get(name)) for name in names] + known)
     return text.getvalue().encode()
+
+
+def _in_a_file(value: Any) -> Any:
+    """Of a custom field, as ``domain.custom.read`` takes it."""
+    match value:
+        case {"amount_cents": cents, "currency": currency}:
+            return amount(cents, currency)
+        case list() | tuple():
+            return ",".join(value)
+    return value
 
 
 @cache

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack, nullcontext, suppress
+from datetime import timedelta
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -223,6 +224,10 @@ def _greet(address: str, key: str, played: Played | None, chosen: Settings, *, e
         out.print(get(f"/people/{played.hiring_manager_id}/history"), markup=False)
         out.print("  the candidate pipeline of a job order, in numbers:")
         out.print(get(f"/candidates/counts?job_order_id={played.job_order_id}"), markup=False)
+        out.print("  what one of us owes today, and what came in by client:")
+        out.print(get("/day?owner=consultant:ana"), markup=False)
+        since = played.until - timedelta(days=365)
+        out.print(get(f"/revenue?by=client&since={since}&until={played.until}"), markup=False)
         out.print("  the feed, as other services see it:")
     else:
         out.print("  the candidate pipeline:")

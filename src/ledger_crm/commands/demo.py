@@ -1,4 +1,4 @@
-"""The demo agency: plays a ``Story`` into a ledger, by the commands that everybody uses.
+"""The demo agency: plays its story into a ledger, by the commands that everybody uses.
 
 The same seed, last day and size give the same facts, ids too. Every command has an idempotency
 key of its own, so a play that is repeated, killed and begun again, or run twice at once ends with
@@ -24,9 +24,10 @@ from ledger_crm.domain.refusals import Conflict, Refusal
 from ledger_crm.ledger import Intent, KeyReused, Ledger, Repeated, Work
 
 from .catalogue import ship
-from .demo_story import DAYS, Step, Story
+from .demo_story import DAYS, Step
+from .demo_trade import Agency
 
-EDITION = 3  # of the story; another one has other facts under the same keys
+EDITION = 4  # of the story; another one has other facts under the same keys
 BATCH = 1000  # facts, about, in one transaction
 ATTEMPTS = 4  # at one batch, when others write to the same records
 
@@ -72,7 +73,7 @@ async def play(
     ledger stands in the way of (ContactPointTaken, StageIsRetired); what was written stays.
     """
     until = until or await _until(ledger, seed) or clock.today()
-    story = Story(seed, until, size)
+    story = Agency(seed, until, size)
     with clock.played_at(story.steps[0].at):
         await ship(ledger)
     fingerprint = hashlib.sha256(f"{EDITION} {until} {size}".encode()).digest()

@@ -696,7 +696,8 @@ class Story:
         act = partial(candidacies.progress, person_id=who.id, fact=fact)
         self._step(at, self._actor(order.consultant), act, who, *others)
 
-    def _placed(self, at: datetime, order: Order, who: Someone) -> None:
+    def _placed(self, at: datetime, order: Order, who: Someone) -> date:
+        """The day on which they start."""
         starts_on = (at + timedelta(days=self.rng.randrange(25, 95))).date().replace(day=1)
         starts_on = max(starts_on, at.date() + timedelta(days=7))
         act = partial(
@@ -715,6 +716,7 @@ class Story:
             if self.rng.random() < 0.8:
                 at = self._later(first_day + timedelta(days=days), 0, 30)
                 self._call(at, by, who, self.rng.choice(texts), client)
+        return starts_on
 
     def _introduced(self, at: datetime, order: Order, who: Someone) -> None:
         act = partial(

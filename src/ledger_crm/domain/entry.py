@@ -34,6 +34,9 @@ Sealed = Annotated[str, msgspec.Meta(max_length=65_536, extra={"sealed": True})]
 ERASED = "[erased]"
 """What a sealed field reads as once its key is destroyed."""
 
+UNOPENED = "[sealed]"
+"""What a sealed field reads as to whoever reads the ledger without opening it."""
+
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment with an offset; kept as UTC."""
 

@@ -30,7 +30,7 @@ from ledger_crm.domain.custom import (
     shown,
     sought,
 )
-from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.entry import UNOPENED, Entry, Event
 from ledger_crm.domain.segment import FieldIs, InAddress
 
 from ._projection import Cursor, Row, Table, all_words, plain
@@ -84,6 +84,8 @@ def values(name: str, *facts: type[Event], of: Of) -> Table[ValueRow]:
 
 def row_of(of_id: UUID, fact: CustomFieldSet | FirmFieldSet) -> ValueRow:
     text = fact.value or fact.text
+    if fact.text == UNOPENED:  # no number, no day: in an analyst's export
+        return ValueRow(of_id=of_id, field=fact.field, value=msgspec.json.encode(text).decode())
     value = shown(fact.type, text, fact.ref_id)
     is_choice = fact.type in ("choice", "multi_choice")
     return ValueRow(

@@ -235,15 +235,19 @@ class Table(Generic[R]):
             SET LOCAL search_path = {past_of}; {self.sql}
             CREATE INDEX ON {self.name} ({key}, {HELD_UNTIL});
             """
-        for home, begin, end, at in (
-            (AS_KNOWN, KNOWN_FROM, KNOWN_UNTIL, "current_setting('ledger.as_of')::bigint"),
-            (AS_IT_WAS, HELD_FROM, HELD_UNTIL, "current_setting('ledger.as_of')::timestamptz"),
+        # An arm with a condition of its own is read whole, for its order is not seen from outside;
+        # and the setting is read once, not for every row.
+        for home, begin, end, type_, never in (
+            (AS_KNOWN, KNOWN_FROM, KNOWN_UNTIL, "bigint", 2**63 - 1),
+            (AS_IT_WAS, HELD_FROM, HELD_UNTIL, "timestamptz", "infinity"),
         ):
             both = f"{names}, {KNOWN_FROM}, {HELD_FROM}"
+            at = f"(SELECT current_setting('ledger.as_of')::{type_})"
             past += f"""
-            CREATE VIEW {beside}{home}.{self.name} AS
-                SELECT {both} FROM {read}.{self.name} WHERE {begin} <= {at} UNION ALL
-                SELECT {both} FROM {past_of}.{self.name} WHERE {begin} <= {at} AND {end} > {at};
+            CREATE VIEW {beside}{home}.{self.name} AS SELECT {both} FROM (
+                SELECT {both}, {type_} '{never}' AS {end} FROM {read}.{self.name} UNION ALL
+                SELECT {both}, {end} FROM {past_of}.{self.name}) every
+                WHERE {begin} <= {at} AND {end} > {at};
             SET LOCAL search_path = {beside}{home}; {self.views}
             """
         past += f"SET LOCAL search_path = {read}, {SCHEMA};"

@@ -450,7 +450,9 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompanyListed(msgspec.Struct, frozen=True):
-    """``position``: of its first entry, to page by."""
+    """custom    values of custom fields, by field
+    position  of its first entry, to page by
+    """
 
     id: UUID
     name: str
@@ -460,6 +462,7 @@ class CompanyListed(msgspec.Struct, frozen=True):
     employees: int | None
     owner: str
     tags: list[str]
+    custom: dict[str, Value]
     position: int
 
 
@@ -569,7 +572,8 @@ async def listing(
     fits, known = await fitting(cur, "company_field", "company", "company.company_id", custom)
     owners = await whose(cur, owner, team)
     await cur.execute(
-        f"SELECT company_id, name, industry, location, added_at, employees, owner, {TAGS}, position"
+        f"SELECT company_id, name, industry, location, added_at, employees, owner, {TAGS},"
+        f" {shown_of('company_field', 'company.company_id')}, position"
         " FROM company WHERE (%(before)s::bigint IS NULL OR position < %(before)s)"
         " AND (%(domain)s::text IS NULL OR company_id ="
         "   (SELECT d.company_id FROM company_domain d WHERE d.domain = %(domain)s))"

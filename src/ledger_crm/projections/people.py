@@ -434,7 +434,9 @@ class SegmentShown(msgspec.Struct, frozen=True):
 
 
 class PersonListed(msgspec.Struct, frozen=True):
-    """``position``: of their first entry, to page by."""
+    """custom    values of custom fields, by field
+    position  of their first entry, to page by
+    """
 
     id: UUID
     name: str
@@ -444,6 +446,7 @@ class PersonListed(msgspec.Struct, frozen=True):
     location: str
     seniority: str
     tags: list[str]
+    custom: dict[str, Value]
     position: int
 
 
@@ -673,12 +676,15 @@ async def called(
 async def _listed(
     cur: Cursor, where: str, values: dict[str, object], before: int | None, limit: int
 ) -> list[PersonListed]:
+    custom = shown_of(
+        "person_field", f"ANY({everyone('p.person_id')})", first="v.of_id = p.person_id"
+    )
     await cur.execute(
         "SELECT p.person_id, p.name, p.headline, p.channel, p.sourced_at, p.location, p.seniority,"
         f" ARRAY(SELECT DISTINCT tag FROM person o, unnest({TAGS.format('o.')}) tag"
         "   WHERE o.person_id = p.person_id OR o.person_id = ANY(ARRAY(SELECT m.id"
         "     FROM directory_merge m WHERE m.survivor_id = p.person_id)) ORDER BY tag),"
-        " p.position FROM person p"
+        f" {custom}, p.position FROM person p"
         f" WHERE {where} AND (%(before)s::bigint IS NULL OR p.position < %(before)s)"
         " ORDER BY p.position DESC LIMIT %(limit)s",
         values | {"before": before, "limit": limit},

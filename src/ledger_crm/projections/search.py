@@ -83,6 +83,8 @@ subjects = Table(
         IF home IS NOT NULL THEN
             EXECUTE format(
                 'CREATE INDEX ON search_subject USING gin (names %I.gin_trgm_ops)', home);
+            EXECUTE format(
+                'CREATE INDEX ON search_subject USING gin (skills %I.gin_trgm_ops)', home);
         END IF;
     END $$;
     """,
@@ -104,7 +106,7 @@ fields = Table(
 )
 for of_somebody in (subjects, notes, fields):
     of_somebody.erases(of="subject_id")
-projection = Projection("search", subjects, notes, fields, version=6)
+projection = Projection("search", subjects, notes, fields, version=7)
 
 
 @subjects.starts(PersonSourced)
@@ -265,7 +267,7 @@ def _sought(text: str) -> str:
 
 class Hit(msgspec.Struct, frozen=True):
     """found_in  profile, notes, fields: a custom field, an e-mail address, a job title, or
-    the title or the number of a job order; name: it only looks alike"""
+    the title or the number of a job order; name, skill: it only looks alike"""
 
     id: UUID
     kind: str
@@ -274,7 +276,7 @@ class Hit(msgspec.Struct, frozen=True):
 
 
 class Hits(msgspec.Struct, frozen=True):
-    """typos  whether names with a typo are found too"""
+    """typos  whether names and skills with a typo are found too"""
 
     items: list[Hit]
     typos: bool
@@ -293,13 +295,19 @@ async def trigrams(cur: Cursor) -> str | None:
 async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int = 20) -> Hits:
     """Who has all of these words, or words that begin so, in their profile, in one note, in one job
     title, e-mail address or custom field, or in the title or the number of one job order; or whose
-    name looks alike. The best first. Joins the directory for the names."""
+    name or skills look alike. The best first. Joins the directory for the names."""
     home = await trigrams(cur)
-    asked = f"({home}.word_similarity(%(plain)s, s.names))" if home else "0"
-    alike = f"""
-    UNION ALL (SELECT s.subject_id, 'name', {asked} * 0.2 FROM search_subject s
-        WHERE %(plain)s OPERATOR({home}.<%%) s.names AND {asked} >= {ALIKE}
+
+    def like(told: str, column: str, unless: str = "false") -> str:
+        close = f"({home}.word_similarity(%(plain)s, s.{column}))"
+        return f"""
+    UNION ALL (SELECT s.subject_id, '{told}', {close} * 0.2 FROM search_subject s
+        WHERE %(plain)s OPERATOR({home}.<%%) s.{column} AND {close} >= {ALIKE} AND NOT ({unless})
         AND (%(kind)s::text IS NULL OR s.kind = %(kind)s) ORDER BY 3 DESC LIMIT 200)"""
+
+    alike = like("name", "names") + like(
+        "skill", "skills", f"{WORDS} @@ to_tsquery('simple', %(query)s)"
+    )
     if home:
         await cur.execute(
             "SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", (str(ALIKE),)

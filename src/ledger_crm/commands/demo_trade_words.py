@@ -1,0 +1,39 @@
+"""What is said and set up at the demo agency besides its candidacies."""
+
+from __future__ import annotations
+
+from ledger_crm.domain.custom import FieldType, Subject
+
+TEAMS = {
+    "engineering": ("Engineering and works", ("ana", "ben", "chidi")),
+    "commercial": ("Commercial and finance", ("dalia", "freya", "kenji")),
+}
+SIZES = {"below_50": "Below 50", "to_250": "50 to 250", "above_250": "Above 250"}
+WAYS = {"cold_call": "Cold call", "known_before": "Known before", "website": "Website"}
+MODES = {"on_site": "On site", "hybrid": "Hybrid", "remote": "Remote"}
+FIELDS: tuple[tuple[Subject, str, str, FieldType, dict[str, str]], ...] = (
+    ("company", "headcount", "Headcount", "choice", SIZES),
+    ("job_order", "work_mode", "Where the work is done", "choice", MODES),
+    ("person", "notice_weeks", "Notice, in weeks", "number", {}),
+    ("deal", "came_through", "Came through", "choice", WAYS),
+    ("placement", "cost_centre", "Cost centre of the client", "text", {}),
+)
+RECEPTION = "The reception gave us the people to ask for, and when they are in."
+NOTES = (
+    "They move to a larger site in the autumn and hire for it from the summer on.",
+    "Nothing is signed there without the finance director, who is in on Tuesdays.",
+    "A competitor of ours had them until last year; the terms were never in writing.",
+)
+REFERRED = "Told them that we found somebody within six weeks."
+PROMISES = (
+    "Send the salary survey",
+    "Call once the budget is through",
+    "Ask how the new colleague is doing",
+    "Bring two profiles to the next meeting",
+)
+BOARDS = ("stepstone", "indeed", "city_jobs")
+LETTERS = (
+    "I have done this work for years and would like to do it with you.",
+    "The post reads as if it were written for me. I could start within two months.",
+)
+RESEARCHED = "Leads the same kind of work there, by their own web page."
