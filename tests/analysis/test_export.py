@@ -205,7 +205,9 @@ exporting.export(url, folder)
 """
 
 
-@pytest.mark.parametrize("at", [2, 5, 30])
+@pytest.mark.parametrize(
+    "at", [5, *(pytest.param(at, marks=pytest.mark.campaign) for at in (2, 30))]
+)
 def test_killed_in_the_middle_it_can_be_read_and_goes_on(
     at: int, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,15 +58,15 @@ async def served(
     await pool.close()
 
 
-def documented(app: Litestar) -> list[str]:
-    """Paths of all that can be read as of a moment."""
+def documented(app: Litestar) -> dict[str, Any]:
+    """Parameters of all that can be read as of a moment, by path."""
     paths = app.openapi_schema.to_schema()["paths"]
-    return [
-        path
+    return {
+        path: item["get"]["parameters"]
         for path, item in paths.items()
         if any(each["name"] == "as_of" for each in item.get("get", {}).get("parameters", ()))
         and not path.endswith(OF_NOW_ALONE)
-    ]
+    }
 
 
 async def addresses(
@@ -92,13 +92,13 @@ async def addresses(
         "by": "client", "since": "2025-01-01", "until": "2026-12-31", "year": "2026",
     }  # fmt: skip
     made = []
-    for path in documented(app):
+    for path, parameters in documented(app).items():
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         of_slug = await listed(client, "/" + path.split("/")[1]) if "slug" in names else []
         here = ids | {"slug": [each["slug"] for each in of_slug]}
         needed = {
             each["name"]: asked[each["name"]]
-            for each in app.openapi_schema.to_schema()["paths"][path]["get"]["parameters"]
+            for each in parameters
             if each["in"] == "query" and each.get("required")
         }
         if path == "/revenue":
