@@ -11,7 +11,7 @@ import pytest
 from conftest import Run
 from ledger_crm.domain.entry import words
 
-pytestmark = pytest.mark.xdist_group("analysis")
+pytestmark = pytest.mark.xdist_group("analysis report")
 
 PERIOD = ("--from", "2025-01-01", "--to", "2026-11-01")
 

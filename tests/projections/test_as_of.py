@@ -19,7 +19,7 @@ from scenario import KEYRING
 
 ALL = every()
 SLOW = settings(
-    max_examples=4,
+    max_examples=3,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make one smaller takes many minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

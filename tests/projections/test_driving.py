@@ -46,7 +46,7 @@ BATCHES = (1, 7, 500, 5000)
 ALL = every()
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=stories)
 def test_any_story_gives_the_same_tables_however_it_is_driven(
     databases: Callable[..., str], story: list[Command]
