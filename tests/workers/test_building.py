@@ -212,6 +212,21 @@ def test_who_is_erased_is_not_in_what_is_kept(
             conn.execute(f"SELECT FROM {LAST}read.person")
 
 
+def test_what_is_replaced_before_it_heard_of_an_erasure_is_not_kept(
+    database: str, read: Read, ledger: Ledger
+) -> None:
+    """Given an old projector that is stopped, somebody erased, and a new version prepared since."""
+    driven(database, [PERSON], read, batch=500)
+    asyncio.run(ledger.decide(erasing(ADA), intent=Intent(by=ANA)))
+    later = Projection(PERSON.name, *PERSON.tables, version=PERSON.version + 1)
+    head = build(database, later, read, quiet)
+    with connect(database) as conn:
+        assert Driver(later, read, conn).position == head
+        assert kept(conn) == []
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            conn.execute(f"SELECT FROM {LAST}read.person")
+
+
 def test_only_one_builds_beside(database: str, read: Read) -> None:
     driven(database, [PERSON], read, batch=500)
     stopped = threading.Event()

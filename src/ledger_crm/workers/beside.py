@@ -34,8 +34,9 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 def take_place(conn: Connection, projection: Projection) -> None:
-    """What was built beside is read, and what was read is kept. Within a transaction of whoever has
-    locked the row of its position."""
+    """What was built beside is read, and what was read is kept. Not if it had not got as far: it
+    may remember somebody who is erased in what it has not read, and nobody would tell it. Within a
+    transaction of whoever has locked the row of its position."""
     name = projection.name
     drop(conn, projection, LAST)
     _move(conn, projection, "", LAST)
@@ -45,6 +46,13 @@ def take_place(conn: Connection, projection: Projection) -> None:
         " SELECT %s, version, position, serves_from FROM projection_position WHERE name = %s",
         (row_of(LAST, name), name),
     )
+    [[is_behind]] = conn.execute(
+        "SELECT o.position < n.position FROM projection_position o, projection_position n"
+        " WHERE o.name = %s AND n.name = %s",
+        (name, row_of(NEXT, name)),
+    ).fetchall()
+    if is_behind:
+        drop(conn, projection, LAST)
     _stand_as(conn, name, row_of(NEXT, name))
 
 
