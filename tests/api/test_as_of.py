@@ -31,7 +31,8 @@ pytestmark = pytest.mark.anyio
 
 ALL = every()
 OF_NOW_ALONE = (
-    "/terms", "/preview", "/equal-opportunity/report", "/webhooks", "/{webhook_id}", "/deliveries"
+    "/content", "/terms", "/preview", "/equal-opportunity/report",
+    "/webhooks", "/{webhook_id}", "/deliveries",
 )  # fmt: skip
 SEED = random.SystemRandom().randrange(2**32)
 Answers = dict[str, tuple[int, Any]]
@@ -312,6 +313,15 @@ async def test_reports_a_day_apart_do_not_tell_what_somebody_answered(
     answer = await ana.get("/equal-opportunity/report", params={"year": 2026, "as_of": "1"})
     [fault] = problem(answer, 400, "malformed")["faults"]
     assert fault == {"pointer": "query:as_of", "detail": "this is read as of now alone"}
+
+
+async def test_what_bytes_a_document_had_is_not_asked_of_the_past(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    project()
+    answer = await ana.get(f"/people/{PEOPLE[0]}/documents/{PEOPLE[1]}/content?as_of=1")
+    [fault] = problem(answer, 400, "malformed")["faults"]
+    assert fault["pointer"] == "query:as_of"
 
 
 async def test_how_it_is_known_goes_with_when(

@@ -76,7 +76,9 @@ class Documents(Controller):
     ) -> Response[DocumentContent]:
         """Read a document
 
-        Its name, its type and its bytes."""
+        Its name, its type and its bytes. Those of one that was removed are gone, so not as it was
+        once."""
+        view.must_be_now()
         answer = await view.one(documents.one, document_id, person_id)
         shown = answer.content
         content = await content_of(ledger, vault, shown.person_id, document_id, shown.address)
