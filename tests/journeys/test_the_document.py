@@ -18,9 +18,11 @@ import pytest
 
 from running import Running, running
 
+# One worker: CPython 3.11 fails when two threads parse source at once ("AST constructor recursion
+# depth mismatch", python/cpython#106905), which Hypothesis does to describe a lambda.
 HOW = {
-    "everyday": ("examples,fuzzing", 4, 900, 2),
-    "campaign": ("examples,coverage,fuzzing", 8, 20_000, 1),
+    "everyday": ("examples,fuzzing", 4, 900),
+    "campaign": ("examples,coverage,fuzzing", 8, 20_000),
 }
 
 
@@ -34,7 +36,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_the_server_answers_as_its_document_says(
     up: Running, how: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    phases, examples, least, workers = HOW[how]
+    phases, examples, least = HOW[how]
     key = (Path(up.home) / "api.key").read_text().strip()
     seed = request.config.getoption("randomly_seed", 1)
     ran = subprocess.run(
@@ -45,7 +47,7 @@ def test_the_server_answers_as_its_document_says(
             "--exclude-operation-id", "add_webhook",
             "--exclude-checks", "positive_data_acceptance",
             "--phases", phases, "--max-examples", str(examples), "--seed", str(seed),
-            "--workers", str(workers), "--no-shrink", "--continue-on-failure", "--warnings", "off",
+            "--workers", "1", "--no-shrink", "--continue-on-failure", "--warnings", "off",
             "--no-color",
         ],
         cwd=tmp_path, capture_output=True, text=True, check=False,
