@@ -43,6 +43,8 @@ NEXT, LAST = "next_", "last_"
 read, and for one that was replaced (``workers/beside.py``)."""
 
 AS_KNOWN, AS_IT_WAS = "as_known", "as_it_was"
+FEW = 500  # rows
+ORDERED = re.compile(r"(CREATE INDEX \w+ ON \w+ \([\w ,]+)\)")
 """Where views of the same names show both, for whoever puts one of these in front of the search
 path: as they were known at the position in the setting ``ledger.as_of``; or as all was at the
 instant in it, by what is known today."""
@@ -138,6 +140,7 @@ class Table(Generic[R]):
         self.handlers: dict[type[Event], list[Handler[R]]] = {}
         hints = get_type_hints(row)
         self.nullable = {c for c in self.columns if NoneType in get_args(hints[c])}
+        self.tells_position = "position" in self.columns and "position" not in self.nullable
         self.types = {
             column: next(SQL_TYPES[t] for t in get_args(hint) or (hint,) if t is not NoneType)
             for column, hint in hints.items()
@@ -228,26 +231,38 @@ class Table(Generic[R]):
                 {HELD_FROM} timestamptz NOT NULL DEFAULT 'epoch', PRIMARY KEY ({key}));
             {self.sql} {self.views}
             """
+        with_until = ORDERED.sub(rf"\1, {KNOWN_UNTIL}, {HELD_UNTIL})", self.sql)
         past = f"""
             CREATE TABLE {past_of}.{self.name}
                 ({columns}{KNOWN_FROM} bigint, {KNOWN_UNTIL} bigint,
                 {HELD_FROM} timestamptz, {HELD_UNTIL} timestamptz);
-            SET LOCAL search_path = {past_of}; {self.sql}
+            SET LOCAL search_path = {past_of}; {with_until}
             CREATE INDEX ON {self.name} ({key}, {HELD_UNTIL});
+            CREATE INDEX ON {self.name} ({KNOWN_UNTIL});
+            CREATE INDEX ON {self.name} ({HELD_UNTIL});
             """
-        # An arm with a condition of its own is read whole, for its order is not seen from outside;
-        # and the setting is read once, not for every row.
+        # An arm with a condition of its own is read whole, for its order is not seen from outside.
+        # The setting stands bare, so that who plans knows it, and how much was there.
         for home, begin, end, type_, never in (
             (AS_KNOWN, KNOWN_FROM, KNOWN_UNTIL, "bigint", 2**63 - 1),
             (AS_IT_WAS, HELD_FROM, HELD_UNTIL, "timestamptz", "infinity"),
         ):
             both = f"{names}, {KNOWN_FROM}, {HELD_FROM}"
-            at = f"(SELECT current_setting('ledger.as_of')::{type_})"
+            at = f"current_setting('ledger.as_of')::{type_}"
+            made = f" AND position <= {at}" if begin == KNOWN_FROM and self.tells_position else ""
+            arms = f"""
+                SELECT {both}, {type_} '{never}' AS {end}, NULL AS few
+                FROM {read}.{self.name} UNION ALL
+                SELECT {both}, {end}, false FROM {past_of}.{self.name}"""
+            which = "true"
+            if "(position DESC" in self.sql:
+                unordered = both.replace("position", "position + 0", 1)
+                arms += f" UNION ALL SELECT {unordered}, {end}, true FROM {past_of}.{self.name}"
+                which = f"""(few IS NULL OR few = (SELECT count(*) < {FEW} FROM (
+                    SELECT FROM {past_of}.{self.name} WHERE {end} > {at} LIMIT {FEW}) since))"""
             past += f"""
-            CREATE VIEW {beside}{home}.{self.name} AS SELECT {both} FROM (
-                SELECT {both}, {type_} '{never}' AS {end} FROM {read}.{self.name} UNION ALL
-                SELECT {both}, {end} FROM {past_of}.{self.name}) every
-                WHERE {begin} <= {at} AND {end} > {at};
+            CREATE VIEW {beside}{home}.{self.name} AS SELECT {both} FROM ({arms}) every
+                WHERE {begin} <= {at} AND {end} > {at}{made} AND {which};
             SET LOCAL search_path = {beside}{home}; {self.views}
             """
         past += f"SET LOCAL search_path = {read}, {SCHEMA};"
