@@ -19,7 +19,7 @@ from ledger_crm.api.reading import open_pool
 from ledger_crm.commands.demo import play
 from ledger_crm.domain import clock
 from ledger_crm.domain.access import Holder
-from ledger_crm.domain.person import candidacy_id
+from ledger_crm.domain.candidate import candidacy_id
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.vault import Vault

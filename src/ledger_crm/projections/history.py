@@ -18,7 +18,7 @@ import msgspec
 
 from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.entry import CompanyFact, Entry, Event, PersonFact, kind
-from ledger_crm.domain.person import Employed
+from ledger_crm.domain.identity import Employed
 
 from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table
