@@ -9,12 +9,13 @@ from uuid import UUID
 
 import msgspec
 
+from ledger_crm.domain.candidate import Move, NotIntroduced
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.fee import Pay, Share, fee, first_year_pay, with_partner
 from ledger_crm.domain.identity import Source
 from ledger_crm.domain.interview import InterviewArranged, InterviewFacts, OfferFacts
 from ledger_crm.domain.invoice import ReplacementGiven
-from ledger_crm.domain.person import Move, NotIntroduced, Person
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import Pipeline, pipeline_id
 from ledger_crm.domain.placement import PayUnclear
 from ledger_crm.domain.screening import Answer

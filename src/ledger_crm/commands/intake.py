@@ -21,6 +21,7 @@ from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point
 from ledger_crm.domain.firm import FirmChanges, OwnAncestor, OwnerAssigned, ParentNamed
 from ledger_crm.domain.followup import CompanyFollowUpPromised, FollowUpPromised
+from ledger_crm.domain.identity import Employed
 from ledger_crm.domain.interaction import (
     CompanyInteractions,
     Interaction,
@@ -28,7 +29,7 @@ from ledger_crm.domain.interaction import (
     Outbound,
 )
 from ledger_crm.domain.permission import Permissions
-from ledger_crm.domain.person import Employed, Person, PersonSourced
+from ledger_crm.domain.person import Person, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
 from ledger_crm.domain.refusals import Forbidden
 from ledger_crm.domain.shortlist import NotAContact

@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime, time
 from uuid import UUID
 
 from ledger_crm.domain.candidacy import Deciders
+from ledger_crm.domain.candidate import Candidacy
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.fee import Share, Terms
 from ledger_crm.domain.invoice import RemedyOwed
-from ledger_crm.domain.person import Candidacy, Person
+from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Work
 
 from .customising import must_not_miss
