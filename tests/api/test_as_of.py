@@ -90,7 +90,7 @@ async def addresses(
     ids["handle"] = [each["consultant"] for each in await listed(client, "/consultants")]
     ids["subject"] = ["person", "company"]
     asked = {
-        "by": "client", "since": "2025-01-01", "until": "2026-12-31", "year": "2026",
+        "by": "client", "since": "2025-01-01", "until": "2026-12-31", "year": "2026", "from": "0",
     }  # fmt: skip
     made = []
     for path, parameters in documented(app).items():

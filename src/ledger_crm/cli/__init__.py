@@ -4,7 +4,7 @@
     running   up, and the workers that it starts
     filling   import, demo
     reading   read: what the API gives
-    analysing replay, export, sql: the history, for analysts
+    analysing replay, export, sql, changes: the history, for analysts
     reporting report: charts
     archiving archive, restore, checksums
     looking   events, projections, feed, settings
@@ -37,6 +37,7 @@ COMMANDS = {
     "replay": "analysing:replay",
     "export": "analysing:export",
     "sql": "analysing:sql",
+    "changes": "analysing:changes",
     "report": "reporting:report",
     "archive": "archiving:archive",
     "restore": "archiving:restore",
