@@ -174,7 +174,8 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     for kind_, field in (("enrolled", "override"), ("campaign_stopped", "text")):
         fact = {"kind": f"person.{kind_}", "campaign": "spring", field: mark()}
         written(api, f"/people/{ada}/campaigns", **fact)
-    written(api, "/consultants", consultant="consultant:dan", name=f"{mark()} Dunn")
+    for who in ("ana", "dan"):
+        written(api, "/consultants", consultant=f"consultant:{who}", name=f"{mark()} Dunn")
     for kind_, fact in (
         ("renamed", {"name": f"{mark()} Dunn"}),
         ("left", {"left_on": "2026-03-02", "text": mark()}),

@@ -531,6 +531,13 @@ class Store:
         [(position,)] = self._select("SELECT position FROM ledger.head")
         return int(position)
 
+    def has_consultants(self) -> bool:
+        """By an index of its own (``schema/0009_consultants.sql``)."""
+        [(there,)] = self._select(
+            "SELECT EXISTS (SELECT FROM ledger.entries WHERE topic = 'consultant.added')"
+        )
+        return bool(there)
+
     def rows(self, *, after: int, limit: int) -> Sequence[Row]:
         """As the recorder's ``select_notifications``, which makes a dict of every row."""
         found = self._select(
