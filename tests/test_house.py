@@ -431,6 +431,7 @@ def story(up: Running, mark: Marks) -> tuple[str, str]:
             command(up.home, "key", "create", "consultant:zoe", "--label", mark(), "--json")
         )
         command(up.home, "key", "revoke", key["id"], "--reason", mark())
+        command(up.home, "consultant", "invite", "zoe", "--email", f"{mark()}@example.org")
         head = api.get("/health/ready").json()["head"]
 
         def level() -> bool:
@@ -463,6 +464,8 @@ def test_the_story_has_a_mark_in_every_field_that_is_sealed(
     sealed = {(topic, name) for topic, event in EVENTS.items() for name in sealed_fields(event)}
     assert marked == sealed - {
         ("key.created", "digest"),
+        ("login.invited", "digest"),
+        ("login.password_set", "hash"),
         ("webhook.added", "secret"),
         ("person.document_added", "digest"),
     }
