@@ -15,9 +15,9 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.entry import Entry
-from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.identity import Employed, ProfileChanged
 from ledger_crm.domain.merging import PersonAbsorbed, PersonMerged, PersonUnmerged
-from ledger_crm.domain.person import Employed, PersonSourced
+from ledger_crm.domain.person import PersonSourced
 
 from ._projection import Cursor, Projection, Row, Table, plain, stream
 
