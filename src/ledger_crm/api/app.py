@@ -96,10 +96,10 @@ class Equipment:
         self.vault = vault or Vault(Path(".ledger/documents").absolute())
         self.callers = Callers(ledger, pool, terms)
         self.key = guard or self.callers
-        self.link = portal.link_required(ledger)
+        self.link = portal.link_required(ledger, self.callers.guesses)
 
-    def remembered(self, *told: str) -> Caller | None:
-        return self.callers.remembered(*told) if self.key is self.callers else None
+    def remembered(self, state: dict[str, Any], *told: str) -> Caller | None:
+        return self.callers.remembered(state, *told) if self.key is self.callers else None
 
 
 def create_app(

@@ -19,12 +19,9 @@ from ledger_crm.domain.login import LONGEST, InvitationIsOver, Login
 from ledger_crm.domain.role import PERMISSIONS
 from ledger_crm.ledger import Ledger
 
-from .caller import Caller, Callers
+from .caller import Caller, Callers, Terms, network_of
 from .problems import SessionMissing, SignInRefused, TooManyGuesses
 from .reading import Pool
-
-WRONG_S = 900  # for so long a wrong guess is counted
-OF_ACCOUNT, OF_NETWORK = 10, 50  # wrong guesses, after which nobody is heard
 
 Password = Annotated[str, msgspec.Meta(max_length=LONGEST)]
 
@@ -86,10 +83,10 @@ async def sign_in(
     As a consultant, with a password. The cookie is the session; writes send `csrf_token` besides.
     After ten wrong passwords for one consultant, or fifty from one network, within a quarter of an
     hour nobody is heard for as long."""
-    await must_not_guess(request, pool, data.consultant)
+    await must_not_guess(request, pool, callers.terms, data.consultant)
     login = await signing_in.admitted(ledger, data.consultant, data.password)
     if login is None:
-        await guessed(request, pool, data.consultant)
+        await guessed(request, pool, callers.terms, data.consultant)
         raise SignInRefused()
     await sessions.forgive(pool, data.consultant)
     return await begin_session(pool, callers, login)
@@ -106,11 +103,11 @@ async def accept_invitation(
     """Set a password by invitation
 
     With the text of a link of `ledger-crm consultant invite`, once. You are signed in then."""
-    await must_not_guess(request, pool)
+    await must_not_guess(request, pool, callers.terms)
     try:
         consultant = await signing_in.accept(ledger, data.invitation, data.password)
     except InvitationIsOver:
-        await guessed(request, pool)
+        await guessed(request, pool, callers.terms)
         raise
     await sessions.forgive(pool, consultant)
     callers.forget()
@@ -156,9 +153,9 @@ async def change_password(
 
     All your sessions end, and another one begins here."""
     actor = _caller_signed_in(request).holder.actor
-    await must_not_guess(request, pool, actor)
+    await must_not_guess(request, pool, callers.terms, actor)
     if await signing_in.admitted(ledger, actor, data.old) is None:
-        await guessed(request, pool, actor)
+        await guessed(request, pool, callers.terms, actor)
         raise SignInRefused()
     await signing_in.set_password(ledger, actor, data.password, by=actor)
     callers.forget()
@@ -178,33 +175,21 @@ async def begin_session(pool: Pool, callers: Callers, login: Login) -> Response[
     return Response(_signed(caller), headers={"Set-Cookie": cookie})
 
 
-async def must_not_guess(request: Request[Any, Any, Any], pool: Pool, account: str = "") -> None:
+async def must_not_guess(
+    request: Request[Any, Any, Any], pool: Pool, terms: Terms, account: str = ""
+) -> None:
     """Raises TooManyGuesses."""
-    asked = [(network_of(request), OF_NETWORK)] + ([(account, OF_ACCOUNT)] if account else [])
+    asked = [(network_of(request), terms.wrong_from_network)]
+    if account:
+        asked.append((account, terms.wrong_passwords))
     for about, most in asked:
         if until := await sessions.refused_until(pool, about, most):
             left_s = max(1, int((until - now()).total_seconds()))
             raise TooManyGuesses(retry_after_s=left_s)
 
 
-async def guessed(request: Request[Any, Any, Any], pool: Pool, *about: str) -> None:
-    await sessions.guessed(pool, network_of(request), *about, within_s=WRONG_S)
-
-
-def network_of(request: Request[Any, Any, Any]) -> str:
-    return network(request.client.host if request.client else "")
-
-
-def network(address: str) -> str:
-    """An address without its last part, so that it names no person: /24, or /48 of IPv6."""
-    import ipaddress
-
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    size = 24 if found.version == 4 else 48
-    return str(ipaddress.ip_network(f"{found}/{size}", strict=False))
+async def guessed(request: Request[Any, Any, Any], pool: Pool, terms: Terms, *about: str) -> None:
+    await sessions.guessed(pool, network_of(request), *about, within_s=terms.locked_s)
 
 
 def _caller_signed_in(request: Request[Any, Any, Any]) -> Caller:
