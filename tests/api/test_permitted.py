@@ -50,6 +50,7 @@ SENSITIVE = {
     "place": {"owner", "manager", "consultant", "integration"},
     "read_person": set(ROLES),
     "change_password": set(ROLES),
+    "list_access": {"owner", "manager"},
 }
 """As somebody would say it who has not read the table."""
 
@@ -133,7 +134,10 @@ async def test_a_key_may_have_more_than_its_role_and_one_from_before_roles_what_
     problem(await nobody.get("/revenue", headers=headers), 403, "not-permitted")
 
     old = Holder(Actor("consultant:ana"), KeyCreated(actor="consultant:ana", digest="").role)
-    assert {permission for permission in PERMISSIONS if not old.may(permission)} == {"events.open"}
+    assert {permission for permission in PERMISSIONS if not old.may(permission)} == {
+        "events.open",
+        "access.read",
+    }
     gone = Holder(Actor("consultant:ana"), "partner", ("secrets.read",))
     assert not any(map(gone.may, PERMISSIONS)), "a role that is no longer known"
 

@@ -76,6 +76,7 @@ ROUTES: dict[Permission, str] = {
     "events.read": "list_events stream_events list_webhooks read_webhook list_deliveries",
     "metrics.read": "read_metrics",
     "webhooks.write": "add_webhook change_webhook",
+    "access.read": "list_access",
     "session.own": "read_session sign_out change_password",
 }
 NEEDS: dict[str, Permission] = {
