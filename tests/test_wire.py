@@ -104,6 +104,7 @@ def test_an_event_sets_its_own_name(event: type[Event]) -> None:
         "template",
         "custom_field",
         "key",
+        "login",
         "equal_opportunity",
     )
     msgspec.convert(fact, Slug)

@@ -1,59 +1,186 @@
-"""Who calls: the holder of an API key, and nobody else."""
+"""Who calls: the holder of an API key, or a consultant who is signed in, and nobody else."""
 
 from __future__ import annotations
 
+import hmac
+import ipaddress
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
+import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from ledger_crm import sessions
+from ledger_crm.commands import signing_in
 from ledger_crm.commands.catalogue import holder_of
-from ledger_crm.domain.access import Holder
+from ledger_crm.domain.access import Holder, parts
+from ledger_crm.domain.entry import through
 from ledger_crm.ledger import Ledger
+from ledger_crm.sessions import Session
 
-from .problems import KeyMissing
+from .limits import Guesses, Spending
+from .problems import CsrfTokenWrong, KeyMissing
+from .reading import Pool
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 AwaitedGuard: TypeAlias = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 TRUST_S = 1.0  # a revoked key opens nothing after this long
-MOST = 1024  # keys remembered at once
+MOST = 1024  # keys and sessions remembered at once
+SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
-class Keys:
-    """Puts the holder, and whom they write as, into the request's state. Raises KeyMissing,
-    Unavailable.
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """On which callers are served.
 
-    Keys that open something are remembered for ``TRUST_S``, so that a busy client costs the
-    ledger one look a second and not one a request.
+    secure               the cookie is for https alone: everywhere but on this machine
+    session_idle_s       a session that nobody used for so long is over
+    session_lifetime_s   and so is any after this
+    requests_a_minute    of one caller, by each process; 0: as many as they like
+    wrong_passwords      for one consultant, after which nobody is heard for ``locked_s``
+    wrong_from_network   passwords and invitations, likewise
+    wrong_keys           keys and links from one network, by each process, likewise
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._known: dict[str, tuple[Holder, float]] = {}
+    secure: bool = False
+    session_idle_s: int = 8 * 3600
+    session_lifetime_s: int = 7 * 24 * 3600
+    requests_a_minute: int = 0
+    wrong_passwords: int = 10
+    wrong_from_network: int = 50
+    wrong_keys: int = 1_000
+    locked_s: int = 900
 
-    def remembered(self, header: str) -> Holder | None:
-        holder, until_s = self._known.get(_key_in(header) or "", (None, 0.0))
-        return holder if time.monotonic() <= until_s else None
+    @property
+    def cookie(self) -> str:
+        return "__Host-ledger_session" if self.secure else "ledger_session"
+
+    def set_cookie(self, secret: str, lifetime_s: int) -> str:
+        """The header. Strict would keep whoever follows a link to us signed out; a write needs the
+        token besides."""
+        secure = "; Secure" if self.secure else ""
+        return (
+            f"{self.cookie}={secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age={lifetime_s}{secure}"
+        )
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """through  key:<id> or session:<id>
+    session  of whoever is signed in, and what they send with each write
+    """
+
+    holder: Holder
+    through: str
+    session: Session | None = None
+    csrf_token: str = ""
+
+    def means(self, method: str, token: str) -> bool:
+        """No other site sends this in their name."""
+        return (
+            self.session is None
+            or method in SAFE
+            or hmac.compare_digest(self.csrf_token.encode(), token.encode())
+        )
+
+
+class Callers:
+    """Puts the caller, their holder, and whom they write as, into the request's state. Raises
+    KeyMissing, CsrfTokenWrong, TooManyGuesses, TooManyRequests, Unavailable.
+
+    Those who are let in are remembered for ``TRUST_S``, so that a busy client costs the ledger one
+    look a second and not one a request.
+    """
+
+    def __init__(self, ledger: Ledger, pool: Pool, terms: Terms) -> None:
+        self._ledger, self._pool, self.terms = ledger, pool, terms
+        self._known: dict[str, tuple[Caller, float]] = {}
+        self._cookie = terms.cookie + "="
+        self.spending = Spending(terms.requests_a_minute)
+        self.guesses = Guesses(terms.wrong_keys, terms.locked_s)
+
+    def remembered(
+        self, state: dict[str, Any], method: str, authorization: str, cookie: str, token: str
+    ) -> Caller | None:
+        """None: not, or they do not mean it, or they ask too often."""
+        caller = self._remembered(self._credential(authorization, cookie) or "")
+        if caller and caller.means(method, token) and self.spending.takes(state, caller.through):
+            return caller
+        return None
 
     async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
-        header = connection.headers.get("authorization", "")
-        if (text := _key_in(header)) is None:
+        headers = connection.headers
+        credential = self._credential(headers.get("authorization", ""), headers.get("cookie", ""))
+        if credential is None:
             raise KeyMissing()
-        if (holder := self.remembered(header)) is None:
-            self._known.pop(text, None)
-            asked_s = time.monotonic()
-            holder = await holder_of(self._ledger, text.strip())
-            if holder is None:
+        if (caller := self._remembered(credential)) is None:
+            self._known.pop(credential, None)
+            asked_s, network = time.monotonic(), network_of(connection)
+            self.guesses.must_be_heard(network, credential)
+            caller = await self._look(credential)
+            if caller is None:
+                self.guesses.wrong(network, credential)
                 raise KeyMissing()
+            self.guesses.right(credential)
             if len(self._known) >= MOST:
                 self._known.clear()
-            self._known[text] = (holder, asked_s + TRUST_S)
-        connection.scope["state"] |= {"actor": holder.actor, "holder": holder}
+            self._known[credential] = (caller, asked_s + TRUST_S)
+        self.spending.must_take(connection.scope["state"], caller.through)
+        if not caller.means(connection.scope["method"], headers.get("x-csrf-token", "")):  # type: ignore[typeddict-item]
+            raise CsrfTokenWrong()
+        through.set(caller.through)
+        connection.scope["state"] |= {
+            "actor": caller.holder.actor, "holder": caller.holder, "caller": caller
+        }  # fmt: skip
+
+    def forget(self) -> None:
+        """So that what was changed here holds at once."""
+        self._known.clear()
+
+    def _remembered(self, credential: str) -> Caller | None:
+        caller, until_s = self._known.get(credential, (None, 0.0))
+        return caller if time.monotonic() <= until_s else None
+
+    async def _look(self, credential: str) -> Caller | None:
+        if not credential.startswith(self._cookie):
+            found = parts(text := credential.strip())
+            key = found and await holder_of(self._ledger, text)
+            return Caller(key, f"key:{found[0]}") if found and key else None
+        secret = credential.removeprefix(self._cookie)
+        session = await sessions.find(self._pool, secret, idle_s=self.terms.session_idle_s)
+        if session is None:
+            return None
+        holder = await signing_in.holder_of(self._ledger, session)
+        if holder is None:
+            return None
+        return Caller(holder, f"session:{session.id}", session, sessions.csrf_token(secret))
+
+    def _credential(self, authorization: str, cookie: str) -> str | None:
+        """The text of a key; or the name and value of the session's cookie, if no other way to
+        identify oneself is used."""
+        if authorization:
+            scheme, _, text = authorization.partition(" ")
+            text = text if scheme.lower() == "bearer" else ""
+            return text if text and not text.startswith(self._cookie) else None
+        if self._cookie in cookie:
+            for each in cookie.split(";"):
+                if (each := each.strip()).startswith(self._cookie):
+                    return each
+        return None
 
 
-def _key_in(header: str) -> str | None:
-    scheme, _, text = header.partition(" ")
-    return text if scheme.lower() == "bearer" else None
+def network_of(connection: Connection) -> str:
+    return network(connection.client.host if connection.client else "")
+
+
+@lru_cache(1_024)
+def network(address: str) -> str:
+    """An address without its last part, so that it names no person: /24, or /48 of IPv6."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    size = 24 if found.version == 4 else 48
+    return str(ipaddress.ip_network(f"{found}/{size}", strict=False))

@@ -13,7 +13,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger_crm.domain.entry import cause, new_id
+from ledger_crm.domain.entry import cause, new_id, through
 
 from .metrics import requested
 
@@ -21,8 +21,12 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
-    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; frame-ancestors 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
 ]
+HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 PRIVATE = (b"cache-control", b"no-store")
 
 log = structlog.get_logger("ledger_crm.api")
@@ -39,7 +43,7 @@ def edge(app: ASGIApp) -> ASGIApp:
         if asked == "HEAD":  # as GET, without the body (RFC 9110, 9.3.2)
             scope = {**scope, "method": "GET", "head": True}  # type: ignore[assignment]
         request_id = new_id().hex  # ours: what a client sends would be kept in clear, for ever
-        token = cause.set(request_id)
+        token, came = cause.set(request_id), through.set("")
         status, began_s = 0, time.monotonic()
 
         async def send_traced(message: Message) -> None:
@@ -48,8 +52,11 @@ def edge(app: ASGIApp) -> ASGIApp:
                 status = message["status"]
                 given = list(message.get("headers", []))
                 private = [] if any(name == PRIVATE[0] for name, _ in given) else [PRIVATE]
+                allowance = scope.get("state", {}).get("allowance", ())
+                secure = [HTTPS_ONLY] if scope.get("scheme") == "https" else []
                 message["headers"] = [
-                    *given, *HEADERS, *private, (b"x-request-id", request_id.encode())
+                    *given, *HEADERS, *private, *allowance, *secure,
+                    (b"x-request-id", request_id.encode()),
                 ]  # fmt: skip
             elif asked == "HEAD" and message["type"] == "http.response.body":
                 message["body"] = b""
@@ -71,5 +78,6 @@ def edge(app: ASGIApp) -> ASGIApp:
                 actor=state.get("actor", "-"),
             )
             cause.reset(token)
+            through.reset(came)
 
     return traced

@@ -76,10 +76,14 @@ ROUTES: dict[Permission, str] = {
     "events.read": "list_events stream_events list_webhooks read_webhook list_deliveries",
     "metrics.read": "read_metrics",
     "webhooks.write": "add_webhook change_webhook",
+    "session.own": "read_session sign_out change_password",
 }
 NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
+
+ANYBODY = frozenset(("sign_in", "accept_invitation"))
+"""What nobody needs to be anybody for: it is how one becomes somebody."""
 
 HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": []}
 """Fields of answers, however deep, that only those with ``fees.read`` are shown, and what others

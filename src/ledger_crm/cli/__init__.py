@@ -10,6 +10,7 @@
     looking   events, projections, feed, settings
     checking  doctor
     keys      key
+    signing   consultant: who may sign in
     documents the papers made from the code
     hearing   what up does with the words of its workers
 
@@ -47,6 +48,7 @@ COMMANDS = {
     "feed": "looking:feed_commands",
     "doctor": "checking:doctor",
     "key": "keys:key",
+    "consultant": "signing:consultant",
     "settings": "looking:settings",
     "documents": "documents:documents",
 }

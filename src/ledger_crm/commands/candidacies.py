@@ -176,7 +176,7 @@ async def place(
     placed fills an opening, the last one the job order; who replaces somebody takes theirs.
 
     Raises NoSuchRecord, NoSuchCandidacy, JobOrderIsClosed, PayUnclear, NoExchangeRate,
-    NoReplacementOwed, ConsultantHasLeft, and as ``Person.place``."""
+    NoReplacementOwed, NoSuchConsultant, ConsultantHasLeft, and as ``Person.place``."""
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)

@@ -104,7 +104,7 @@ async def split_commission(
     text: str = "",
 ) -> Person:
     """Who left may have a part in what was placed before. Raises NoSuchRecord,
-    ConsultantHasLeft, and as ``Person.split_commission``."""
+    NoSuchConsultant, ConsultantHasLeft, and as ``Person.split_commission``."""
     person = await work.get(Person, person_id)
     _, placement = person.placed(candidacy_id)
     new = {share.consultant for share in shares} - placement.sharers

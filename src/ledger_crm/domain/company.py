@@ -109,6 +109,7 @@ from .joborder import (
 )
 from .market import TargetDropped, TargetIsClient, TargetNamed, Targets
 from .permission import (
+    NotAConsultant,
     OffLimits,
     OffLimitsAgreed,
     OffLimitsFacts,
@@ -517,7 +518,9 @@ class Company(Aggregate):
         self.enter(fact, by=by)
 
     def raise_invoice(self, fact: InvoiceRaised, *, by: Actor) -> None:
-        """Raises as ``Books.must_raise``."""
+        """Raises as ``Books.must_raise``; NotAConsultant for an override by anybody else."""
+        if fact.override and not by.startswith("consultant:"):
+            raise NotAConsultant(actor=by)
         due = self.books.must_raise(fact)
         last = fact.due_on or fact.raised_at.date() + timedelta(days=due.payment_days)
         self.enter(msgspec.structs.replace(fact, due_on=last), by=by)
