@@ -21,8 +21,8 @@ from ledger_crm.analysis.replaying import Fold, replay
 from ledger_crm.commands import importing, mapping
 from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import Ledger
-from ledger_crm.slices import Slice
 from ledger_crm.projections import every
+from ledger_crm.slices import Slice
 from projections.driving import driven, driven_in_parts, of_list, reading
 from scenario import KEYRING
 
