@@ -165,6 +165,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1, le=1_440),
         _says("for so long who guessed too often is not heard", "minutes, 1 to 1440"),
     ] = 15
+    access_log_days: Annotated[
+        int,
+        Meta(ge=1, le=3_650),
+        _says("for so long the access log tells who was at the door", "days, 1 to 3650"),
+    ] = 400
     webhook_targets: Annotated[
         WebhookTargets,
         _says("where webhooks may be sent: https to public addresses, or any", "public or any"),

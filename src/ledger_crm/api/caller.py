@@ -20,9 +20,10 @@ from ledger_crm.domain.access import Holder, parts
 from ledger_crm.domain.entry import through
 from ledger_crm.ledger import Ledger
 from ledger_crm.sessions import Session
+from ledger_crm.visits import Visits, What
 
 from .limits import Guesses, Spending
-from .problems import CsrfTokenWrong, KeyMissing
+from .problems import CsrfTokenWrong, KeyMissing, TooManyGuesses
 from .reading import Pool
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
@@ -42,6 +43,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     requests_a_minute    of one caller, by each process; 0: as many as they like
     wrong_passwords      for one consultant, after which nobody is heard for ``locked_s``
     wrong_from_network   passwords and invitations, likewise
+    remembered_days      what the access log tells of
     wrong_keys           keys and links from one network, by each process, likewise
     """
 
@@ -53,6 +55,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     wrong_from_network: int = 50
     wrong_keys: int = 1_000
     locked_s: int = 900
+    remembered_days: int = 400
 
     @property
     def cookie(self) -> str:
@@ -99,6 +102,7 @@ class Callers:
         self._known: dict[str, tuple[Caller, float]] = {}
         self._cookie = terms.cookie + "="
         self.spending = Spending(terms.requests_a_minute)
+        self.visits = Visits(pool, terms.remembered_days)
         self.guesses = Guesses(terms.wrong_keys, terms.locked_s)
 
     def remembered(
@@ -110,7 +114,19 @@ class Callers:
             return caller
         return None
 
-    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+    def visited(
+        self, connection: Connection, caller: Caller | None, what: What, about: str = ""
+    ) -> None:
+        """For the access log."""
+        self.visits.note(
+            what,
+            actor=caller.holder.actor if caller else "",
+            through=caller.through if caller else "",
+            network=network_of(connection),
+            about=about,
+        )
+
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         headers = connection.headers
         credential = self._credential(headers.get("authorization", ""), headers.get("cookie", ""))
         if credential is None:
@@ -118,17 +134,30 @@ class Callers:
         if (caller := self._remembered(credential)) is None:
             self._known.pop(credential, None)
             asked_s, network = time.monotonic(), network_of(connection)
-            self.guesses.must_be_heard(network, credential)
+            try:
+                self.guesses.must_be_heard(network, credential)
+            except TooManyGuesses:
+                self.visits.note("locked_out", network=network)
+                raise
             caller = await self._look(credential)
             if caller is None:
                 self.guesses.wrong(network, credential)
+                self.visits.note("key_refused", network=network)
                 raise KeyMissing()
             self.guesses.right(credential)
+            if caller.session is None:
+                self.visits.note(
+                    "key_used",
+                    actor=caller.holder.actor,
+                    through=caller.through,
+                    network=network,
+                )
             if len(self._known) >= MOST:
                 self._known.clear()
             self._known[credential] = (caller, asked_s + TRUST_S)
         self.spending.must_take(connection.scope["state"], caller.through)
         if not caller.means(connection.scope["method"], headers.get("x-csrf-token", "")):  # type: ignore[typeddict-item]
+            self.visited(connection, caller, "refused", handler.handler_name)
             raise CsrfTokenWrong()
         through.set(caller.through)
         connection.scope["state"] |= {

@@ -31,8 +31,7 @@ from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, StaleVersion, Work
 from ledger_crm.projections import shortlists
 
 from .acting import Act
-from .caller import AwaitedGuard, Connection, network_of
-from .limits import Guesses
+from .caller import AwaitedGuard, Callers, Connection, network_of
 from .problems import LinkMissing, ReadModelBehind, TooMuchAsked, Unavailable, refused
 from .reading import Reads, View
 
@@ -76,9 +75,10 @@ class Heard(msgspec.Struct, frozen=True):
     heard_at: Instant
 
 
-def link_required(ledger: Ledger, guesses: Guesses) -> AwaitedGuard:
+def link_required(ledger: Ledger, callers: Callers) -> AwaitedGuard:
     """Puts what the link leads to, and its holder as the actor, into the request's state. Raises
     LinkMissing, LinkIsOver, TooMuchAsked, TooManyGuesses, Unavailable."""
+    guesses = callers.guesses
     taken: dict[tuple[UUID, str], deque[float]] = {}
 
     async def guard(connection: Connection, __: BaseRouteHandler) -> None:
@@ -91,6 +91,7 @@ def link_required(ledger: Ledger, guesses: Guesses) -> AwaitedGuard:
         door = await commands.door_of(ledger, text)
         if door is None:
             guesses.wrong(network, text)
+            callers.visits.note("key_refused", network=network, about="link")
             raise LinkMissing()
         guesses.right(text)
         _must_not_flood(taken, door.link_id, str(connection.scope["method"]))  # type: ignore[typeddict-item]

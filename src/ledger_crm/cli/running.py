@@ -310,6 +310,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
         wrong_from_network=chosen.wrong_passwords_from_network,
         wrong_keys=chosen.wrong_keys_from_network,
         locked_s=chosen.lock_out_minutes * 60,
+        remembered_days=chosen.access_log_days,
     )
     async with open_pool(chosen.database_url) as pool:
         app = create_app(
@@ -345,6 +346,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
         listening = asyncio.create_task(listen(chosen.database_url, tide.wake))
         try:
             await server.serve()
+            await app.state.equipment.callers.visits.settled()
         finally:
             listening.cancel()
             await asyncio.wait([listening])
