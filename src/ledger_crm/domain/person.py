@@ -12,7 +12,7 @@ more but what the books need; records that are merged decide as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -37,7 +37,6 @@ from .document import DocumentAdded, DocumentRemoved, DocumentThere, NoSuchDocum
 from .engagement import PersonQuietSnoozed, must_be_in_order, must_lie_ahead
 from .entry import (
     Actor,
-    Aggregate,
     Event,
     IdTaken,
     Instant,
@@ -84,16 +83,15 @@ from .interaction import (
 )
 from .market import Researched
 from .merging import (
-    MOST_TOGETHER,
+    Absorbed,
     BothOnJobOrder,
     BothPlacedThere,
-    MergedWithItself,
-    NotMerged,
+    Mergeable,
+    Merged,
     PermittedSince,
-    PersonAbsorbed,
     PersonMerged,
     PersonUnmerged,
-    TooManyMerged,
+    Unmerged,
 )
 from .permission import (
     Consent,
@@ -364,10 +362,13 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     text: Sealed = ""
 
 
-class Person(Aggregate):
+class Person(Mergeable):
     TOPIC = "person"
+    AS_MERGED = PersonMerged
+    AS_UNMERGED = PersonUnmerged
 
     def __init__(self) -> None:
+        super().__init__()
         self.points: set[tuple[Point, str]] = set()
         self.preferred: dict[Point, str] = {}
         self.tags: set[str] = set()
@@ -385,23 +386,9 @@ class Person(Aggregate):
         self.to_be_erased = False
         self.holds: dict[UUID, bool] = {}  # whether each is still placed
         self.erased = False
-        self.absorbed: dict[UUID, datetime] = {}  # and when
-        self.merged_into: UUID | None = None
-
-    @property
-    def goes_on_as(self) -> UUID | None:
-        return self.merged_into
-
-    @property
-    def goes_on_with(self) -> Sequence[UUID]:
-        return [*self.absorbed]
 
     def enter(self, event: Event, *, by: Actor) -> None:
-        """Where what it is about is held, else here. Raises PersonIsErased, NotYet."""
-        if self.beside:
-            holder = next((one for one in self.everyone if one._holds(event)), self)
-            if holder is not self:
-                return holder.enter(event, by=by)
+        """Raises PersonIsErased, NotYet."""
         if not isinstance(event, THE_BOOKS):
             self.must_be_here()
         super().enter(event, by=by)
@@ -466,17 +453,8 @@ class Person(Aggregate):
         ]
         return min(found)[2] if found else candidacy_id(self.id, job_order_id)
 
-    def absorb(self, duplicate: Person, fact: PersonAbsorbed, *, by: Actor) -> None:
-        """Both go on as this one. Again, it is a no-op. Raises MergedWithItself, PersonIsErased,
-        TooManyMerged, PermittedSince, BothOnJobOrder, BothPlacedThere."""
-        self.must_be_here()
-        if fact.duplicate_id == self.id:
-            raise MergedWithItself()
-        if fact.duplicate_id in (one.id for one in self.everyone):
-            return
-        duplicate.must_be_here()
-        if len(self.everyone) + len(duplicate.everyone) > MOST_TOGETHER:
-            raise TooManyMerged(person_id=self.id, most=MOST_TOGETHER)
+    def _must_fit(self, duplicate: Person, fact: Absorbed) -> None:
+        """Raises PermittedSince, BothOnJobOrder, BothPlacedThere."""
         for word in (*self.consent.words, *self.contact.words):
             if not word.refuses and word.said_at >= fact.absorbed_at:
                 raise PermittedSince(person_id=self.id, said_at=word.said_at)
@@ -491,25 +469,6 @@ class Person(Aggregate):
                 raise refusal(
                     survivor_id=self.id, duplicate_id=duplicate.id, job_order_ids=sorted(both)
                 )
-        duplicate.enter(
-            PersonMerged(survivor_id=self.id, merged_at=fact.absorbed_at, reason=fact.reason),
-            by=by,
-        )
-        self.enter(fact, by=by)
-        self.beside = (*self.beside, duplicate)
-
-    def separate(
-        self, other_id: UUID, *, at: datetime, reason: Reason = "", text: str = "", by: Actor
-    ) -> None:
-        """Raises NotMerged, PersonIsErased."""
-        self.must_be_here()
-        other = next((one for one in self.beside if one.id == other_id), None)
-        if other is None:
-            raise NotMerged(person_id=self.id, other_id=other_id)
-        for one, named in ((other, self.id), (self, other_id)):
-            fact = PersonUnmerged(other_id=named, unmerged_at=at, reason=reason, text=text)
-            one.enter(fact, by=by)
-        self.beside = tuple([one for one in self.beside if one is not other])
 
     def must_be_here(self) -> None:
         """First of all, so that whoever is erased is refused as that."""
@@ -539,14 +498,7 @@ class Person(Aggregate):
         """What is so already is a no-op."""
         self.must_be_here()
         tagged = [one for one in self.everyone if fact.tag in one.tags]
-        self._turn(fact, tagged, there=isinstance(fact, PersonTagged), by=by)
-
-    def _turn(self, fact: Event, having: Sequence[Person], *, there: bool, by: Actor) -> None:
-        """It is so from now on, or no longer with any of those who have it."""
-        if there and not having:
-            self.enter(fact, by=by)
-        for one in () if there else having:
-            one.enter(fact, by=by)
+        self.turn(fact, tagged, there=isinstance(fact, PersonTagged), by=by)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
         """A reply stops the campaigns that they were in by then. Raises NoConsent, DoNotContact if
@@ -617,24 +569,13 @@ class Person(Aggregate):
             self._must_be_free(at)
 
     def _must_be_free(self, at: datetime) -> None:
-        for said in self._said(lambda one: one.consent):
+        for said in self.said(lambda one: one.consent):
             if word := said.refusal(at):
                 ended = None if word.refuses else word.until_on
                 raise NoConsent(person_id=self.id, since=word.said_at, ended_on=ended)
-        for said in self._said(lambda one: one.contact):
+        for said in self.said(lambda one: one.contact):
             if word := said.refusal(at):
                 raise DoNotContact(person_id=self.id, since=word.said_at, until_on=word.until_on)
-
-    def _said(self, of: Callable[[Person], Said[Word]]) -> list[Said[Word]]:
-        """On each of the records; each may forbid it. What is said on the survivor since they are
-        merged counts for those that it has absorbed."""
-        own = of(self)
-        found = [own]
-        for other in self.beside:
-            since = self.absorbed[other.id]
-            later = [word for word in own.words if word.said_at >= since]
-            found += [said.followed_by(later) for said in other._said(of)]
-        return found
 
     def works_at(self, at: datetime) -> list[UUID]:
         """Companies that they work at on that day as anybody: who hires for one, or pays for it,
@@ -732,7 +673,7 @@ class Person(Aggregate):
         """What is so already is a no-op."""
         self.must_be_here()
         pooled = [one for one in self.everyone if fact.pool in one.pools]
-        self._turn(fact, pooled, there=isinstance(fact, PersonPooled), by=by)
+        self.turn(fact, pooled, there=isinstance(fact, PersonPooled), by=by)
 
     def learn(self, fact: PersonFields, *, by: Actor) -> None:
         """A custom field. What is so already is a no-op."""
@@ -744,7 +685,7 @@ class Person(Aggregate):
             self.enter(fact, by=by)
         else:
             known = [o for o in self.everyone if fact.field in o.custom.get(fact.candidacy_id, {})]
-            self._turn(fact, known, there=False, by=by)
+            self.turn(fact, known, there=False, by=by)
 
     def refer(self, fact: CandidateReferrals, *, by: Actor) -> None:
         """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing; for a partner NoConsent,
@@ -861,7 +802,7 @@ class Person(Aggregate):
             raise NotEmployed(person_id=self.id, company_id=fact.company_id)
         if any(job.starts_on and fact.ends_on < job.starts_on for job in held):
             raise EndsBeforeItStarts()
-        self._turn(fact, [o for o in self.everyone if o._holds(fact)], there=False, by=by)
+        self.turn(fact, [o for o in self.everyone if o._holds(fact)], there=False, by=by)
 
     def open_candidacy(
         self,
@@ -1394,16 +1335,10 @@ class Person(Aggregate):
                 self.holds[id] = True
             case LegalHoldReleased(hold_id=id):
                 self.holds[id] = False
-            case PersonAbsorbed(duplicate_id=id, absorbed_at=at):
-                self.absorbed[id] = at
-            case PersonMerged(survivor_id=id):
-                self.merged_into = id
-            case PersonUnmerged(other_id=id):
-                if self.merged_into == id:
-                    self.merged_into = None
-                self.absorbed.pop(id, None)
             case PersonErased():
                 self._forget()
+            case Absorbed() | Merged() | Unmerged():
+                super().apply(event)
 
     def _forget(self) -> None:
         """All but the candidacies, which the books need, and who is who; of those what was said."""
