@@ -34,6 +34,7 @@ from ledger_crm.domain.campaign import (
     Enrolled,
     Step,
 )
+from ledger_crm.domain.candidate import candidacy_id
 from ledger_crm.domain.consultant import (
     ConsultantAdded,
     ConsultantLeft,
@@ -63,6 +64,7 @@ from ledger_crm.domain.followup import (
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
     ContactPointRemoved,
+    Employed,
     EmploymentEnded,
     PersonTagged,
     PersonUntagged,
@@ -81,7 +83,7 @@ from ledger_crm.domain.interaction import (
     NoAnswerNeeded,
     NoteWritten,
 )
-from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced, candidacy_id
+from ledger_crm.domain.person import ContactPointAdded, PersonSourced
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, PipelineDefined, Stage
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled, PoolDefined
 from ledger_crm.domain.segment import Criteria, SegmentSaved

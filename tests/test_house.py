@@ -174,7 +174,8 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     for kind_, field in (("enrolled", "override"), ("campaign_stopped", "text")):
         fact = {"kind": f"person.{kind_}", "campaign": "spring", field: mark()}
         written(api, f"/people/{ada}/campaigns", **fact)
-    written(api, "/consultants", consultant="consultant:dan", name=f"{mark()} Dunn")
+    for who in ("ana", "dan"):
+        written(api, "/consultants", consultant=f"consultant:{who}", name=f"{mark()} Dunn")
     for kind_, fact in (
         ("renamed", {"name": f"{mark()} Dunn"}),
         ("left", {"left_on": "2026-03-02", "text": mark()}),
@@ -433,6 +434,7 @@ def story(up: Running, mark: Marks) -> tuple[str, str]:
             command(up.home, "key", "create", "consultant:zoe", "--label", mark(), "--json")
         )
         command(up.home, "key", "revoke", key["id"], "--reason", mark())
+        command(up.home, "consultant", "invite", "zoe", "--email", f"{mark()}@example.org")
         head = api.get("/health/ready").json()["head"]
 
         def level() -> bool:
@@ -465,6 +467,8 @@ def test_the_story_has_a_mark_in_every_field_that_is_sealed(
     sealed = {(topic, name) for topic, event in EVENTS.items() for name in sealed_fields(event)}
     assert marked == sealed - {
         ("key.created", "digest"),
+        ("login.invited", "digest"),
+        ("login.password_set", "hash"),
         ("webhook.added", "secret"),
         ("person.document_added", "digest"),
     }

@@ -223,6 +223,9 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "consultant.returned": ["text"],
         "key.created": ["digest", "label"],
         "key.revoked": ["reason"],
+        "login.opened": ["email"],
+        "login.invited": ["digest"],
+        "login.password_set": ["hash"],
         "webhook.added": ["label", "secret", "url"],
     }  # fmt: skip
 

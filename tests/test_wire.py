@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import builders
 from builders import employed, facts, instants, note, replied, sourced, texts
 from ledger_crm.domain import EVENTS, candidacy, vocabulary
+from ledger_crm.domain.candidate import Move
 from ledger_crm.domain.entry import (
     Currency,
     Entry,
@@ -31,7 +32,6 @@ from ledger_crm.domain.entry import (
     sealed_fields,
 )
 from ledger_crm.domain.faults import in_words
-from ledger_crm.domain.person import Move
 from ledger_crm.store import EntryMapper
 from scenario import ANA, KEYRING, NOON, PERSON
 
@@ -104,6 +104,7 @@ def test_an_event_sets_its_own_name(event: type[Event]) -> None:
         "template",
         "custom_field",
         "key",
+        "login",
         "equal_opportunity",
     )
     msgspec.convert(fact, Slug)

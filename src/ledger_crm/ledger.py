@@ -270,6 +270,10 @@ class Work:
         claim = self.ledger.store.repetition(id, event)
         return bool(await self.ledger.run(self.ledger.store.holders, [claim]))
 
+    def knows(self, type_: type[Aggregate]) -> bool:
+        """Something of this type is in hand already, also if it is not written yet."""
+        return any(isinstance(known, type_) for known in self._known.values())
+
     async def load(self, ids: Iterable[UUID]) -> None:
         """Reads several at once, for those who know what they will need."""
         if missing := {id for id in ids if id not in self._known}:
@@ -436,6 +440,7 @@ class Ledger:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._given_up_s = 0.0  # when one last waited in vain
+        self._has_consultants = False
         self._saving = Together[Save, Sequence[int]](
             "save",
             self._save,
@@ -675,6 +680,11 @@ class Ledger:
     async def head(self) -> int:
         """Position of the newest entry, 0 when there is none. Raises Unavailable."""
         return await self.run(self.store.head)
+
+    async def has_consultants(self) -> bool:
+        """Whether anybody ever added one; then it stays so. Raises Unavailable."""
+        self._has_consultants = self._has_consultants or await self.run(self.store.has_consultants)
+        return self._has_consultants
 
     async def rows(self, *, after: int = 0, limit: int = 1000) -> Sequence[Row]:
         """In ledger order, at most ``limit``, positions > ``after``. Raises Unavailable."""

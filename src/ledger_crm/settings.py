@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -112,11 +113,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1024, le=1 << 30),
         _says("a request's body may be this long", "a number of bytes from 1024 to 1073741824"),
     ] = 1 << 20
+    public_url: Annotated[
+        str,
+        Meta(pattern=r"^(https?://[A-Za-z0-9.:_\[\]-]+)?\Z"),
+        _says(
+            "where people reach the API, as they type it; not set: LEDGER_HOST and LEDGER_PORT",
+            "an address like https://crm.example.com, without a path",
+        ),
+    ] = ""
+    session_idle_minutes: Annotated[
+        int,
+        Meta(ge=1, le=10_080),
+        _says("who is signed in and does nothing for so long is signed out", "minutes, 1 to 10080"),
+    ] = 480
+    session_lifetime_hours: Annotated[
+        int,
+        Meta(ge=1, le=2_160),
+        _says("who signed in so long ago signs in again", "hours, 1 to 2160"),
+    ] = 168
     webhook_targets: Annotated[
         WebhookTargets,
         _says("where webhooks may be sent: https to public addresses, or any", "public or any"),
     ] = "public"
     given: frozenset[str] = frozenset()  # variables that were set; not one itself
+
+    @property
+    def url(self) -> str:
+        """Where people reach the API."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def on_this_machine(self) -> bool:
+        """People reach it over loopback alone."""
+        name = urlsplit(self.url).hostname or ""
+        return name in ("localhost", "::1") or name.startswith("127.")
 
     @property
     def owner_url(self) -> str | None:

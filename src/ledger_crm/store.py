@@ -172,6 +172,7 @@ class Stored(msgspec.Struct, omit_defaults=True):
     cause: str = ""
     originator_topic: str = ""
     sealed: dict[str, str] = {}
+    through: str = ""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -182,6 +183,7 @@ class Told(msgspec.Struct, frozen=True):
     cause        id of the request, or of what else it came of
     fact         by its kind, as `/schemas/{kind}.json` says
     sealed       names of fields of the fact that are not shown
+    through      the key or session that it was written through, like `key:<id>`; "": none
     """
 
     position: int
@@ -193,6 +195,7 @@ class Told(msgspec.Struct, frozen=True):
     cause: str
     fact: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     sealed: Sequence[str]
+    through: str = ""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,8 +265,9 @@ class EntryMapper(Mapper[UUID]):
             where = str(fault).rpartition(" - at ")[2].strip("`$.")  # not what was there
             raise DoesNotFit(kind=topic, at=where) from None
         document = Stored(
-            entry.timestamp, entry.by, msgspec.Raw(encoded), entry.cause, entry.originator_topic
-        )
+            entry.timestamp, entry.by, msgspec.Raw(encoded), entry.cause, entry.originator_topic,
+            through=entry.through,
+        )  # fmt: skip
         if names := sealed_fields(type(entry.event)):
             clear: dict[str, Any] = msgspec.json.decode(encoded)
             if texts := {name: clear.pop(name) for name in names if name in clear}:
@@ -306,6 +310,7 @@ class EntryMapper(Mapper[UUID]):
                 event=event,
                 cause=document.cause,
                 originator_topic=document.originator_topic,
+                through=document.through,
             )
         except (msgspec.MsgspecError, ValueError) as fault:
             self._undecodable(row, position, type(fault).__name__)
@@ -329,7 +334,7 @@ class EntryMapper(Mapper[UUID]):
                 fact = msgspec.Raw(bytes(fact)[:-1] + b"," + _encoder.encode(texts)[1:])
         return Told(
             row.id, _uuid(row), row.originator_version, row.topic, document.timestamp,
-            document.by, document.cause, fact, names,
+            document.by, document.cause, fact, names, document.through,
         )  # fmt: skip
 
     def _open(self, key: DataKey | None, row: StoredEvent, name: str, sealed: str) -> str:
@@ -525,6 +530,13 @@ class Store:
         """Position of the newest entry, 0 when there is none."""
         [(position,)] = self._select("SELECT position FROM ledger.head")
         return int(position)
+
+    def has_consultants(self) -> bool:
+        """By an index of its own (``schema/0009_consultants.sql``)."""
+        [(there,)] = self._select(
+            "SELECT EXISTS (SELECT FROM ledger.entries WHERE topic = 'consultant.added')"
+        )
+        return bool(there)
 
     def rows(self, *, after: int, limit: int) -> Sequence[Row]:
         """As the recorder's ``select_notifications``, which makes a dict of every row."""

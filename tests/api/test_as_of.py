@@ -19,7 +19,7 @@ from ledger_crm.api.reading import open_pool
 from ledger_crm.commands.demo import play
 from ledger_crm.domain import clock
 from ledger_crm.domain.access import Holder
-from ledger_crm.domain.person import candidacy_id
+from ledger_crm.domain.candidate import candidacy_id
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.vault import Vault
@@ -90,7 +90,7 @@ async def addresses(
     ids["handle"] = [each["consultant"] for each in await listed(client, "/consultants")]
     ids["subject"] = ["person", "company"]
     asked = {
-        "by": "client", "since": "2025-01-01", "until": "2026-12-31", "year": "2026",
+        "by": "client", "since": "2025-01-01", "until": "2026-12-31", "year": "2026", "from": "0",
     }  # fmt: skip
     made = []
     for path, parameters in documented(app).items():

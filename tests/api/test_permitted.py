@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from api.journey import ADA, ENGINES, FEE, NOTE, ORDER, found, problem, written
-from ledger_crm.api.permitted import NEEDS, ROUTES, TELL_FEES
+from ledger_crm.api.permitted import ANYBODY, NEEDS, ROUTES, TELL_FEES
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.access import Holder, KeyCreated
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 ROLES = get_args(Role)
 OPEN_TO_ALL = {
     "landing", "openapi_json", "docs", "docs_js", "docs_css", "list_problems", "read_problem",
-    "read_schema", "live", "ready",
+    "read_schema", "live", "ready", "invitation", "invitation_js", *ANYBODY,
 }  # fmt: skip
 BY_LINK = {"read_shared_shortlist", "give_verdict", "comment"}
 
@@ -49,6 +49,7 @@ SENSITIVE = {
     "add_person": {"owner", "manager", "consultant", "resourcer", "integration"},
     "place": {"owner", "manager", "consultant", "integration"},
     "read_person": set(ROLES),
+    "change_password": set(ROLES),
 }
 """As somebody would say it who has not read the table."""
 

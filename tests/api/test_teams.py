@@ -354,7 +354,7 @@ async def test_what_each_of_us_did_is_counted_by_its_day_and_of_whom_was_in_a_te
 
 
 async def test_where_we_are_on_record_nothing_is_given_to_a_name_that_is_not(
-    ana: httpx.AsyncClient, project: Callable[[], None]
+    ana: httpx.AsyncClient, ledger: Ledger
 ) -> None:
     company = f"/companies/{(await written(ana, '/companies', ENGINES))['id']}"
     order = (await written(ana, f"{company}/job-orders", ORDER))["created"]
@@ -370,19 +370,30 @@ async def test_where_we_are_on_record_nothing_is_given_to_a_name_that_is_not(
         "staffed_at": at,
         "shares": [{"consultant": who, "share_bp": 5_000} for who in (ANA, ghost)],
     }  # fmt: skip
-    bodies = {
+    bodies: dict[str, dict[str, Any]] = {
         f"{company}/changes": owned,
         f"{person}/follow-ups": {"due_on": "2024-03-09", "owner": ghost},
         f"{company}/job-orders/steps": staffed,
+        "/people": {"name": "Cy", "found_by": ghost},
     }
     for path, body in bodies.items():
         await written(ana, path, body)  # nobody is on record
 
-    await written(ana, "/consultants", {"consultant": ANA, "name": "Ana"})
-    for n, (path, body) in enumerate(bodies.items()):
-        again = body | {"owner": f"{ghost}{n}"}
-        told = problem(await ana.post(path, json=again), 404, "no-such-consultant")
-        assert told["consultant"].startswith(ghost)
-    await written(ana, f"{person}/follow-ups", {"due_on": "2024-03-09"})
+    await written(ana, "/consultants", {"consultant": BEN, "name": "Ben"})
+    _, robot = await create_key(ledger, actor="integration:mail", role="consultant")
+    for key in ({}, {"Authorization": f"Bearer {robot}"}):  # neither of them is on record
+        for n, (path, body) in enumerate(bodies.items()):
+            field = "found_by" if "found_by" in body else "owner"
+            again = body | {field: f"{ghost}{n}"}
+            answer = await ana.post(path, json=again, headers=key)
+            assert problem(answer, 404, "no-such-consultant")["consultant"].startswith(ghost)
+    both = {"commands": [{"path": path, "body": body} for path, body in bodies.items()]}
+    some = (await ana.post("/batch", json=both)).json()["results"]
+    assert [each["status"] for each in some] == [201, 404, 201, 404]  # what is theirs stays
+    await written(ana, f"{person}/follow-ups", {"due_on": "2024-03-09"})  # of whoever writes it
     await written(ana, "/consultants", {"consultant": ghost, "name": "Anna"})
-    await written(ana, f"{person}/follow-ups", {"due_on": "2024-03-09", "owner": ghost})
+    gone = {"kind": "consultant.left", "left_on": "2024-03-31"}
+    await written(ana, "/consultants/anna/changes", gone)
+    bodies[f"{person}/follow-ups"]["promised_at"] = at
+    for path, body in bodies.items():
+        await written(ana, path, body)  # who left is known, and was here then

@@ -46,6 +46,10 @@ COMMANDS = {
     "key create": ["--label", "consultant:ana"],
     "key list": ["--json"],
     "key revoke": ["--reason"],
+    "consultant password": ["standard input", "--role"],
+    "consultant invite": ["seven days"],
+    "consultant close": [],
+    "consultant list": [],
     "settings": ["masked"],
     "doctor": ["exit code 1"],
 }
@@ -118,6 +122,13 @@ def test_what_a_script_reads_is_json(tmp_path: Path) -> None:
     too_high = ledger_crm(tmp_path, "events", "show", "1000", "--json")
     assert (too_high.returncode, too_high.stdout) == (2, b"")
     assert b"the newest is 1" in too_high.stderr
+
+    words = ("consultant", "password", "ben", "--role", "manager")
+    short = ledger_crm(tmp_path, *words, stdin=b"secret\n")
+    assert (short.returncode, short.stderr.count(b"\n")) == (2, 1)
+    done = ledger_crm(tmp_path, *words, stdin=b"correct horse battery\n")
+    assert (done.returncode, b"horse" in done.stdout + done.stderr) == (0, False)
+    assert b"consultant:ben  manager" in ledger_crm(tmp_path, "consultant", "list").stdout
 
 
 def test_doctor_of_a_wrong_setting_says_which_and_fails(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from ledger_crm.domain import company as co
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.entry import Entry, Event, kind, sealed_fields
 from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised
+from ledger_crm.domain.identity import Employed
 from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
 from ledger_crm.domain.invoice import InstalmentDue, InvoicePaid, InvoiceRaised
-from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
+from ledger_crm.domain.person import ContactPointAdded, PersonSourced
 from ledger_crm.domain.placement import PlacementStarted
 from ledger_crm.domain.shortlist import ShortlistDrawn
 from ledger_crm.ledger import Intent, Ledger, Work

@@ -18,16 +18,13 @@ import msgspec
 import pytest
 
 from ledger_crm.commands import greenhouse
-from ledger_crm.commands.greenhouse import (
+from ledger_crm.commands.greenhouse import FolderReport, Plan, company_id, import_folder
+from ledger_crm.commands.greenhouse_shapes import (
     RECORDS,
     Folder,
-    FolderReport,
     Homeless,
-    Plan,
-    _records,
-    company_id,
-    import_folder,
     read_folder,
+    records_in,
 )
 from ledger_crm.commands.importing import RowReport
 from ledger_crm.commands.mapping import ImportFault
@@ -182,7 +179,7 @@ REPEATED = {
 def test_no_value_gets_lost(shared_data: Path, noun: str) -> None:
     """Each is told of by its path, or something comes of it: it would be another plan, were it
     another value."""
-    records = _records(read_folder(shared_data / "greenhouse")).records[noun]
+    records = records_in(read_folder(shared_data / "greenhouse")).records[noun]
     assert records
     looked_at = 0
     for record in records[:4]:
@@ -199,7 +196,7 @@ def test_no_value_gets_lost(shared_data: Path, noun: str) -> None:
 
 
 def planned(noun: str, raw: Any) -> tuple[list[Any], set[str]]:
-    found = _records(Folder({noun: [raw]}))
+    found = records_in(Folder({noun: [raw]}))
     plan = Plan(found, KEYRING.hash_of, "Acme", pipeline=None)
     rows = [(r.report.outcome, r.report.column, r.planned and r.planned[:2]) for r in plan.make()]
     return rows, {homeless.path for homeless in plan.homeless()}
@@ -565,7 +562,7 @@ async def test_of_more_stages_than_a_pipeline_has_the_rarest_stand_as_another_of
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from ledger_crm.commands import greenhouse, importing
+from ledger_crm.commands import greenhouse, greenhouse_shapes, importing
 from ledger_crm.ledger import Ledger
 from ledger_crm.sealing import Keyring
 importing.CHUNK_ROWS, at = 3, 0
@@ -574,7 +571,7 @@ def on_row(row):
     at += 1
     if at == 9: os.kill(os.getpid(), signal.SIGKILL)
 with Ledger(sys.argv[1], Keyring(b"k" * 32)) as ledger:
-    folder = greenhouse.read_folder(Path(sys.argv[2]))
+    folder = greenhouse_shapes.read_folder(Path(sys.argv[2]))
     asyncio.run(greenhouse.import_folder(ledger, folder, company="Acme", on_row=on_row))
 """
 

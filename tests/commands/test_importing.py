@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,10 @@ from ledger_crm.commands.importing import (
 from ledger_crm.commands.intake import Reachable, change_company, source_person
 from ledger_crm.commands.mapping import read_mapping
 from ledger_crm.commands.merging import merge
+from ledger_crm.commands.teams import add_consultant, change_consultant
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import CompanyAdded
+from ledger_crm.domain.consultant import ConsultantAdded, ConsultantLeft
 from ledger_crm.domain.entry import Actor, Entry, Event, kind
 from ledger_crm.domain.firm import ParentNamed
 from ledger_crm.domain.interaction import NoteWritten
@@ -622,6 +624,25 @@ async def test_an_address_that_somebody_holds_refuses_only_the_second_and_names_
     [first] = [e.originator_id for e in await everything(ledger) if e.event == point]
     assert str(first) in inside.reason
     assert "example.org" not in repr(report), "values are not repeated"
+
+
+async def test_where_we_are_on_record_who_found_somebody_is_too_also_who_left(
+    ledger: Ledger,
+) -> None:
+    mapping = PEOPLE + 'found_by = "{by}"\n'
+    text = "id,name,email,by\n1,Ana,,consultant:ben\n2,Bo,,consultant:bem\n3,Cy,,\n"
+    here = ConsultantAdded(consultant="consultant:ben", name="Ben")
+    await ledger.decide(lambda work: add_consultant(work, here), intent=Intent(by=ANA))
+    gone = ConsultantLeft(left_on=date(2020, 1, 31))
+    await ledger.decide(
+        lambda work: change_consultant(work, "consultant:ben", gone), intent=Intent(by=ANA)
+    )
+
+    report = await take(ledger, text, mapping)
+
+    assert counts(report) == {"imported": 2, "refused": 1}
+    [refused] = report.listed
+    assert (refused.line, refused.type) == (3, "/problems/no-such-consultant")
 
 
 async def test_a_row_that_has_changed_is_said_and_not_applied(ledger: Ledger) -> None:

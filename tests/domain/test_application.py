@@ -32,9 +32,10 @@ from builders import (
 )
 from ledger_crm.domain.application import AlreadyApplied
 from ledger_crm.domain.candidacy import CandidacyReopened
+from ledger_crm.domain.candidate import CandidacyIsPlaced
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.joborder import JobOrderIsClosed
-from ledger_crm.domain.person import CandidacyIsPlaced, Person
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.screening import (
     Answer,
     AnsweredTwice,

@@ -34,6 +34,7 @@ from builders import (
     sourced,
 )
 from domain.test_machines import Machine
+from ledger_crm.domain.candidate import CandidacyIsClosed, NoSuchCandidacy
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.entry import IdTaken
 from ledger_crm.domain.interview import (
@@ -51,7 +52,7 @@ from ledger_crm.domain.interview import (
     OfferIsOver,
     WhyMissing,
 )
-from ledger_crm.domain.person import CandidacyIsClosed, NoSuchCandidacy, Person
+from ledger_crm.domain.person import Person
 from scenario import ANA, NOON, PERSON, given
 
 PUT_FORWARD = [sourced(), opened(), represented(), introduced()]

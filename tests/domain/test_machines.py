@@ -25,10 +25,11 @@ from builders import (
     sourced,
     talent,
 )
+from ledger_crm.domain.candidate import Move, candidacy_id
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Aggregate, Event
 from ledger_crm.domain.fee import Rung
-from ledger_crm.domain.person import Move, Person, candidacy_id
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import EXITS, SALES, TALENT
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.snapshot import frozen, thawed

@@ -43,6 +43,7 @@ from builders import (
     untagged,
 )
 from ledger_crm.domain.candidacy import CandidacyMoved
+from ledger_crm.domain.candidate import CandidacyIsOpen, Move
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.merging import (
     MOST_TOGETHER,
@@ -54,7 +55,7 @@ from ledger_crm.domain.merging import (
     TooManyMerged,
 )
 from ledger_crm.domain.permission import DoNotContact, NoConsent
-from ledger_crm.domain.person import CandidacyIsOpen, Move, Person
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.privacy import PersonErased, PersonIsErased, UnderLegalHold
 from ledger_crm.domain.refusals import Refusal
 from scenario import ANA, COMPANY, LATER, NOON, PERSON, folded

@@ -111,7 +111,7 @@ def test_what_either_has_already_is_a_no_op_or_refused() -> None:
         survivor.open_job_order(order_opened(), by=ANA)
     with pytest.raises(OwnAncestor):
         survivor.change(ParentNamed(parent_id=OTHER_COMPANY), by=ANA)
-    assert not (survivor.pending_events or other.pending_events)
+    assert not [*survivor.pending_events, *other.pending_events]
 
 
 def test_the_terms_agreed_last_are_in_force_on_whichever_record_they_are() -> None:

@@ -29,30 +29,26 @@ from builders import (
     sourced,
     talent,
 )
+from ledger_crm.domain.candidate import (
+    CandidacyIsClosed,
+    CandidacyIsOpen,
+    CandidacyIsPlaced,
+    Move,
+    NoRightToRepresent,
+    NoSuchCandidacy,
+    NotABeginning,
+    NotByMoving,
+    NotIntroduced,
+    ReasonMissing,
+    WrongSide,
+    candidacy_id,
+)
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.contact import NotAnEmailAddress
 from ledger_crm.domain.entry import NotYet
 from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.interview import NotPutForward
-from ledger_crm.domain.person import (
-    CandidacyIsClosed,
-    CandidacyIsOpen,
-    CandidacyIsPlaced,
-    EndsBeforeItStarts,
-    Move,
-    NameMissing,
-    NoRightToRepresent,
-    NoSuchCandidacy,
-    NotABeginning,
-    NotADay,
-    NotByMoving,
-    NotIntroduced,
-    NotOneLine,
-    Person,
-    ReasonMissing,
-    WrongSide,
-    candidacy_id,
-)
+from ledger_crm.domain.person import EndsBeforeItStarts, NameMissing, NotADay, NotOneLine, Person
 from ledger_crm.domain.pipeline import NoSuchStage, Stage, StageIsRetired
 from scenario import ANA, BEN, COMPANY, LATER, NOON, PERSON, given
 

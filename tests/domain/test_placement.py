@@ -26,11 +26,12 @@ from builders import (
     started,
     talent,
 )
+from ledger_crm.domain.candidate import candidacy_id
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.entry import Actor, NotYet
 from ledger_crm.domain.fee import Rung, Share, SharesIncomplete
 from ledger_crm.domain.permission import NotAConsultant
-from ledger_crm.domain.person import Person, candidacy_id
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.placement import (
     GuaranteeIsOver,
     GuaranteeRuns,

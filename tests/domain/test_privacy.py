@@ -53,12 +53,13 @@ from builders import (
     verdict,
 )
 from ledger_crm.domain.candidacy import CandidacyClosed
+from ledger_crm.domain.candidate import Move
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.entry import ERASED, Event
 from ledger_crm.domain.fee import Share
 from ledger_crm.domain.interview import InterviewCalledOff, OfferDeclined
 from ledger_crm.domain.permission import LastsUntilBefore
-from ledger_crm.domain.person import Move, Person
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.placement import CommissionSplit, FellThrough, PlacementStarted
 from ledger_crm.domain.privacy import (
     HoldIdTaken,

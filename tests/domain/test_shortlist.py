@@ -42,11 +42,12 @@ from builders import (
     withdrawn,
 )
 from domain.test_machines import Machine
+from ledger_crm.domain.candidate import CandidacyIsClosed, NoSuchCandidacy, candidacy_id
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.joborder import JobOrderIsClosed, NoSuchJobOrder
 from ledger_crm.domain.permission import DoNotContact, LastsUntilBefore, NoConsent
-from ledger_crm.domain.person import CandidacyIsClosed, NoSuchCandidacy, Person, candidacy_id
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.shortlist import (
     LINK_DAYS,
     Door,

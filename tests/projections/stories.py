@@ -147,6 +147,7 @@ from ledger_crm.commands.catalogue import (
     ship,
 )
 from ledger_crm.domain.campaign import campaign_id
+from ledger_crm.domain.candidate import Move, candidacy_id
 from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.consultant import ConsultantAdded, consultant_id
@@ -160,7 +161,7 @@ from ledger_crm.domain.interaction import CompanyInteractions
 from ledger_crm.domain.interview import InterviewFacts, OfferFacts
 from ledger_crm.domain.invoice import instalment_id
 from ledger_crm.domain.joborder import JobOrderSteps
-from ledger_crm.domain.person import Move, Person, candidacy_id
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.privacy import PrivacyFacts
 from ledger_crm.domain.refusals import Refusal

@@ -21,8 +21,9 @@ from msgspec.structs import replace
 from builders import employed, note, replied, sent, sourced
 from ledger_crm.commands.demo import play
 from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.identity import Employed
 from ledger_crm.domain.interaction import MessageReplied, MessageSent, NoteWritten
-from ledger_crm.domain.person import Employed, PersonSourced
+from ledger_crm.domain.person import PersonSourced
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import Projection, Row, Starting, Table, every
 from ledger_crm.projections._projection import stream

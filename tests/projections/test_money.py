@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from builders import credited, fee_agreed, fell_through, firm_profile, paid, placed, split
 from ledger_crm.commands import intake, placements
+from ledger_crm.domain.candidate import candidacy_id
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.fee import Instalment
 from ledger_crm.domain.invoice import instalment_id
-from ledger_crm.domain.person import candidacy_id
 from ledger_crm.ledger import Ledger, Work
 from ledger_crm.projections import agreements, commissions, fees, introductions, invoices
 from ledger_crm.projections import placements as placed_there

@@ -36,13 +36,14 @@ from ledger_crm.commands import candidacies, intake, placements, selling
 from ledger_crm.domain.access import KeyCreated
 from ledger_crm.domain.campaign import CampaignDefined
 from ledger_crm.domain.candidacy import CandidacyOpened
+from ledger_crm.domain.candidate import Move, candidacy_id
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.consultant import ConsultantEvents
 from ledger_crm.domain.custom import CustomFieldDefined
 from ledger_crm.domain.entry import Entry, Event, kind, new_id
-from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.identity import Employed, ProfileChanged
 from ledger_crm.domain.merging import Merged, Unmerged
-from ledger_crm.domain.person import Employed, Move, Person, candidacy_id
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
 from ledger_crm.domain.segment import Criteria, SegmentSaved

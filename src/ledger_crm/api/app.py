@@ -41,12 +41,13 @@ from . import (
     resumes,
     rows,
     search,
+    session,
     shortlists,
     teams,
     webhooks,
 )
 from .acting import act, begin, begin_by_link
-from .caller import AwaitedGuard, Connection, Keys
+from .caller import AwaitedGuard, Caller, Callers, Connection, Terms
 from .companies import Companies, JobOrders
 from .conditional import conditional
 from .edge import edge
@@ -75,6 +76,7 @@ class Equipment:
     feed_position: FeedPosition
     tide: following.Tide
     key: AwaitedGuard
+    callers: Callers
     link: AwaitedGuard
 
     def furnish(
@@ -85,17 +87,19 @@ class Equipment:
         feed_position: FeedPosition,
         vault: Vault | None = None,
         guard: AwaitedGuard | None = None,
+        terms: Terms = Terms(),  # noqa: B008 it is frozen
     ) -> None:
         """As ``create_app`` says. What was remembered of callers is forgotten."""
         self.ledger, self.pool, self.feed_position = ledger, pool, feed_position
         self.reads = Reads(pool)
         self.tide = following.Tide(ledger)
         self.vault = vault or Vault(Path(".ledger/documents").absolute())
-        self.key = guard or Keys(ledger)
+        self.callers = Callers(ledger, pool, terms)
+        self.key = guard or self.callers
         self.link = portal.link_required(ledger)
 
-    def remembered(self, header: str) -> Holder | None:
-        return self.key.remembered(header) if isinstance(self.key, Keys) else None
+    def remembered(self, *told: str) -> Caller | None:
+        return self.callers.remembered(*told) if self.key is self.callers else None
 
 
 def create_app(
@@ -106,22 +110,26 @@ def create_app(
     body_limit_bytes: int = BODY_LIMIT_BYTES,
     vault: Vault | None = None,
     guard: AwaitedGuard | None = None,
+    terms: Terms = Terms(),  # noqa: B008 it is frozen
 ) -> Litestar:
     """An ASGI application. The caller opens and closes what it is given.
 
     pool           as ``reading.open_pool`` makes it
     feed_position  of the newest entry on the feed, to be told by /health/ready; may raise
     guard          who may call, and puts the actor and the holder into the request's state; None:
-                   holders of a key
+                   holders of a key, and who is signed in
+    terms          on which these are served
     vault          where documents are; None: in the folder that settings name if nothing is set
     """
     equipment = Equipment()
     equipment.furnish(
-        ledger=ledger, pool=pool, feed_position=feed_position, vault=vault, guard=guard
-    )
+        ledger=ledger, pool=pool, feed_position=feed_position, vault=vault, guard=guard, terms=terms
+    )  # fmt: skip
 
     # closures and not methods: guards are copied with what they are bound to
     async def key_needed(connection: Connection, handler: BaseRouteHandler) -> None:
+        if handler.handler_name in permitted.ANYBODY:
+            return
         if fault := connection.scope["state"].get("fault"):
             raise fault
         await equipment.key(connection, handler)
@@ -176,6 +184,7 @@ def create_app(
             *batch.HANDLERS,
             *webhooks.HANDLERS,
             *metrics.HANDLERS,
+            *session.HANDLERS,
         ],
         guards=[key_needed],
         before_request=must_be_well_formed,
@@ -185,7 +194,7 @@ def create_app(
             "view": Provide(view),
             "allowed": Provide(allowed),
         },
-        security=[{"key": []}],
+        security=[{"key": []}, {"session": []}],
     )
     linked = Router(
         "/",
@@ -199,6 +208,7 @@ def create_app(
     app = Litestar(
         route_handlers=[keyed, linked, *front.HANDLERS],
         dependencies={
+            "callers": Provide(lambda: equipment.callers, sync_to_thread=False),
             "ledger": Provide(lambda: equipment.ledger, sync_to_thread=False),
             "vault": Provide(lambda: equipment.vault, sync_to_thread=False),
             "pool": Provide(lambda: equipment.pool, sync_to_thread=False),

@@ -57,6 +57,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     all_or_nothing: bool = False
 
 
+CALLERS = frozenset((b"authorization", b"cookie", b"x-csrf-token", b"host"))
+
+
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the command would have been answered alone.
 
@@ -147,7 +150,7 @@ async def _sent(
     """Through the application, as if it had come from outside."""
     body, sent = msgspec.json.encode(command.body), False
     headers = [
-        *(each for each in request.scope["headers"] if each[0] in (b"authorization", b"host")),
+        *(each for each in request.scope["headers"] if each[0] in CALLERS),
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
     ]
@@ -196,7 +199,7 @@ def _must_make_sense(data: Batch, key: str) -> None:
     for place, command in enumerate(data.commands):
         path = unquote(command.path)
         at = f"/commands/{place}"
-        if re.match(r"/(batch|portal|events)(/|$)", path) or path.endswith("/lookups"):
+        if re.match(r"/(batch|portal|events|session)(/|$)", path) or path.endswith("/lookups"):
             faults.append(Fault(f"{at}/path", "this is no write that a key may send"))
         if "\0" in path:
             faults.append(Fault(f"{at}/path", "contains the character U+0000"))

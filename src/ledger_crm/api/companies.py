@@ -20,11 +20,11 @@ from ledger_crm.domain.deal import DealSteps
 from ledger_crm.domain.entry import Cents, Currency, Instant, Reason, Sealed, Slug, Title
 from ledger_crm.domain.fee import Milestone, before_start, fee, with_partner
 from ledger_crm.domain.firm import FirmChanges
+from ledger_crm.domain.identity import Role
 from ledger_crm.domain.interaction import CompanyInteractions
 from ledger_crm.domain.joborder import JobOrderOpened, JobOrderSteps, Openings
 from ledger_crm.domain.joborder import Status as JobOrderStatus
 from ledger_crm.domain.permission import OffLimitsFacts
-from ledger_crm.domain.person import Role
 from ledger_crm.ledger import Ledger, Receipt
 from ledger_crm.projections import companies, history, people
 

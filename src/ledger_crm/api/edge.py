@@ -13,7 +13,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger_crm.domain.entry import cause, new_id
+from ledger_crm.domain.entry import cause, new_id, through
 
 from .metrics import requested
 
@@ -21,7 +21,10 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
-    (b"content-security-policy", b"default-src 'self'; base-uri 'none'; frame-ancestors 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
 ]
 PRIVATE = (b"cache-control", b"no-store")
 
@@ -39,7 +42,7 @@ def edge(app: ASGIApp) -> ASGIApp:
         if asked == "HEAD":  # as GET, without the body (RFC 9110, 9.3.2)
             scope = {**scope, "method": "GET", "head": True}  # type: ignore[assignment]
         request_id = new_id().hex  # ours: what a client sends would be kept in clear, for ever
-        token = cause.set(request_id)
+        token, came = cause.set(request_id), through.set("")
         status, began_s = 0, time.monotonic()
 
         async def send_traced(message: Message) -> None:
@@ -71,5 +74,6 @@ def edge(app: ASGIApp) -> ASGIApp:
                 actor=state.get("actor", "-"),
             )
             cause.reset(token)
+            through.reset(came)
 
     return traced

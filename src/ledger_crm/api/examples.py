@@ -19,6 +19,18 @@ HOLD = "01939b37-8e9d-7c6b-8a5f-514233221f1e"
 DEAL = "01939b35-7e8d-7b6c-9a5f-403122110f0e"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "sign_in": {
+        "with a password": {"consultant": "consultant:ana", "password": "correct horse battery"}
+    },
+    "accept_invitation": {
+        "as the link has it": {
+            "invitation": "lcri_0f1e2d3c4b5a69788796a5b4c3d2e1f0_ana",
+            "password": "correct horse battery",
+        }
+    },
+    "change_password": {
+        "another one": {"old": "correct horse battery", "password": "another horse entirely"}
+    },
     "add_webhook": {
         "placements, to a payroll": {
             "url": "https://payroll.example/hooks/ledger",

@@ -264,7 +264,7 @@ async def list_events(
     a `next`: at most 5,000 entries are looked at for one. With `Accept: application/x-ndjson` an
     entry a line; what a page says is then in `Ledger-Position`, and in `Link` if more follows."""
     wanted = Wanted(
-        kinds=_kinds(kind),
+        kinds=kinds_of(kind),
         stream=stream,
         since=_utc("since", since, endless=1),
         until=_utc("until", until, endless=9999),
@@ -300,7 +300,7 @@ async def stream_events(
     alone says how far it has got, a comment that we are still here. Whoever does not read for 20 s
     is cut off; come back with the last id."""
     begin = int(last_event_id) if last_event_id else after or 0
-    wanted, opens = Wanted(kinds=_kinds(kind), stream=stream), _opens(request)
+    wanted, opens = Wanted(kinds=kinds_of(kind), stream=stream), _opens(request)
     head = await ledger.head()
     if begin > head:
         raise AfterTheHead(after=begin, head=head)
@@ -311,7 +311,7 @@ async def stream_events(
     return Following(tide, read, allowed, begin)
 
 
-def _kinds(asked: str | None) -> tuple[str, ...] | None:
+def kinds_of(asked: str | None) -> tuple[str, ...] | None:
     """Raises Malformed."""
     if asked is None:
         return None

@@ -78,6 +78,7 @@ LINKS = {
     "events": "/events",
     "webhooks": "/webhooks",
     "metrics": "/metrics",
+    "session": "/session",
 }
 
 
@@ -149,6 +150,17 @@ async def docs_js() -> Response[bytes]:
 @get("/docs/docs.css", include_in_schema=False)
 async def docs_css() -> Response[bytes]:
     return _page("docs.css", "text/css")
+
+
+@get("/invitation", include_in_schema=False, media_type="text/html")
+async def invitation() -> Response[bytes]:
+    """Where an invitation's link leads; what opens stands behind #, which nobody is sent"""
+    return _page("invitation.html", "text/html")
+
+
+@get("/invitation/invitation.js", include_in_schema=False)
+async def invitation_js() -> Response[bytes]:
+    return _page("invitation.js", "text/javascript")
 
 
 @get("/problems", tags=["front"])
@@ -242,6 +254,6 @@ def _page(name: str, media_type: str) -> Response[bytes]:
 
 
 HANDLERS = [
-    landing, openapi_json, docs, docs_js, docs_css, list_problems, read_problem,
-    read_schema, live, ready
+    landing, openapi_json, docs, docs_js, docs_css, invitation, invitation_js, list_problems,
+    read_problem, read_schema, live, ready
 ]  # fmt: skip

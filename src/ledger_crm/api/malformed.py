@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import BodyKwarg, ParameterKwarg, QueryParameter
+from litestar.params import BodyKwarg, QueryParameter
 
 from ledger_crm.domain.faults import in_words
 
@@ -285,9 +285,8 @@ def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool, Any]]:
         signatures += [each.parsed_fn_signature for each in used]
         for name, parameter in signature.parameters.items():
             if isinstance(kwarg := parameter.kwarg_definition, QueryParameter):
-                own = kwarg.query if isinstance(kwarg, ParameterKwarg) else kwarg.name
                 optional = parameter.has_default or parameter.is_optional
-                yield own or name, optional, parameter.annotation
+                yield kwarg.name or name, optional, parameter.annotation
 
 
 @cache

@@ -25,7 +25,7 @@ from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
 from .metrics import PLAIN
-from .permitted import NEEDS
+from .permitted import ANYBODY, NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage
 from .rows import besides
 
@@ -34,6 +34,9 @@ One record per person and per company; every interaction is an immutable entry o
 
 **Keys.** Send `Authorization: Bearer lcrm_...` with everything but the front page, health and
 these pages. `ledger-crm key create` makes one.
+
+**Signing in.** Consultants send their password to `POST /session` and get a cookie, and a token
+that they send as `X-CSRF-Token` with each write.
 
 **Roles.** A key has a role, and with it permissions; `x-permission` says which one an operation
 needs. Without it: 403, and its name. Who lacks `fees.read` is not shown fees where they stand
@@ -87,6 +90,7 @@ TAGS = {
     "events": "The ledger itself, as pages and as a stream, for whoever follows it.",
     "webhooks": "Who is sent what is written, and how that goes.",
     "batch": "Many writes at once, each for itself or all or nothing.",
+    "session": "Who is asking: signing in and out, passwords.",
     "metrics": "For Prometheus.",
     "health": "For whoever watches over this process.",
     "front": "Where everything is, and what problems mean.",
@@ -94,8 +98,9 @@ TAGS = {
 
 PROBLEMS = {
     400: "The request is malformed; `faults` lists what is wrong with it.",
-    401: "No API key, or none in use; in the portal, no link of ours.",
-    403: "The key lacks the permission, or a rule of the house forbids it.",
+    401: "No API key, or none in use, and nobody is signed in; in the portal, no link of ours.",
+    403: "Whoever asks lacks the permission, or the token that writes need, or a rule of the house"
+    " forbids it.",
     404: "There is no such thing.",
     406: "We answer in JSON, and in what else is named here.",
     409: "What is already there does not allow it, such as an e-mail address that another person "
@@ -105,7 +110,7 @@ PROBLEMS = {
     413: "The body is larger than we take.",
     415: "A body is JSON.",
     422: "Well formed, and makes no sense here; or the Idempotency-Key was used with another body.",
-    429: "More than we take from one link within a minute.",
+    429: "More than we take from one caller or link within a minute, or too many wrong guesses.",
     500: "Our fault; `request_id` finds it in our log.",
     503: "The database does not answer, or not in time; too much waits to be written; or the read "
     "model has not got to `after`. Try again.",
@@ -119,11 +124,12 @@ IF_NONE_MATCH = {
     "description": "The `ETag` of the answer that you have, or several, or `*`. If you would be"
     " answered the same, you are told 304 and not sent it.",
 }
-READING = (400, 401, 403, 404, 406, 410, 422, 500, 503)
-ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 500, 503)
+READING = (400, 401, 403, 404, 406, 410, 422, 429, 500, 503)
+ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 429, 500, 503)
+ENTERING = (400, 401, 403, 404, 406, 413, 415, 422, 429, 500, 503)
 LOOKING = (400, 401, 404, 406, 410, 429, 500, 503)
 SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
-WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 500, 503)
+WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 429, 500, 503)
 
 HEADERS = {
     "ETag": "Of a read: what was answered, for `If-None-Match`; of a record and of a receipt it is,"
@@ -161,6 +167,13 @@ class Problem(msgspec.Struct, kw_only=True):
 
 def config() -> OpenAPIConfig:
     key = SecurityScheme(type="http", scheme="bearer", bearer_format="lcrm_<id>_<secret>")
+    signed_in = SecurityScheme(
+        type="apiKey",
+        security_scheme_in="cookie",
+        name="ledger_session",
+        description="Of `POST /session`; over https it is called `__Host-ledger_session`. Writes"
+        " need `X-CSRF-Token` besides, which `GET /session` tells.",
+    )
     link = SecurityScheme(type="http", scheme="bearer", bearer_format="lcrs_<secret>")
     return OpenAPIConfig(
         title="Ledger CRM",
@@ -168,7 +181,7 @@ def config() -> OpenAPIConfig:
         description=DESCRIPTION,
         use_handler_docstrings=True,
         tags=[Tag(name, about) for name, about in TAGS.items()],
-        components=Components(security_schemes={"key": key, "link": link}),
+        components=Components(security_schemes={"key": key, "session": signed_in, "link": link}),
         operation_id_creator=_operation_id,
         # the framework insists on pages of its own, which load from other hosts: shut them in
         openapi_router=Router(
@@ -226,6 +239,8 @@ def _finish(
                 name: {"summary": name, "value": value} for name, value in example.items()
             }
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if handler.handler_name in ANYBODY:
+        operation["security"] = []
     keyed, writes = bool(operation.get("security")), _is_receipt(given)
     many = given is Results
     linked = operation.get("security") == [{"link": []}]
@@ -235,7 +250,13 @@ def _finish(
     headers = ["X-Request-Id"]
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
-    elif keyed and not linked and not many and STREAM not in besides(handler):
+    elif (
+        keyed
+        and not linked
+        and not many
+        and "session" not in operation["tags"]
+        and STREAM not in besides(handler)
+    ):
         headers += ["Ledger-Position"]
         if any(each["name"] == "as_of" for each in operation.get("parameters", ())):
             headers += ["Ledger-As-Of"]
@@ -249,6 +270,8 @@ def _finish(
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)
     problems: tuple[int, ...]
     problems = WRITING if writes or many else ASKING if taken else READING if keyed else ()
+    if taken and not keyed:
+        problems = ENTERING
     if linked:
         problems = SAYING if taken else LOOKING
     operation["responses"] = {

@@ -35,6 +35,31 @@ Known = Annotated[
         " it was by what is known `now`, with all that was told later of the time before."
     ),
 ]
+From = Annotated[
+    str,
+    QueryParameter(
+        name="from",
+        min_length=1,
+        max_length=40,
+        description="The one moment: a position, an instant, or a day, which means its end in UTC,"
+        " as for `as_of`; 0: before everything.",
+    ),
+]
+To = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1,
+        max_length=40,
+        description="The other moment, in the same manner; now if it is left out.",
+    ),
+]
+ByTime = Annotated[
+    Literal["known", "happened"],
+    QueryParameter(
+        description="`known`: what was known at the one moment next to what was at the other."
+        " `happened`: what was so, by what is known today."
+    ),
+]
 UNREADABLE = "neither a position, nor an instant with its offset, nor a day as in 2026-03-01"
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # nothing was before, and days can be taken from it
 AHEAD = "it lies ahead: nobody knows yet"
@@ -56,8 +81,17 @@ class Then(msgspec.Struct, frozen=True):
     as_of: str
 
 
-async def then(cur: Cursor, as_of: str, known: str | None, head: int) -> Then:
-    """head  the ledger's. Raises Malformed, AfterTheHead."""
+class Window(msgspec.Struct, frozen=True):
+    """Between two moments. ``last``, ``until``: None if that is now."""
+
+    first: int
+    since: datetime
+    last: int | None
+    until: datetime | None
+
+
+async def then(cur: Cursor, as_of: str, known: str | None, head: int, name: str = "as_of") -> Then:
+    """head  the ledger's; ``name``: of the parameter. Raises Malformed, AfterTheHead."""
     if as_of.isascii() and as_of.isdigit():
         position = int(as_of)
         if position > head:
@@ -66,10 +100,10 @@ async def then(cur: Cursor, as_of: str, known: str | None, head: int) -> Then:
     else:
         instant = _instant(as_of)
         if instant is None:
-            raise Malformed(faults=[Fault("query:as_of", UNREADABLE)])
+            raise Malformed(faults=[Fault(f"query:{name}", UNREADABLE)])
         at = instant
         if at > clock.now():
-            raise Malformed(faults=[Fault("query:as_of", AHEAD)])
+            raise Malformed(faults=[Fault(f"query:{name}", AHEAD)])
         position = 0 if known == "now" else await written_by(cur, at)
     if known == "now":
         return Then(head, at, AS_IT_WAS, at.isoformat())

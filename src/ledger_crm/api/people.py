@@ -12,11 +12,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import candidacies, intake
+from ledger_crm.domain.candidate import Move
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.contact import Point, normalised
 from ledger_crm.domain.entry import Cents, Instant, Sealed
 from ledger_crm.domain.fee import Pay, Shares
 from ledger_crm.domain.identity import (
+    Employed,
     EmploymentEnded,
     PointChanges,
     ProfileChanged,
@@ -26,7 +28,7 @@ from ledger_crm.domain.identity import (
 )
 from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.permission import Permissions
-from ledger_crm.domain.person import Employed, Move, Person, PersonSourced
+from ledger_crm.domain.person import Person, PersonSourced
 from ledger_crm.domain.segment import Criteria
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import history, people

@@ -25,6 +25,7 @@ ROUTES: dict[Permission, str] = {
         list_companies read_company read_company_history read_account list_accounts list_contacts
         read_company_engagement check_company read_off_limits list_job_orders read_job_order
         read_posting read_screening read_market_map list_candidates count_candidates
+        list_candidate_changes count_candidate_changes list_late_facts
         read_candidacy list_applications read_application write_reply list_interviews list_offers
         list_shortlists read_shortlist preview_shortlist list_engagement list_quiet read_day
         list_follow_ups list_pools read_pool list_members list_segments read_segment try_criteria
@@ -54,6 +55,7 @@ ROUTES: dict[Permission, str] = {
     "fees.read": """
         list_fees list_fees_of_company read_terms list_renewals list_introductions
         list_placements list_referrals list_deals count_deals forecast_deals
+        list_deal_changes count_deal_changes
     """,
     "fees.write": """
         agree_fee amend_fee end_fee tell_candidate_referral_fee tell_client_referral_fee
@@ -74,10 +76,14 @@ ROUTES: dict[Permission, str] = {
     "events.read": "list_events stream_events list_webhooks read_webhook list_deliveries",
     "metrics.read": "read_metrics",
     "webhooks.write": "add_webhook change_webhook",
+    "session.own": "read_session sign_out change_password",
 }
 NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
+
+ANYBODY = frozenset(("sign_in", "accept_invitation"))
+"""What nobody needs to be anybody for: it is how one becomes somebody."""
 
 HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": []}
 """Fields of answers, however deep, that only those with ``fees.read`` are shown, and what others

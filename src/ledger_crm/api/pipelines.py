@@ -13,10 +13,11 @@ from ledger_crm.commands.catalogue import define_pipeline
 from ledger_crm.domain.pipeline import Pipeline, PipelineDefined, pipeline_id
 from ledger_crm.domain.refusals import Invalid
 from ledger_crm.ledger import Receipt, Work
-from ledger_crm.projections import candidates, deals, directory, pipelines
+from ledger_crm.projections import candidates, changes, deals, directory, pipelines
 
 from .acting import Act
 from .asking import Custom, OfTeam, asked, team_on
+from .past import ByTime, From, To, Window
 from .reading import NOTHING, Limit, Named, Page, Position, Token, View, position
 
 Slugged = Annotated[str, QueryParameter(max_length=40, description="Slug of a pipeline.")]
@@ -113,6 +114,61 @@ class Candidates(Controller):
             team=team_on(team, view.today()),
         )
 
+    @get("/changes")
+    async def list_candidate_changes(
+        self,
+        view: NamedDependency[View],
+        from_: From,
+        to: To = None,
+        time: ByTime = "known",
+        pipeline: InPipeline = None,
+        job_order_id: FromQuery[UUID | None] = None,
+        company_id: FromQuery[UUID | None] = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[changes.CandidacyChange]]:
+        """What changed in the candidate pipeline
+
+        Between two moments: candidacies that entered, moved, left (with whose decision it was, and
+        why), came back from an exit, or moved and are where they were; each once, the last to move
+        first."""
+        return await view.page(
+            changes.of_candidacies,
+            _between(await view.window(from_, to), time),
+            pipeline,
+            named=Named(pipeline=pipeline, job_order_id=job_order_id, company_id=company_id),
+            job_order_id=job_order_id,
+            company_id=company_id,
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/changes/stages")
+    async def count_candidate_changes(
+        self,
+        view: NamedDependency[View],
+        from_: From,
+        to: To = None,
+        time: ByTime = "known",
+        pipeline: InPipeline = None,
+        job_order_id: FromQuery[UUID | None] = None,
+        company_id: FromQuery[UUID | None] = None,
+    ) -> Response[list[changes.StageChange]]:
+        """What changed in the candidate pipeline: by stage
+
+        Each stage in its order: how many candidacies were in it at the one moment, came, went, and
+        are in it at the other. Without a pipeline every pipeline of candidates."""
+        return await view.answer(
+            changes.by_stage,
+            Named(pipeline=pipeline, job_order_id=job_order_id, company_id=company_id),
+            _between(await view.window(from_, to), time),
+            "candidate",
+            pipeline,
+            job_order_id=job_order_id,
+            company_id=company_id,
+        )
+
     @get("/{candidacy_id:uuid}")
     async def read_candidacy(
         self, view: NamedDependency[View], candidacy_id: FromPath[UUID]
@@ -192,6 +248,56 @@ class Deals(Controller):
             deals.forecast, named, pipeline, company_id=company_id, team=team_on(team, view.today())
         )
 
+    @get("/changes")
+    async def list_deal_changes(
+        self,
+        view: NamedDependency[View],
+        from_: From,
+        to: To = None,
+        time: ByTime = "known",
+        pipeline: Slugged = "sales",
+        company_id: FromQuery[UUID | None] = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[changes.DealChange]]:
+        """What changed in the deal pipeline
+
+        Between two moments: deals that entered, moved, were won or lost, or moved and are where
+        they were; each once, the last to move first."""
+        return await view.page(
+            changes.of_deals,
+            _between(await view.window(from_, to), time),
+            pipeline,
+            named=Named(subject="deal", pipeline=pipeline, company_id=company_id),
+            company_id=company_id,
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/changes/stages")
+    async def count_deal_changes(
+        self,
+        view: NamedDependency[View],
+        from_: From,
+        to: To = None,
+        time: ByTime = "known",
+        pipeline: Slugged = "sales",
+        company_id: FromQuery[UUID | None] = None,
+    ) -> Response[list[changes.StageChange]]:
+        """What changed in the deal pipeline: by stage
+
+        Each stage in its order: how many deals were in it at the one moment, came, went, and are in
+        it at the other."""
+        return await view.answer(
+            changes.by_stage,
+            Named(subject="deal", pipeline=pipeline, company_id=company_id),
+            _between(await view.window(from_, to), time),
+            "deal",
+            pipeline,
+            company_id=company_id,
+        )
+
 
 class Pipelines(Controller):
     path = "/pipelines"
@@ -254,6 +360,12 @@ class Pipelines(Controller):
         retired; never removed, and their category never changes. With `If-Match` it is never
         a new one."""
         return await act.on(pipeline_id(slug), _define, slug, data)
+
+
+def _between(window: Window, time: str) -> changes.Between:
+    if time == "happened":
+        return changes.Between(window.since, window.until, happened=True)
+    return changes.Between(window.first, window.last)
 
 
 async def _define(work: Work, _: UUID, slug: str, definition: PipelineDefined) -> Pipeline:

@@ -67,16 +67,43 @@ class Malformed(HttpProblem):
 
 
 class KeyMissing(HttpProblem):
-    """This needs an API key in use: send Authorization: Bearer lcrm_..."""
+    """This needs an API key in use, or somebody who is signed in: send Authorization: Bearer
+    lcrm_..., or the cookie of POST /session."""
 
     status = 401
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Bearer realm="ledger-crm"'}
 
 
 class NotPermitted(HttpProblem):
-    """Your key does not allow this: its role lacks the permission that is named."""
+    """You are not allowed this: your role lacks the permission that is named."""
 
     status = 403
+
+
+class CsrfTokenWrong(HttpProblem):
+    """Who is signed in sends X-CSRF-Token with each write: GET /session tells it. It keeps other
+    sites from writing in your name."""
+
+    status = 403
+
+
+class SignInRefused(HttpProblem):
+    """This is not the password of a consultant who may sign in."""
+
+    status = 401
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Password realm="ledger-crm"'}
+
+
+class SessionMissing(HttpProblem):
+    """This is for who is signed in; you came with an API key."""
+
+    status = 403
+
+
+class TooManyGuesses(HttpProblem):
+    """This was guessed wrong too often, or from where you are: wait, and try again."""
+
+    status = 429
 
 
 class LinkMissing(HttpProblem):
@@ -223,6 +250,8 @@ def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[
         "request_id": cause.get(),
     }
     headers = dict(refusal.headers) if isinstance(refusal, HttpProblem) else {}
+    if "retry_after_s" in facts:
+        headers["Retry-After"] = str(facts["retry_after_s"])
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 

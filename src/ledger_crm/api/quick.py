@@ -1,6 +1,6 @@
 """Quick: what is asked most, answered before the framework goes its way.
 
-Only what goes well is answered here: for the holder of a key who was let in a moment ago, a record
+Only what goes well is answered here: for a caller who was let in a moment ago, a record
 that is there, read with no parameters but ``limit`` and ``after``; an interaction with a person
 that is well-formed and not refused. Everything else takes the route that the documents know, and
 would have given the same answer, byte by byte.
@@ -18,13 +18,14 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ledger_crm.commands import intake
-from ledger_crm.domain.access import Holder
+from ledger_crm.domain.entry import through
 from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.role import FEES, Permission
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import history, people
 
 from . import acting, metrics
+from .caller import Caller
 from .malformed import faults_of
 from .permitted import NEEDS
 from .reading import LIMIT, MOST_ITEMS, Reads, moment, page_of, version_of
@@ -37,9 +38,10 @@ CARDS = {"people": people.card}
 PLAIN = re.compile(r"0|[1-9][0-9]{0,17}")
 KEY = re.compile(acting.KEY.encode())
 LOOKED_AT = frozenset(
-    (b"authorization", b"accept", b"content-type", b"content-length", b"idempotency-key",
-     b"if-match", b"if-none-match")
+    (b"authorization", b"cookie", b"x-csrf-token", b"accept", b"content-type", b"content-length",
+     b"idempotency-key", b"if-match", b"if-none-match")
 )  # fmt: skip
+IDENTIFYING = (b"authorization", b"cookie", b"x-csrf-token")
 ACCEPTED = (b"*/*", b"application/json")
 BODY_BYTES = 16 * 1024  # of an interaction; a longer one takes the long way
 
@@ -47,8 +49,9 @@ SEEN_WHOLE: tuple[Permission, ...] = ("records.read", FEES)
 """Who has these is shown all that is answered here (``permitted``); others take the long way."""
 MAY_RECORD: tuple[Permission, ...] = (NEEDS["record_interaction"],)
 
-Known = Callable[[str], Holder | None]
-"""Who holds what this Authorization header says, if they were let in with it a moment ago."""
+Known = Callable[[str, str, str, str], Caller | None]
+"""Who calls, by method, Authorization, Cookie and X-CSRF-Token, if they were let in with these a
+moment ago."""
 
 _decode = msgspec.json.Decoder(Interactions).decode
 
@@ -79,20 +82,21 @@ def quick(
         else:
             return await app(scope, receive, send)
         headers = _headers(scope)
-        holder = _caller(headers, known, may) if headers else None
-        if not headers or not holder:
+        caller = _caller(method, headers, known, may) if headers else None
+        if not headers or not caller:
             return await app(scope, receive, send)
         answer: Answer | None = None
+        through.set(caller.through)
         try:
             if method == "GET":
                 answer = await _answer(noun, UUID(id), of_history, scope["query_string"], reads())
             elif _may_be_quick(scope, headers, most):
                 body, receive = await _read(receive)
                 if len(body) == int(headers[b"content-length"]):  # else they have gone
-                    answer = await _record(ledger(), holder, scope["path"], UUID(id), body, headers)
+                    answer = await _record(ledger(), caller, scope["path"], UUID(id), body, headers)
         except Exception as fault:  # it is said there as everywhere
             scope["state"]["fault"] = fault
-        scope["state"]["actor"] = holder.actor
+        scope["state"]["actor"] = caller.holder.actor
         if answer is None:
             return await app(scope, receive, send)
         scope["path_template"] = template
@@ -124,10 +128,11 @@ def _headers(scope: Scope) -> dict[bytes, bytes] | None:
 
 
 def _caller(
-    headers: dict[bytes, bytes], known: Known, needed: tuple[Permission, ...]
-) -> Holder | None:
-    holder = known(headers.get(b"authorization", b"").decode("latin-1"))
-    return holder if holder and all(map(holder.may, needed)) else None
+    method: str, headers: dict[bytes, bytes], known: Known, needed: tuple[Permission, ...]
+) -> Caller | None:
+    told = (headers.get(name, b"").decode("latin-1") for name in IDENTIFYING)
+    caller = known(method, *told)
+    return caller if caller and all(map(caller.holder.may, needed)) else None
 
 
 def _may_be_quick(scope: Scope, headers: dict[bytes, bytes], most: int) -> bool:
@@ -160,7 +165,7 @@ async def _read(receive: Receive) -> tuple[bytes, Receive]:
 
 async def _record(
     ledger: Ledger,
-    holder: Holder,
+    caller: Caller,
     path: str,
     id: UUID,
     body: bytes,
@@ -170,7 +175,7 @@ async def _record(
     if faults_of(Interactions, body):
         return None
     fact, key = _decode(body), headers.get(b"idempotency-key", b"").decode()
-    intent = acting.intent_of(ledger, holder.actor, "POST", path, body, key)
+    intent = acting.intent_of(ledger, caller.holder.actor, "POST", path, body, key)
     receipt, again = await metrics.decided(
         ledger.answer(lambda work: intake.record(work, id, fact), intent=intent, of=id)
     )

@@ -52,7 +52,7 @@ from ledger_crm.projections import (
     standing,
 )
 
-from .past import WITHOUT, Then, then
+from .past import AHEAD, EARLIEST, WITHOUT, Then, Window, then
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 
 P = ParamSpec("P")
@@ -314,11 +314,25 @@ class Reads:
             if known:
                 raise Malformed(faults=[Fault("query:known", WITHOUT)])
             return None
-        moment, head = as_of, await ledger.head()
+        return await self._then(as_of, known, ledger)
+
+    async def window(self, begin: str, end: str | None, ledger: Ledger) -> Window:
+        """Raises Malformed, AfterTheHead."""
+        first = await self._then(begin, None, ledger, "from")
+        last = await self._then(end, None, ledger, "to") if end is not None else None
+        if last and (last.after < first.after or last.at < first.at):
+            raise Malformed(faults=[Fault("query:from", "it lies after `to`")])
+        since = first.at if first.after else EARLIEST
+        return Window(first.after, since, *((last.after, last.at) if last else (None, None)))
+
+    async def _then(
+        self, moment: str, known: str | None, ledger: Ledger, name: str = "as_of"
+    ) -> Then:
+        head = await ledger.head()
 
         async def ask() -> Then:
             async with self.pool.connection() as conn, conn.cursor() as cur:
-                return await then(cur, moment, known, head)
+                return await then(cur, moment, known, head, name)
 
         return await answered(ask())
 
@@ -382,6 +396,15 @@ class View:
 
     def today(self) -> date:
         return self.now().date()
+
+    async def window(self, begin: str, end: str | None) -> Window:
+        """What is read has to have got to its end. Raises Malformed, AfterTheHead."""
+        found = await self.reads.window(begin, end, self.ledger)
+        for name, at in (("from", found.since), ("to", found.until)):
+            if self.then and at and at > self.then.at:
+                raise Malformed(faults=[Fault(f"query:{name}", AHEAD)])
+        self.after = max(found.last or found.first, self.after or 0)
+        return found
 
     def must_be_now(self) -> None:
         """For what no past is kept of, or is asked of the ledger itself. Raises Malformed."""

@@ -1,5 +1,5 @@
-"""/accounts, /activity, /funnel: what a company is to us by now, what each of us does, and how far
-candidacies come."""
+"""/accounts, /activity, /funnel, /late-facts: what a company is to us by now, what each of us does,
+how far candidacies come, and what we learn late."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ledger_crm.domain.identity import Source
-from ledger_crm.projections import accounts, activity, funnel
+from ledger_crm.projections import accounts, activity, funnel, history
 
 from .asking import OfTeam
+from .following import Kinds, kinds_of
+from .past import From, To
 from .reading import Limit, Named, Page, Token, View, position
 
 Account = Annotated[
@@ -32,6 +34,10 @@ InPipeline = Annotated[
 OpenedBy = Annotated[
     str | None,
     QueryParameter(max_length=80, description="Only what they opened: `consultant:ana`."),
+]
+
+LeastDays = Annotated[
+    int, QueryParameter(ge=0, le=36_500, description="Only what was told at least so late.")
 ]
 
 
@@ -111,4 +117,33 @@ class Reports(Controller):
             source=source,
             consultant=consultant,
             team=team,
+        )
+
+    @get("/late-facts", tags=["events"])
+    async def list_late_facts(
+        self,
+        view: NamedDependency[View],
+        from_: From,
+        to: To = None,
+        least_days: LeastDays = 0,
+        kind: Kinds = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[history.LateLine]]:
+        """What we learned late
+
+        Facts about people and companies that were written down between two moments, and had
+        happened before the first of them, with how late they came; the last that was written
+        first."""
+        window = await view.window(from_, to)
+        return await view.page(
+            history.late,
+            first=window.first,
+            last=window.last,
+            happened_before=window.since,
+            least_s=least_days * 86_400,
+            kinds=kinds_of(kind),
+            cursor=cursor,
+            limit=limit,
+            at=position,
         )

@@ -4,12 +4,13 @@
     running   up, and the workers that it starts
     filling   import, demo
     reading   read: what the API gives
-    analysing replay, export, sql: the history, for analysts
+    analysing replay, export, sql, changes: the history, for analysts
     reporting report: charts
     archiving archive, restore, checksums
     looking   events, projections, feed, settings
     checking  doctor
     keys      key
+    signing   consultant: who may sign in
     documents the papers made from the code
     hearing   what up does with the words of its workers
 
@@ -37,6 +38,7 @@ COMMANDS = {
     "replay": "analysing:replay",
     "export": "analysing:export",
     "sql": "analysing:sql",
+    "changes": "analysing:changes",
     "report": "reporting:report",
     "archive": "archiving:archive",
     "restore": "archiving:restore",
@@ -46,6 +48,7 @@ COMMANDS = {
     "feed": "looking:feed_commands",
     "doctor": "checking:doctor",
     "key": "keys:key",
+    "consultant": "signing:consultant",
     "settings": "looking:settings",
     "documents": "documents:documents",
 }

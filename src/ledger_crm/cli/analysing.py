@@ -1,5 +1,5 @@
-"""``replay``, ``export``, ``sql``: what analysts do with the history. None of it writes to the
-ledger."""
+"""``replay``, ``export``, ``sql``, ``changes``: what analysts do with the history. None of it
+writes to the ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,17 @@ from ledger_crm.sealing import Keyring
 from ledger_crm.settings import Settings
 from ledger_crm.slices import Slice, Slices
 
-from .house import Fault, bar, console, load, looked_at, plain, print_columns
+from .house import (
+    Fault,
+    bar,
+    console,
+    load,
+    looked_at,
+    opened,
+    plain,
+    print_columns,
+    run,
+)
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 SHOWN = 200  # rows of a table on the terminal
@@ -208,6 +218,56 @@ def sql(
     else:
         found = querying.over_export(folder or chosen.home / "export", query)
     write(found, shape, out)
+
+
+def changes(
+    table: str,
+    /,
+    *,
+    from_: Annotated[str, cyclopts.Parameter(name="--from")],
+    to: str = "",
+    format: Format | None = None,
+    out: Path | None = None,
+) -> None:
+    """Show what is different in a table of a read model between two moments, as it was known at
+    each: rows that came, went and changed. What is sealed is open in it, so it takes the
+    deployment's key. Lists of what changed in a pipeline: ledger-crm read candidates/changes.
+
+    Parameters
+    ----------
+    table:
+        As SCHEMA.md of an export names it.
+    from_:
+        The one moment: a position, an instant, or a day, which means its end in UTC.
+    to:
+        The other moment; otherwise now.
+    format:
+        table, csv, json or parquet; otherwise as the file of --out is called.
+    out:
+        Write it to this file.
+    """
+    from ledger_crm.analysis import differences
+    from ledger_crm.api.problems import AfterTheHead, Malformed
+    from ledger_crm.api.reading import Reads, open_pool
+
+    async def positions() -> tuple[int, int]:
+        async with open_pool(url, most=1) as pool:
+            head = await ledger.head()
+            window = await Reads(pool).window(from_, to or None, ledger)
+            return window.first, head if window.last is None else window.last
+
+    chosen, shape = load(), format_of(out, format)
+    with opened(chosen, to_look=True) as (ledger, url):
+        try:
+            first, last = run(positions)
+        except Malformed as malformed:
+            [wrong] = malformed.facts["faults"]
+            raise Fault(f"--{wrong.pointer.removeprefix('query:')}: {wrong.detail}") from None
+        except AfterTheHead as ahead:
+            raise Fault(str(ahead)) from None
+        found = differences.between(url, table, first, last)
+    write(found, shape, out)
+    _aside(f"between positions {first} and {last}")
 
 
 def write(found: Found, shape: Format, out: Path | None) -> None:

@@ -14,7 +14,7 @@ import cyclopts
 import msgspec
 
 from ledger_crm.commands import demo as agency
-from ledger_crm.commands import greenhouse, importing, mapping
+from ledger_crm.commands import greenhouse, greenhouse_shapes, importing, mapping
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import id_of
 from ledger_crm.domain.person import PersonSourced
@@ -113,12 +113,12 @@ def _import_folder(
     report: Path | None,
     json: bool,
 ) -> None:
-    chosen, folder = load(), greenhouse.read_folder(Path(source))
+    chosen, folder = load(), greenhouse_shapes.read_folder(Path(source))
     with ExitStack() as stack:
         ledger, _ = stack.enter_context(opened(chosen))
         lines = stack.enter_context(_writable(report)) if report else None
 
-        def write(line: importing.RowReport | greenhouse.Homeless) -> None:
+        def write(line: importing.RowReport | greenhouse_shapes.Homeless) -> None:
             if lines:
                 lines.write(msgspec.json.encode(line) + b"\n")
 

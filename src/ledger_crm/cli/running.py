@@ -284,6 +284,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
     import uvicorn
 
     from ledger_crm.api.app import create_app
+    from ledger_crm.api.caller import Terms
     from ledger_crm.api.reading import open_pool
     from ledger_crm.api.serving import InOnePiece
     from ledger_crm.vault import Vault
@@ -300,6 +301,11 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
             raise ConnectionError("no broker")
         return await feed.position(broker.result(), timeout_s=0.5)
 
+    terms = Terms(
+        secure=not chosen.on_this_machine,
+        session_idle_s=chosen.session_idle_minutes * 60,
+        session_lifetime_s=chosen.session_lifetime_hours * 3600,
+    )
     async with open_pool(chosen.database_url) as pool:
         app = create_app(
             ledger=ledger,
@@ -307,6 +313,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
             feed_position=feed_position,
             body_limit_bytes=chosen.body_limit_bytes,
             vault=Vault(chosen.home / "documents"),
+            terms=terms,
         )
         config = uvicorn.Config(
             app,

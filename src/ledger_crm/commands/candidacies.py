@@ -11,12 +11,13 @@ from uuid import UUID
 import msgspec
 
 from ledger_crm.domain.agreement import NoSuchAgreement
+from ledger_crm.domain.candidate import Candidacy, Move, NotIntroduced
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.fee import Pay, Share, Terms, fee, first_year_pay, with_partner
 from ledger_crm.domain.identity import Source
 from ledger_crm.domain.interview import InterviewArranged, InterviewFacts, OfferFacts
 from ledger_crm.domain.invoice import ReplacementGiven
-from ledger_crm.domain.person import Candidacy, Move, NotIntroduced, Person
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import Pipeline, pipeline_id
 from ledger_crm.domain.placement import PayUnclear
 from ledger_crm.domain.screening import Answer
@@ -178,7 +179,7 @@ async def place(
     placed fills an opening, the last one the job order; who replaces somebody takes theirs.
 
     Raises NoSuchRecord, NoSuchCandidacy, JobOrderIsClosed, PayUnclear, NoExchangeRate,
-    NoReplacementOwed, ConsultantHasLeft, and as ``Person.place``."""
+    NoReplacementOwed, NoSuchConsultant, ConsultantHasLeft, and as ``Person.place``."""
     person = await work.get(Person, person_id)
     candidacy = person.candidacy(candidacy_id)
     company = await work.get(Company, candidacy.company_id)

@@ -16,7 +16,7 @@ from ledger_crm.domain.template import Template, TemplateDefined, template_id
 from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
 
 from .customising import must_be_askable
-from .teams import must_be_here
+from .teams import must_not_have_left
 
 SETUP = Actor("system:setup")
 
@@ -103,7 +103,7 @@ async def create_key(
     key, text = ApiKey.create(actor=actor, role=role, scopes=scopes, label=label, by=by)
 
     async def adding(work: Work) -> ApiKey:
-        await must_be_here(work, [actor], None)
+        await must_not_have_left(work, actor, None)  # whoever is to add the others has a key first
         return work.add(key)
 
     return await ledger.decide(adding, intent=Intent(by=by)), text

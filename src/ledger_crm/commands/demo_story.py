@@ -21,9 +21,10 @@ import msgspec
 
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import Deciders
+from ledger_crm.domain.candidate import Move, candidacy_id
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.entry import Actor, Aggregate, id_of
-from ledger_crm.domain.identity import Source
+from ledger_crm.domain.identity import Employed, Role, Source
 from ledger_crm.domain.interaction import (
     CallHeld,
     Channel,
@@ -44,7 +45,7 @@ from ledger_crm.domain.interview import (
     Verdict,
 )
 from ledger_crm.domain.joborder import JobOrderOpened
-from ledger_crm.domain.person import Employed, Move, PersonSourced, Role, candidacy_id
+from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import EXITS
 from ledger_crm.ledger import Work
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from ledger_crm.domain.campaign import CampaignDefined, Enrolled
 from ledger_crm.domain.campaign import Step as Message
+from ledger_crm.domain.candidate import candidacy_id
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.consultant import ConsultantAdded
 from ledger_crm.domain.custom import Choice, CustomFieldDefined
@@ -28,7 +29,7 @@ from ledger_crm.domain.followup import (
 from ledger_crm.domain.interaction import CompanyCalled, CompanyNoted
 from ledger_crm.domain.invoice import InvoicePaid, InvoiceRaised, instalment_id
 from ledger_crm.domain.market import Researched, TargetNamed
-from ledger_crm.domain.person import Person, candidacy_id
+from ledger_crm.domain.person import Person
 from ledger_crm.domain.pool import PersonPooled, PoolDefined
 from ledger_crm.domain.referral import CandidateReferred, ClientReferred
 from ledger_crm.domain.team import TeamDefined, TeamJoined

@@ -5,8 +5,8 @@ the commands that everybody uses.
 
 Records go in as the rows of a CSV file do (``importing``): whole or not at all, once, a thousand in
 a transaction. Nothing is dropped silently: each value of a record is either taken for a fact or
-told of by its path (``Homeless``), never by its content. docs/importing.md says what becomes of
-what.
+told of by its path (``Homeless``), never by its content. How the files are read is
+``greenhouse_shapes``'s; docs/importing.md says what becomes of what.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point, normalised
-from ledger_crm.domain.entry import Aggregate, Instant, Sealed, Slug, Title, id_of, words
+from ledger_crm.domain.entry import Aggregate, Instant, Sealed, Slug, Title, words
 from ledger_crm.domain.faults import in_words
-from ledger_crm.domain.fee import DIGITS
 from ledger_crm.domain.identity import PersonTagged, Source
 from ledger_crm.domain.interaction import MessageSent, NoteWritten
 from ledger_crm.domain.joborder import (
@@ -56,6 +54,25 @@ from ledger_crm.domain.screening import Answer, Question
 from ledger_crm.ledger import Ledger, NoSuchRecord, Work
 
 from . import candidacies, catalogue, importing, selling
+from .greenhouse_shapes import (
+    BEGINS,
+    ENDS,
+    Folder,
+    Found,
+    Homeless,
+    Node,
+    applications_in,
+    applied_at,
+    code_of,
+    folded,
+    is_prospect,
+    leaves,
+    matching,
+    question_id,
+    records_in,
+    salary_of,
+    stage_id,
+)
 from .importing import Report, Row, RowReport, Writer, note
 from .intake import Reachable
 from .mapping import (
@@ -71,26 +88,11 @@ from .mapping import (
 )
 
 NAME = "greenhouse"
-FILE_BYTES = 256 * 2**20
 LISTED = 1000  # paths kept in the report; ``on_homeless`` is told all of them
 LAST = 10_000  # the priority of a stage that no job has any longer
 MOST = 40  # screening questions of a job order
 STAGES = 60  # of the pipeline
 TOO_MANY = f"is one of more than {STAGES} stages: it stands as another of its category"
-
-RECORDS: dict[str, tuple[set[str], ...]] = {
-    "job_stages": ({"id", "name", "job_id"},),
-    "rejection_reasons": ({"id", "name", "type"},),
-    "jobs": ({"id", "name", "openings"}, {"id", "name", "opened_at"}),
-    "candidates": ({"id", "first_name", "last_name"},),
-    "applications": ({"id", "candidate_id", "jobs"},),
-    "offers": ({"id", "application_id", "candidate_id"},),
-    "scorecards": ({"id", "candidate_id", "overall_recommendation"},),
-    "activity_feed": ({"notes"}, {"emails"}, {"activities"}),
-}
-"""By which of their fields records of each file are known."""
-
-NO_HOME = "has no home here"
 PLAIN = re.compile(r"[^\W\d_]+(?:[ '\u2019/&-]+[^\W\d_]+){0,5}")
 """A reason of rejection that becomes a code unasked: at most six words, and no sentence."""
 CATEGORIES: tuple[tuple[str, Category], ...] = (
@@ -108,20 +110,6 @@ SOURCES: tuple[tuple[str, Source], ...] = (
     ("fair|event|meetup|happy hour|conference", "event"),
     ("agency|recruiter", "agency"),
 )
-BEGINS = Stage("applied", "Applied", "sourced")
-ENDS = (
-    Stage("submitted", "Submitted to client", "submitted"),
-    Stage("hired", "Hired", "placed"),
-    Stage("rejected_by_us", "Rejected by us", "rejected_by_us"),
-    Stage("withdrawn", "Withdrawn", "withdrawn"),
-)
-
-
-class Homeless(msgspec.Struct, frozen=True):
-    """A value that no fact was made of. ``reason`` never repeats it."""
-
-    path: str
-    reason: str
 
 
 class Missing(msgspec.Struct):
@@ -139,178 +127,6 @@ class FolderReport(Report, kw_only=True):
 
     homeless: list[Missing] = msgspec.field(default_factory=list)
     unnamed: int = 0
-
-
-class Folder(msgspec.Struct, frozen=True):
-    """The documents in it, by what they are of."""
-
-    documents: dict[str, Any]
-
-
-def read_folder(path: Path) -> Folder:
-    """Raises ImportFault."""
-    try:
-        files = sorted(file for file in path.iterdir() if file.suffix == ".json")
-    except OSError as fault:
-        raise ImportFault(f"{path}: cannot be read: {fault.strerror}") from None
-    found: dict[str, Any] = {}
-    for file in files:
-        noun = file.stem.removeprefix("harvest-")
-        if noun not in RECORDS:
-            raise ImportFault(f"{file}: is none of {', '.join(RECORDS)}")
-        if noun in found:
-            raise ImportFault(f"{file}: there are two files of {noun}")
-        found[noun] = _document(file)
-    if not found:
-        raise ImportFault(f"{path}: holds no JSON file, such as candidates.json")
-    return Folder(found)
-
-
-def _document(file: Path) -> Any:
-    """Raises ImportFault."""
-    try:
-        if file.stat().st_size > FILE_BYTES:
-            raise ImportFault(f"{file}: is larger than {FILE_BYTES // 2**20} MiB: split it")
-        document = msgspec.json.decode(file.read_bytes())
-    except OSError as fault:
-        raise ImportFault(f"{file}: cannot be read: {fault.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        where = re.search(r"byte \d+", str(fault))
-        raise ImportFault(f"{file}: is not JSON{f', at {where[0]}' if where else ''}") from None
-    if not isinstance(document, dict | list):
-        raise ImportFault(f"{file}: holds neither a record nor a list of them")
-    return document
-
-
-# --- a record -------------------------------------------------------------------------------
-
-
-class Node:
-    """An object, and where it is. What is asked of it is taken; the paths of all other values stay
-    in ``left``, which the nodes of one record share."""
-
-    def __init__(self, raw: dict[str, Any], path: str, left: dict[str, str] | None = None) -> None:
-        self.raw, self.path = raw, path
-        self.left = dict.fromkeys(_leaves(raw, path), NO_HOME) if left is None else left
-
-    def take(self, *keys: str) -> None:
-        """All that is below these."""
-        for key in keys:
-            for path in list(_leaves(self.raw.get(key), f"{self.path}.{key}")):
-                self.left.pop(path, None)
-
-    def text(self, key: str, most: int = 60_000) -> str:
-        """In one or more lines; "" for what is not there. Numbers are read as text. Raises
-        RowFault."""
-        value = self.raw.get(key)
-        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
-            raise self.fault(key, "is not text")
-        text = "" if value is None else str(value).strip()
-        if "\0" in text:
-            raise self.fault(key, "holds a NUL")
-        if len(text) > most:
-            raise self.fault(key, f"is longer than {most:,} letters")
-        self.take(key)
-        return text
-
-    def id(self, key: str) -> str:
-        """By which it is known: never empty. Raises RowFault."""
-        if not (text := self.text(key)):
-            raise self.fault(key, "is missing")
-        return text
-
-    def line(self, key: str, most: int = 200) -> str:
-        """As text in one line."""
-        return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", self.text(key, most)).split())
-
-    def flag(self, key: str) -> bool | None:
-        value = self.raw.get(key)
-        if not isinstance(value, bool | None):
-            raise self.fault(key, "is neither true nor false")
-        return value
-
-    def at(self, key: str) -> datetime | None:
-        """Raises RowFault."""
-        if not (text := self.text(key)):
-            return None
-        with suppress(msgspec.ValidationError):
-            return msgspec.convert(text, Instant)
-        raise self.fault(key, "is not an instant with an offset, like 2024-05-01T09:00:00Z")
-
-    def node(self, key: str) -> Node:
-        """Empty if it is not there. Raises RowFault."""
-        value = self.raw.get(key)
-        if not isinstance(value, dict | None):
-            raise self.fault(key, "is not an object")
-        return Node(value or {}, f"{self.path}.{key}", self.left)
-
-    def nodes(self, key: str) -> list[Node]:
-        """Raises RowFault."""
-        value = self.raw.get(key)
-        if not isinstance(value, list | None):
-            raise self.fault(key, "is not a list")
-        found = []
-        for n, each in enumerate(value or ()):
-            if not isinstance(each, dict):
-                raise self.fault(f"{key}[{n}]", "is not an object")
-            found.append(Node(each, f"{self.path}.{key}[{n}]", self.left))
-        return found
-
-    def fault(self, key: str, reason: str) -> RowFault:
-        return RowFault(f"{self.path}.{key}", reason)
-
-    def stays(self, key: str, reason: str) -> None:
-        """It is left, and this is why."""
-        for path in _leaves(self.raw.get(key), f"{self.path}.{key}"):
-            self.left[path] = reason
-
-
-def _leaves(value: Any, path: str) -> Iterator[str]:
-    """Paths of all values but those that say nothing."""
-    match value:
-        case dict():
-            for key, each in value.items():
-                yield from _leaves(each, f"{path}.{key}")
-        case list():
-            for n, each in enumerate(value):
-                yield from _leaves(each, f"{path}[{n}]")
-        case None | "":
-            return
-        case _:
-            yield path
-
-
-class Found(NamedTuple):
-    records: dict[str, list[Node]]
-    homeless: list[Homeless]  # what is no record
-
-
-def _records(folder: Folder) -> Found:
-    """A file holds a record, a list of them, or a list of examples as in the API's documentation:
-    each with its ``section``, and one or several records as ``json``."""
-    found = Found({noun: [] for noun in RECORDS}, [])
-    for noun, document in folder.documents.items():
-        for path, value in _each(document, noun):
-            known = isinstance(value, dict) and any(
-                fields <= value.keys() for fields in RECORDS[noun]
-            )
-            if known:
-                found.records[noun].append(Node(value, path))
-            elif value not in (None, "", [], {}):
-                found.homeless.append(Homeless(path, f"is no record of {words(noun)}"))
-    return found
-
-
-def _each(document: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if not isinstance(document, list):
-        yield path, document
-        return
-    for n, each in enumerate(document):
-        match each:
-            case {"section": str(), "json": inner}:
-                yield from _each(inner, f"{path}[{n}].json")
-            case _:
-                yield f"{path}[{n}]", each
 
 
 # --- what it becomes ------------------------------------------------------------------------
@@ -451,7 +267,7 @@ class Plan:
         codes: Sequence[str] = (),
     ) -> None:
         """``pipeline``: as it is, if it is there. ``codes``: as in ``import_folder``."""
-        self.codes = {_folded(code) for code in codes}
+        self.codes = {folded(code) for code in codes}
         self.found, self.hash, self.pipeline = found, hash, pipeline
         self.company, self.company_id = company, company_id(hash, company)
         self.rows: list[Row] = []
@@ -460,8 +276,10 @@ class Plan:
 
     def make(self) -> list[Row]:
         records = self.found.records
-        embedded = [each for candidate in records["candidates"] for each in _embedded(candidate)]
-        applications = sorted([*embedded, *records["applications"]], key=_applied_at)
+        embedded = [
+            each for candidate in records["candidates"] for each in applications_in(candidate)
+        ]
+        applications = sorted([*embedded, *records["applications"]], key=applied_at)
         if self.company.casefold() != str(self.company_id):
             self._one("company", str(self.company_id), "", lambda: [self._company()])
         self._one("pipeline", NAME, "", lambda: [self._stages(applications)], versioned=True)
@@ -487,7 +305,7 @@ class Plan:
         self, node: Node, noun: str, plan: Callable[[Node], list[Step]], *, of: str = ""
     ) -> None:
         if not self._one(noun, self._id(node, of), node.path, lambda: plan(node)):
-            for path in _leaves(node.raw, node.path):
+            for path in leaves(node.raw, node.path):
                 node.left.pop(path, None)  # the record is refused, and told of as a whole
 
     def _id(self, node: Node, of: str = "") -> str:
@@ -567,21 +385,21 @@ class Plan:
                 listed.append((priority if isinstance(priority, int) else 0, name))
         for application in applications:
             with suppress(RowFault):  # the application is refused for it
-                if not _is_prospect(application):
+                if not is_prospect(application):
                     name = application.node("current_stage").line("name", 80)
                     listed.append((LAST, name))
-                    used[_stage_id(name)] += 1
+                    used[stage_id(name)] += 1
         there = {s.id: s for s in (self.pipeline.stages if self.pipeline else (BEGINS, *ENDS))}
         made: dict[str, Stage] = {}
         for _, name in sorted(listed, key=lambda each: each[0]):
             if name and name.casefold() not in self.stages:
-                id = _stage_id(name)
-                made[id] = Stage(id, name, _match(CATEGORIES, name) or "screening")
+                id = stage_id(name)
+                made[id] = Stage(id, name, matching(CATEGORIES, name) or "screening")
                 self.stages[name.casefold()] = there.get(id, made[id])
         self._make_room([stage for stage in made.values() if stage.id not in there], there, used)
         for node in self.found.records["job_stages"]:
             with suppress(RowFault):
-                if (name := node.line("name", 80)) and _stage_id(name) in self.instead:
+                if (name := node.line("name", 80)) and stage_id(name) in self.instead:
                     node.stays("name", TOO_MANY)
         more = MoreStages(tuple(each for each in made.values() if each.id not in self.instead))
         return self._fact("pipeline.defined", pipeline_id(NAME), more)
@@ -610,7 +428,7 @@ class Plan:
         place = ""
         if offices:
             place = offices[0].node("location").line("name") or offices[0].line("name")
-        low, high, currency = _range(job)
+        low, high, currency = salary_of(job)
         confidential = bool(job.flag("confidential"))
         job.take("confidential")
         if not job.flag("is_template"):
@@ -640,7 +458,7 @@ class Plan:
         named: dict[str, tuple[datetime, str, str]] = {}
         for application in applications:
             with suppress(RowFault):  # the application is refused for it
-                if _is_prospect(application):
+                if is_prospect(application):
                     continue
                 job, at = application.nodes("jobs")[0], application.at("applied_at")
                 key, title = job.id("id"), job.line("name")
@@ -660,12 +478,12 @@ class Plan:
         since: dict[str, datetime] = {}
         for application in applications:
             with suppress(RowFault):  # the application is refused for it
-                if _is_prospect(application) or not (at := application.at("applied_at")):
+                if is_prospect(application) or not (at := application.at("applied_at")):
                     continue
                 key = application.nodes("jobs")[0].id("id")
                 for answer in application.nodes("answers"):
                     if asked := answer.line("question", 500):
-                        id = _question_id(asked)
+                        id = question_id(asked)
                         questions.setdefault(key, {}).setdefault(id, Question(id=id, asked=asked))
                         since[key] = min(at, since.get(key, at))
         for key, at in since.items():
@@ -773,10 +591,10 @@ class Plan:
     def _named(self, text: str) -> str:
         """Its code, if the agency named it; else "": whatever somebody typed may be about a
         person, and a code stands in clear in the events and on the feed, for ever."""
-        return _code(text, "") if _folded(text) in self.codes else ""
+        return code_of(text, "") if folded(text) in self.codes else ""
 
     def _application(self, application: Node) -> list[Step]:
-        if _is_prospect(application):
+        if is_prospect(application):
             return []
         application.id("id")
         application.take("prospect")
@@ -796,7 +614,7 @@ class Plan:
         coming = Coming(
             **where,
             at=at,
-            channel=_match(SOURCES, source) or "other",
+            channel=matching(SOURCES, source) or "other",
             source=code,
             answers=tuple(self._answers(application)),
             text=f"Source in Greenhouse: {source}" if source and not code else "",
@@ -830,7 +648,7 @@ class Plan:
         reason = application.node("rejection_reason")
         kind, name = reason.node("type").line("name"), reason.line("name")
         listed = reason.raw.get("id") is not None and bool(PLAIN.fullmatch(name))
-        code = _code(name, "") if listed and len(name) <= 40 else self._named(name)
+        code = code_of(name, "") if listed and len(name) <= 40 else self._named(name)
         theirs = bool(re.search(r"they rejected|withdr", kind, re.IGNORECASE))
         return CandidacyMove(
             job_order_id=self._order(job),
@@ -846,7 +664,7 @@ class Plan:
         answered = set[str]()
         for answer in application.nodes("answers"):
             asked = answer.line("question", 500)
-            id = _question_id(asked) if asked else ""
+            id = question_id(asked) if asked else ""
             if not asked or id in answered:
                 answer.stays("answer", "is to no question, or to one that is asked twice")
             elif text := answer.text("answer"):
@@ -945,85 +763,9 @@ class Plan:
                 yield from (Homeless(path, why) for path, why in node.left.items())
 
 
-def _applied_at(application: Node) -> datetime:
-    """For the order in which they are written: who applied again was rejected before."""
-    with suppress(RowFault):  # the application is refused for it
-        if not _is_prospect(application) and (at := application.at("applied_at")):
-            return at
-    return datetime.max.replace(tzinfo=UTC)
-
-
-def _is_prospect(application: Node) -> bool:
-    """Somebody whom they might ask, for several jobs or none: no application."""
-    jobs = application.raw.get("jobs")
-    return application.raw.get("prospect") is True or not jobs
-
-
-def _embedded(candidate: Node) -> list[Node]:
-    with suppress(RowFault):  # the candidate is refused for it
-        return candidate.nodes("applications")
-    return []
-
-
 def company_id(hash: Hash, company: str) -> UUID:
     """The same in capitals or not."""
-    return made_id(hash, NAME, "company", _folded(company))
-
-
-def _match(table: Sequence[tuple[str, Any]], name: str) -> Any:
-    return next((value for like, value in table if re.search(like, name, re.IGNORECASE)), None)
-
-
-def _code(text: str, otherwise: str) -> str:
-    """As a slug; where there is no letter that it could begin with, of ``otherwise`` and a hash of
-    the text, or "" without."""
-    code = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")[:40].rstrip("_")
-    with suppress(msgspec.ValidationError):
-        return msgspec.convert(code, Slug)
-    return f"{otherwise}_{id_of(otherwise, text).hex[:12]}" if otherwise else ""
-
-
-def _stage_id(name: str) -> str:
-    """By its name in Greenhouse alone: the agency may give it another label here. No name is that
-    of a stage in which a candidacy is over or the client's."""
-    id = _known_by(name, "stage")
-    return id if all(id != end.id for end in ENDS) else _hashed(name, "stage")
-
-
-def _question_id(asked: str) -> str:
-    """By the words of it alone, with or without the mark at its end."""
-    return _known_by(asked.rstrip(" ?:.*") or asked, "question")
-
-
-def _known_by(text: str, noun: str) -> str:
-    """A code that no other text has, but for capitals: the words, or with a hash where there is
-    more in the text than these."""
-    code = _code(text, noun)
-    return code if code.replace("_", " ") == text.casefold() else _hashed(text, noun)
-
-
-def _hashed(text: str, noun: str) -> str:
-    return _code(f"{text[:20].casefold()} {id_of(noun, text.casefold()).hex[:12]}", noun)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-def _range(job: Node) -> tuple[int, int, str]:
-    """The salary, in minor units; nothing if it is no range of whole amounts in one currency."""
-    salary = job.node("custom_fields")
-    if not isinstance(salary.raw.get("salary_range"), dict):
-        return 0, 0, "EUR"
-    salary = salary.node("salary_range")
-    low, high, unit = (salary.raw.get(key) for key in ("min_value", "max_value", "unit"))
-    if not isinstance(unit, str) or not re.fullmatch("[A-Z]{3}", unit):
-        return 0, 0, "EUR"
-    if not isinstance(low, int) or not isinstance(high, int) or not 0 <= low <= high < 10**12:
-        return 0, 0, "EUR"
-    salary.take("min_value", "max_value", "unit")
-    into = 10 ** DIGITS.get(unit, 2)
-    return low * into, high * into, unit
+    return made_id(hash, NAME, "company", folded(company))
 
 
 # --- all of it ------------------------------------------------------------------------------
@@ -1047,7 +789,7 @@ async def import_folder(
     stays, and the same call goes on from there."""
     started = time.monotonic()
     report = FolderReport(mapping=NAME, dry_run=dry_run)
-    plan = await _planned(ledger, _records(folder), company.strip(), codes)
+    plan = await _planned(ledger, records_in(folder), company.strip(), codes)
     rows = plan.make()
     fields: dict[tuple[str, str], Missing] = {}
     for homeless in plan.homeless():

@@ -27,6 +27,7 @@ from ledger_crm.domain.firm import (
     ParentNamed,
 )
 from ledger_crm.domain.followup import CompanyFollowUpPromised, FollowUpPromised
+from ledger_crm.domain.identity import Employed
 from ledger_crm.domain.interaction import (
     CompanyInteractions,
     Interaction,
@@ -34,13 +35,13 @@ from ledger_crm.domain.interaction import (
     Outbound,
 )
 from ledger_crm.domain.permission import Permissions
-from ledger_crm.domain.person import Employed, Person, PersonSourced
+from ledger_crm.domain.person import Person, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
 from ledger_crm.domain.refusals import Forbidden
 from ledger_crm.domain.shortlist import NotAContact
 from ledger_crm.ledger import NoSuchRecord, Work
 
-from .teams import must_be_here
+from .teams import must_be_here, must_be_known
 
 
 class Reachable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,7 +81,9 @@ async def must_be_contact(
 async def source_person(
     work: Work, fact: PersonSourced, reachable: Reachable, *, id: UUID | None = None
 ) -> Person:
-    """Raises NameMissing, NotAnEmailAddress and its like; when written, ContactPointTaken."""
+    """Raises NoSuchConsultant (who found them), NameMissing, NotAnEmailAddress and its like; when
+    written, ContactPointTaken."""
+    await must_be_known(work, [fact.found_by])
     person = work.add(Person.source(fact, by=work.by, id=id))
     for point, value in reachable.points:
         person.add_contact_point(point, value, at=fact.sourced_at, by=work.by)
@@ -116,7 +119,7 @@ async def add_company(work: Work, fact: CompanyAdded, *, id: UUID | None = None)
 
 
 async def change_company(work: Work, company_id: UUID, fact: FirmChanges) -> Company:
-    """Raises NoSuchRecord (the parent), OwnAncestor, ConsultantHasLeft, and as
+    """Raises NoSuchRecord (the parent), OwnAncestor, NoSuchConsultant, ConsultantHasLeft, and as
     ``Company.change``; when written, DomainTaken."""
     company = await work.get(Company, company_id, itself=isinstance(fact, FirmProfileChanged))
     if isinstance(fact, ParentNamed) and fact.parent_id:
@@ -158,7 +161,7 @@ async def employ(work: Work, person_id: UUID, fact: Employed) -> Person:
 
 
 async def promise(work: Work, person_id: UUID, fact: FollowUpPromised) -> Person:
-    """Raises NoSuchRecord, also for a company that it names; ConsultantHasLeft,
+    """Raises NoSuchRecord, also for a company that it names; NoSuchConsultant, ConsultantHasLeft,
     FollowUpIdTaken."""
     person = await work.get(Person, person_id)
     if fact.company_id:
@@ -169,7 +172,7 @@ async def promise(work: Work, person_id: UUID, fact: FollowUpPromised) -> Person
 
 
 async def promise_company(work: Work, company_id: UUID, fact: CompanyFollowUpPromised) -> Company:
-    """Raises NoSuchRecord, ConsultantHasLeft, FollowUpIdTaken."""
+    """Raises NoSuchRecord, NoSuchConsultant, ConsultantHasLeft, FollowUpIdTaken."""
     company = await work.get(Company, company_id)
     await must_be_here(work, [fact.owner or work.by], fact.promised_at)
     company.promise(fact, by=work.by)

@@ -31,11 +31,13 @@ import msgspec
 from msgspec import inspect
 
 from ledger_crm.domain.agreement import FeeAgreed
+from ledger_crm.domain.candidate import Move
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.custom import CustomFieldDefined, Subject, custom_fields_id
 from ledger_crm.domain.entry import Aggregate, Cents, Currency, Instant, Reason, Sealed, Slug, Title
 from ledger_crm.domain.faults import in_words
 from ledger_crm.domain.fee import DIGITS
+from ledger_crm.domain.identity import Employed
 from ledger_crm.domain.interaction import (
     CallHeld,
     Interaction,
@@ -54,13 +56,7 @@ from ledger_crm.domain.permission import (
     OffLimitsLifted,
     Permissions,
 )
-from ledger_crm.domain.person import (
-    ContactPointAdded,
-    Employed,
-    Move,
-    Person,
-    PersonSourced,
-)
+from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
 from ledger_crm.domain.pipeline import PipelineDefined, pipeline_id
 from ledger_crm.ledger import Work
 

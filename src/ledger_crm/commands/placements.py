@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime, time
 from uuid import UUID
 
 from ledger_crm.domain.candidacy import Deciders
+from ledger_crm.domain.candidate import Candidacy
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.fee import Share, Terms
 from ledger_crm.domain.invoice import RemedyOwed
-from ledger_crm.domain.person import Candidacy, Person
+from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Work
 
 from .candidacies import terms_under
@@ -104,7 +105,7 @@ async def split_commission(
     text: str = "",
 ) -> Person:
     """Who left may have a part in what was placed before. Raises NoSuchRecord,
-    ConsultantHasLeft, and as ``Person.split_commission``."""
+    NoSuchConsultant, ConsultantHasLeft, and as ``Person.split_commission``."""
     person = await work.get(Person, person_id)
     _, placement = person.placed(candidacy_id)
     new = {share.consultant for share in shares} - placement.sharers

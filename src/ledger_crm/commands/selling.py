@@ -112,7 +112,7 @@ async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> 
 
 async def step_job_order(work: Work, company_id: UUID, fact: JobOrderSteps) -> Company:
     """Raises NoSuchRecord (company, hiring manager), NotAContact, NoSuchJobOrder,
-    ConsultantHasLeft, and as ``JobOrder.decide``."""
+    NoSuchConsultant, ConsultantHasLeft, and as ``JobOrder.decide``."""
     company = await work.get(Company, company_id)
     for person_id in fact.concerns:
         await must_be_contact(

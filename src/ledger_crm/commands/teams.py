@@ -58,19 +58,28 @@ async def change_members(work: Work, slug: str, fact: Membership) -> Team:
 
 
 async def must_be_here(work: Work, consultants: Iterable[str], at: datetime | None) -> None:
-    """Of whom something is given that day; None: today. Who is no consultant is taken as they are.
-    So is whom nobody added, unless whoever decides this was added: where we are on record, a name
-    that is not is a slip, and what it is given would be nobody's. Raises ConsultantHasLeft,
-    NoSuchConsultant."""
-    day = (at or now()).date()
-    kept = await work.has(consultant_id(work.by))
-    for each in sorted({*consultants}):
-        id = consultant_id(each)
-        if not each.startswith("consultant:"):
+    """Of whom something is given that day; None: today. Raises as ``must_be_known``, and
+    ConsultantHasLeft."""
+    consultants = sorted({*consultants})
+    await must_be_known(work, consultants)
+    for each in consultants:
+        await must_not_have_left(work, each, at)
+
+
+async def must_not_have_left(work: Work, consultant: str, at: datetime | None) -> None:
+    """Nobody on record has. Raises ConsultantHasLeft."""
+    if await work.has(id := consultant_id(consultant)):
+        (await work.get(ConsultantRecord, id)).must_be_here((at or now()).date())
+
+
+async def must_be_known(work: Work, consultants: Iterable[str]) -> None:
+    """Whom a command names: where anybody of us is on record, a name that is not is a slip, and
+    what is theirs would be nobody's. Who left is known, who is no consultant is taken as they are,
+    and so is whoever writes this: their key says that there is one. Raises NoSuchConsultant."""
+    for each in sorted({*consultants} - {work.by}):
+        if not each.startswith("consultant:") or await work.has(consultant_id(each)):
             continue
-        if await work.has(id):
-            (await work.get(ConsultantRecord, id)).must_be_here(day)
-        elif kept:
+        if work.knows(ConsultantRecord) or await work.ledger.has_consultants():
             raise NoSuchConsultant(consultant=each)
 
 

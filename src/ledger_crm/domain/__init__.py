@@ -21,6 +21,7 @@ from . import (
     identity,
     interaction,
     interview,
+    login,
     market,
     merging,
     person,
@@ -58,6 +59,7 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     consultant.ConsultantRecord,
     team.Team,
     access.ApiKey,
+    login.Login,
     webhook.Webhook,
 )
 
@@ -113,6 +115,7 @@ EVENTS = vocabulary(
     consultant.ConsultantEvents,
     team.TeamEvents,
     access.KeyEvents,
+    login.LoginEvents,
     webhook.WebhookEvents,
 )
 

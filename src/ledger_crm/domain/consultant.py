@@ -3,8 +3,9 @@
     add -> rename* -> leave -> return -> ...
 
 Everywhere else they are named as actors are, like ``consultant:ana``, and that never changes. Who
-left keeps what is theirs, and is given nothing for a day after their last one. Whom nobody added is
-taken as they are: keys and imports name people before any catalogue does.
+left keeps what is theirs, and is given nothing for a day after their last one. As long as nobody is
+on record any name is taken: keys and imports name people before any catalogue does. From the first
+one on, whom a command names is on record, or it is refused.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ ConsultantEvents = ConsultantAdded | ConsultantChanges
 
 
 class NoSuchConsultant(Unknown):
-    """Nobody added a consultant of this name."""
+    """No consultant of this name is on record: correct it, or add them first, also if they left."""
 
 
 class ConsultantHasLeft(Conflict):

@@ -88,6 +88,9 @@ Somebody = Annotated[
 cause: ContextVar[str] = ContextVar("cause", default="")
 """Id of the request or entry being answered; set at the edge, copied into each entry."""
 
+through: ContextVar[str] = ContextVar("through", default="")
+"""Which key or session the request came through, like ``key:<id>``; copied into each entry."""
+
 new_id = uuid7
 """A fresh id; sorts by time of making (RFC 9562, version 7)."""
 
@@ -293,6 +296,7 @@ class Entry(
     event: E_co
     cause: str = msgspec.field(default_factory=cause.get)
     originator_topic: str = ""  # the aggregate's TOPIC, on the first entry of a stream
+    through: str = msgspec.field(default_factory=through.get)  # "": no request of a key's
 
     @property
     def at(self) -> datetime:

@@ -77,10 +77,11 @@ class EqualOpportunityForm(Aggregate):
         """Raises NotByAConsultant."""
         if by.startswith("consultant:"):
             raise NotByAConsultant()
-        # an id that does not tell when it was made, and no cause: the request may have another
+        # an id that does not tell when it was made, and no cause nor key: who
+        # asked may have asked for more
         return cls._create(
             Entry, event=EqualOpportunityAnswered(answers=packed(answers)), by=by, id=uuid4(),
-            cause="",
+            cause="", through="",
         )  # fmt: skip
 
     def apply(self, event: Event) -> None:

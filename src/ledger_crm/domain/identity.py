@@ -1,5 +1,5 @@
 """What we learn of a person after the first day: their profile, how they are no longer reached,
-what they are called in our own words, and where they stopped working.
+what they are called in our own words, and where they work and stopped working.
 
 A fact says only what it changes. Skills and tags differ: a skill is theirs and sealed, a tag is a
 word from our own list, and goes out on the feed.
@@ -21,6 +21,7 @@ Source = Literal[
     "linkedin", "referral", "job_board", "website", "event", "agency", "database", "import", "other"
 ]
 Seniority = Literal["intern", "junior", "mid", "senior", "lead", "head", "executive"]
+Role = Literal["employee", "hiring_manager", "hr", "finance", "referrer"]
 Clearable = Literal["headline", "address", "location", "skills", "born_on", "seniority"]
 
 
@@ -105,6 +106,24 @@ class PersonUntagged(PersonFact, frozen=True, kw_only=True, tag="person.untagged
     @property
     def line(self) -> str:
         return f"no longer tagged {words(self.tag)}"
+
+
+class Employed(PersonFact, frozen=True, kw_only=True, tag="person.employed"):
+    """They work at a company: as anybody, or as somebody who matters to us there."""
+
+    company_id: UUID
+    title: Sealed = ""
+    role: Role = "employee"
+    starts_on: date | None = None
+    ends_on: date | None = None
+
+    @property
+    def concerns(self) -> tuple[UUID, ...]:
+        return (self.company_id,)
+
+    @property
+    def line(self) -> str:
+        return f"employed as {words(self.role)}"
 
 
 class EmploymentEnded(PersonFact, frozen=True, kw_only=True, tag="person.employment_ended"):

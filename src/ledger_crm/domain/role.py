@@ -25,6 +25,7 @@ Permission = Literal[
     "events.read",  # the whole ledger, without what is sealed
     "metrics.read",  # how much is asked, how long it takes, who lags
     "webhooks.write",  # where the ledger is sent to, without what is sealed
+    "session.own",  # who one is, and one's own password
     "events.open",  # and what is sealed; only as a scope, in no role
 ]
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
@@ -35,7 +36,7 @@ FEES: Permission = "fees.read"
 OPEN: Permission = "events.open"
 
 _ALL = frozenset(PERMISSIONS) - {OPEN}
-_RECORDS = frozenset[Permission]({"records.read", "records.write"})
+_RECORDS = frozenset[Permission]({"records.read", "records.write", "session.own"})
 
 BEFORE_ROLES = ""
 """The role of keys that were made before there were roles: they may what they could then."""
@@ -51,10 +52,10 @@ MAY: dict[str, frozenset[Permission]] = {
     "analyst": frozenset(
         {
             "records.read", "fees.read", "books.read", "reports.read", "equal_opportunity.read",
-            "events.read",
+            "events.read", "session.own",
         }
     ),
-    "read_only": frozenset({"records.read"}),
+    "read_only": frozenset({"records.read", "session.own"}),
     "integration": _RECORDS | {"clients.write", "equal_opportunity.answer"},
 }  # fmt: skip
 

@@ -18,9 +18,9 @@ from msgspec.structs import replace
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.firm import DomainAdded, DomainRemoved, FirmProfileChanged
-from ledger_crm.domain.identity import ProfileChanged
+from ledger_crm.domain.identity import Employed, ProfileChanged
 from ledger_crm.domain.merging import Absorbed, Merged, Unmerged
-from ledger_crm.domain.person import Employed, PersonSourced
+from ledger_crm.domain.person import PersonSourced
 
 from ._projection import Cursor, Projection, Row, Table, plain, stream
 

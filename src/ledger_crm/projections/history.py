@@ -10,6 +10,7 @@ Newest means by the time of the fact, so what is imported late takes its place i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -17,10 +18,10 @@ import msgspec
 
 from ledger_crm.domain.candidacy import CandidacyOpened
 from ledger_crm.domain.entry import CompanyFact, Entry, Event, PersonFact, kind
-from ledger_crm.domain.person import Employed
+from ledger_crm.domain.identity import Employed
 
 from ._lookup import Lookup
-from ._projection import Projection, Row, Table
+from ._projection import Cursor, Projection, Row, Table
 from ._who import everyone, is_merged
 
 
@@ -225,3 +226,50 @@ if nothing is known under this id.
 
 A page is of as many lines as ``limit``, so of the people of a company only those can be on it
 whose own newest line is among the newest ``limit`` of all: only theirs are read."""
+
+
+class LateLine(HistoryLine, frozen=True, kw_only=True):
+    """A fact that was told later than it happened, by so many seconds."""
+
+    late_s: int
+
+
+async def late(
+    cur: Cursor,
+    *,
+    first: int,
+    last: int | None,
+    happened_before: datetime,
+    least_s: int = 0,
+    kinds: Sequence[str] | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[LateLine]:
+    """Facts at the positions after ``first`` up to ``last`` that had happened before then, at least
+    so many seconds earlier than they were written down; the last that was written first. Page by
+    passing the last one's position as ``before``. Joins the directory for the names."""
+    await cur.execute(
+        "SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,"
+        " coalesce(p.is_id, h.person_id), p.name, h.company_id, c.name, h.job_order_id, j.name,"
+        " floor(extract(epoch FROM h.recorded_at - h.at))::bigint"
+        " FROM history h LEFT JOIN who p ON p.id = h.person_id"
+        " LEFT JOIN directory c ON c.id = h.company_id"
+        " LEFT JOIN directory j ON j.id = h.job_order_id"
+        " WHERE h.position > %(first)s AND (%(last)s::bigint IS NULL OR h.position <= %(last)s)"
+        " AND (%(before)s::bigint IS NULL OR h.position < %(before)s)"
+        " AND h.at < %(happened_before)s"
+        " AND h.recorded_at - h.at >= make_interval(secs => %(least)s)"
+        " AND (%(kinds)s::text[] IS NULL OR h.kind = ANY(%(kinds)s))"
+        " ORDER BY h.position DESC LIMIT %(limit)s",
+        {
+            "first": first,
+            "last": last,
+            "before": before,
+            "happened_before": happened_before,
+            "least": least_s,
+            "kinds": list(kinds) if kinds else None,
+            "limit": limit,
+        },
+    )
+    names = LateLine.__struct_fields__
+    return [LateLine(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]

@@ -21,7 +21,7 @@ from ledger_crm.domain.candidacy import CandidacyClosed, CandidacyOpened, Placed
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.firm import ParentNamed
-from ledger_crm.domain.identity import EmploymentEnded
+from ledger_crm.domain.identity import Employed, EmploymentEnded
 from ledger_crm.domain.joborder import (
     OVER,
     JobOrderOpened,
@@ -40,7 +40,7 @@ from ledger_crm.domain.permission import (
     OffLimitsWord,
     Word,
 )
-from ledger_crm.domain.person import Employed, PersonSourced
+from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.placement import FellThrough, PlacementStarted
 from ledger_crm.domain.privacy import PersonErased
 

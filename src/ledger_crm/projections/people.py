@@ -21,6 +21,7 @@ from ledger_crm.domain.entry import ERASED, Entry, PersonFact
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
     ContactPointRemoved,
+    Employed,
     EmploymentEnded,
     PersonTagged,
     PersonUntagged,
@@ -35,7 +36,7 @@ from ledger_crm.domain.permission import (
     DoNotContactSet,
     Word,
 )
-from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
+from ledger_crm.domain.person import ContactPointAdded, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.domain.segment import Criteria, SegmentSaved

@@ -24,7 +24,7 @@ from ledger_crm.domain.custom import (
     is_erased,
 )
 from ledger_crm.domain.entry import Entry, words
-from ledger_crm.domain.identity import ContactPointRemoved, ProfileChanged
+from ledger_crm.domain.identity import ContactPointRemoved, Employed, ProfileChanged
 from ledger_crm.domain.interaction import (
     CallHeld,
     CompanyCalled,
@@ -34,7 +34,7 @@ from ledger_crm.domain.interaction import (
     NoteWritten,
 )
 from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
-from ledger_crm.domain.person import ContactPointAdded, Employed, PersonSourced
+from ledger_crm.domain.person import ContactPointAdded, PersonSourced
 
 from ._projection import Cursor, Projection, Row, Table, plain, stream
 

@@ -1,0 +1,136 @@
+"""Sessions: who is signed in, and who guesses. Rows beside the ledger, which are forgotten.
+
+A session is found by the hash of what its cookie holds. What it may is asked of the ledger each
+time (``commands/signing_in.py``); here is only until when it lasts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg_pool import AsyncConnectionPool
+
+from .domain.clock import now
+from .domain.entry import new_id
+
+SEEN_EVERY = timedelta(minutes=1)  # a session's row is written no more often
+
+
+class Session(msgspec.Struct, frozen=True):
+    id: UUID
+    consultant: str
+    era: int
+    seen_at: datetime
+    until_at: datetime
+
+
+@asynccontextmanager
+async def writing(pool: AsyncConnectionPool[Any]) -> AsyncIterator[Any]:
+    """A cursor in a transaction that may write, on a pool whose others may not."""
+    async with pool.connection() as conn, conn.cursor() as cur:
+        await cur.execute("BEGIN READ WRITE")
+        try:
+            yield cur
+        except BaseException:
+            if not conn.closed:
+                await cur.execute("ROLLBACK")
+            raise
+        await cur.execute("COMMIT")
+
+
+async def begin(
+    pool: AsyncConnectionPool[Any], consultant: str, era: int, lifetime_s: int, *, idle_s: int
+) -> tuple[Session, str]:
+    """And the text for its cookie. Those that are over are forgotten."""
+    secret, at = secrets.token_urlsafe(32), now()
+    session = Session(new_id(), consultant, era, at, at + timedelta(seconds=lifetime_s))
+    async with writing(pool) as cur:
+        await cur.execute(
+            "DELETE FROM ledger.sessions WHERE until_at < %s OR seen_at < %s",
+            (at, at - timedelta(seconds=idle_s)),
+        )
+        await cur.execute(
+            "INSERT INTO ledger.sessions VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (session.id, _digest(secret), consultant, era, at, at, session.until_at),
+        )
+    return session, secret
+
+
+async def find(pool: AsyncConnectionPool[Any], secret: str, *, idle_s: int) -> Session | None:
+    """None: there is none, or it is over. It was seen, then."""
+    at = now()
+    async with pool.connection() as conn, conn.cursor() as cur:
+        await cur.execute(
+            "SELECT id, consultant, era, seen_at, until_at FROM ledger.sessions"
+            " WHERE digest = %s AND until_at > %s AND seen_at > %s",
+            (_digest(secret), at, at - timedelta(seconds=idle_s)),
+        )
+        row = await cur.fetchone()
+    if row is None:
+        return None
+    found = Session(*row)
+    if at - found.seen_at > SEEN_EVERY:
+        async with writing(pool) as cur:
+            await cur.execute(
+                "UPDATE ledger.sessions SET seen_at = greatest(seen_at, %s) WHERE id = %s",
+                (at, found.id),
+            )
+    return found
+
+
+async def end(pool: AsyncConnectionPool[Any], id: UUID) -> None:
+    async with writing(pool) as cur:
+        await cur.execute("DELETE FROM ledger.sessions WHERE id = %s", (id,))
+
+
+def csrf_token(secret: str) -> str:
+    """What whoever holds the session sends with each write, and no other site can know."""
+    return hmac.digest(secret.encode(), b"csrf", "sha256").hex()
+
+
+async def refused_until(pool: AsyncConnectionPool[Any], about: str, most: int) -> datetime | None:
+    """Until when nobody is heard about this; None: they are."""
+    async with pool.connection() as conn, conn.cursor() as cur:
+        await cur.execute(
+            "SELECT until_at FROM ledger.guesses"
+            " WHERE about = %s AND failures >= %s AND until_at > %s",
+            (_of(about), most, now()),
+        )
+        row: tuple[datetime] | None = await cur.fetchone()
+    return row[0] if row else None
+
+
+async def guessed(pool: AsyncConnectionPool[Any], *about: str, within_s: int) -> None:
+    """Wrong, about each of these: counted for so long after the last time."""
+    at = now()
+    until = at + timedelta(seconds=within_s)
+    async with writing(pool) as cur:
+        await cur.execute("DELETE FROM ledger.guesses WHERE until_at <= %s", (at,))
+        for each in sorted(map(_of, about)):  # or two would wait for each other
+            await cur.execute(
+                "INSERT INTO ledger.guesses VALUES (%s, 1, %s, %s) ON CONFLICT (about) DO UPDATE"
+                " SET failures = guesses.failures + 1, until_at = excluded.until_at",
+                (each, at, until),
+            )
+
+
+async def forgive(pool: AsyncConnectionPool[Any], about: str) -> None:
+    async with writing(pool) as cur:
+        await cur.execute("DELETE FROM ledger.guesses WHERE about = %s", (_of(about),))
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _of(about: str) -> str:
+    """What somebody typed may be anything, also a password in the wrong place."""
+    return hashlib.sha256(about.encode()).hexdigest()

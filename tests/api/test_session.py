@@ -1,0 +1,233 @@
+"""Consultants sign in with a password, write as themselves, and are signed out by what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from api.documented import Documented
+from api.journey import ADA, NOTE, found, problem, written
+from ledger_crm.api.reading import Pool
+from ledger_crm.commands import signing_in
+from ledger_crm.commands.catalogue import ship
+from ledger_crm.domain import clock
+from ledger_crm.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+BEN = "consultant:ben"
+PASSWORD, OTHER = "correct horse battery", "another horse entirely"
+COOKIE = "ledger_session"
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it costs to hash is not what is tried here."""
+    from argon2 import PasswordHasher
+
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(signing_in, "_hasher", lambda: quick)
+    monkeypatch.setattr(signing_in, "_nobodys", lambda: quick.hash("nobody's"))
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 0.0)
+
+
+@pytest.fixture
+async def ben(anybody: httpx.AsyncClient, ledger: Ledger) -> httpx.AsyncClient:
+    """A browser in which consultant:ben, a manager, is signed in."""
+    await ship(ledger)
+    await signing_in.set_password(ledger, BEN, PASSWORD, role="manager")
+    await sign_in(anybody)
+    return anybody
+
+
+async def sign_in(client: httpx.AsyncClient, password: str = PASSWORD) -> dict[str, Any]:
+    answer = await client.post("/session", json={"consultant": BEN, "password": password})
+    assert answer.status_code == 201, answer.text
+    told: dict[str, Any] = answer.json()
+    client.headers["X-CSRF-Token"] = told["csrf_token"]
+    return told
+
+
+async def test_who_signs_in_writes_as_themselves_through_their_session(
+    ben: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    me = await found(ben, "/session")
+    assert (me["actor"], me["role"]) == (BEN, "manager")
+    assert "books.read" in me["permissions"]
+    receipt = await written(ben, "/people", ADA)
+    entries = await ledger.stream(UUID(receipt["id"]))
+    assert {(each.by, each.through) for each in entries} == {(BEN, me["through"])}
+    problem(await ben.put("/pipelines/talent", json={}), 403, "not-permitted")
+
+
+async def test_the_cookie_is_kept_from_scripts_and_from_other_sites(
+    anybody: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    await signing_in.set_password(ledger, BEN, PASSWORD)
+    body = {"consultant": BEN, "password": PASSWORD}
+    said = (await anybody.post("/session", json=body)).headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(said.split("; "))
+    assert "Secure" not in said, "this is on this machine"
+
+
+async def test_no_other_site_writes_in_their_name(
+    ben: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where the framework answers, nor before it."""
+    person = (await written(ben, "/people", ADA))["id"]
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 60.0)
+    await found(ben, "/session")
+    token = ben.headers.pop("X-CSRF-Token")
+    head = await ledger.head()
+    for wrong in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": token[:-1] + "x"}):
+        for path, body in (("/people", ADA), (f"/people/{person}/interactions", NOTE)):
+            problem(await ben.post(path, json=body, headers=wrong), 403, "csrf-token-wrong")
+        problem(await ben.delete("/session", headers=wrong), 403, "csrf-token-wrong")
+    assert await ledger.head() == head
+    batch = {"commands": [{"path": f"/people/{person}/interactions", "body": NOTE}]}
+    answer = await ben.post("/batch", json=batch, headers={"X-CSRF-Token": token})
+    assert answer.json()["results"][0]["status"] == 201
+
+
+async def test_who_signs_out_or_has_another_password_or_left_is_signed_out_everywhere(
+    ben: httpx.AsyncClient, app: Litestar, ledger: Ledger
+) -> None:
+    async def ends(how: Callable[[], Any]) -> None:
+        assert (await ben.get("/session")).status_code == 200
+        await how()
+        problem(await ben.get("/people"), 401, "key-missing")
+
+    gone = ben.cookies[COOKIE]
+    await ends(lambda: ben.delete("/session"))
+    ben.cookies.set(COOKIE, gone)
+    problem(await ben.get("/session"), 401, "key-missing")
+    ben.cookies.clear()
+
+    await sign_in(ben)
+    await ends(lambda: signing_in.set_password(ledger, BEN, OTHER))
+    body = {"consultant": BEN, "password": PASSWORD}
+    problem(await ben.post("/session", json=body), 401, "sign-in-refused")
+
+    await sign_in(ben, OTHER)
+    before = ben.cookies[COOKIE]
+    answer = await ben.put("/session/password", json={"old": OTHER, "password": PASSWORD})
+    assert answer.status_code == 200
+    ben.headers["X-CSRF-Token"] = answer.json()["csrf_token"]
+    assert ben.cookies[COOKIE] != before
+    assert (await ben.get("/session")).status_code == 200, "another one began"
+
+    async def leaves() -> None:
+        adding = {"consultant": BEN, "name": "Ben Ode"}
+        await ledger_write(ledger, adding)
+
+    await ends(leaves)
+    body = {"consultant": BEN, "password": PASSWORD}
+    problem(await ben.post("/session", json=body), 401, "sign-in-refused")
+
+
+async def ledger_write(ledger: Ledger, adding: dict[str, Any]) -> None:
+    """Added, and gone since yesterday."""
+    from ledger_crm.commands import teams
+    from ledger_crm.domain.consultant import ConsultantAdded, ConsultantLeft
+    from ledger_crm.domain.entry import Actor
+    from ledger_crm.ledger import Intent
+
+    intent = Intent(by=Actor("consultant:ana"))
+    await ledger.decide(
+        lambda work: teams.add_consultant(work, ConsultantAdded(**adding)), intent=intent
+    )
+    left = ConsultantLeft(left_on=clock.today() - timedelta(days=1))
+    await ledger.decide(lambda work: teams.change_consultant(work, BEN, left), intent=intent)
+
+
+async def test_a_session_ends_by_itself(ben: httpx.AsyncClient) -> None:
+    began = clock.now()
+    for hours, there in ((7, True), (14, True), (23, False)):
+        with clock.stopped_at(began + timedelta(hours=hours)):
+            assert (await ben.get("/session")).status_code == (200 if there else 401), hours
+    await sign_in(ben)
+    for hours in range(0, 7 * 24, 6):
+        with clock.stopped_at(began + timedelta(hours=hours)):
+            assert (await ben.get("/session")).status_code == 200, hours
+    with clock.stopped_at(began + timedelta(days=7, minutes=1)):
+        problem(await ben.get("/session"), 401, "key-missing")
+
+
+async def test_an_invitation_sets_a_password_once(
+    anybody: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    text = await signing_in.invite(ledger, BEN, role="analyst")
+    weak = {"invitation": text, "password": "123456789012"[:6]}
+    problem(await anybody.post("/session/invitation", json=weak), 422, "password-too-weak")
+    body = {"invitation": text, "password": PASSWORD}
+    answer = await anybody.post("/session/invitation", json=body)
+    assert (answer.status_code, answer.json()["role"]) == (201, "analyst")
+    problem(await anybody.post("/session/invitation", json=body), 403, "invitation-is-over")
+    made_up = {"invitation": "lcri_ab_ben", "password": PASSWORD}
+    problem(await anybody.post("/session/invitation", json=made_up), 403, "invitation-is-over")
+    await sign_in(anybody)
+
+
+async def test_who_guesses_is_not_heard_for_a_while_also_with_the_right_password(
+    anybody: httpx.AsyncClient, ledger: Ledger, pool: Pool
+) -> None:
+    await signing_in.set_password(ledger, BEN, PASSWORD)
+    nobody = {"consultant": "consultant:nobody", "password": PASSWORD}
+    problem(await anybody.post("/session", json=nobody), 401, "sign-in-refused")
+    for _ in range(10):
+        wrong = {"consultant": BEN, "password": OTHER}
+        problem(await anybody.post("/session", json=wrong), 401, "sign-in-refused")
+    right = {"consultant": BEN, "password": PASSWORD}
+    answer = await anybody.post("/session", json=right)
+    problem(answer, 429, "too-many-guesses")
+    assert 0 < int(answer.headers["retry-after"]) <= 900
+    problem(await anybody.post("/session", json=nobody), 401, "sign-in-refused")
+    with clock.stopped_at(clock.now() + timedelta(minutes=16)):
+        await sign_in(anybody)
+
+
+async def test_the_password_is_nowhere_and_what_is_made_of_it_is_shown_to_nobody(
+    ana: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    from ledger_crm.commands.catalogue import create_key
+
+    await signing_in.set_password(ledger, BEN, PASSWORD)
+    _, text = await create_key(ledger, actor="consultant:eve", role="owner", scopes=["events.open"])
+    answer = await ana.get(
+        "/events?kind=login.password_set", headers={"Authorization": f"Bearer {text}"}
+    )
+    [told] = answer.json()["items"]
+    assert told["sealed"] == ["hash"]
+    assert "argon2" not in answer.text
+    assert PASSWORD not in answer.text
+
+
+@pytest.fixture
+async def far(app: Litestar, ledger: Ledger, pool: Pool, vault: Any) -> AsyncIterator[Any]:
+    """As the application is served to others than this machine."""
+    from ledger_crm.api.caller import Terms
+
+    app.state.equipment.furnish(
+        ledger=ledger, pool=pool, feed_position=ledger.head, vault=vault, terms=Terms(secure=True)
+    )
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="https://crm") as client:
+        client.event_hooks = {"response": [Documented(app).must_be]}
+        yield client
+
+
+async def test_to_others_than_this_machine_the_cookie_goes_by_https_alone(
+    far: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    await signing_in.set_password(ledger, BEN, PASSWORD)
+    body = {"consultant": BEN, "password": PASSWORD}
+    said = (await far.post("/session", json=body)).headers["set-cookie"]
+    assert said.startswith("__Host-ledger_session=")
+    assert "Secure" in said.split("; ")
+    assert (await far.get("/session")).status_code == 200
