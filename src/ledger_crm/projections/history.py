@@ -250,10 +250,11 @@ async def late(
     passing the last one's position as ``before``. Joins the directory for the names."""
     await cur.execute(
         "SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,"
-        " coalesce(p.is_id, h.person_id), p.name, h.company_id, c.name, h.job_order_id, j.name,"
+        " coalesce(p.is_id, h.person_id), p.name, coalesce(c.is_id, h.company_id), c.name,"
+        " h.job_order_id, j.name,"
         " floor(extract(epoch FROM h.recorded_at - h.at))::bigint"
         " FROM history h LEFT JOIN who p ON p.id = h.person_id"
-        " LEFT JOIN directory c ON c.id = h.company_id"
+        " LEFT JOIN who c ON c.id = h.company_id"
         " LEFT JOIN directory j ON j.id = h.job_order_id"
         " WHERE h.position > %(first)s AND (%(last)s::bigint IS NULL OR h.position <= %(last)s)"
         " AND (%(before)s::bigint IS NULL OR h.position < %(before)s)"
