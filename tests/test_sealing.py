@@ -188,7 +188,7 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
 
         "company.fee_amended": ["text"],
         "company.fee_ended": ["text"],
-        "company.invoice_raised": ["text"],
+        "company.invoice_raised": ["override", "text"],
         "company.invoice_paid": ["text"],
         "company.invoice_credited": ["text"],
         "company.invoice_refunded": ["text"],

@@ -131,6 +131,45 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1, le=2_160),
         _says("who signed in so long ago signs in again", "hours, 1 to 2160"),
     ] = 168
+    requests_a_minute: Annotated[
+        int,
+        Meta(ge=0, le=100_000_000),
+        _says(
+            "taken from one key or session, by each process of the API; 0: as many as come",
+            "a number from 0 to 100000000",
+        ),
+    ] = 60_000
+    wrong_passwords: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _says(
+            "for one consultant, after which nobody is heard for LEDGER_LOCK_OUT_MINUTES",
+            "a number from 1 to 1000000",
+        ),
+    ] = 10
+    wrong_passwords_from_network: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _says("likewise, from one network (/24, /48 of IPv6)", "a number from 1 to 1000000"),
+    ] = 50
+    wrong_keys_from_network: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _says(
+            "likewise, of keys and links, by each process of the API",
+            "a number from 1 to 1000000",
+        ),
+    ] = 1_000
+    lock_out_minutes: Annotated[
+        int,
+        Meta(ge=1, le=1_440),
+        _says("for so long who guessed too often is not heard", "minutes, 1 to 1440"),
+    ] = 15
+    access_log_days: Annotated[
+        int,
+        Meta(ge=1, le=3_650),
+        _says("for so long the access log tells who was at the door", "days, 1 to 3650"),
+    ] = 400
     webhook_targets: Annotated[
         WebhookTargets,
         _says("where webhooks may be sent: https to public addresses, or any", "public or any"),

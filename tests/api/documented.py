@@ -56,6 +56,7 @@ class Documented:
             return  # it has no version
         for name in response["headers"]:
             optional = ("Idempotency-Replayed", "Ledger-As-Of", "Link")
+            optional += ("RateLimit", "RateLimit-Policy")  # where there is none
             assert name in optional or name in answer.headers, f"{name} is missing"
 
     def resolved(self, thing: dict[str, Any]) -> dict[str, Any]:

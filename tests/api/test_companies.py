@@ -59,6 +59,6 @@ async def test_a_company_gets_a_profile_domains_a_parent_an_owner_and_contacts(
     assert (await found(ana, contacts, on="2023-05-01"))["items"] == []
     lines = {line["line"] for line in (await found(ana, f"/companies/{engines}/history"))["items"]}
     assert {
-        "profile changed: industry, employees", "domain added: engines.example.net",
+        "profile changed: industry Machinery, employees 120", "domain added: engines.example.net",
         "belongs to another company", "owned by consultant:ana", "tagged key account",
     } <= lines  # fmt: skip

@@ -51,9 +51,20 @@ async def test_a_profile_grows_and_people_are_found_by_it(
     problem(await ana.get("/people", params={"stage": "none"}), 404, "no-such-record")
     [card] = (await found(ana, "/candidates", person_id=eve))["items"]
     assert card["person"] == "Eve"
-    lines = [line["line"] for line in (await found(ana, f"{person}/history"))["items"]]
-    assert lines[:3] == ["no longer tagged vip", "tagged vip", "tagged speaker"]
-    assert "profile changed" in lines
+    told = [
+        (each["line"], each["text"]) for each in (await found(ana, f"{person}/history"))["items"]
+    ]
+    assert told[:5] == [
+        ("no longer tagged vip", ""),
+        ("tagged vip", ""),
+        ("tagged speaker", ""),
+        ("profile changed: address no longer known", ""),
+        (
+            "profile changed: seniority senior",
+            "name: Ada Lovelace\naddress: St James\nlocation: London\n"
+            "skills: Python, Number Theory",
+        ),
+    ]
 
 
 async def test_a_contact_point_passes_from_one_person_to_another(

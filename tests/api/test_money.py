@@ -202,6 +202,9 @@ async def test_a_rebate_is_taken_off_what_is_to_invoice_and_is_listed_until_it_i
         {"currency": "EUR", "raised_at": "2024-07-01T09:00:00Z"},
     )
     bill = money | {"instalment_id": due["id"], "number": "1", "amount_cents": 2_000_000}
+    told_off = problem(await ana.post(books, json=bill), 403, "not-owed-any-more")
+    assert (told_off["to_invoice_cents"], told_off["rebate_cents"]) == (1_000_000, 1_000_000)
+    bill |= {"override": "Their books want it whole, with a credit note"}
     invoice = (await written(ana, books, bill))["created"]
     project()
     assert await told() == ([], [(1_000_000, False)]), "it was invoiced as a whole all the same"

@@ -50,6 +50,7 @@ SENSITIVE = {
     "place": {"owner", "manager", "consultant", "integration"},
     "read_person": set(ROLES),
     "change_password": set(ROLES),
+    "list_access": {"owner", "manager"},
 }
 """As somebody would say it who has not read the table."""
 
@@ -133,7 +134,10 @@ async def test_a_key_may_have_more_than_its_role_and_one_from_before_roles_what_
     problem(await nobody.get("/revenue", headers=headers), 403, "not-permitted")
 
     old = Holder(Actor("consultant:ana"), KeyCreated(actor="consultant:ana", digest="").role)
-    assert {permission for permission in PERMISSIONS if not old.may(permission)} == {"events.open"}
+    assert {permission for permission in PERMISSIONS if not old.may(permission)} == {
+        "events.open",
+        "access.read",
+    }
     gone = Holder(Actor("consultant:ana"), "partner", ("secrets.read",))
     assert not any(map(gone.may, PERMISSIONS)), "a role that is no longer known"
 
@@ -195,6 +199,10 @@ async def test_nor_inside_of_what_they_may_read(
     owned = {"kind": "company.owner_assigned", "owner": "consultant:ana"}
     await written(ana, f"/companies/{company}/changes", owned)
     order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    shares = [{"consultant": f"consultant:{who}", "share_bp": 5_000} for who in ("ana", "ben")]
+    staffed = {"kind": "company.job_order_staffed", "job_order_id": order, "shares": shares}
+    staffed |= {"owner": "consultant:ana", "staffed_at": "2026-03-02T12:00:00Z"}
+    await written(ana, f"/companies/{company}/job-orders/steps", staffed)
     person = (await written(ana, "/people", ADA))["id"]
     body = {"company_id": company, "job_order_id": order}
     candidacy = (await written(ana, f"/people/{person}/candidacies", body))["created"]
@@ -210,5 +218,13 @@ async def test_nor_inside_of_what_they_may_read(
         assert read["card"]["fee_cents"] == (2_500_000 if knows else None)
         assert read["steps"]
         assert bool((await ana.get(day, headers=keys[role])).json()["renewals"]) == knows
+        [listed] = (await ana.get("/job-orders", headers=keys[role])).json()["items"]
+        alone = (await ana.get(f"/job-orders/{order}", headers=keys[role])).json()
+        assert listed["owner"] == alone["owner"] == "consultant:ana"
+        assert listed["shares"] == alone["shares"] == (shares if knows else [])
+        rows = {"Accept": "text/csv"} | keys[role]
+        table = await ana.get("/job-orders", headers=rows)
+        lines = await ana.get(f"/companies/{company}/history", headers=keys[role])
+        assert ("consultant:ben" in table.text + lines.text) == knows
         answer = await ana.get("/renewals?on=2026-12-01", headers=keys[role])
         assert answer.status_code == (200 if knows else 403)

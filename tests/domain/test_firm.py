@@ -46,7 +46,7 @@ def test_a_profile_that_says_nothing_is_nothing() -> None:
 def test_what_is_known_no_longer_is_said_so() -> None:
     unknown = firm_profile(name=None, location="")
     given(Company, added()).when(change(unknown)).then(unknown)
-    assert unknown.line == "profile changed: location"
+    assert unknown.line == "profile changed: location no longer known"
 
 
 def test_a_company_has_several_domains_each_in_its_one_form() -> None:

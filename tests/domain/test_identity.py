@@ -46,6 +46,8 @@ def change(fact: Any) -> Any:
 def test_a_profile_says_what_is_new_and_what_is_no_longer_known() -> None:
     fact = profile(skills="Python", seniority="senior", cleared=("address",))
     given(Person, sourced()).when(lambda p: p.change_profile(fact, by=ANA)).then(fact)
+    assert fact.line == "profile changed: seniority senior, address no longer known"
+    assert fact.told == "skills: Python", "what is sealed is told apart, as it is kept"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from builders import (
 from domain.test_machines import Machine
 from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company, NoSuchJobOrder
+from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.fee import Instalment
 from ledger_crm.domain.invoice import (
     AnotherCurrency,
@@ -45,10 +46,12 @@ from ledger_crm.domain.invoice import (
     NoSuchInstalment,
     NoSuchInvoice,
     NotDueThen,
+    NotOwedAnyMore,
     Number,
     NumberTaken,
     instalment_id,
 )
+from ledger_crm.domain.permission import NotAConsultant
 from scenario import ANA, COMPANY, LATER, NOON, PERSON, given
 
 THIRDS = fee_agreed(
@@ -182,6 +185,7 @@ def test_a_replacement_is_given_once_and_for_the_order_it_is_owed_for() -> None:
 
 DUE = [*OPEN, due()]
 RAISED = [*DUE, raised()]
+REBATED = [*DUE, owed(remedy="rebate", amount_cents=1_500_000)]
 
 
 def act(name: str, fact: Any) -> Any:
@@ -216,6 +220,19 @@ def test_an_invoice_is_payable_by_the_days_of_the_terms_or_by_the_day_it_says() 
         ([*RAISED, paid()], "refund", refunded(1), MoreThanOpen),
         ([*RAISED, paid(), credited(5)], "refund", refunded(6), MoreThanOpen),
         ([*RAISED, paid(), credited(5), refunded(5)], "refund", refunded(1), MoreThanOpen),
+        (REBATED, "raise", raised(raised_at=LATER, amount_cents=500_001), NotOwedAnyMore),
+        (
+            REBATED,
+            "raise",
+            raised(raised_at=LATER, amount_cents=2_000_001, override="!"),
+            MoreThanOpen,
+        ),
+        (
+            [*REBATED, raised(amount_cents=500_000)],
+            "raise",
+            raised("2026/2", invoice_id=UUID(int=3), raised_at=LATER, amount_cents=1),
+            NotOwedAnyMore,
+        ),
     ],
 )
 def test_nothing_goes_beyond_what_is_open(
@@ -232,6 +249,10 @@ def test_nothing_goes_beyond_what_is_open(
         (RAISED, "credit", credited(2_000_000)),
         ([*RAISED, paid()], "credit", credited()),
         ([*RAISED, paid(), credited()], "refund", refunded()),
+        ([*REBATED, raised()], "credit", credited(1_500_000)),
+        (REBATED, "raise", raised(raised_at=LATER, amount_cents=500_000)),
+        (REBATED, "raise", raised()),  # told late: it is from before they left
+        (REBATED, "raise", raised(raised_at=LATER, override="Their books want it whole")),
         ([*RAISED, credited(7, anew=True)], "raise",
          raised("2026/2", invoice_id=UUID(int=3), amount_cents=7)),
     ],
@@ -248,6 +269,14 @@ def test_the_banks_same_reference_is_one_payment() -> None:
     )
     back = refunded(1, reference="A")
     given(Company, *RAISED, paid(), credited(5), back).when(act("refund", back)).then_nothing()
+
+
+def test_only_a_consultant_invoices_what_is_not_owed() -> None:
+    whole = raised(raised_at=LATER, override="Their books want it whole")
+    robot = Actor("integration:books")
+    given(Company, *REBATED).when(lambda c: c.raise_invoice(whole, by=robot)).then_refused(
+        NotAConsultant
+    )
 
 
 @pytest.mark.parametrize("number", ["", "20 26", "2026/1\n", "é", "x" * 41])
@@ -272,6 +301,7 @@ class BooksMachine(Machine):
         self.credits: dict[UUID, int] = {}
         self.received: dict[UUID, int] = {}
         self.anew = 0
+        self.rebate = 0
         self.numbers = 0
 
     ids = st.sampled_from([INVOICE, UUID(int=0xE2)])
@@ -280,9 +310,16 @@ class BooksMachine(Machine):
     @rule(id=ids, cents=amounts)
     def raise_one(self, id: UUID, cents: int) -> None:
         fact = raised(self.number(), invoice_id=id, amount_cents=cents)
-        room = 1_000 - sum(self.cents.values()) + self.anew
+        room = 1_000 - self.rebate - sum(self.cents.values()) + self.anew
         if self.says(act("raise", fact), allowed=id not in self.cents and cents <= room):
             self.cents[id], self.credits[id], self.received[id] = cents, 0, 0
+
+    @rule(cents=amounts)
+    def fall_through(self, cents: int) -> None:
+        if not self.rebate:
+            fact = owed(remedy="rebate", amount_cents=cents, left_on=NOON.date())
+            self.says(lambda c: c.owe(fact, by=ANA), allowed=True)
+            self.rebate = cents
 
     def number(self) -> str:
         self.numbers += 1

@@ -96,10 +96,10 @@ class Equipment:
         self.vault = vault or Vault(Path(".ledger/documents").absolute())
         self.callers = Callers(ledger, pool, terms)
         self.key = guard or self.callers
-        self.link = portal.link_required(ledger)
+        self.link = portal.link_required(ledger, self.callers)
 
-    def remembered(self, *told: str) -> Caller | None:
-        return self.callers.remembered(*told) if self.key is self.callers else None
+    def remembered(self, state: dict[str, Any], *told: str) -> Caller | None:
+        return self.callers.remembered(state, *told) if self.key is self.callers else None
 
 
 def create_app(
@@ -133,7 +133,13 @@ def create_app(
         if fault := connection.scope["state"].get("fault"):
             raise fault
         await equipment.key(connection, handler)
-        permitted.must_be_permitted(connection.scope["state"]["holder"], handler)
+        state = connection.scope["state"]
+        try:
+            permitted.must_be_permitted(state["holder"], handler)
+        except problems.NotPermitted:
+            about = handler.handler_name
+            equipment.callers.visited(connection, state.get("caller"), "refused", about)
+            raise
 
     async def link_needed(connection: Connection, handler: BaseRouteHandler) -> None:
         await equipment.link(connection, handler)

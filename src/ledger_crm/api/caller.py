@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import time
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -18,8 +20,10 @@ from ledger_crm.domain.access import Holder, parts
 from ledger_crm.domain.entry import through
 from ledger_crm.ledger import Ledger
 from ledger_crm.sessions import Session
+from ledger_crm.visits import Visits, What
 
-from .problems import CsrfTokenWrong, KeyMissing
+from .limits import Guesses, Spending
+from .problems import CsrfTokenWrong, KeyMissing, TooManyGuesses
 from .reading import Pool
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
@@ -36,11 +40,22 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     secure               the cookie is for https alone: everywhere but on this machine
     session_idle_s       a session that nobody used for so long is over
     session_lifetime_s   and so is any after this
+    requests_a_minute    of one caller, by each process; 0: as many as they like
+    wrong_passwords      for one consultant, after which nobody is heard for ``locked_s``
+    wrong_from_network   passwords and invitations, likewise
+    remembered_days      what the access log tells of
+    wrong_keys           keys and links from one network, by each process, likewise
     """
 
     secure: bool = False
     session_idle_s: int = 8 * 3600
     session_lifetime_s: int = 7 * 24 * 3600
+    requests_a_minute: int = 0
+    wrong_passwords: int = 10
+    wrong_from_network: int = 50
+    wrong_keys: int = 1_000
+    locked_s: int = 900
+    remembered_days: int = 400
 
     @property
     def cookie(self) -> str:
@@ -76,7 +91,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 class Callers:
     """Puts the caller, their holder, and whom they write as, into the request's state. Raises
-    KeyMissing, CsrfTokenWrong, Unavailable.
+    KeyMissing, CsrfTokenWrong, TooManyGuesses, TooManyRequests, Unavailable.
 
     Those who are let in are remembered for ``TRUST_S``, so that a busy client costs the ledger one
     look a second and not one a request.
@@ -86,27 +101,63 @@ class Callers:
         self._ledger, self._pool, self.terms = ledger, pool, terms
         self._known: dict[str, tuple[Caller, float]] = {}
         self._cookie = terms.cookie + "="
+        self.spending = Spending(terms.requests_a_minute)
+        self.visits = Visits(pool, terms.remembered_days)
+        self.guesses = Guesses(terms.wrong_keys, terms.locked_s)
 
-    def remembered(self, method: str, authorization: str, cookie: str, token: str) -> Caller | None:
-        """None: not, or they do not mean it."""
+    def remembered(
+        self, state: dict[str, Any], method: str, authorization: str, cookie: str, token: str
+    ) -> Caller | None:
+        """None: not, or they do not mean it, or they ask too often."""
         caller = self._remembered(self._credential(authorization, cookie) or "")
-        return caller if caller and caller.means(method, token) else None
+        if caller and caller.means(method, token) and self.spending.takes(state, caller.through):
+            return caller
+        return None
 
-    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+    def visited(
+        self, connection: Connection, caller: Caller | None, what: What, about: str = ""
+    ) -> None:
+        """For the access log."""
+        self.visits.note(
+            what,
+            actor=caller.holder.actor if caller else "",
+            through=caller.through if caller else "",
+            network=network_of(connection),
+            about=about,
+        )
+
+    async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         headers = connection.headers
         credential = self._credential(headers.get("authorization", ""), headers.get("cookie", ""))
         if credential is None:
             raise KeyMissing()
         if (caller := self._remembered(credential)) is None:
             self._known.pop(credential, None)
-            asked_s = time.monotonic()
+            asked_s, network = time.monotonic(), network_of(connection)
+            try:
+                self.guesses.must_be_heard(network, credential)
+            except TooManyGuesses:
+                self.visits.note("locked_out", network=network)
+                raise
             caller = await self._look(credential)
             if caller is None:
+                self.guesses.wrong(network, credential)
+                self.visits.note("key_refused", network=network)
                 raise KeyMissing()
+            self.guesses.right(credential)
+            if caller.session is None:
+                self.visits.note(
+                    "key_used",
+                    actor=caller.holder.actor,
+                    through=caller.through,
+                    network=network,
+                )
             if len(self._known) >= MOST:
                 self._known.clear()
             self._known[credential] = (caller, asked_s + TRUST_S)
+        self.spending.must_take(connection.scope["state"], caller.through)
         if not caller.means(connection.scope["method"], headers.get("x-csrf-token", "")):  # type: ignore[typeddict-item]
+            self.visited(connection, caller, "refused", handler.handler_name)
             raise CsrfTokenWrong()
         through.set(caller.through)
         connection.scope["state"] |= {
@@ -147,3 +198,18 @@ class Callers:
                 if (each := each.strip()).startswith(self._cookie):
                     return each
         return None
+
+
+def network_of(connection: Connection) -> str:
+    return network(connection.client.host if connection.client else "")
+
+
+@lru_cache(1_024)
+def network(address: str) -> str:
+    """An address without its last part, so that it names no person: /24, or /48 of IPv6."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    size = 24 if found.version == 4 else 48
+    return str(ipaddress.ip_network(f"{found}/{size}", strict=False))

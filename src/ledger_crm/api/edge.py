@@ -26,6 +26,7 @@ HEADERS = [
         b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
 ]
+HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 PRIVATE = (b"cache-control", b"no-store")
 
 log = structlog.get_logger("ledger_crm.api")
@@ -51,8 +52,11 @@ def edge(app: ASGIApp) -> ASGIApp:
                 status = message["status"]
                 given = list(message.get("headers", []))
                 private = [] if any(name == PRIVATE[0] for name, _ in given) else [PRIVATE]
+                allowance = scope.get("state", {}).get("allowance", ())
+                secure = [HTTPS_ONLY] if scope.get("scheme") == "https" else []
                 message["headers"] = [
-                    *given, *HEADERS, *private, (b"x-request-id", request_id.encode())
+                    *given, *HEADERS, *private, *allowance, *secure,
+                    (b"x-request-id", request_id.encode()),
                 ]  # fmt: skip
             elif asked == "HEAD" and message["type"] == "http.response.body":
                 message["body"] = b""

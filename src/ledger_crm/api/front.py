@@ -79,6 +79,7 @@ LINKS = {
     "webhooks": "/webhooks",
     "metrics": "/metrics",
     "session": "/session",
+    "access_log": "/access-log",
 }
 
 

@@ -206,7 +206,10 @@ class Money(Controller):
     ) -> Response[Made]:
         """Raise an invoice
 
-        For an instalment that is due, or part of it."""
+        For an instalment that is due, or part of it. What is not owed any more, since who started
+        fell through, is not invoiced, unless a consultant says why (`override`): of an instalment
+        `to_invoice_cents` is what is left. An invoice from before the day on which they left is
+        taken as it was."""
         return await act.within(company_id, RAISE, data)
 
     @post("/companies/{company_id:uuid}/invoices/payments")

@@ -39,8 +39,8 @@ these pages. `ledger-crm key create` makes one.
 that they send as `X-CSRF-Token` with each write.
 
 **Roles.** A key has a role, and with it permissions; `x-permission` says which one an operation
-needs. Without it: 403, and its name. Who lacks `fees.read` is not shown fees where they stand
-among other things.
+needs. Without it: 403, and its name. Who lacks `fees.read` is not shown fees, nor shares
+in them, where they stand among other things.
 
 **Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
@@ -138,6 +138,8 @@ HEADERS = {
     "Ledger-Position": "The answer holds everything up to this position of the ledger.",
     "Link": 'Of lists as NDJSON or CSV, `rel="next"`: the page that follows.',
     "Idempotency-Replayed": "`true`: this is the first answer again; nothing was done.",
+    "RateLimit": "Of a caller: `r` more are taken in the next `t` seconds.",
+    "RateLimit-Policy": "How much is taken from one caller: `q` requests within `w` seconds.",
     "Retry-After": "Seconds.",
     "WWW-Authenticate": "How to identify yourself.",
     "X-Request-Id": "Of this request. Entries that it wrote carry it as their cause.",
@@ -248,6 +250,8 @@ def _finish(
         operation["x-permission"] = permission
     status = str(handler.status_code)
     headers = ["X-Request-Id"]
+    if keyed and "portal" not in operation["tags"]:
+        headers += ["RateLimit", "RateLimit-Policy"]
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
     elif (
@@ -323,9 +327,11 @@ def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any
 
 def _problem(status: int, about: str) -> dict[str, Any]:
     headers = ["X-Request-Id"]
-    headers += {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
-        status, []
-    )
+    headers += {
+        401: ["WWW-Authenticate"],
+        429: ["Retry-After", "RateLimit", "RateLimit-Policy"],
+        503: ["Retry-After"],
+    }.get(status, [])
     return {
         "description": about,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},

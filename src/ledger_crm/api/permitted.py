@@ -76,6 +76,7 @@ ROUTES: dict[Permission, str] = {
     "events.read": "list_events stream_events list_webhooks read_webhook list_deliveries",
     "metrics.read": "read_metrics",
     "webhooks.write": "add_webhook change_webhook",
+    "access.read": "list_access",
     "session.own": "read_session sign_out change_password",
 }
 NEEDS: dict[str, Permission] = {
@@ -85,13 +86,14 @@ NEEDS: dict[str, Permission] = {
 ANYBODY = frozenset(("sign_in", "accept_invitation"))
 """What nobody needs to be anybody for: it is how one becomes somebody."""
 
-HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": []}
+HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": [], "shares": []}
 """Fields of answers, however deep, that only those with ``fees.read`` are shown, and what others
 see there."""
 
 TELL_FEES = (
     "company.fee_", "company.instalment_", "company.invoice_", "company.remedy_owed",
     "company.referral_", "person.referral_", "person.fell_through", "person.commission_",
+    "company.job_order_staffed",
 )  # fmt: skip
 """Kinds whose line, or text, in a history says what is paid."""
 

@@ -31,7 +31,7 @@ from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, StaleVersion, Work
 from ledger_crm.projections import shortlists
 
 from .acting import Act
-from .caller import AwaitedGuard, Connection
+from .caller import AwaitedGuard, Callers, Connection, network_of
 from .problems import LinkMissing, ReadModelBehind, TooMuchAsked, Unavailable, refused
 from .reading import Reads, View
 
@@ -40,8 +40,9 @@ TAKEN_S = 60.0
 MOST = 1024  # links remembered at once
 ATTEMPTS = 3  # at a version, while others are drawn
 
-TOLD = frozenset(("candidate", "faults", "field", "key"))
-"""Facts of a refusal that a link's holder is told: those that they sent themselves."""
+TOLD = frozenset(("candidate", "faults", "field", "key", "retry_after_s"))
+"""Facts of a refusal that a link's holder is told: those that they sent themselves, and when to
+come back."""
 
 
 Words = Annotated[str, msgspec.Meta(max_length=4_000)]
@@ -74,16 +75,25 @@ class Heard(msgspec.Struct, frozen=True):
     heard_at: Instant
 
 
-def link_required(ledger: Ledger) -> AwaitedGuard:
+def link_required(ledger: Ledger, callers: Callers) -> AwaitedGuard:
     """Puts what the link leads to, and its holder as the actor, into the request's state. Raises
-    LinkMissing, LinkIsOver, TooMuchAsked, Unavailable."""
+    LinkMissing, LinkIsOver, TooMuchAsked, TooManyGuesses, Unavailable."""
+    guesses = callers.guesses
     taken: dict[tuple[UUID, str], deque[float]] = {}
 
     async def guard(connection: Connection, __: BaseRouteHandler) -> None:
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
-        door = await commands.door_of(ledger, text.strip()) if scheme.lower() == "bearer" else None
-        if door is None:
+        text = text.strip() if scheme.lower() == "bearer" else ""
+        if not text:
             raise LinkMissing()
+        network = network_of(connection)
+        guesses.must_be_heard(network, text)
+        door = await commands.door_of(ledger, text)
+        if door is None:
+            guesses.wrong(network, text)
+            callers.visits.note("key_refused", network=network, about="link")
+            raise LinkMissing()
+        guesses.right(text)
         _must_not_flood(taken, door.link_id, str(connection.scope["method"]))  # type: ignore[typeddict-item]
         connection.scope["state"] |= {"actor": door.actor, "door": door}
 

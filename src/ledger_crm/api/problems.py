@@ -100,6 +100,12 @@ class SessionMissing(HttpProblem):
     status = 403
 
 
+class TooManyRequests(HttpProblem):
+    """More than we take from one caller within a minute: RateLimit says when more is taken."""
+
+    status = 429
+
+
 class TooManyGuesses(HttpProblem):
     """This was guessed wrong too often, or from where you are: wait, and try again."""
 

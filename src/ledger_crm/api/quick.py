@@ -49,9 +49,9 @@ SEEN_WHOLE: tuple[Permission, ...] = ("records.read", FEES)
 """Who has these is shown all that is answered here (``permitted``); others take the long way."""
 MAY_RECORD: tuple[Permission, ...] = (NEEDS["record_interaction"],)
 
-Known = Callable[[str, str, str, str], Caller | None]
+Known = Callable[[dict[str, Any], str, str, str, str], Caller | None]
 """Who calls, by method, Authorization, Cookie and X-CSRF-Token, if they were let in with these a
-moment ago."""
+moment ago and are now. The state of the request comes first: it is told what was spent."""
 
 _decode = msgspec.json.Decoder(Interactions).decode
 
@@ -82,7 +82,7 @@ def quick(
         else:
             return await app(scope, receive, send)
         headers = _headers(scope)
-        caller = _caller(method, headers, known, may) if headers else None
+        caller = _caller(scope, headers, known, may) if headers else None
         if not headers or not caller:
             return await app(scope, receive, send)
         answer: Answer | None = None
@@ -128,10 +128,10 @@ def _headers(scope: Scope) -> dict[bytes, bytes] | None:
 
 
 def _caller(
-    method: str, headers: dict[bytes, bytes], known: Known, needed: tuple[Permission, ...]
+    scope: Scope, headers: dict[bytes, bytes], known: Known, needed: tuple[Permission, ...]
 ) -> Caller | None:
     told = (headers.get(name, b"").decode("latin-1") for name in IDENTIFYING)
-    caller = known(method, *told)
+    caller = known(scope["state"], str(scope["method"]), *told)  # type: ignore[typeddict-item]
     return caller if caller and all(map(caller.holder.may, needed)) else None
 
 

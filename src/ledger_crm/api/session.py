@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from ledger_crm import sessions
+from ledger_crm import sessions, visits
 from ledger_crm.commands import signing_in
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.entry import Actor, Instant
@@ -19,14 +19,21 @@ from ledger_crm.domain.login import LONGEST, InvitationIsOver, Login
 from ledger_crm.domain.role import PERMISSIONS
 from ledger_crm.ledger import Ledger
 
-from .caller import Caller, Callers
+from . import rows
+from .asking import Since, Until, moment_of
+from .caller import Caller, Callers, network_of
 from .problems import SessionMissing, SignInRefused, TooManyGuesses
-from .reading import Pool
-
-WRONG_S = 900  # for so long a wrong guess is counted
-OF_ACCOUNT, OF_NETWORK = 10, 50  # wrong guesses, after which nobody is heard
+from .reading import LIMIT, Limit, Page, Pool, Position, Token, answered, opened, page_of
 
 Password = Annotated[str, msgspec.Meta(max_length=LONGEST)]
+
+
+Someone = Annotated[
+    str | None, QueryParameter(max_length=80, description="Of ours, like `consultant:ana`.")
+]
+Through = Annotated[
+    str | None, QueryParameter(max_length=80, description="`key:<id>` or `session:<id>`.")
+]
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,13 +93,14 @@ async def sign_in(
     As a consultant, with a password. The cookie is the session; writes send `csrf_token` besides.
     After ten wrong passwords for one consultant, or fifty from one network, within a quarter of an
     hour nobody is heard for as long."""
-    await must_not_guess(request, pool, data.consultant)
+    await must_not_guess(request, pool, callers, data.consultant)
     login = await signing_in.admitted(ledger, data.consultant, data.password)
     if login is None:
-        await guessed(request, pool, data.consultant)
+        known = await signing_in.login_of(ledger, data.consultant)
+        await guessed(request, pool, callers, data.consultant, whose=known)
         raise SignInRefused()
     await sessions.forgive(pool, data.consultant)
-    return await begin_session(pool, callers, login)
+    return await begin_session(request, pool, callers, login, "password")
 
 
 @post("/session/invitation", tags=["session"])
@@ -106,18 +114,18 @@ async def accept_invitation(
     """Set a password by invitation
 
     With the text of a link of `ledger-crm consultant invite`, once. You are signed in then."""
-    await must_not_guess(request, pool)
+    await must_not_guess(request, pool, callers)
     try:
         consultant = await signing_in.accept(ledger, data.invitation, data.password)
     except InvitationIsOver:
-        await guessed(request, pool)
+        await guessed(request, pool, callers)
         raise
     await sessions.forgive(pool, consultant)
     callers.forget()
     login = await signing_in.login_of(ledger, consultant)
     if login is None:
         raise SignInRefused()
-    return await begin_session(pool, callers, login)
+    return await begin_session(request, pool, callers, login, "invitation")
 
 
 @get("/session", tags=["session"])
@@ -136,9 +144,10 @@ async def sign_out(
     callers: NamedDependency[Callers],
 ) -> Response[SignedOut]:
     """Sign out"""
-    session = _caller_signed_in(request).session
-    assert session
-    await sessions.end(pool, session.id)
+    caller = _caller_signed_in(request)
+    assert caller.session
+    await sessions.end(pool, caller.session.id)
+    callers.visited(request, caller, "signed_out")
     callers.forget()
     gone = {"Set-Cookie": callers.terms.set_cookie("", 0)}
     return Response(SignedOut(now()), headers=gone)
@@ -155,56 +164,97 @@ async def change_password(
     """Change your password
 
     All your sessions end, and another one begins here."""
-    actor = _caller_signed_in(request).holder.actor
-    await must_not_guess(request, pool, actor)
+    caller = _caller_signed_in(request)
+    actor = caller.holder.actor
+    await must_not_guess(request, pool, callers, actor)
     if await signing_in.admitted(ledger, actor, data.old) is None:
-        await guessed(request, pool, actor)
+        known = await signing_in.login_of(ledger, actor)
+        await guessed(request, pool, callers, actor, whose=known)
         raise SignInRefused()
     await signing_in.set_password(ledger, actor, data.password, by=actor)
+    callers.visited(request, caller, "password_changed")
     callers.forget()
     login = await signing_in.login_of(ledger, actor)
     if login is None:
         raise SignInRefused()
-    return await begin_session(pool, callers, login)
+    return await begin_session(request, pool, callers, login, "password")
 
 
-async def begin_session(pool: Pool, callers: Callers, login: Login) -> Response[Signed]:
+@get("/access-log", tags=["session"])
+async def list_access(
+    request: Request[Any, Any, Any],
+    pool: NamedDependency[Pool],
+    callers: NamedDependency[Callers],
+    what: FromQuery[visits.What | None] = None,
+    actor: Someone = None,
+    through: Through = None,
+    since: Since = None,
+    until: Until = None,
+    cursor: Token = None,
+    limit: Limit = LIMIT,
+) -> Response[Page[visits.Seen]]:
+    """List who was at the door
+
+    Who signed in, or tried to; which key was used, the first time a day; what was refused. One row
+    a day of the same, with how often; the newest first. An address is without its last part.
+    `since` and `until` are by when it was seen."""
+    await callers.visits.settled()
+    found = await answered(
+        visits.listed(
+            pool, what=what, actor=actor, through=through, since=moment_of(since, "since"),
+            until=moment_of(until, "until"), before=opened(cursor, Position) if cursor else None,
+            limit=limit + 1,
+        )
+    )  # fmt: skip
+    return rows.answer(request, page_of(found, limit, visits.number), {})
+
+
+async def signed_in(
+    request: Request[Any, Any, Any], pool: Pool, callers: Callers, login: Login, how: str
+) -> tuple[Caller, str]:
+    """And the header that sets the cookie."""
     terms = callers.terms
     session, secret = await sessions.begin(
         pool, login.consultant, login.era, terms.session_lifetime_s, idle_s=terms.session_idle_s
     )
     caller = Caller(login.holder, f"session:{session.id}", session, sessions.csrf_token(secret))
-    cookie = terms.set_cookie(secret, terms.session_lifetime_s)
+    callers.visited(request, caller, "signed_in", how)
+    return caller, terms.set_cookie(secret, terms.session_lifetime_s)
+
+
+async def begin_session(
+    request: Request[Any, Any, Any], pool: Pool, callers: Callers, login: Login, how: str
+) -> Response[Signed]:
+    caller, cookie = await signed_in(request, pool, callers, login, how)
     return Response(_signed(caller), headers={"Set-Cookie": cookie})
 
 
-async def must_not_guess(request: Request[Any, Any, Any], pool: Pool, account: str = "") -> None:
+async def must_not_guess(
+    request: Request[Any, Any, Any], pool: Pool, callers: Callers, account: str = ""
+) -> None:
     """Raises TooManyGuesses."""
-    asked = [(network_of(request), OF_NETWORK)] + ([(account, OF_ACCOUNT)] if account else [])
+    asked = [(network_of(request), callers.terms.wrong_from_network)]
+    if account:
+        asked.append((account, callers.terms.wrong_passwords))
     for about, most in asked:
         if until := await sessions.refused_until(pool, about, most):
             left_s = max(1, int((until - now()).total_seconds()))
+            callers.visited(request, None, "locked_out")
             raise TooManyGuesses(retry_after_s=left_s)
 
 
-async def guessed(request: Request[Any, Any, Any], pool: Pool, *about: str) -> None:
-    await sessions.guessed(pool, network_of(request), *about, within_s=WRONG_S)
-
-
-def network_of(request: Request[Any, Any, Any]) -> str:
-    return network(request.client.host if request.client else "")
-
-
-def network(address: str) -> str:
-    """An address without its last part, so that it names no person: /24, or /48 of IPv6."""
-    import ipaddress
-
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    size = 24 if found.version == 4 else 48
-    return str(ipaddress.ip_network(f"{found}/{size}", strict=False))
+async def guessed(
+    request: Request[Any, Any, Any],
+    pool: Pool,
+    callers: Callers,
+    *about: str,
+    whose: Login | None = None,
+) -> None:
+    """``whose``: of us; what else was typed is not told."""
+    callers.visits.note(
+        "sign_in_failed", actor=whose.consultant if whose else "", network=network_of(request)
+    )
+    await sessions.guessed(pool, network_of(request), *about, within_s=callers.terms.locked_s)
 
 
 def _caller_signed_in(request: Request[Any, Any, Any]) -> Caller:
@@ -228,5 +278,5 @@ def _signed(caller: Caller) -> Signed:
 
 
 HANDLERS: list[Any] = [
-    sign_in, accept_invitation, read_session, sign_out, change_password
+    sign_in, accept_invitation, read_session, sign_out, change_password, list_access
 ]  # fmt: skip

@@ -101,7 +101,7 @@ def permissions() -> str:
         ),
         "",
         "`events.open` is in no role: it is a scope, on top of `events.read`. Whoever lacks",
-        "`fees.read` is not shown fees where they stand among other things.",
+        "`fees.read` is not shown fees, nor shares in them, where they stand among other things.",
         "",
         "## What needs which",
         "",

@@ -305,6 +305,12 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
         secure=not chosen.on_this_machine,
         session_idle_s=chosen.session_idle_minutes * 60,
         session_lifetime_s=chosen.session_lifetime_hours * 3600,
+        requests_a_minute=chosen.requests_a_minute,
+        wrong_passwords=chosen.wrong_passwords,
+        wrong_from_network=chosen.wrong_passwords_from_network,
+        wrong_keys=chosen.wrong_keys_from_network,
+        locked_s=chosen.lock_out_minutes * 60,
+        remembered_days=chosen.access_log_days,
     )
     async with open_pool(chosen.database_url) as pool:
         app = create_app(
@@ -340,6 +346,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
         listening = asyncio.create_task(listen(chosen.database_url, tide.wake))
         try:
             await server.serve()
+            await app.state.equipment.callers.visits.settled()
         finally:
             listening.cancel()
             await asyncio.wait([listening])

@@ -118,6 +118,7 @@ from .merging import (
     Unmerged,
 )
 from .permission import (
+    NotAConsultant,
     OffLimits,
     OffLimitsAgreed,
     OffLimitsFacts,
@@ -586,7 +587,9 @@ class Company(Mergeable):
         self.enter(fact, by=by)
 
     def raise_invoice(self, fact: InvoiceRaised, *, by: Actor) -> None:
-        """Raises as ``Books.must_raise``."""
+        """Raises as ``Books.must_raise``; NotAConsultant for an override by anybody else."""
+        if fact.override and not by.startswith("consultant:"):
+            raise NotAConsultant(actor=by)
         due = self._books_for(fact).must_raise(fact)
         last = fact.due_on or fact.raised_at.date() + timedelta(days=due.payment_days)
         self.enter(msgspec.structs.replace(fact, due_on=last), by=by)

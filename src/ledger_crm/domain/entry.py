@@ -192,6 +192,12 @@ class Event(
         raise NotImplementedError
 
     @property
+    def told(self) -> str:
+        """What was said, for a history: of sealed fields, and therefore gone with their key."""
+        text: str = getattr(self, "text", "")
+        return text
+
+    @property
     def occurred_at(self) -> datetime | None:
         """When it happened, by the event's own first instant or day; None: when it was written."""
         for name in _times(type(self)):

@@ -49,7 +49,9 @@ class FirmProfileChanged(CompanyFact, frozen=True, kw_only=True, tag="company.pr
 
     @property
     def line(self) -> str:
-        return f"profile changed: {', '.join(self.changes) or 'nothing'}"
+        known = ((words(name), getattr(self, name)) for name in self.changes)
+        told = [f"{name} no longer known" if v == "" else f"{name} {v}" for name, v in known]
+        return f"profile changed: {', '.join(told) or 'nothing'}"
 
 
 class DomainAdded(CompanyFact, frozen=True, kw_only=True, tag="company.domain_added"):

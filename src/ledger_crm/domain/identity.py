@@ -26,6 +26,8 @@ Clearable = Literal["headline", "address", "location", "skills", "born_on", "sen
 
 
 SKILL_LETTERS = 80
+PROFILE = ("name", "headline", "address", "location", "skills", "born_on")
+"""What of a profile is sealed, in the order in which a history tells it."""
 
 
 class ProfileChanged(PersonFact, frozen=True, kw_only=True, tag="person.profile_changed"):
@@ -50,7 +52,14 @@ class ProfileChanged(PersonFact, frozen=True, kw_only=True, tag="person.profile_
 
     @property
     def line(self) -> str:
-        return "profile changed"
+        clear = [f"seniority {self.seniority}"] if self.seniority else []
+        clear += [f"{words(name)} no longer known" for name in self.cleared]
+        return "profile changed" + (f": {', '.join(clear)}" if clear else "")
+
+    @property
+    def told(self) -> str:
+        known = ((name, getattr(self, name)) for name in PROFILE)
+        return "\n".join(f"{words(name)}: {value}" for name, value in known if value)
 
 
 class ContactPointRemoved(

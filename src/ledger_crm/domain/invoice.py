@@ -5,7 +5,8 @@
 An instalment becomes payable by what happens: a milestone is reached, somebody starts, an order is
 filled without us. An invoice is for one instalment, so that every amount has its placement or its
 job order. Amounts are net of tax; tax is the accountants'. Nothing is paid, credited or invoiced
-beyond what is open; what was credited after it was paid is refunded.
+beyond what is open; what was credited after it was paid is refunded. What is not owed any more,
+since who started fell through, is not invoiced, but by a named consultant who says why.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .entry import (
 )
 from .faults import written_like
 from .fee import amount
-from .refusals import Conflict, Invalid, Unknown
+from .refusals import Conflict, Forbidden, Invalid, Unknown
 
 Occasion = Literal["signing", "shortlist", "start", "elsewhere"]
 Number = Annotated[
@@ -93,6 +94,8 @@ class InvoiceRaised(MoneyFact, frozen=True, kw_only=True, tag="company.invoice_r
     number        ours; no other invoice or credit note has it
     amount_cents  net of tax
     due_on        None: by the payment days of the terms
+    override      why more than is owed after a rebate, in the words of the named consultant who
+                  did it
     """
 
     invoice_id: UUID = msgspec.field(default_factory=new_id)
@@ -103,6 +106,7 @@ class InvoiceRaised(MoneyFact, frozen=True, kw_only=True, tag="company.invoice_r
     raised_at: Instant
     due_on: date | None = None
     text: Sealed = ""
+    override: Sealed = ""
 
     @property
     def reserves(self) -> tuple[Reservation, ...]:
@@ -270,6 +274,11 @@ class MoreThanOpen(Conflict):
     """That is more than what is open."""
 
 
+class NotOwedAnyMore(Forbidden):
+    """Who started fell through, and so much of the fee is not owed any more. A consultant may
+    invoice it all the same, and says why."""
+
+
 class NoMandate(Conflict):
     """No retained fee or container is agreed for this job order: nothing is due before somebody
     starts."""
@@ -284,7 +293,10 @@ class NoReplacementOwed(Conflict):
 
 
 class Due(msgspec.Struct):
-    """An instalment."""
+    """An instalment.
+
+    rebate_cents  of it, what is not owed any more since ``left_on``
+    """
 
     job_order_id: UUID
     on: Occasion
@@ -292,6 +304,15 @@ class Due(msgspec.Struct):
     currency: str
     payment_days: int
     invoiced_cents: int = 0
+    rebate_cents: int = 0
+    left_on: date | None = None
+
+    def not_owed(self, cents: int, on: date) -> int:
+        """Of so much more that is invoiced that day, what is not owed. An invoice from before they
+        left was right: it is told late, and a credit note follows."""
+        if self.left_on is None or on < self.left_on:
+            return 0
+        return max(cents - max(self.cents - self.rebate_cents - self.invoiced_cents, 0), 0)
 
 
 class Invoice(msgspec.Struct):
@@ -329,7 +350,8 @@ class Books(msgspec.Struct):
         )
 
     def must_raise(self, fact: InvoiceRaised) -> Due:
-        """Raises InvoiceTwice, NumberTaken, NoSuchInstalment, AnotherCurrency, MoreThanOpen."""
+        """Raises InvoiceTwice, NumberTaken, NoSuchInstalment, AnotherCurrency, MoreThanOpen;
+        NotOwedAnyMore without an override."""
         if fact.invoice_id in self.invoices:
             raise InvoiceTwice(invoice_id=fact.invoice_id)
         self._must_be_new(fact.number)
@@ -338,6 +360,10 @@ class Books(msgspec.Struct):
             raise NoSuchInstalment(instalment_id=fact.instalment_id)
         _must_be_in(due.currency, fact.currency)
         _must_be_open(due.cents - due.invoiced_cents, fact.amount_cents)
+        not_owed = due.not_owed(fact.amount_cents, fact.raised_at.date())
+        if not_owed and not fact.override:
+            owed = fact.amount_cents - not_owed
+            raise NotOwedAnyMore(to_invoice_cents=owed, rebate_cents=due.rebate_cents)
         return due
 
     def must_pay(self, fact: InvoicePaid) -> bool:
@@ -392,6 +418,9 @@ class Books(msgspec.Struct):
                 self.invoices[id].credited_cents += cents
                 if event.anew:
                     self.instalments[self.invoices[id].instalment_id].invoiced_cents -= cents
+            case RemedyOwed(remedy="rebate", amount_cents=cents):
+                if due := self.instalments.get(_at_start(event)):
+                    due.rebate_cents, due.left_on = cents, event.left_on
             case RemedyOwed(remedy="replacement"):
                 self.replacements[event.candidacy_id] = event.job_order_id
             case ReplacementGiven(replaces_id=replaces_id):
@@ -411,6 +440,10 @@ class Books(msgspec.Struct):
 def instalment_id(job_order_id: UUID, on: Occasion, candidacy_id: UUID | None = None) -> UUID:
     """Each is due once for a job order, at the start once for each who starts."""
     return id_of("instalment", str(job_order_id), on, str(candidacy_id or ""))
+
+
+def _at_start(owed: RemedyOwed) -> UUID:
+    return instalment_id(owed.job_order_id, "start", owed.candidacy_id)
 
 
 def _must_be_in(charged: str, given: str) -> None:

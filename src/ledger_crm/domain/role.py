@@ -25,6 +25,7 @@ Permission = Literal[
     "events.read",  # the whole ledger, without what is sealed
     "metrics.read",  # how much is asked, how long it takes, who lags
     "webhooks.write",  # where the ledger is sent to, without what is sealed
+    "access.read",  # who signed in, which key was used, what was refused
     "session.own",  # who one is, and one's own password
     "events.open",  # and what is sealed; only as a scope, in no role
 ]
@@ -42,7 +43,7 @@ BEFORE_ROLES = ""
 """The role of keys that were made before there were roles: they may what they could then."""
 
 MAY: dict[str, frozenset[Permission]] = {
-    BEFORE_ROLES: _ALL,
+    BEFORE_ROLES: _ALL - {"access.read"},
     "owner": _ALL,
     "manager": _ALL
     - {"equal_opportunity.answer", "catalogue.write", "events.read", "webhooks.write"},

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from .entry import Actor, Aggregate, Event, Reason, Sealed, words
+from .entry import PLAIN, Actor, Aggregate, Event, Reason, Sealed, words
 from .faults import written_like
 from .refusals import Conflict, Gone, Invalid
 
@@ -40,7 +40,7 @@ class WebhookAdded(Event, frozen=True, kw_only=True, tag="webhook.added"):
     stays_sealed: ClassVar[frozenset[str]] = frozenset({"secret", "url"})
 
     url: Sealed
-    host: Annotated[str, msgspec.Meta(max_length=253)]
+    host: Annotated[str, written_like(PLAIN, "a host like hooks.example", max_length=253)]
     secret: Sealed
     kinds: tuple[KindName, ...] = ()
     after: Annotated[int, msgspec.Meta(ge=0)] = 0

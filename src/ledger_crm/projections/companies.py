@@ -374,7 +374,7 @@ class FeeShown(msgspec.Struct, frozen=True):
 
 class JobOrderShown(msgspec.Struct, frozen=True):
     """owner   of us, who answers to the client
-    shares  of the consultants in the commission
+    shares  of the consultants in the commission; empty for whoever may not know fees
     found   openings that are filled
     reason  for which it is held, lost or cancelled
     custom  values of custom fields, by field

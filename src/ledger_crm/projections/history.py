@@ -68,7 +68,7 @@ mentions = Table(
     " (subject_id, at DESC, position DESC);",
 )
 links = Table("history_link", LinkRow, key="company_id, person_id")
-projection = Projection("history", lines, mentions, links, version=4)
+projection = Projection("history", lines, mentions, links, version=5)
 
 
 @lines.starts(PersonFact)
@@ -95,7 +95,7 @@ def _line(entry: Entry[Event], person_id: UUID | None, company_id: UUID | None) 
         by=entry.by,
         kind=kind(event),
         line=event.line,
-        text=getattr(event, "text", ""),
+        text=event.told,
     )
 
 
