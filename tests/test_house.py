@@ -352,7 +352,14 @@ def _money(
     books = f"/companies/{company}/invoices"
     money = {"amount_cents": 100, "currency": "EUR"}
     made = written(
-        api, books, instalment_id=str(due), number="1", raised_at=AT, text=mark(), **money
+        api,
+        books,
+        instalment_id=str(due),
+        number="1",
+        raised_at=AT,
+        text=mark(),
+        override=mark(),
+        **money,
     )["created"]
     written(api, f"{books}/payments", invoice_id=made, paid_at=AT, text=mark(), **money)
     written(

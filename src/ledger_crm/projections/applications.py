@@ -87,7 +87,9 @@ asking = Table("application_asking", AskingRow, key="job_order_id")
 templates = Table("reply_template", TemplateRow, key="slug")
 applications.erases("text")
 answers.erases()
-projection = Projection("applications", applications, answers, asking, templates, version=4)
+projection = Projection(
+    "applications", applications, answers, asking, templates, version=4, parallel="stream"
+)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:

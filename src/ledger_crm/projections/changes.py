@@ -62,7 +62,7 @@ items = Table(
     key="item_id",
     sql="CREATE INDEX change_item_in ON change_item (pipeline);",
 )
-projection = Projection("changes", steps, items, version=1)
+projection = Projection("changes", steps, items, version=1, parallel="stream")
 
 
 @steps.starts(StageReached, DealFact)

@@ -72,7 +72,7 @@ owners = Table(
     key="company_id",
     sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
 )
-projection = Projection("deals", deals, custom, owners, version=6)
+projection = Projection("deals", deals, custom, owners, version=6, parallel="stream")
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:

@@ -109,7 +109,7 @@ class MemberRow(Row, frozen=True, kw_only=True):
     is_in: bool
 
 
-names = Table("directory", Name, key="id")
+names = Table("directory", Name, key="id", stays=True)
 stages = Table("directory_stage", StageName, key="pipeline, stage", defines=True)
 fields = Table("directory_field", FieldName, key="subject, slug", defines=True)
 consultants = Table("directory_consultant", ConsultantName, key="id", defines=True)

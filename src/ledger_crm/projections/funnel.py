@@ -62,7 +62,7 @@ steps = Table(
 )
 candidacies = Table("funnel_candidacy", CandidacyRow, key="candidacy_id")
 sources = Table("funnel_source", SourceRow, key="person_id")
-projection = Projection("funnel", steps, candidacies, sources, version=4)
+projection = Projection("funnel", steps, candidacies, sources, version=4, parallel="stream")
 
 
 @steps.starts(StageReached)

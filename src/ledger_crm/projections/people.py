@@ -154,7 +154,15 @@ custom = values(
     of=lambda entry: None if entry.event.candidacy_id else entry.originator_id,
 )
 projection = Projection(
-    "people", people, contact_points, employments, stages, saved, custom, version=12
+    "people",
+    people,
+    contact_points,
+    employments,
+    stages,
+    saved,
+    custom,
+    version=12,
+    parallel="stream",
 )
 
 
