@@ -200,6 +200,10 @@ async def test_nor_inside_of_what_they_may_read(
     owned = {"kind": "company.owner_assigned", "owner": "consultant:ana"}
     await written(ana, f"/companies/{company}/changes", owned)
     order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    shares = [{"consultant": f"consultant:{who}", "share_bp": 5_000} for who in ("ana", "ben")]
+    staffed = {"kind": "company.job_order_staffed", "job_order_id": order, "shares": shares}
+    staffed |= {"owner": "consultant:ana", "staffed_at": "2026-03-02T12:00:00Z"}
+    await written(ana, f"/companies/{company}/job-orders/steps", staffed)
     person = (await written(ana, "/people", ADA))["id"]
     body = {"company_id": company, "job_order_id": order}
     candidacy = (await written(ana, f"/people/{person}/candidacies", body))["created"]
@@ -215,5 +219,13 @@ async def test_nor_inside_of_what_they_may_read(
         assert read["card"]["fee_cents"] == (2_500_000 if knows else None)
         assert read["steps"]
         assert bool((await ana.get(day, headers=keys[role])).json()["renewals"]) == knows
+        [listed] = (await ana.get("/job-orders", headers=keys[role])).json()["items"]
+        alone = (await ana.get(f"/job-orders/{order}", headers=keys[role])).json()
+        assert listed["owner"] == alone["owner"] == "consultant:ana"
+        assert listed["shares"] == alone["shares"] == (shares if knows else [])
+        rows = {"Accept": "text/csv"} | keys[role]
+        table = await ana.get("/job-orders", headers=rows)
+        lines = await ana.get(f"/companies/{company}/history", headers=keys[role])
+        assert ("consultant:ben" in table.text + lines.text) == knows
         answer = await ana.get("/renewals?on=2026-12-01", headers=keys[role])
         assert answer.status_code == (200 if knows else 403)

@@ -168,7 +168,7 @@ def create_app(
         known: Known = None,
     ) -> View:
         holder: Holder = request.scope["state"]["holder"]
-        then = await equipment.reads.moment(as_of, known, equipment.ledger)
+        then = await equipment.reads.moment(as_of, known)
 
         async def shown(found: Any, position: int) -> Any:
             hidden = await equipment.hidden.of(holder, position)

@@ -39,8 +39,8 @@ these pages. `ledger-crm key create` makes one.
 that they send as `X-CSRF-Token` with each write.
 
 **Roles.** A key has a role, and with it permissions; `x-permission` says which one an operation
-needs. Without it: 403, and its name. Who lacks `fees.read` is not shown fees where they stand
-among other things.
+needs. Without it: 403, and its name. Who lacks `fees.read` is not shown fees, nor shares
+in them, where they stand among other things.
 
 **Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer

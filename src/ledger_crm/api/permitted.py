@@ -33,7 +33,7 @@ ROUTES: dict[Permission, str] = {
         read_team list_team_members list_templates read_template list_custom_fields
         read_custom_field list_pipelines read_pipeline list_pipeline_versions
         read_pipeline_version list_campaigns read_campaign list_campaign_people
-        list_person_campaigns list_duplicates send_batch
+        list_person_campaigns list_duplicates list_company_duplicates send_batch
     """,
     "records.write": """
         add_person add_contact_point change_contact_point change_profile tag_person
@@ -44,7 +44,7 @@ ROUTES: dict[Permission, str] = {
         open_candidacy move_candidacy give_right_to_represent add_application record_interview
         add_company change_company snooze_company record_company_interaction
         promise_company_follow_up change_company_follow_up set_company_fields refer_client
-        name_target merge_people undo_merge
+        name_target merge_people undo_merge merge_companies undo_company_merge
     """,
     "clients.write": """
         open_deal work_on_deal move_deal set_deal_fields open_job_order step_job_order
@@ -86,13 +86,14 @@ NEEDS: dict[str, Permission] = {
 ANYBODY = frozenset(("sign_in", "accept_invitation"))
 """What nobody needs to be anybody for: it is how one becomes somebody."""
 
-HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": []}
+HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": [], "shares": []}
 """Fields of answers, however deep, that only those with ``fees.read`` are shown, and what others
 see there."""
 
 TELL_FEES = (
     "company.fee_", "company.instalment_", "company.invoice_", "company.remedy_owed",
     "company.referral_", "person.referral_", "person.fell_through", "person.commission_",
+    "company.job_order_staffed",
 )  # fmt: skip
 """Kinds whose line, or text, in a history says what is paid."""
 

@@ -102,7 +102,7 @@ def permissions() -> str:
         ),
         "",
         "`events.open` is in no role: it is a scope, on top of `events.read`. Whoever lacks",
-        "`fees.read` is not shown fees where they stand among other things.",
+        "`fees.read` is not shown fees, nor shares in them, where they stand among other things.",
         "",
         "A confidential job order is seen by its owner, by those who share in it, until it is staffed",
         "by whoever opened it, with `confidential.team` by whoever is in a team with one of them, and",
