@@ -52,6 +52,16 @@ PAGE = 1000
 CALLERS = 32
 SHORT, LONG = 100, 10_000  # facts of one record
 WARM, COLD = 500, 20  # commands that are timed
+LISTS = {
+    "people": "/people?limit=50",
+    "person": "/people/{person}?",
+    "history": "/people/{person}/history?limit=50",
+    "engagement": "/engagement?limit=50",
+    "board": "/candidates?job_order_id={order}&limit=50",
+    "job_orders": "/job-orders?limit=50",
+    "accounts": "/accounts?limit=50",
+    "funnel": "/funnel?pipeline={pipeline}&since=2015-01-01&until=2030-01-01",
+}
 COLUMNS = "originator_id, originator_version, topic, state, notification_id"
 ANA = Actor("consultant:ana")
 INTENT = Intent(by=ANA)
@@ -146,6 +156,14 @@ def figures() -> Iterator[Measured]:
         floor=0.2,
         measure=partial(get, path="/people/{}/history?limit=50"),
     )
+    for name, path in LISTS.items():
+        yield Measured(
+            name=f"as_of_{name}",
+            unit="requests/s",
+            limit_name="the same of the present; ours: as of five moments, in both senses",
+            floor=0.5,
+            measure=partial(looked_back, path=path),
+        )
     for aggregate in ("person", "company"):
         for temper in ("warm", "cold"):
             yield Measured(
@@ -363,17 +381,9 @@ def seen(house: House) -> Pair:
 
 def get(house: House, *, path: str) -> Pair:
     """Of 200 people out of the hiring log, whose read models are level with the ledger."""
-    url = app_url(house.loaded)
-    with house.ledger(house.loaded) as ledger, connect(url) as conn:
-        for projection in every():
-            Driver(
-                projection,
-                lambda after, limit: ledger.store.entries(after=after, limit=limit),
-                conn,
-            ).catch_up()
-        conn.execute("ANALYZE")
+    url, key = level(house)
+    with connect(url) as conn:
         found = conn.execute("SELECT person_id FROM person ORDER BY position LIMIT 200").fetchall()
-        _, key = asyncio.run(create_key(ledger, actor="consultant:ana"))
     house.settle()
     with http.served("") as port:
         limit = asyncio.run(http.answered(port, http.getting(["/"]), APPEND_S))
@@ -382,6 +392,44 @@ def get(house: House, *, path: str) -> Pair:
         asyncio.run(http.answered(port, ask, 1))
         done = asyncio.run(http.answered(port, ask, APPEND_S))
     return sum(limit) / APPEND_S, sum(done) / APPEND_S
+
+
+def looked_back(house: House, *, path: str) -> Pair:
+    """By one client, who asks for one moment after the other: the head, three before it, and one
+    before most was there."""
+    url, key = level(house)
+    with connect(url) as conn:
+        [ids] = conn.execute(
+            "SELECT person_id, job_order_id, pipeline FROM candidacy"
+            " WHERE job_order_id IS NOT NULL ORDER BY position LIMIT 1"
+        ).fetchall()
+        [[head]] = conn.execute("SELECT max(position) FROM projection_position").fetchall()
+    path = path.format(**dict(zip(("person", "order", "pipeline"), ids, strict=True)))
+    moments = [head - head * n // 10 for n in (0, 2, 5, 7, 9)]
+    thens = [f"{path}&as_of={m}{known}" for m in moments for known in ("", "&known=now")]
+    house.settle()
+    with http.served(url) as port:
+        rates = []
+        for paths in ([path], thens):
+            ask = http.getting(paths, key)
+            asyncio.run(http.answered(port, ask, 1, connections=1))
+            rates.append(sum(asyncio.run(http.answered(port, ask, APPEND_S, connections=1))))
+    return rates[0] / APPEND_S, rates[1] / APPEND_S
+
+
+def level(house: House) -> tuple[str, str]:
+    """The url of the hiring log's ledger with all read models level, and a key to it."""
+    url = app_url(house.loaded)
+    with house.ledger(house.loaded) as ledger, connect(url) as conn:
+        _, key = asyncio.run(create_key(ledger, actor="consultant:ana"))
+        for projection in every():
+            Driver(
+                projection,
+                lambda after, limit: ledger.store.entries(after=after, limit=limit),
+                conn,
+            ).catch_up()
+        conn.execute("ANALYZE")
+    return url, key
 
 
 # One command on one record, whose history is short, or long.

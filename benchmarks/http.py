@@ -68,7 +68,9 @@ def posting_nothing() -> bytes:
     return _request("POST", "/", "", b'{"text":"Call again about the role in Lisbon."}')
 
 
-async def answered(port: int, request: Callable[[], bytes], seconds: int) -> list[int]:
+async def answered(
+    port: int, request: Callable[[], bytes], seconds: int, connections: int = CONNECTIONS
+) -> list[int]:
     """How many, in each second. Raises AssertionError unless every answer is a 2xx, or a 412."""
     done, began = [0] * (seconds + 1), perf_counter()
 
@@ -83,7 +85,7 @@ async def answered(port: int, request: Callable[[], bytes], seconds: int) -> lis
             done[int(at)] += 1
         writer.close()
 
-    await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(client() for _ in range(connections)))
     return done[:seconds]
 
 

@@ -155,7 +155,7 @@ def create_app(
         known: Known = None,
     ) -> View:
         holder: Holder = request.scope["state"]["holder"]
-        then = await equipment.reads.moment(as_of, known, equipment.ledger)
+        then = await equipment.reads.moment(as_of, known)
         return View(
             equipment.reads,
             equipment.ledger,

@@ -90,13 +90,14 @@ class Window(msgspec.Struct, frozen=True):
     until: datetime | None
 
 
-async def then(cur: Cursor, as_of: str, known: str | None, head: int, name: str = "as_of") -> Then:
-    """head  the ledger's; ``name``: of the parameter. Raises Malformed, AfterTheHead."""
+async def then(cur: Cursor, as_of: str, known: str | None, name: str = "as_of") -> Then:
+    """``name``: of the parameter. Raises Malformed, AfterTheHead."""
     if as_of.isascii() and as_of.isdigit():
         position = int(as_of)
+        head, written = await written_at(cur, min(position or 1, 2**63 - 1))
         if position > head:
             raise AfterTheHead(after=position, head=head)
-        at = await written_at(cur, position or 1) or clock.now()
+        at = written or clock.now()
     else:
         instant = _instant(as_of)
         if instant is None:
@@ -104,6 +105,7 @@ async def then(cur: Cursor, as_of: str, known: str | None, head: int, name: str 
         at = instant
         if at > clock.now():
             raise Malformed(faults=[Fault(f"query:{name}", AHEAD)])
+        head, _ = await written_at(cur, 1) if known == "now" else (0, None)
         position = 0 if known == "now" else await written_by(cur, at)
     if known == "now":
         return Then(head, at, AS_IT_WAS, at.isoformat())

@@ -94,6 +94,7 @@ PLANNED_ONCE = {
     "jit": "off",
 }
 Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
+Alike: TypeAlias = tuple[Lookup[Any, Any], Then | None]
 LOOKING_BACK = (
     f"SELECT set_config('search_path', %s || ', {SCHEMA}', true),"
     " set_config('ledger.as_of', %s, true),"
@@ -243,16 +244,19 @@ class Reads:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self._waiting: dict[Lookup[Any, Any], list[Waiting]] = {}
+        self._waiting: dict[Alike, list[Waiting]] = {}
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def look_up(self, lookup: Lookup[Q, T], asked: tuple[Any, ...]) -> tuple[int, T | None]:
-        """Where its read models stand, -1 if they may not be read; and what it finds. Raises
-        Unavailable, also if too many wait."""
+    async def look_up(
+        self, lookup: Lookup[Q, T], asked: tuple[Any, ...], then: Then | None = None
+    ) -> tuple[int, T | None]:
+        """Where its read models stand, -1 if they may not be read; and what it finds, or found
+        ``then``. Raises Unavailable, also if too many wait."""
         answer: asyncio.Future[tuple[int, T | None]] = asyncio.get_running_loop().create_future()
-        if (waiting := self._waiting.get(lookup)) is None:
-            self._waiting[lookup] = [(asked, answer)]
-            task = asyncio.create_task(self._answer(lookup))
+        alike = (lookup, then)
+        if (waiting := self._waiting.get(alike)) is None:
+            self._waiting[alike] = [(asked, answer)]
+            task = asyncio.create_task(self._answer(alike))
             self._answering.add(task)  # or it might be collected
             task.add_done_callback(self._answering.discard)
         elif len(waiting) < WAITING:
@@ -265,28 +269,29 @@ class Reads:
         except TimeoutError:
             raise Unavailable() from None
 
-    async def _answer(self, lookup: Lookup[Q, T]) -> None:
+    async def _answer(self, alike: Alike) -> None:
         """Until nobody waits."""
+        most = alike[0].at_once
         try:
-            while waiting := self._waiting[lookup]:
-                now, self._waiting[lookup] = waiting[: lookup.at_once], waiting[lookup.at_once :]
-                await self._settle(lookup, now)
+            while waiting := self._waiting[alike]:
+                now, self._waiting[alike] = waiting[:most], waiting[most:]
+                await self._settle(alike, now)
         finally:
-            for _, answer in self._waiting.pop(lookup):  # nobody, unless we are stopped
+            for _, answer in self._waiting.pop(alike):  # nobody, unless we are stopped
                 answer.cancel()
 
-    async def _settle(self, lookup: Lookup[Q, T], asked: Sequence[Waiting]) -> None:
+    async def _settle(self, alike: Alike, asked: Sequence[Waiting]) -> None:
         """One that fails leaves those beside it alone."""
         try:
-            stands_at, found = await answered(self._ask(lookup, [each for each, _ in asked]))
+            stands_at, found = await answered(self._ask(*alike, [each for each, _ in asked]))
         except Exception as fault:
             if isinstance(fault, (Unavailable, *AWAY)):
                 # nobody waits behind one who waited in vain
-                asked, self._waiting[lookup] = [*asked, *self._waiting[lookup]], []
+                asked, self._waiting[alike] = [*asked, *self._waiting[alike]], []
             elif len(asked) > 1:
                 middle = len(asked) // 2
-                await self._settle(lookup, asked[:middle])
-                return await self._settle(lookup, asked[middle:])
+                await self._settle(alike, asked[:middle])
+                return await self._settle(alike, asked[middle:])
             for _, answer in asked:
                 if not answer.done():  # else whoever asked has gone
                     answer.set_exception(fault)
@@ -296,43 +301,46 @@ class Reads:
                     answer.set_result((stands_at, each))
 
     async def _ask(
-        self, lookup: Lookup[Q, T], asked: Sequence[tuple[Any, ...]]
+        self, lookup: Lookup[Q, T], then: Then | None, asked: Sequence[tuple[Any, ...]]
     ) -> tuple[int, list[T | None]]:
         stands, until_s = _stands((lookup.projection, DIRECTORY)), time.monotonic() + PATIENCE_S
         while True:
             async with self.pool.lookups.connection() as conn, conn.cursor() as cur:
                 try:
-                    return await lookup.many(cur, asked, stands)
+                    if not then:
+                        return await lookup.many(cur, asked, stands)
+                    await cur.execute(_looking(then))
+                    try:
+                        return await lookup.many(cur, asked, stands, then.home)
+                    finally:
+                        if not conn.closed:
+                            await conn.execute("ROLLBACK")
                 except NOT_BUILT:
                     return -1, [None] * len(asked)
                 except OUT_OF_REACH:
                     _raise_unless_dead(conn, until_s)
 
-    async def moment(self, as_of: str | None, known: str | None, ledger: Ledger) -> Then | None:
+    async def moment(self, as_of: str | None, known: str | None) -> Then | None:
         """None if nobody asks about the past. Raises Malformed, AfterTheHead."""
         if as_of is None:
             if known:
                 raise Malformed(faults=[Fault("query:known", WITHOUT)])
             return None
-        return await self._then(as_of, known, ledger)
+        return await self._then(as_of, known)
 
-    async def window(self, begin: str, end: str | None, ledger: Ledger) -> Window:
+    async def window(self, begin: str, end: str | None) -> Window:
         """Raises Malformed, AfterTheHead."""
-        first = await self._then(begin, None, ledger, "from")
-        last = await self._then(end, None, ledger, "to") if end is not None else None
+        first = await self._then(begin, None, "from")
+        last = await self._then(end, None, "to") if end is not None else None
         if last and (last.after < first.after or last.at < first.at):
             raise Malformed(faults=[Fault("query:from", "it lies after `to`")])
         since = first.at if first.after else EARLIEST
         return Window(first.after, since, *((last.after, last.at) if last else (None, None)))
 
-    async def _then(
-        self, moment: str, known: str | None, ledger: Ledger, name: str = "as_of"
-    ) -> Then:
-        head = await ledger.head()
-
+    async def _then(self, moment: str, known: str | None, name: str = "as_of") -> Then:
         async def ask() -> Then:
             async with self.pool.connection() as conn, conn.cursor() as cur:
-                return await then(cur, moment, known, head, name)
+                return await then(cur, moment, known, name)
 
         return await answered(ask())
 
@@ -399,7 +407,7 @@ class View:
 
     async def window(self, begin: str, end: str | None) -> Window:
         """What is read has to have got to its end. Raises Malformed, AfterTheHead."""
-        found = await self.reads.window(begin, end, self.ledger)
+        found = await self.reads.window(begin, end)
         for name, at in (("from", found.since), ("to", found.until)):
             if self.then and at and at > self.then.at:
                 raise Malformed(faults=[Fault(f"query:{name}", AHEAD)])
@@ -424,7 +432,7 @@ class View:
         async def ask(cur: Cursor) -> T:
             return _there(await query(cur, id, *args, **kwargs), id=id)
 
-        if isinstance(query, Lookup) and not self.then:
+        if isinstance(query, Lookup):
             attempt = self._together(query, query.asking(id, *args, **kwargs), id=id)
         else:
             attempt = self._alone(query, ask)
@@ -481,7 +489,7 @@ class View:
                 raise NoSuchRecord(slug=there[1])
             return await query(cur, *args, before=before, limit=limit + 1, **kwargs) or []
 
-        if isinstance(query, Lookup) and not self.then:
+        if isinstance(query, Lookup):
             asked = query.asking(*args, before=before, limit=limit + 1, **kwargs)
             attempt = self._together(query, asked, **named.ids)
         else:
@@ -529,7 +537,8 @@ class View:
         self, lookup: Lookup[Q, T], asked: tuple[Any, ...], **named: object
     ) -> Attempt[T]:
         async def attempt() -> tuple[int, tuple[T] | None]:
-            looking = self.reads.look_up(lookup, asked)  # apart, or mypy takes T for T | None
+            # apart, or mypy takes T for T | None
+            looking = self.reads.look_up(lookup, asked, self.then)
             stands_at, found = await looking
             if stands_at < (self.after or 0):
                 return stands_at, None
@@ -540,13 +549,12 @@ class View:
     def _alone(
         self, query: Callable[..., Any], ask: Callable[[Cursor], Awaitable[T]]
     ) -> Attempt[T]:
-        of = query if isinstance(query, Lookup) else sys.modules[query.__module__]
-        uses = (of.projection, DIRECTORY)
-        if not of.projection.keeps_past:
+        projection = sys.modules[query.__module__].projection
+        if not projection.keeps_past:
             self.must_be_now()
 
         async def attempt() -> tuple[int, tuple[T] | None]:
-            async with self.reads.snapshot(uses, self.then) as (cur, stands_at):
+            async with self.reads.snapshot((projection, DIRECTORY), self.then) as (cur, stands_at):
                 if stands_at < (self.after or 0):
                     return stands_at, None
                 return stands_at, (await ask(cur),)
@@ -593,6 +601,15 @@ def _stands(uses: tuple[Projection, ...]) -> str:
         f"SELECT CASE count(*) WHEN {len(uses)} THEN min(position) ELSE -1 END"
         f" FROM ({standing(uses)}) each"
     )
+
+
+def _looking(then: Then) -> bytes:
+    """In one round trip, and without what ``LOOKING_BACK`` says of plans: a lookup's are by its
+    keys, and good for any moment."""
+    return (
+        f"BEGIN; SET LOCAL search_path = {then.home}, {SCHEMA};"
+        f" SELECT set_config('ledger.as_of', '{then.as_of}', true)"
+    ).encode()
 
 
 @cache

@@ -253,7 +253,7 @@ def changes(
     async def positions() -> tuple[int, int]:
         async with open_pool(url, most=1) as pool:
             head = await ledger.head()
-            window = await Reads(pool).window(from_, to or None, ledger)
+            window = await Reads(pool).window(from_, to or None)
             return window.first, head if window.last is None else window.last
 
     chosen, shape = load(), format_of(out, format)

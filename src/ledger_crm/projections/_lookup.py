@@ -56,15 +56,16 @@ class Lookup(Generic[P, T]):
             self._statements.insert(0, answers_of(short, unless))
 
     async def many(
-        self, cur: Cursor, asked: Sequence[tuple[Any, ...]], stands: str
+        self, cur: Cursor, asked: Sequence[tuple[Any, ...]], stands: str, home: str = ""
     ) -> tuple[int, list[T | None]]:
         """What ``stands``, a query, says of how far the read models have got; and the answers in
         the order of ``asked``, each as ``asking`` made it. For this to be one snapshot none may be
-        taken before: a table that is made anew meanwhile would look empty. Raises one of
-        ``NOT_BUILT``."""
+        taken before: a table that is made anew meanwhile would look empty. ``home``: the views that
+        the cursor looks through; what was planned for some is not planned anew for others. Raises
+        one of ``NOT_BUILT``."""
         columns = [list(column) for column in zip(*asked, strict=True)]
         for answers in self._statements:  # each says for itself how far they have got
-            statement = f"WITH stands (at) AS MATERIALIZED ({stands}) {answers}"
+            statement = f"/* {home} */ WITH stands (at) AS MATERIALIZED ({stands}) {answers}"
             await cur.execute(statement.encode(), columns, prepare=True)
             found = await cur.fetchall()
             if not any(needs_more for _, _, needs_more in found):

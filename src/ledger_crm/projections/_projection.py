@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from operator import attrgetter
 from types import NoneType
-from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -43,6 +43,8 @@ NEXT, LAST = "next_", "last_"
 read, and for one that was replaced (``workers/beside.py``)."""
 
 AS_KNOWN, AS_IT_WAS = "as_known", "as_it_was"
+FEW = 500  # rows, which are put in order in less time than they are found one by one
+ORDERED = re.compile(r"(CREATE INDEX \w+ ON \w+ \([\w ,]+)\)")
 """Where views of the same names show both, for whoever puts one of these in front of the search
 path: as they were known at the position in the setting ``ledger.as_of``; or as all was at the
 instant in it, by what is known today."""
@@ -110,6 +112,7 @@ class Table(Generic[R]):
     views       what else queries need, over this table and those before it; run last
     keeps_past  whether what a row was is kept. Not where that would tell what the present does
                 not, as of counts: two of them one entry apart say what that entry says
+    stays       whether no row of it ever goes
     defines     whether its facts say how one looks at others, and happened at no time: what was, by
                 what is known now, is looked at as is defined now
     """
@@ -123,10 +126,11 @@ class Table(Generic[R]):
         sql: str = "",
         views: str = "",
         keeps_past: bool = True,
+        stays: bool = False,
         defines: bool = False,
     ) -> None:
         self.name, self.row, self.sql, self.views = name, row, sql, views
-        self.keeps_past, self.defines = keeps_past, defines
+        self.keeps_past, self.stays, self.defines = keeps_past, stays, defines
         self.key = tuple(key.split(", "))
         self.columns = row.__struct_fields__
         getter = attrgetter(*self.columns)
@@ -215,50 +219,94 @@ class Table(Generic[R]):
     def ddl(self, beside: str = "") -> str:
         """Makes the table, that of the rows that it had before, and the views of both; drops what
         there was. ``beside``: what the names of the schemas begin with."""
-        read, past_of = f"{beside}{SCHEMA}", f"{beside}{PAST}"
+        read, past = f"{beside}{SCHEMA}", f"{beside}{PAST}"
         columns = "".join(
             f"{column} {type_}{'' if column in self.nullable else ' NOT NULL'}, "
             for column, type_ in self.types.items()
         )
-        names, key = ", ".join(self.columns), ", ".join(self.key)
-        present = f"""
-            DROP TABLE IF EXISTS {read}.{self.name}, {past_of}.{self.name} CASCADE;
+        key = ", ".join(self.key)
+        made = f"""
+            DROP TABLE IF EXISTS {read}.{self.name}, {past}.{self.name} CASCADE;
             CREATE TABLE {read}.{self.name}
                 ({columns}{KNOWN_FROM} bigint NOT NULL DEFAULT 0,
                 {HELD_FROM} timestamptz NOT NULL DEFAULT 'epoch', PRIMARY KEY ({key}));
             {self.sql} {self.views}
             """
-        past = f"""
-            CREATE TABLE {past_of}.{self.name}
+        if not self.keeps_past:
+            return made
+        with_until = ORDERED.sub(rf"\1, {KNOWN_UNTIL}, {HELD_UNTIL})", self.sql)
+        made += f"""
+            CREATE TABLE {past}.{self.name}
                 ({columns}{KNOWN_FROM} bigint, {KNOWN_UNTIL} bigint,
                 {HELD_FROM} timestamptz, {HELD_UNTIL} timestamptz);
-            SET LOCAL search_path = {past_of}; {self.sql}
+            SET LOCAL search_path = {past}; {with_until}
             CREATE INDEX ON {self.name} ({key}, {HELD_UNTIL});
+            CREATE INDEX ON {self.name} ({KNOWN_UNTIL});
+            CREATE INDEX ON {self.name} ({HELD_UNTIL});
             """
-        # An arm with a condition of its own is read whole, for its order is not seen from outside;
-        # and the setting is read once, not for every row.
-        for home, begin, end, type_, never in (
-            (AS_KNOWN, KNOWN_FROM, KNOWN_UNTIL, "bigint", 2**63 - 1),
-            (AS_IT_WAS, HELD_FROM, HELD_UNTIL, "timestamptz", "infinity"),
+        for home, since, until, type_ in (
+            (AS_KNOWN, KNOWN_FROM, KNOWN_UNTIL, "bigint"),
+            (AS_IT_WAS, HELD_FROM, HELD_UNTIL, "timestamptz"),
         ):
-            both = f"{names}, {KNOWN_FROM}, {HELD_FROM}"
-            at = f"(SELECT current_setting('ledger.as_of')::{type_})"
-            past += f"""
-            CREATE VIEW {beside}{home}.{self.name} AS SELECT {both} FROM (
-                SELECT {both}, {type_} '{never}' AS {end} FROM {read}.{self.name} UNION ALL
-                SELECT {both}, {end} FROM {past_of}.{self.name}) every
-                WHERE {begin} <= {at} AND {end} > {at};
-            SET LOCAL search_path = {beside}{home}; {self.views}
-            """
-        past += f"SET LOCAL search_path = {read}, {SCHEMA};"
-        return present + past if self.keeps_past else present
+            # The setting stands bare, so that who plans knows it, and how much was there.
+            at = f"current_setting('ledger.as_of')::{type_}"
+            viewed = self._joined if self.stays else self._appended
+            made += f"""
+                CREATE VIEW {beside}{home}.{self.name} AS
+                {viewed(f"{read}.{self.name}", f"{past}.{self.name}", since, until, at)};
+                SET LOCAL search_path = {beside}{home}; {self.views}
+                """
+        return f"{made} SET LOCAL search_path = {read}, {SCHEMA};"
+
+    def _appended(self, present: str, past: str, since: str, until: str, at: str) -> str:
+        """Of rows present and past those that were there. An arm with a condition of its own is
+        read whole, for its order is not seen from outside, so all conditions stand there. Where
+        few rows of the past are left that might have been there, they are found by when they were
+        replaced, and put in order: to look through an index in that order finds none of them for
+        long. Else they are dense in it."""
+        columns = [*self.columns, KNOWN_FROM, HELD_FROM]
+        names, never = ", ".join(columns), "'infinity'" if until == HELD_UNTIL else 2**63 - 1
+        arms = f"""SELECT {names}, {never} AS {until}, NULL AS few FROM {present}
+            UNION ALL SELECT {names}, {until}, false FROM {past}"""
+        there = f"{since} <= {at} AND {until} > {at}"
+        if since == KNOWN_FROM and "position" in self.columns and "position" not in self.nullable:
+            there += f" AND position <= {at}"
+        if "position DESC" in self.sql:
+            unordered = ", ".join("position + 0" if c == "position" else c for c in columns)
+            arms += f" UNION ALL SELECT {unordered}, {until}, true FROM {past}"
+            there += f""" AND (few IS NULL OR few = (SELECT count(*) < {FEW} FROM
+                (SELECT FROM {past} WHERE {until} > {at} LIMIT {FEW}) left_over))"""
+        return f"SELECT {names} FROM ({arms}) every WHERE {there}"
+
+    def _joined(self, present: str, past: str, since: str, until: str, at: str) -> str:
+        """The same where every row of the past has a successor. Who plans knows then that there is
+        one for each key, which of rows that are appended nobody knows."""
+        [key] = self.key
+        columns = ", ".join(
+            f"CASE WHEN p.{key} IS NULL THEN n.{column} ELSE p.{column} END AS {column}"
+            for column in (*self.columns, KNOWN_FROM, HELD_FROM)
+            if column != key
+        )
+        return f"""SELECT n.{key}, {columns} FROM {present} n
+            LEFT JOIN {past} p ON p.{key} = n.{key} AND p.{since} <= {at} AND p.{until} > {at}
+            WHERE n.{since} <= {at} OR p.{key} IS NOT NULL"""
 
 
 class Projection:
-    """Tables that stand at one position. Raise ``version`` to build them anew from entry 1."""
+    """Tables that stand at one position. Raise ``version`` to build them anew from entry 1.
 
-    def __init__(self, name: str, *tables: Table[Any], version: int) -> None:
-        self.name, self.tables, self.version = name, tables, version
+    parallel  "stream": no row of it is touched by entries of two streams, so processes that build
+              it may share the streams out (``workers/parts.py``)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *tables: Table[Any],
+        version: int,
+        parallel: Literal["", "stream"] = "",
+    ) -> None:
+        self.name, self.tables, self.version, self.parallel = name, tables, version, parallel
         self.keeps_past = all(table.keeps_past for table in tables)
         self._handlers: dict[type[Event], list[tuple[Table[Any], Handler[Any]]]] = {}
 

@@ -94,12 +94,13 @@ def standing(projections: Iterable[Projection]) -> str:
     )
 
 
-async def written_at(cur: Cursor, position: int) -> datetime | None:
-    """When the entry there was written down; None: there is none."""
-    query = f"SELECT {WRITTEN} FROM ledger.entries WHERE notification_id = %s"
+async def written_at(cur: Cursor, position: int) -> tuple[int, datetime | None]:
+    """The ledger's head, and when the entry there was written down; None: there is none."""
+    query = f"""SELECT position, (SELECT {WRITTEN} FROM ledger.entries WHERE notification_id = %s)
+        FROM ledger.head"""
     await cur.execute(query, (position,))
-    found: tuple[datetime] | None = await cur.fetchone()
-    return found[0] if found else None
+    [found] = await cur.fetchall()
+    return found[0], found[1]
 
 
 async def written_by(cur: Cursor, at: datetime) -> int:
@@ -126,5 +127,6 @@ async def written_by(cur: Cursor, at: datetime) -> int:
 
 
 async def _age_of(cur: Cursor, position: int) -> float:
-    at = await written_at(cur, position) or clock.now()
+    _, written = await written_at(cur, position)
+    at = written or clock.now()
     return round(max((clock.now() - at).total_seconds(), 0.0), 3)

@@ -36,7 +36,7 @@ documents = Table(
     sql="CREATE INDEX document_of ON document (person_id, position DESC);",
 )
 documents.erases()
-projection = Projection("documents", documents, version=3)
+projection = Projection("documents", documents, version=3, parallel="stream")
 
 
 @documents.starts(DocumentAdded)

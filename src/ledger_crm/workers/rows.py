@@ -198,6 +198,7 @@ class Rows(Generic[R]):
             for key, now in self._now.items()
             if now.row is not None
         }
+        assert not (gone and self.table.stays), f"{self.table.name} says that its rows stay"
         if gone:
             cur.execute(self._delete, _columns(gone))
         if self.grows:
@@ -343,6 +344,7 @@ class Rows(Generic[R]):
                 key = self.table.key_of(row)
                 touched.add(key)
                 if (after := handler.change(row, entry)) is None:
+                    assert not self.table.stays, f"{self.table.name} says that its rows stay"
                     continue
                 if known_from is not None:
                     known.setdefault(key, []).append((known_from, known_until, after))
