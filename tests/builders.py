@@ -102,6 +102,7 @@ INTERVIEW = UUID(int=0xE01)
 OFFER = UUID(int=0xF01)
 SHORTLIST = UUID(int=0x51)
 LINK = UUID(int=0x71)
+OTHER_COMPANY = UUID(int=0xC2)
 OTHER_PERSON = CONTACT = UUID(int=0xA2)
 HOLD = UUID(int=0x7A)
 CANDIDACY = candidacy_id(PERSON, ORDER)
@@ -377,6 +378,10 @@ def merged(**changes: Any) -> merging.PersonMerged:
 
 def unmerged(**changes: Any) -> merging.PersonUnmerged:
     return merging.PersonUnmerged(**{"other_id": OTHER_PERSON, "unmerged_at": LATER} | changes)
+
+
+def firm_absorbed(**changes: Any) -> merging.CompanyAbsorbed:
+    return merging.CompanyAbsorbed(**{"duplicate_id": OTHER_COMPANY, "absorbed_at": NOON} | changes)
 
 
 def erased(**changes: Any) -> privacy.PersonErased:

@@ -236,6 +236,9 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     twin = written(api, "/people", name=f"{mark()} Lovelace")["id"]
     written(api, f"/people/{ada}/merges", duplicate_id=twin, text=mark())
     written(api, f"/people/{ada}/merges/{twin}/undo", text=mark())
+    second = written(api, "/companies", name="Acme again")["id"]
+    written(api, f"{company}/merges", duplicate_id=second, text=mark())
+    written(api, f"{company}/merges/{second}/undo", text=mark())
     for kind_, when in (("off_limits_agreed", "agreed_at"), ("off_limits_lifted", "lifted_at")):
         fact = {"kind": f"company.{kind_}", when: AT, "text": mark()}
         written(api, f"{company}/off-limits", **fact)

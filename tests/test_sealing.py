@@ -115,6 +115,8 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
     assert {kind: names for kind, names in sealed.items() if names} == {
         "person.enrolled": ["override"],
         "person.absorbed": ["text"],
+        "company.absorbed": ["text"],
+        "company.unmerged": ["text"],
         "person.unmerged": ["text"],
         "person.campaign_stopped": ["text"],
         "person.sourced": ["address", "born_on", "headline", "name", "origin"],

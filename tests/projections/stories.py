@@ -59,6 +59,7 @@ from builders import (
     fee_ended,
     feedback,
     field_defined,
+    firm_absorbed,
     firm_profile,
     firm_tagged,
     firm_untagged,
@@ -409,6 +410,14 @@ def as_one(person: UUID, other: UUID, at: datetime) -> list[Command]:
     ]
 
 
+def as_one_firm(company: UUID, at: datetime) -> list[Command]:
+    other, fact = OTHER[company], firm_absorbed(duplicate_id=OTHER[company], absorbed_at=at)
+    return [
+        lambda work: merging.merge_companies(work, company, fact),
+        lambda work: merging.unmerge_companies(work, company, other, at=at),
+    ]
+
+
 def erasing(person: UUID) -> Command:
     async def erase(work: Work) -> Person:
         found = await work.get(Person, person)
@@ -509,7 +518,8 @@ def _commands(draw: st.DrawFn) -> Command:
 
     match draw(st.integers(-17, 20)):
         case -17:
-            return draw(st.sampled_from(as_one(person, draw(people), at)))
+            ways = as_one(person, draw(people), at) + as_one_firm(company, at)
+            return draw(st.sampled_from(ways))
         case -14:
             return draw(st.sampled_from(forgetting(person, at, text)))
         case -16:
@@ -873,6 +883,8 @@ async def a_full_story(ledger: Ledger) -> None:
             await ledger.decide(command, intent=Intent(by=ANA))
     several = referring_to(ada, COMPANIES[0], ben, LATER)
     for command in (several[n] for n in (0, 1, 3, 7, -1)):
+        await ledger.decide(command, intent=Intent(by=ANA))
+    for command in as_one_firm(COMPANIES[0], NOON):
         await ledger.decide(command, intent=Intent(by=ANA))
     for said in (sent(), replied(), note()):
         await ledger.decide(

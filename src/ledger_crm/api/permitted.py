@@ -33,7 +33,7 @@ ROUTES: dict[Permission, str] = {
         read_team list_team_members list_templates read_template list_custom_fields
         read_custom_field list_pipelines read_pipeline list_pipeline_versions
         read_pipeline_version list_campaigns read_campaign list_campaign_people
-        list_person_campaigns list_duplicates send_batch
+        list_person_campaigns list_duplicates list_company_duplicates send_batch
     """,
     "records.write": """
         add_person add_contact_point change_contact_point change_profile tag_person
@@ -44,7 +44,7 @@ ROUTES: dict[Permission, str] = {
         open_candidacy move_candidacy give_right_to_represent add_application record_interview
         add_company change_company snooze_company record_company_interaction
         promise_company_follow_up change_company_follow_up set_company_fields refer_client
-        name_target merge_people undo_merge
+        name_target merge_people undo_merge merge_companies undo_company_merge
     """,
     "clients.write": """
         open_deal work_on_deal move_deal set_deal_fields open_job_order step_job_order

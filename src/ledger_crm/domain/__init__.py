@@ -108,6 +108,7 @@ EVENTS = vocabulary(
     privacy.PrivacyFacts,
     privacy.PersonErased,
     merging.MergeFacts,
+    merging.CompanyMergeFacts,
     referral.PersonReferralFacts,
     market.Research,
     custom.CustomFieldEvents,
