@@ -35,7 +35,10 @@ documents = Table(
     "document",
     DocumentRow,
     key="document_id",
-    sql="CREATE INDEX document_of ON document (owner_id, position DESC);",
+    sql="""
+    CREATE INDEX document_of ON document (owner_id, position DESC);
+    CREATE INDEX document_of_person ON document (person_id) WHERE person_id IS NOT NULL;
+    """,
 )
 documents.erases()
 projection = Projection("documents", documents, version=4, parallel="stream")
