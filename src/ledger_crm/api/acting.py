@@ -28,6 +28,7 @@ from ledger_crm.domain.role import Permission
 from ledger_crm.domain.shortlist import ShortlistDrawn, ShortlistShared
 from ledger_crm.ledger import Intent, Ledger, Receipt, StaleVersion, Unavailable, Work
 
+from . import confidential
 from .conditional import versions
 from .metrics import decided
 from .problems import Fault, Malformed
@@ -294,8 +295,12 @@ async def _act(
         and "vault" in request.route_handler.parsed_fn_signature.parameters
     ):
         raise NotInOne(operation=request.route_handler.handler_name)
+    body = await request.body()
+    if holder and b"job_order_id" in body and not holder.may(confidential.ALL):
+        hidden = await request.app.state.equipment.hidden.of(holder)
+        confidential.must_name_none((), body, hidden)
     intent = intent_of(
-        ledger, by, request.method, scope["path"], await request.body(), key or "",
+        ledger, by, request.method, scope["path"], body, key or "",
         next(iter(matching.versions), None),
     )  # fmt: skip
     return Act(ledger, intent, matching, draft, tells=bool(holder and holder.may(FOLLOW)))
