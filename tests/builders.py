@@ -49,7 +49,12 @@ from ledger_crm.domain.custom import (
     FirmFieldCleared,
     FirmFieldSet,
 )
-from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
+from ledger_crm.domain.document import (
+    DocumentAdded,
+    DocumentRemoved,
+    FirmDocumentAdded,
+    FirmDocumentRemoved,
+)
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.equal_opportunity import Answers, EqualOpportunityAnswered, packed
@@ -102,6 +107,7 @@ INTERVIEW = UUID(int=0xE01)
 OFFER = UUID(int=0xF01)
 SHORTLIST = UUID(int=0x51)
 LINK = UUID(int=0x71)
+OTHER_COMPANY = UUID(int=0xC2)
 OTHER_PERSON = CONTACT = UUID(int=0xA2)
 HOLD = UUID(int=0x7A)
 CANDIDACY = candidacy_id(PERSON, ORDER)
@@ -261,6 +267,23 @@ def document_added(**changes: Any) -> DocumentAdded:
     return DocumentAdded(**fields | changes)
 
 
+def firm_document_added(**changes: Any) -> FirmDocumentAdded:
+    fields = {
+        "document_id": DOCUMENT,
+        "purpose": "terms",
+        "name": "terms.pdf",
+        "size_bytes": 9,
+        "address": "ab" * 32,
+        "digest": "cd" * 32,
+        "added_at": NOON,
+    }
+    return FirmDocumentAdded(**fields | changes)
+
+
+def firm_document_removed(**changes: Any) -> FirmDocumentRemoved:
+    return FirmDocumentRemoved(**{"document_id": DOCUMENT, "removed_at": LATER} | changes)
+
+
 def document_removed(**changes: Any) -> DocumentRemoved:
     return DocumentRemoved(**{"document_id": DOCUMENT, "removed_at": LATER} | changes)
 
@@ -377,6 +400,10 @@ def merged(**changes: Any) -> merging.PersonMerged:
 
 def unmerged(**changes: Any) -> merging.PersonUnmerged:
     return merging.PersonUnmerged(**{"other_id": OTHER_PERSON, "unmerged_at": LATER} | changes)
+
+
+def firm_absorbed(**changes: Any) -> merging.CompanyAbsorbed:
+    return merging.CompanyAbsorbed(**{"duplicate_id": OTHER_COMPANY, "absorbed_at": NOON} | changes)
 
 
 def erased(**changes: Any) -> privacy.PersonErased:

@@ -223,6 +223,7 @@ class Followed(NamedTuple):
 
 
 SCANNED = 5_000  # entries that are looked at for one page
+SHARED = 50_000  # positions that one of several who share the streams looks through at once
 PAGE_BYTES = 2**20  # that one page holds, or one entry that is larger
 
 _NO_CLAIM = (Event.once, Event.reserves, Event.releases)
@@ -549,6 +550,32 @@ class Store:
 
     def entries(self, *, after: int, limit: int) -> list[Entry[Event]]:
         return self._opened(self.rows(after=after, limit=limit))
+
+    def share(
+        self, *, after: int, upto: int, number: int, of: int, topics: Sequence[str], limit: int
+    ) -> tuple[list[Entry[Event]], int]:
+        """Entries of these topics on the streams of one of so many who share them, ``number`` from
+        0; and up to where that is all. However little is wanted, no more than SHARED positions are
+        looked through."""
+        end = min(upto, after + SHARED)
+        found = self._select(
+            "SELECT originator_id, originator_version, topic, state, notification_id"
+            " FROM ledger.entries WHERE notification_id > %s AND notification_id <= %s"
+            " AND topic = ANY(%s) AND (uuid_hash(originator_id)::bigint & 1073741823) %% %s = %s"
+            " ORDER BY notification_id LIMIT %s",
+            (after, end, list(topics), of, number, limit),
+        )
+        rows = [Row(*row) for row in found]
+        return self._opened(rows), rows[-1].id if len(rows) == limit else end
+
+    def count(self, *, after: int, upto: int) -> int:
+        """Of entries after the one position up to the other."""
+        [(count,)] = self._select(
+            "SELECT count(*) FROM ledger.entries WHERE notification_id > %s"
+            " AND notification_id <= %s",
+            (after, upto),
+        )
+        return int(count)
 
     def follow(
         self, *, after: int, limit: int, wanted: Wanted = ALL, opens: bool = False

@@ -21,7 +21,9 @@ from ledger_crm.analysis.replaying import Fold, replay
 from ledger_crm.commands import importing, mapping
 from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import Ledger
+from ledger_crm.projections import every
 from ledger_crm.slices import Slice
+from projections.driving import driven, driven_in_parts, of_list, reading
 from scenario import KEYRING
 
 pytestmark = [pytest.mark.campaign, pytest.mark.xdist_group("hiring log analysed")]
@@ -42,7 +44,7 @@ TRAPS = {
 
 
 @pytest.fixture(scope="session")
-def hiring_log(templates: Callable[..., str], shared_data: Path) -> str:
+def hiring_log(templates: Callable[..., str], read_models: str, shared_data: Path) -> str:
     url = templates("hiring_log")
     plan = mapping.load_mapping(DOCS / "mappings" / "hiring_log.toml")
     with (
@@ -80,6 +82,26 @@ def shown(name: str) -> str:
         for block in text.split("```sql\n")[1:]
         if block.startswith(f"-- {name}")
     )
+
+
+def test_read_models_are_the_same_however_they_are_driven(
+    database: str, ledger: Ledger, databases: Callable[..., str]
+) -> None:
+    """Batch by batch of whatever size, and in two and four parts, with rows of the past."""
+    entries = reading(ledger)(0, 100_000)
+    assert len(entries) > 60_000
+    expected = driven(databases("read_models"), every(), of_list(entries), batch=5_000)
+    for batch, begin in ((500, len(entries)), (7, 10_000), (1, 2_000)):
+        few = of_list(entries[:begin])
+        found = driven(databases("read_models"), every(), few, batch=batch)
+        if begin < len(entries):
+            wanted = driven(databases("read_models"), every(), few, batch=5_000)
+        else:
+            wanted = expected
+        assert not [name for name in found if found[name] != wanted[name]], batch
+    for of in (2, 4):
+        shared = driven_in_parts(database, every(), KEYRING, of=of, batch=2_000)
+        assert not [name for name in shared if shared[name] != expected[name]], of
 
 
 def test_they_fall_out_of_sql(exported: Path) -> None:

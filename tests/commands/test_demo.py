@@ -15,19 +15,25 @@ import pytest
 
 from ledger_crm.commands import demo
 from ledger_crm.commands.demo import Played, PlayedOtherwise, play
-from ledger_crm.commands.demo_trade import Agency
+from ledger_crm.commands.demo_client import Whole
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain import clock
 from ledger_crm.domain import company as co
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.entry import Entry, Event, kind, sealed_fields
 from ledger_crm.domain.followup import FollowUpDone, FollowUpPromised
-from ledger_crm.domain.identity import Employed
+from ledger_crm.domain.identity import Employed, EmploymentEnded
 from ledger_crm.domain.interaction import CallHeld, MessageReplied, MessageSent, NoteWritten
-from ledger_crm.domain.invoice import InstalmentDue, InvoicePaid, InvoiceRaised
+from ledger_crm.domain.invoice import InstalmentDue, InvoiceCredited, InvoicePaid, InvoiceRaised
+from ledger_crm.domain.joborder import OpeningVacated
 from ledger_crm.domain.person import ContactPointAdded, PersonSourced
-from ledger_crm.domain.placement import PlacementStarted
-from ledger_crm.domain.shortlist import ShortlistDrawn
+from ledger_crm.domain.placement import FellThrough, PlacementStarted
+from ledger_crm.domain.shortlist import (
+    PresentationWritten,
+    ShortlistDrawn,
+    ShortlistSeen,
+    VerdictGiven,
+)
 from ledger_crm.ledger import Intent, Ledger, Work
 from scenario import ANA, KEYRING, NOON
 
@@ -112,9 +118,9 @@ async def test_two_years_of_an_agency_are_large_whole_and_in_the_order_of_time(
     assert told[-1] == (played.facts, played.facts)
     assert all(a < b for a, b in pairwise(done for done, _ in told))
 
-    by_us = [e for e in entries if e.by.startswith("consultant:")]
+    by_us = [e for e in entries if e.by.startswith(("consultant:", "portal:"))]
     assert len(by_us) == played.facts
-    assert len({e.by for e in by_us}) == 6
+    assert len({e.by for e in by_us if not e.by.startswith("portal:")}) == 6
     when = [
         e.event.occurred_at
         for e in by_us
@@ -177,7 +183,9 @@ async def test_there_is_something_to_see_in_each_part_of_the_trade(small: Ledger
         "custom_field.defined", "person.custom_field_set", "company.custom_field_set",
         "company.target_named", "person.researched", "company.shortlist_drawn",
         "consultant.added", "team.defined", "team.joined", "campaign.defined", "person.enrolled",
-        "pool.defined", "person.pooled",
+        "pool.defined", "person.pooled", "person.screening_answered", "segment.saved",
+        "company.shortlist_shared", "company.shortlist_seen", "company.shortlist_commented",
+        "person.presentation_written", "company.remedy_owed", "company.invoice_credited",
     } <= told  # fmt: skip
     started = of(entries, PlacementStarted)
     assert len(of(entries, InstalmentDue)) == len(started)
@@ -188,6 +196,32 @@ async def test_there_is_something_to_see_in_each_part_of_the_trade(small: Ledger
     for done in of(entries, FollowUpDone):
         assert owed.pop(done.follow_up_id) == done.done_at.date()
     assert any(UNTIL - due_on < timedelta(days=90) for due_on in owed.values())
+
+
+async def test_a_client_looked_at_a_shortlist_and_two_of_those_who_started_are_gone(
+    small: Ledger, played: Played
+) -> None:
+    entries = await everything(small)
+
+    [drawn] = [f for f in of(entries, ShortlistDrawn) if f.shortlist_id == played.shortlist_id]
+    blind = {each.person_id for each in drawn.people if each.blind}
+    assert len(blind) > 0
+    assert blind == {e.originator_id for e in entries if isinstance(e.event, PresentationWritten)}
+    said = [e for e in entries if isinstance(e.event, VerdictGiven)]
+    assert [e.originator_id for e in said] == [each.person_id for each in drawn.people]
+    [seen] = of(entries, ShortlistSeen)
+    assert {e.by for e in said} == {f"portal:{seen.contact_id}"}
+    assert {e.event.verdict for e in said} >= {"interview", "hold"}
+
+    gone = {fact.remedy: fact for fact in of(entries, FellThrough)}
+    assert gone.keys() == {"rebate", "replacement"}
+    [credited] = of(entries, InvoiceCredited)
+    assert credited.amount_cents == gone["rebate"].rebate_cents > 0
+    [again] = of(entries, OpeningVacated)
+    assert again.candidacy_id == gone["replacement"].candidacy_id
+    for fact in gone.values():
+        [left] = [e for e in of(entries, EmploymentEnded) if e.ends_on == fact.left_on]
+        assert left.company_id == fact.company_id
 
 
 def test_nobody_real_can_be_reached(large: list[Entry[Event]]) -> None:
@@ -349,7 +383,7 @@ async def test_the_order_to_look_at_is_open_with_people_in_many_stages(
 
 @pytest.mark.parametrize("seed", [0, 113])
 def test_any_seed_is_as_large_as_promised(seed: int) -> None:
-    story = Agency(seed, UNTIL)
+    story = Whole(seed, UNTIL)
 
     assert story.companies >= 40
     assert story.people >= 1500

@@ -15,6 +15,7 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.projections import (
     HELD_FROM,
     KNOWN_FROM,
+    NEXT,
     PAST,
     SCHEMA,
     Changing,
@@ -25,6 +26,10 @@ from ledger_crm.projections import (
     Starting,
     Table,
 )
+from ledger_crm.sealing import Keyring
+from ledger_crm.store import Store
+from ledger_crm.workers import parts
+from ledger_crm.workers.beside import drop
 from ledger_crm.workers.projector import Connection, Driver, Once, Projector, Read, connect
 
 Dump = dict[str, bytes]
@@ -38,7 +43,9 @@ def of_list(entries: Sequence[Entry[Event]]) -> Read:
     return lambda after, limit: entries[after : after + limit]
 
 
-def dump(conn: Connection, projections: Iterable[Projection], *, past: bool = True) -> Dump:
+def dump(
+    conn: Connection, projections: Iterable[Projection], *, past: bool = True, home: str = ""
+) -> Dump:
     """As pg_dump writes the data of a table, in the order of its key; with ``past`` also from when
     on rows held, and those that they replaced."""
     found = {}
@@ -47,8 +54,10 @@ def dump(conn: Connection, projections: Iterable[Projection], *, past: bool = Tr
         names = "*" if past else ", ".join(table.columns)
         queries = {table.name: f"SELECT {names} FROM {table.name} ORDER BY {key}"}
         if past and table.keeps_past:
-            before = f"{PAST}.{table.name}"
-            queries[before] = f"SELECT * FROM {before} ORDER BY {key}, {KNOWN_FROM}, {HELD_FROM}"
+            before = f"{home}{PAST}.{table.name}"
+            queries[f"{PAST}.{table.name}"] = (
+                f"SELECT * FROM {before} ORDER BY {key}, {KNOWN_FROM}, {HELD_FROM}"
+            )
         for name, query in queries.items():
             with conn.cursor() as cur, cur.copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
                 found[name] = b"".join(map(bytes, copy))
@@ -77,6 +86,29 @@ def driven(
         for driver in drivers:
             driver.catch_up(batch=batch)
         return dump(conn, projections, past=past)
+
+
+def driven_in_parts(
+    url: str, projections: Iterable[Projection], keyring: Keyring, *, of: int, batch: int
+) -> Dump:
+    """Those that may be shared out, one part after the other. ``url``: of a ledger with entries, in
+    which nothing is built beside."""
+    store, shared = Store(url, keyring, connections=2), [p for p in projections if p.parallel]
+    try:
+        with connect(url, beside=NEXT) as conn:
+            for projection in shared:
+                assert parts.prepare(conn, projection, of)
+                for number in reversed(range(of)):
+                    parts.PartDriver(projection, conn, number, of).drive(
+                        store, store.head(), lambda at: None, batch=batch
+                    )
+                parts.finish(conn, projection, of, store.head())
+            found = dump(conn, shared, home=NEXT)
+            for projection in shared:
+                drop(conn, projection, NEXT)
+        return found
+    finally:
+        store.close()
 
 
 def stored(conn: Connection, table: Table[Any], home: str = SCHEMA) -> dict[Key, Row]:

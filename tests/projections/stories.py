@@ -59,6 +59,9 @@ from builders import (
     fee_ended,
     feedback,
     field_defined,
+    firm_absorbed,
+    firm_document_added,
+    firm_document_removed,
     firm_profile,
     firm_tagged,
     firm_untagged,
@@ -151,7 +154,7 @@ from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.consultant import ConsultantAdded, consultant_id
 from ledger_crm.domain.deal import DealSteps
-from ledger_crm.domain.document import DocumentAdded
+from ledger_crm.domain.document import DocumentAdded, Filed, FirmDocumentFacts
 from ledger_crm.domain.entry import Actor, id_of, new_id
 from ledger_crm.domain.equal_opportunity import TOGETHER, Answers, EqualOpportunityForm
 from ledger_crm.domain.fee import Share
@@ -409,6 +412,14 @@ def as_one(person: UUID, other: UUID, at: datetime) -> list[Command]:
     ]
 
 
+def as_one_firm(company: UUID, at: datetime) -> list[Command]:
+    other, fact = OTHER[company], firm_absorbed(duplicate_id=OTHER[company], absorbed_at=at)
+    return [
+        lambda work: merging.merge_companies(work, company, fact),
+        lambda work: merging.unmerge_companies(work, company, other, at=at),
+    ]
+
+
 def erasing(person: UUID) -> Command:
     async def erase(work: Work) -> Person:
         found = await work.get(Person, person)
@@ -507,9 +518,16 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
+    def filing(company: Company, paper: FirmDocumentFacts) -> None:
+        if isinstance(paper, Filed):
+            company.add_document(paper, by=ANA)
+        else:
+            company.remove_document(paper, by=ANA)
+
     match draw(st.integers(-17, 20)):
         case -17:
-            return draw(st.sampled_from(as_one(person, draw(people), at)))
+            ways = as_one(person, draw(people), at) + as_one_firm(company, at)
+            return draw(st.sampled_from(ways))
         case -14:
             return draw(st.sampled_from(forgetting(person, at, text)))
         case -16:
@@ -554,6 +572,10 @@ def _commands(draw: st.DrawFn) -> Command:
         case -8:
             id = {"document_id": UUID(int=person.int + 0xD0C + draw(st.integers(0, 1)))}
             paper = draw(st.sampled_from([document_added, document_removed]))(**id)
+            if draw(st.booleans()):
+                firm = {"document_id": UUID(int=company.int + 0xD0C)}
+                filed = draw(st.sampled_from([firm_document_added, firm_document_removed]))(**firm)
+                return lambda work: on_company(work, lambda c: filing(c, filed))
             if isinstance(paper, DocumentAdded):
                 return lambda work: on_person(work, lambda p: p.add_document(paper, by=ANA))
             return lambda work: on_person(work, lambda p: p.remove_document(paper, by=ANA))
@@ -873,6 +895,8 @@ async def a_full_story(ledger: Ledger) -> None:
             await ledger.decide(command, intent=Intent(by=ANA))
     several = referring_to(ada, COMPANIES[0], ben, LATER)
     for command in (several[n] for n in (0, 1, 3, 7, -1)):
+        await ledger.decide(command, intent=Intent(by=ANA))
+    for command in as_one_firm(COMPANIES[0], NOON):
         await ledger.decide(command, intent=Intent(by=ANA))
     for said in (sent(), replied(), note()):
         await ledger.decide(

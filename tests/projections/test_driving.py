@@ -32,6 +32,7 @@ from ledger_crm.workers.rows import Rows
 from projections.driving import (
     Dump,
     driven,
+    driven_in_parts,
     drivers_of,
     dump,
     folded,
@@ -66,6 +67,8 @@ def test_any_story_gives_the_same_tables_however_it_is_driven(
         as_it_came = dump(conn, ALL)
         for batch in BATCHES:
             assert driven(databases(), ALL, read, batch=batch) == as_it_came
+        shared = driven_in_parts(url, ALL, KEYRING, of=2, batch=7)
+        assert shared == {name: as_it_came[name] for name in shared}
         for driver in drivers:
             driver.rebuild()
             driver.catch_up(batch=3)
@@ -78,7 +81,7 @@ def test_any_story_gives_the_same_tables_however_it_is_driven(
 
 
 def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
-    ledger: Ledger, databases: Callable[..., str]
+    ledger: Ledger, database: str, databases: Callable[..., str]
 ) -> None:
     asyncio.run(play(ledger, until=date(2026, 11, 23), size=0.01))
     read = reading(ledger)
@@ -99,6 +102,9 @@ def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
         assert first[table.name] or not told & begins, "an empty one proves nothing"
     differing = [name for other in others for name in first if other[name] != first[name]]
     assert not differing
+    shared = driven_in_parts(database, ALL, KEYRING, of=4, batch=2_000)
+    assert len(shared) > 40
+    assert not [name for name in shared if shared[name] != first[name]]
     assert left_by(1, entries[:600]) == left_by(500, entries[:600])  # one by one takes its time
 
 

@@ -42,7 +42,7 @@ from ledger_crm.domain.consultant import ConsultantEvents
 from ledger_crm.domain.custom import CustomFieldDefined
 from ledger_crm.domain.entry import Entry, Event, kind, new_id
 from ledger_crm.domain.identity import Employed, ProfileChanged
-from ledger_crm.domain.merging import PersonMerged, PersonUnmerged
+from ledger_crm.domain.merging import Merged, Unmerged
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
@@ -137,9 +137,9 @@ def ids_of(one: UUID, entries: Sequence[Entry[Event]]) -> set[UUID]:
     """Of all records that are merged into one with this."""
     into: dict[UUID, UUID] = {}
     for entry in entries:
-        if isinstance(entry.event, PersonMerged):
+        if isinstance(entry.event, Merged):
             into[entry.originator_id] = entry.event.survivor_id
-        elif isinstance(entry.event, PersonUnmerged) and (
+        elif isinstance(entry.event, Unmerged) and (
             into.get(entry.originator_id) == entry.event.other_id
         ):
             del into[entry.originator_id]
@@ -156,7 +156,8 @@ def belonging_to(subject: UUID, entries: Sequence[Entry[Event]]) -> list[int]:
     ours = {
         id
         for entry in entries
-        if isinstance(entry.event, Employed | CandidacyOpened) and entry.event.company_id == subject
+        if isinstance(entry.event, Employed | CandidacyOpened)
+        and entry.event.company_id in subjects
         for id in ids_of(entry.originator_id, entries)
     }
 

@@ -19,8 +19,9 @@ from ledger_crm.domain.segment import Criteria
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import LAST, NEXT, Projection, every, people
 from ledger_crm.workers import building
-from ledger_crm.workers.beside import Kept, NothingKept, kept
+from ledger_crm.workers.beside import Kept, NothingKept, is_built, kept
 from ledger_crm.workers.building import Busy, Swapped, build, go_back, rebuild
+from ledger_crm.workers.parts import PartDriver, Shared, prepare
 from ledger_crm.workers.projector import Driver, Projector, Read, connect, leading
 from projections.driving import driven, dump, positions, reading, running, until
 from projections.stories import PEOPLE, a_full_story, erasing
@@ -225,6 +226,44 @@ def test_what_is_replaced_before_it_heard_of_an_erasure_is_not_kept(
         assert kept(conn) == []
         with pytest.raises(psycopg.errors.UndefinedTable):
             conn.execute(f"SELECT FROM {LAST}read.person")
+
+
+def test_several_build_it_each_its_streams_and_go_on_where_one_was_stopped(
+    database: str, read: Read, ledger: Ledger
+) -> None:
+    """Given two parts of which one has read a little, when they are begun again, then it goes on,
+    and rows of the present and the past are those that one process builds. What is in parts is
+    nothing that anybody reads."""
+    expected, shared = driven(database, [PERSON], read, batch=500), Shared(2, b"k" * 32)
+    progress: list[int] = []
+    with connect(database, beside=NEXT) as conn:
+        assert prepare(conn, PERSON, 2)
+        driver = PartDriver(PERSON, conn, 1, 2)
+        with pytest.raises(KeyboardInterrupt):
+            driver.drive(ledger.store, asyncio.run(ledger.head()), stop, batch=3)
+        position = PartDriver(PERSON, conn, 1, 2).position
+        assert 0 < position < asyncio.run(ledger.head())
+        assert not is_built(conn, PERSON)
+
+        swapped = rebuild(database, PERSON, read, progress.append, shared)
+
+        assert swapped == Swapped(asyncio.run(ledger.head()), [])
+        assert dump(conn, [PERSON]) == expected
+        assert [one.what for one in kept(conn)] == ["last"]
+
+
+def stop(at: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_parts_that_somebody_gave_up_go_when_a_projector_begins(database: str, read: Read) -> None:
+    driven(database, [PERSON], read, batch=500)
+    with connect(database, beside=NEXT) as conn:
+        prepare(conn, PERSON, 4)
+    with connect(database) as conn:
+        Driver(PERSON, read, conn)
+        assert kept(conn) == []
+        assert not [name for name in positions(database) if " " in name]
 
 
 def test_only_one_builds_beside(database: str, read: Read) -> None:

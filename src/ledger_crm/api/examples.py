@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 COMPANY = "01939b2e-5c1a-7d0e-8f3b-2a6c4d9e1f70"
+TARGET = "01939b38-3c4d-7e5f-8a6b-7c8d9e0f1a2b"
 CONTACT = "01939b30-11b2-7a44-9c05-7be1d2f3a418"
 INSTALMENT = "01939b33-4a72-7e4d-9ea1-7f8091a2b3c4"
 INVOICE = "01939b34-5b83-7f5e-8fb2-8091a2b3c4d5"
@@ -122,6 +123,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "merge_people": {
         "the same phone": {"duplicate_id": CONTACT, "reason": "same_phone"},
     },
+    "merge_companies": {"the same name": {"duplicate_id": TARGET, "reason": "same_name"}},
+    "undo_company_merge": {"two after all": {"reason": "two_firms"}},
     "undo_merge": {"two after all": {"reason": "two_people"}},
     "erase_person": {"as they asked": {"reason": "asked_us"}},
     "tag_person": {"tagged": {"kind": "person.tagged", "tag": "speaker"}},
@@ -260,6 +263,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "skills": [{"name": "Mathematics", "keywords": ["Bernoulli numbers"]}],
         }
     },
+    "file_company_document": {
+        "signed terms": {
+            "name": "terms_signed.txt",
+            "purpose": "terms",
+            "media_type": "text/plain",
+            "content": "U2lnbmVkOiBHcmFjZSBIb3BwZXI=",
+        }
+    },
+    "remove_company_document": {"replaced": {"document_id": ORDER, "reason": "replaced"}},
     "remove_document": {"on request": {"document_id": ORDER, "reason": "asked_us"}},
     "define_pool": {
         "speakers": {"slug": "speakers", "title": "Speakers", "purpose": "For our evenings"}

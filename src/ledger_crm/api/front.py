@@ -72,6 +72,7 @@ LINKS = {
     "referrals": "/referrals",
     "renewals": "/renewals",
     "duplicates": "/duplicates",
+    "company_duplicates": "/duplicates/companies",
     "erasures": "/erasures",
     "pipelines": "/pipelines",
     "events": "/events",

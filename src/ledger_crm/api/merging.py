@@ -1,8 +1,9 @@
-"""/people/{person_id}/merges and /duplicates: two records become one, and two again."""
+"""/people/{person_id}/merges, /companies/{company_id}/merges and /duplicates: two records become
+one, and two again."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -13,16 +14,18 @@ from litestar.params import FromPath, JSONBody
 from ledger_crm.commands import merging
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.entry import Instant, Reason, Sealed
-from ledger_crm.domain.merging import PersonAbsorbed
+from ledger_crm.domain.merging import Absorbed, CompanyAbsorbed, PersonAbsorbed
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import duplicates
 
 from .acting import Act, fields
 from .reading import Limit, Page, Token, View
 
+A = TypeVar("A", bound=Absorbed)
+
 
 class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """duplicate_id  the other record of the same person
+    """duplicate_id  the other record of the same person or company
     reason        a code of your own, like `same_phone`
     """
 
@@ -31,9 +34,8 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: Reason = ""
     text: Sealed = ""
 
-    @property
-    def fact(self) -> PersonAbsorbed:
-        return PersonAbsorbed(
+    def fact(self, type_: type[A]) -> A:
+        return type_(
             duplicate_id=self.duplicate_id,
             absorbed_at=self.at,
             reason=self.reason,
@@ -64,7 +66,7 @@ class Merges(Controller):
         undone. 409 if both are on one job order and neither is out, if the duplicate is merged
         already, or if there were more than 100 records of one person. Consent withdrawn,
         do-not-contact and legal holds of either count for both. The same again changes nothing."""
-        return await act.on(person_id, merging.merge, data.fact)
+        return await act.on(person_id, merging.merge, data.fact(PersonAbsorbed))
 
     @post("/{other_id:uuid}/undo")
     async def undo_merge(
@@ -82,6 +84,40 @@ class Merges(Controller):
         return await act.on(person_id, merging.unmerge, other_id, **fields(data))
 
 
+class CompanyMerges(Controller):
+    path = "/companies/{company_id:uuid}/merges"
+    tags = ("companies",)
+
+    @post()
+    async def merge_companies(
+        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[Merge]
+    ) -> Response[Receipt]:
+        """Merge a duplicate into a company
+
+        From then on there is one: every list, history and report shows it by this id, and the
+        duplicate's leads here, in reads and in writes. Nothing is copied or lost, and it can be
+        undone. Of fee agreements of either the last to be agreed is in force; who was introduced
+        before keeps their terms. Off-limits of either counts for both. 409 if one belongs to the
+        other, if the duplicate is merged already, or if there were more than 100 records of one
+        company. The same again changes nothing."""
+        return await act.on(company_id, merging.merge_companies, data.fact(CompanyAbsorbed))
+
+    @post("/{other_id:uuid}/undo")
+    async def undo_company_merge(
+        self,
+        act: NamedDependency[Act],
+        company_id: FromPath[UUID],
+        other_id: FromPath[UUID],
+        data: JSONBody[UndoMerge],
+    ) -> Response[Receipt]:
+        """Un-merge companies
+
+        They were two after all: each has its own again. What was written meanwhile stays where it
+        was written: with a job order, deal or agreement whose it was, else with this company. What
+        was merged later is un-merged first."""
+        return await act.on(company_id, merging.unmerge_companies, other_id, **fields(data))
+
+
 @get("/duplicates", tags=["people"])
 async def list_duplicates(
     view: NamedDependency[View], cursor: Token = None, limit: Limit = 50
@@ -94,4 +130,16 @@ async def list_duplicates(
     return await view.page(duplicates.listing, cursor=cursor, limit=limit, at=duplicates.place)
 
 
-HANDLERS: list[Any] = [Merges, list_duplicates]
+@get("/duplicates/companies", tags=["companies"])
+async def list_company_duplicates(
+    view: NamedDependency[View], cursor: Token = None, limit: Limit = 50
+) -> Response[Page[duplicates.CompanyDuplicate]]:
+    """List likely duplicates of companies
+
+    Pairs of records with the same name, in any order of its words and without what says the legal
+    form, or with domains that differ only in their ending; the newest records first. Not those that
+    were un-merged. Nothing merges by itself."""
+    return await view.page(duplicates.of_companies, cursor=cursor, limit=limit, at=duplicates.place)
+
+
+HANDLERS: list[Any] = [Merges, CompanyMerges, list_duplicates, list_company_duplicates]

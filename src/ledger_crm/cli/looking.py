@@ -17,7 +17,7 @@ from ledger_crm import settings as configuration
 from ledger_crm.domain.entry import Entry, Event, kind
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import Projection, Standing, every
-from ledger_crm.workers import beside, building, projector
+from ledger_crm.workers import beside, building, parts, projector
 
 from .checking import feed_watched, standings_at, watched, wrong_with, wrong_with_feed
 from .house import (
@@ -163,7 +163,14 @@ def projections_status(*, json: Flag = False) -> None:
 
 
 @projections.command
-def rebuild(name: str, /, *, in_place: Flag = False, json: Flag = False) -> None:
+def rebuild(
+    name: str,
+    /,
+    *,
+    parallel: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))] = 1,
+    in_place: Flag = False,
+    json: Flag = False,
+) -> None:
     """Build a read model anew from the first entry, beside the one that is read meanwhile; level,
     it takes its place, and what it replaced is kept. Stopped, it goes on where it was.
 
@@ -171,13 +178,23 @@ def rebuild(name: str, /, *, in_place: Flag = False, json: Flag = False) -> None
     ----------
     name:
         As projections status shows it.
+    parallel:
+        By so many processes, each with some of the records, if the read model can be shared out.
     in_place:
         Empty it first: it needs no space twice, and cannot be read until it is level.
     json:
         Print where it got, and how long it took, as JSON.
     """
     projection, started, differing = _named(name), time.monotonic(), None
-    with opened(load()) as (ledger, url), bar() as drawn:
+    if in_place and parallel > 1:
+        raise Fault("--in-place is done by one process: leave out --parallel")
+    if parallel > 1 and not projection.parallel:
+        says = f"{name} has rows that several records change, so one process builds it"
+        console(to_stderr=True).print(f"ledger-crm: {says}")
+    chosen = load()
+    with opened(chosen) as (ledger, url), bar() as drawn:
+        key = configuration.sealing_key(chosen)
+        shared = parts.Shared(parallel, key) if parallel > 1 else None
         task = drawn.add_task(f"rebuilding {name}", total=run(ledger.head))
 
         def progress(at: int) -> None:
@@ -188,9 +205,11 @@ def rebuild(name: str, /, *, in_place: Flag = False, json: Flag = False) -> None
                 head = _rebuilt(projection, ledger, url, conn, progress)
         else:
             try:
-                swapped = building.rebuild(url, projection, _reading(ledger), progress)
+                swapped = building.rebuild(url, projection, _reading(ledger), progress, shared)
             except building.Busy as busy:
                 raise Fault(f"{busy}; try again") from None
+            except parts.PartFault as fault:
+                raise Fault(str(fault)) from None
             head, differing = swapped.position, swapped.differing
     took_s = round(time.monotonic() - started, 3)
     if json:

@@ -228,6 +228,10 @@ def _greet(address: str, key: str, played: Played | None, chosen: Settings, *, e
         out.print(get("/day?owner=consultant:ana"), markup=False)
         since = played.until - timedelta(days=365)
         out.print(get(f"/revenue?by=client&since={since}&until={played.until}"), markup=False)
+        out.print("  a shortlist that a client looked at by its link, and what they said of each:")
+        out.print(get(f"/shortlists/{played.shortlist_id}"), markup=False)
+        out.print("  rebates and replacements that we owe, or gave:")
+        out.print(get("/remedies"), markup=False)
         out.print("  the feed, as other services see it:")
     else:
         out.print("  the candidate pipeline:")

@@ -4,14 +4,16 @@ and the pipeline are what the decision rests on."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
 
-from ledger_crm.domain.candidate import Move, NotIntroduced
+from ledger_crm.domain.agreement import NoSuchAgreement
+from ledger_crm.domain.candidate import Candidacy, Move, NotIntroduced
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.fee import Pay, Share, fee, first_year_pay, with_partner
+from ledger_crm.domain.fee import Pay, Share, Terms, fee, first_year_pay, with_partner
 from ledger_crm.domain.identity import Source
 from ledger_crm.domain.interview import InterviewArranged, InterviewFacts, OfferFacts
 from ledger_crm.domain.invoice import ReplacementGiven
@@ -40,10 +42,11 @@ async def open_candidacy(
     """``past``: as ``Person.move``. Raises NoSuchRecord, NoSuchJobOrder, JobOrderIsClosed, and as
     ``Person.open_candidacy``."""
     person = await work.get(Person, person_id)
-    order = (await work.get(Company, company_id)).open_order(job_order_id)
+    company = await work.get(Company, company_id)
+    order = company.open_order(job_order_id)
     person.open_candidacy(
         await work.get(Pipeline, pipeline_id(order.pipeline)),
-        company_id=company_id,
+        company_id=company.with_order(job_order_id).id,
         job_order_id=job_order_id,
         at=at,
         stage=stage,
@@ -79,7 +82,7 @@ async def apply(
     person.take_application(
         await work.get(Pipeline, pipeline_id(order.pipeline)),
         questions,
-        company_id=company_id,
+        company_id=company.with_order(job_order_id).id,
         job_order_id=job_order_id,
         at=at,
         channel=channel,
@@ -128,7 +131,7 @@ async def introduce(
     company = await work.get(Company, candidacy.company_id)
     company.open_order(candidacy.job_order_id, at)
     await must_not_miss(work, "person", person.fields_of(None), person_id=person_id)
-    of_order = company.custom.get(candidacy.job_order_id, ())
+    of_order = company.fields_of(candidacy.job_order_id)
     await must_not_miss(work, "job_order", of_order, job_order_id=candidacy.job_order_id)
     if to_person_id:
         await must_be_contact(work, to_person_id, company.id, at, field="to_person_id")
@@ -184,7 +187,7 @@ async def place(
     order = of(candidacy.job_order_id)
     if candidacy.agreement_id is None:
         raise NotIntroduced(candidacy_id=candidacy_id)
-    terms = company.terms_of(candidacy.agreement_id, candidacy.agreement_version)
+    terms = await terms_under(work, company, candidacy)
     if (first_year_pay_cents is None) == (pay is None):
         raise PayUnclear()
     counted = first_year_pay(terms, pay) if pay else first_year_pay_cents or 0
@@ -220,6 +223,23 @@ async def place(
     if not replaces_id or order.has_place_for(replaces_id):
         company.fill_job_order(candidacy.job_order_id, at=at, openings=1, by=work.by)
     return person
+
+
+async def terms_under(work: Work, company: Company, found: Candidacy) -> Terms:
+    """Those under which they were introduced. They stay what they were, also if they lie on a
+    record with which the company was one then."""
+    assert found.agreement_id, "who is introduced is so under terms"
+    ahead, looked_at = [company], {company.id}
+    while ahead:
+        one = ahead.pop()
+        with suppress(NoSuchAgreement):
+            return one.terms_of(found.agreement_id, found.agreement_version)
+        for id in sorted({id for each in one.everyone for id in each.was_one_with}):
+            other = await work.get(Company, id)
+            if other.id not in looked_at:
+                looked_at.add(other.id)
+                ahead.append(other)
+    return company.terms_of(found.agreement_id, found.agreement_version)
 
 
 async def _pipeline(work: Work, person: Person, candidacy_id: UUID) -> Pipeline:

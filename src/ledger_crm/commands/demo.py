@@ -24,10 +24,10 @@ from ledger_crm.domain.refusals import Conflict, Refusal
 from ledger_crm.ledger import Intent, KeyReused, Ledger, Repeated, Work
 
 from .catalogue import ship
+from .demo_client import Whole
 from .demo_story import DAYS, Step
-from .demo_trade import Agency
 
-EDITION = 4  # of the story; another one has other facts under the same keys
+EDITION = 5  # of the story; another one has other facts under the same keys
 BATCH = 1000  # facts, about, in one transaction
 ATTEMPTS = 4  # at one batch, when others write to the same records
 
@@ -44,6 +44,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     hiring_manager_id           the person who was placed, and two years later hires
     quiet_company_id            the client that stopped ordering
     job_order_id                an open one with candidates in many stages
+    shortlist_id                one that a client looked at by its link, and gave verdicts on
     """
 
     seed: int
@@ -56,6 +57,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     hiring_manager_id: UUID
     quiet_company_id: UUID
     job_order_id: UUID
+    shortlist_id: UUID
 
 
 async def play(
@@ -73,7 +75,7 @@ async def play(
     ledger stands in the way of (ContactPointTaken, StageIsRetired); what was written stays.
     """
     until = until or await _until(ledger, seed) or clock.today()
-    story = Agency(seed, until, size)
+    story = Whole(seed, until, size)
     with clock.played_at(story.steps[0].at):
         await ship(ledger)
     fingerprint = hashlib.sha256(f"{EDITION} {until} {size}".encode()).digest()
@@ -102,6 +104,7 @@ async def play(
         hiring_manager_id=story.hiring_manager_id,
         quiet_company_id=story.quiet_company_id,
         job_order_id=story.job_order_id,
+        shortlist_id=story.shortlist_id,
     )
 
 

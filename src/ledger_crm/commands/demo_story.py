@@ -24,6 +24,7 @@ from ledger_crm.domain.candidacy import Deciders
 from ledger_crm.domain.candidate import Move, candidacy_id
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.entry import Actor, Aggregate, id_of
+from ledger_crm.domain.fee import Rung
 from ledger_crm.domain.identity import Employed, Role, Source
 from ledger_crm.domain.interaction import (
     CallHeld,
@@ -377,7 +378,8 @@ class Story:
             rate_bp=0 if fixed else client.rate_bp + (200 if order else 0),
             minimum_cents=0 if fixed else rng.choice((0, 800_000, 1_000_000)),
             amount_cents=rng.randrange(12, 25) * 100_000 if fixed else 0,
-            guarantee_days=rng.choice((60, 90, 90, 120)),
+            guarantee_days=(guarantee_days := rng.choice((60, 90, 90, 120))),
+            ladder=_ladder(guarantee_days) if self._has_ladder() else (),
             payment_days=rng.choice((14, 30, 30, 45)),
             agreed_at=at,
             job_order_id=order.id if order else None,
@@ -385,6 +387,10 @@ class Story:
         )
         act = partial(_agree_fee, company_id=client.id, fact=fact)
         self._step(at, self._actor(client.owner), act, client)
+
+    def _has_ladder(self) -> bool:
+        """The agreement that was made last: every third pays back, the others replace."""
+        return self.made["agreement"] % 3 == 0
 
     # Job orders
 
@@ -960,6 +966,13 @@ class Story:
         return at.replace(hour=hour, minute=0, second=0) + timedelta(
             minutes=self.rng.randrange(540), seconds=self.rng.randrange(60)
         )
+
+
+def _ladder(guarantee_days: int) -> tuple[Rung, ...]:
+    return (
+        Rung(until_day=30, rebate_bp=10_000),
+        Rung(until_day=guarantee_days, rebate_bp=5_000),
+    )
 
 
 async def _agree_fee(work: Work, company_id: UUID, fact: FeeAgreed) -> Company:

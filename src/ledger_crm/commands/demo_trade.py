@@ -28,14 +28,26 @@ from ledger_crm.domain.followup import (
 )
 from ledger_crm.domain.interaction import CompanyCalled, CompanyNoted
 from ledger_crm.domain.invoice import InvoicePaid, InvoiceRaised, instalment_id
+from ledger_crm.domain.joborder import ScreeningSet
 from ledger_crm.domain.market import Researched, TargetNamed
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pool import PersonPooled, PoolDefined
 from ledger_crm.domain.referral import CandidateReferred, ClientReferred
+from ledger_crm.domain.screening import Answer, Question
 from ledger_crm.domain.team import TeamDefined, TeamJoined
 from ledger_crm.ledger import Work
 
-from . import candidacies, catalogue, customising, intake, markets, placements, referring, teams
+from . import (
+    candidacies,
+    catalogue,
+    customising,
+    intake,
+    markets,
+    placements,
+    referring,
+    selling,
+    teams,
+)
 from . import demo_trade_words as trade
 from . import demo_words as words
 from .demo_story import OVER, Client, Order, Reached, Someone, Story
@@ -51,6 +63,7 @@ class Agency(Story):
 
     def _live(self, companies: int) -> None:
         self.started: list[tuple[Order, Someone, date]] = []
+        self.bills: dict[UUID, tuple[UUID, datetime | None]] = {}  # of a start, and when paid
         self.orders: list[Order] = []
         self.deals: list[tuple[datetime, Client, UUID]] = []
         self.met: list[tuple[datetime, str, Someone]] = []  # since when, by whom
@@ -163,8 +176,10 @@ class Agency(Story):
             due=instalment_id(order.id, "start", candidacy),
         )  # fmt: skip
         self._step(raised_at, self._actor(client.owner), bill, client)
+        self.bills[candidacy] = invoice, None
         if self.rng.random() < 0.93:
             paid_at = self._later(raised_at, 24 * 12, 24 * 50)
+            self.bills[candidacy] = invoice, paid_at
             pay = partial(_pay, company_id=client.id, id=invoice, at=paid_at)
             self._step(paid_at, self._actor(client.owner), pay, client)
 
@@ -272,6 +287,14 @@ class Agency(Story):
             job_order_id=order.id,
         )  # fmt: skip
         self._step(at, self._actor(order.consultant), set_, order.client)
+        questions = [
+            Question(id=id, asked=asked, form="yes_no" if id == "permit" else "text", required=True)
+            for id, (asked, _) in trade.QUESTIONS.items()
+        ]
+        at += timedelta(minutes=2)
+        asks = ScreeningSet(job_order_id=order.id, set_at=at, questions=tuple(questions))
+        ask = partial(selling.step_job_order, company_id=order.client.id, fact=asks)
+        self._step(at, self._actor(order.consultant), ask, order.client)
         for _ in range(self.rng.randrange(1, APPLICANTS + 1)):
             at = self._later(at, 2, 40)
             who = self._someone(at, order.client.city, order.trade)
@@ -287,9 +310,13 @@ class Agency(Story):
                 at=at,
                 channel="job_board",
                 source=self.rng.choice(trade.BOARDS),
+                answers=[
+                    Answer(question=id, text=self.rng.choice(said))
+                    for id, (_, said) in trade.QUESTIONS.items()
+                ],
                 text=self.rng.choice(trade.LETTERS),
             )
-            self._step(at, self._actor(order.consultant), act, who, order.client, facts=2)
+            self._step(at, self._actor(order.consultant), act, who, order.client, facts=4)
             at += timedelta(minutes=1)
 
     def _mapped(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger_crm.domain.custom import FieldType, Subject
+from ledger_crm.domain.shortlist import ClientVerdict
 
 TEAMS = {
     "engineering": ("Engineering and works", ("ana", "ben", "chidi")),
@@ -36,4 +37,20 @@ LETTERS = (
     "I have done this work for years and would like to do it with you.",
     "The post reads as if it were written for me. I could start within two months.",
 )
+QUESTIONS = {
+    "permit": ("May you work here without a permit?", ("yes", "yes", "yes", "no")),
+    "from": ("From when on could you start?", ("At once", "In a month", "In three months")),
+}
+VERDICTS: tuple[tuple[ClientVerdict, str, str], ...] = (
+    ("interview", "", "Next week, any day but Friday."),
+    ("hold", "", "Let us see the others first."),
+    ("reject", "too_little_experience", "Has not led anybody yet, by the look of it."),
+    ("interview", "", "Also, if the pay is right."),
+)
+TO_THE_LIST = "A strong list. Who is under a letter: may we know the name before the interview?"
+BLIND = (
+    "Works in {city} with {skill}, and has done so at two companies of the size of yours. Would"
+    " move for a larger task. Name and employer on request."
+)
+LEFT = "Took the counter-offer of the employer before. No word against the client."
 RESEARCHED = "Leads the same kind of work there, by their own web page."

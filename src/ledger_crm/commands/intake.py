@@ -19,7 +19,13 @@ from ledger_crm.domain.campaign import (
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company, CompanyAdded
 from ledger_crm.domain.contact import Point
-from ledger_crm.domain.firm import FirmChanges, OwnAncestor, OwnerAssigned, ParentNamed
+from ledger_crm.domain.firm import (
+    FirmChanges,
+    FirmProfileChanged,
+    OwnAncestor,
+    OwnerAssigned,
+    ParentNamed,
+)
 from ledger_crm.domain.followup import CompanyFollowUpPromised, FollowUpPromised
 from ledger_crm.domain.identity import Employed
 from ledger_crm.domain.interaction import (
@@ -64,9 +70,10 @@ async def must_be_contact(
     NoSuchRecord, PersonIsErased, NotAContact."""
     person = await work.get(Person, person_id)
     person.must_be_here()
+    ids = (await work.get(Company, company_id)).ids
     for day in (now(), at or now()):
         jobs = {job.company_id for job in person.jobs_at(day.date())}
-        if company_id in jobs or company_id in person.works_at(day):
+        if ids & jobs or ids & {*person.works_at(day)}:
             return
     raise NotAContact(company_id=company_id, contact_id=person_id, field=field)
 
@@ -114,29 +121,42 @@ async def add_company(work: Work, fact: CompanyAdded, *, id: UUID | None = None)
 async def change_company(work: Work, company_id: UUID, fact: FirmChanges) -> Company:
     """Raises NoSuchRecord (the parent), OwnAncestor, NoSuchConsultant, ConsultantHasLeft, and as
     ``Company.change``; when written, DomainTaken."""
-    company = await work.get(Company, company_id)
-    if isinstance(fact, ParentNamed):
-        above = fact.parent_id
-        while above:  # it ends: none of them belongs to itself
-            if above == company_id:
-                raise OwnAncestor(parent_id=fact.parent_id)
-            above = (await work.get(Company, above)).parent_id
-    if isinstance(fact, OwnerAssigned) and fact.owner != company.owner:
+    company = await work.get(Company, company_id, itself=isinstance(fact, FirmProfileChanged))
+    if isinstance(fact, ParentNamed) and fact.parent_id:
+        parent = await work.get(Company, fact.parent_id)
+        if company.ids & ids_of([parent, *await above(work, parent)]):
+            raise OwnAncestor(parent_id=fact.parent_id)
+    owners = {one.owner for one in company.everyone}
+    if isinstance(fact, OwnerAssigned) and fact.owner not in owners:
         await must_be_here(work, [fact.owner], fact.assigned_at)
     company.change(fact, by=work.by)
     return company
 
 
+async def above(work: Work, company: Company) -> list[Company]:
+    """All that it belongs to, directly or through others, by any of its records; the nearest
+    first."""
+    found: list[Company] = []
+    ahead = [*company.parents]
+    for id in ahead:  # it ends: none of them belongs to itself
+        parent = await work.get(Company, id)
+        if all(parent is not one for one in found):
+            found.append(parent)
+            ahead += parent.parents
+    return found
+
+
+def ids_of(companies: Iterable[Company]) -> set[UUID]:
+    return {id for each in companies for id in each.ids}
+
+
 async def employ(work: Work, person_id: UUID, fact: Employed) -> Person:
     """Raises NoSuchRecord (either of them), EndsBeforeItStarts."""
     person = await work.get(Person, person_id)
-    parent_id = (await work.get(Company, fact.company_id)).parent_id
-    above = []
-    if person.every_candidacy:  # else nobody asks to whom they were introduced
-        while parent_id:
-            above.append(parent_id)
-            parent_id = (await work.get(Company, parent_id)).parent_id
-    person.employ(fact, above=above, by=work.by)
+    company = await work.get(Company, fact.company_id)
+    # else nobody asks to whom they were introduced
+    related = [company, *await above(work, company)] if person.every_candidacy else []
+    person.employ(fact, above=ids_of(related), by=work.by)
     return person
 
 
@@ -261,6 +281,5 @@ async def _must_be_approachable(work: Work, company_id: UUID, at: datetime) -> N
     """Nor may one that it belongs to forbid it. Raises OffLimits."""
     company = await work.get(Company, company_id)
     company.must_be_approachable(at)
-    while company.parent_id:
-        company = await work.get(Company, company.parent_id)
-        company.must_be_approachable(at, subsidiary=company_id)
+    for parent in await above(work, company):
+        parent.must_be_approachable(at, subsidiary=company_id)

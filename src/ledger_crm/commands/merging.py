@@ -1,27 +1,58 @@
-"""Merging: two records of one person, and what undoes it. Both streams are written at once."""
+"""Merging: two records of one person or one company, and what undoes it. Both streams are written
+at once."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
+from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Reason
-from ledger_crm.domain.merging import PersonAbsorbed, RecordIsMerged
+from ledger_crm.domain.merging import (
+    Absorbed,
+    BelongTogether,
+    CompanyAbsorbed,
+    Mergeable,
+    PersonAbsorbed,
+    RecordIsMerged,
+)
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Work
+
+from .intake import above, ids_of
+
+M = TypeVar("M", bound=Mergeable)
 
 
 async def merge(work: Work, person_id: UUID, fact: PersonAbsorbed) -> Person:
     """Raises NoSuchRecord and RecordIsMerged, for either of them; and as ``Person.absorb``."""
-    survivor = await work.get(Person, person_id, itself=True)
-    duplicate = await work.get(Person, fact.duplicate_id)
+    survivor, duplicate = await _both(work, Person, person_id, fact)
+    survivor.absorb(duplicate, fact, by=work.by)
+    return work.last(survivor)
+
+
+async def merge_companies(work: Work, company_id: UUID, fact: CompanyAbsorbed) -> Company:
+    """Raises NoSuchRecord and RecordIsMerged, for either of them; BelongTogether, and as
+    ``Company.absorb``."""
+    survivor, duplicate = await _both(work, Company, company_id, fact)
+    if duplicate is not survivor:
+        for one, other in ((survivor, duplicate), (duplicate, survivor)):
+            if one.ids & ids_of(await above(work, other)):
+                raise BelongTogether(survivor_id=survivor.id, duplicate_id=duplicate.id)
+    survivor.absorb(duplicate, fact, by=work.by)
+    return work.last(survivor)
+
+
+async def _both(work: Work, type_: type[M], id: UUID, fact: Absorbed) -> tuple[M, M]:
+    survivor = await work.get(type_, id, itself=True)
+    duplicate = await work.get(type_, fact.duplicate_id)
     if duplicate.id not in (fact.duplicate_id, survivor.id):
         raise RecordIsMerged(id=fact.duplicate_id, survivor_id=duplicate.id)
     # as it was before it was un-merged
     if duplicate is not survivor and any(one is survivor for one in duplicate.everyone):
-        raise RecordIsMerged(id=person_id, survivor_id=duplicate.id)
-    survivor.absorb(duplicate, fact, by=work.by)
-    return work.last(survivor)
+        raise RecordIsMerged(id=id, survivor_id=duplicate.id)
+    return survivor, duplicate
 
 
 async def unmerge(
@@ -35,5 +66,20 @@ async def unmerge(
 ) -> Person:
     """Raises NoSuchRecord, RecordIsMerged, and as ``Person.separate``."""
     survivor = await work.get(Person, person_id, itself=True)
+    survivor.separate(other_id, at=at, reason=reason, text=text, by=work.by)
+    return work.last(survivor)
+
+
+async def unmerge_companies(
+    work: Work,
+    company_id: UUID,
+    other_id: UUID,
+    *,
+    at: datetime,
+    reason: Reason = "",
+    text: str = "",
+) -> Company:
+    """Raises NoSuchRecord, RecordIsMerged, and as ``Company.separate``."""
+    survivor = await work.get(Company, company_id, itself=True)
     survivor.separate(other_id, at=at, reason=reason, text=text, by=work.by)
     return work.last(survivor)

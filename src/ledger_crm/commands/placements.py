@@ -15,6 +15,7 @@ from ledger_crm.domain.invoice import RemedyOwed
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Work
 
+from .candidacies import terms_under
 from .customising import must_not_miss
 from .teams import must_be_here
 
@@ -115,5 +116,4 @@ async def split_commission(
 
 async def _terms(work: Work, found: Candidacy) -> tuple[Company, Terms]:
     company = await work.get(Company, found.company_id)
-    assert found.agreement_id, "nobody is placed without terms"
-    return company, company.terms_of(found.agreement_id, found.agreement_version)
+    return company, await terms_under(work, company, found)

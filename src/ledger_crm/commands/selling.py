@@ -77,7 +77,7 @@ async def move_deal(
     company = await work.get(Company, company_id)
     pipeline = await work.get(Pipeline, pipeline_id(company.deal(deal_id).pipeline))
     if not company.deal(deal_id).over and pipeline.stage(stage).category == "won":
-        await must_not_miss(work, "deal", company.custom.get(deal_id, ()), deal_id=deal_id)
+        await must_not_miss(work, "deal", company.fields_of(deal_id), deal_id=deal_id)
     company.move_deal(deal_id, stage, pipeline, at=at, reason=reason, text=text, by=work.by)
     return company
 
@@ -100,7 +100,7 @@ async def open_job_order(work: Work, company_id: UUID, fact: JobOrderOpened) -> 
     """Raises NoSuchRecord (company, hiring manager), NotAContact, NoSuchPipeline, WrongPipeline,
     IdTaken, RequiredFieldsMissing, and as ``Company.open_job_order``."""
     company = await work.get(Company, company_id)
-    await must_not_miss(work, "company", company.custom.get(None, ()), company_id=company_id)
+    await must_not_miss(work, "company", company.fields_of(None), company_id=company_id)
     await _pipeline(work, fact.pipeline, "candidate")
     if await work.has(fact.job_order_id):
         raise IdTaken(holder=fact.job_order_id)

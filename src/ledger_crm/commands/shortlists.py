@@ -126,7 +126,7 @@ async def share(
     company = await work.get(Company, company_id)
     found = company.shortlist(shortlist_id)
     contact = await work.get(Person, contact_id)
-    if not _works_at(contact, company_id) or await _erased(work.ledger, [contact_id]):
+    if not _works_at(contact, company) or await _erased(work.ledger, [contact_id]):
         raise NotAContact(contact_id=contact_id)
     named = [(each.person_id, each.candidacy_id) for each in found.people if not each.blind]
     await _introduce(work, named, contact_id, introduces=introduces, at=at)
@@ -282,7 +282,7 @@ async def _behind(work: Work, company_id: UUID, door: Door) -> tuple[Company, Sh
     found = company.shortlist(door.shortlist_id)
     found.link(door.link_id).must_open(today())
     contact = await work.get(Person, door.contact_id)
-    if not _works_at(contact, company_id) or await _erased(work.ledger, [door.contact_id]):
+    if not _works_at(contact, company) or await _erased(work.ledger, [door.contact_id]):
         raise LinkIsOver()
     return company, found
 
@@ -334,8 +334,8 @@ async def _erased(ledger: Ledger, ids: Sequence[UUID]) -> set[UUID]:
     return {id for id in ids if keys.get(id) is None}
 
 
-def _works_at(contact: Person, company_id: UUID) -> bool:
-    return any(job.company_id == company_id for job in contact.jobs_at(today()))
+def _works_at(contact: Person, company: Company) -> bool:
+    return any(job.company_id in company.ids for job in contact.jobs_at(today()))
 
 
 def _said(door: Door, found: Shortlist, listed: Listed) -> dict[str, Any]:

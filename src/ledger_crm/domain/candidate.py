@@ -11,7 +11,7 @@ why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -24,7 +24,6 @@ from .application import AlreadyApplied, Applied, ScreeningAnswered
 from .clock import today
 from .entry import (
     Actor,
-    Aggregate,
     Event,
     IdTaken,
     Instant,
@@ -35,6 +34,7 @@ from .entry import (
 )
 from .fee import Share, Terms, guarantee_until, must_sum_up, tail_until
 from .identity import Employed, EmploymentEnded, Source
+from .merging import Mergeable
 from .permission import (
     ConsentGiven,
     ConsentWithdrawn,
@@ -159,14 +159,14 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     text: Sealed = ""
 
 
-class Candidate(Aggregate):
+class Candidate(Mergeable):
     def __init__(self) -> None:
+        super().__init__()
         self.employments: dict[Employed, date | None] = {}  # and the last day of each
         self.consent: Said[Word] = Said()
         self.contact: Said[Word] = Said()
         self.candidacies: dict[UUID, Candidacy] = {}
         self.erased = False
-        self.absorbed: dict[UUID, datetime] = {}  # and when
 
     @property
     def every_candidacy(self) -> dict[UUID, Candidacy]:
@@ -644,24 +644,13 @@ class Candidate(Aggregate):
             self._must_be_free(at)
 
     def _must_be_free(self, at: datetime) -> None:
-        for said in self._said(lambda one: one.consent):
+        for said in self.said(lambda one: one.consent):
             if word := said.refusal(at):
                 ended = None if word.refuses else word.until_on
                 raise NoConsent(person_id=self.id, since=word.said_at, ended_on=ended)
-        for said in self._said(lambda one: one.contact):
+        for said in self.said(lambda one: one.contact):
             if word := said.refusal(at):
                 raise DoNotContact(person_id=self.id, since=word.said_at, until_on=word.until_on)
-
-    def _said(self, of: Callable[[Candidate], Said[Word]]) -> list[Said[Word]]:
-        """On each of the records; each may forbid it. What is said on the survivor since they are
-        merged counts for those that it has absorbed."""
-        own = of(self)
-        found = [own]
-        for other in self.beside:
-            since = self.absorbed[other.id]
-            later = [word for word in own.words if word.said_at >= since]
-            found += [said.followed_by(later) for said in other._said(of)]
-        return found
 
     def works_at(self, at: datetime) -> list[UUID]:
         """Companies that they work at on that day as anybody: who hires for one, or pays for it,
@@ -748,6 +737,8 @@ class Candidate(Aggregate):
                 self.candidacies[id].progress.apply(event)  # type: ignore[arg-type]
             case PlacementFact():
                 self._of_a_placement(event)
+            case _:
+                super().apply(event)
 
     def _of_a_placement(self, event: PlacementFact) -> None:
         found = self.candidacies[event.candidacy_id]

@@ -5,12 +5,13 @@
 
 Rules: a domain belongs to one company, and no company to itself; a deal moves within its pipeline
 and is lost with a reason; people are introduced only on open job orders and under terms in force,
-those of the job order before those of the company, the latest first.
+those of the job order before those of the company, the latest first; records that are merged decide
+as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -31,10 +32,10 @@ from .clock import today
 from .contact import normalised
 from .custom import CompanyFields, FirmFieldCleared, FirmFieldSet, known_as
 from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
+from .document import Filed, Filing, FirmDocumentRemoved, Unfiled
 from .engagement import CompanyQuietSnoozed, must_be_in_order, must_lie_ahead
 from .entry import (
     Actor,
-    Aggregate,
     Cents,
     CompanyFact,
     Currency,
@@ -108,6 +109,14 @@ from .joborder import (
     must_be_the_right_way_round,
 )
 from .market import TargetDropped, TargetIsClient, TargetNamed, Targets
+from .merging import (
+    Absorbed,
+    CompanyMerged,
+    CompanyUnmerged,
+    LiftedSince,
+    Merged,
+    Unmerged,
+)
 from .permission import (
     NotAConsultant,
     OffLimits,
@@ -308,10 +317,14 @@ class Deal(msgspec.Struct):
     papers: Papers = msgspec.field(default_factory=Papers)
 
 
-class Company(Aggregate):
+class Company(Filing):
     TOPIC = "company"
+    AS_MERGED = CompanyMerged
+    AS_UNMERGED = CompanyUnmerged
 
     def __init__(self) -> None:
+        super().__init__()
+        self.was_one_with: set[UUID] = set()  # until they were un-merged
         self.domains: set[str] = set()
         self.tags: set[str] = set()
         self.parent_id: UUID | None = None
@@ -327,6 +340,53 @@ class Company(Aggregate):
         self.shortlists: dict[UUID, Shortlist] = {}
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of an order or deal; None: its own
 
+    def _holds(self, event: Event) -> bool:
+        """This record itself has what the fact goes on with."""
+        match event:
+            case FirmUntagged(tag=tag):
+                return tag in self.tags
+            case DomainRemoved(domain=domain):
+                return domain in self.domains
+            case FeeAmended(agreement_id=id) | FeeEnded(agreement_id=id):
+                return id in self.agreements
+            case InvoiceRaised(instalment_id=id):
+                return id in self.books.instalments
+            case InvoicePaid() | InvoiceCredited() | InvoiceRefunded():
+                return event.invoice_id in self.books.invoices
+            case CompanyFollowUpDone(follow_up_id=id) | CompanyFollowUpSnoozed(follow_up_id=id):
+                return id in self.follow_ups
+            case ClientReferralFee(referral_id=id):
+                return id in self.referrals.kept
+            case FirmDocumentRemoved(document_id=id):
+                return id in self.documents
+            case TargetDropped():
+                return (event.job_order_id, event.target_id) in self.targets
+        if deal_id := getattr(event, "deal_id", None):
+            return deal_id in self.deals
+        return getattr(event, "job_order_id", None) in self.job_orders
+
+    @property
+    def ids(self) -> frozenset[UUID]:
+        """Of all records of this company."""
+        return frozenset(one.id for one in self.everyone)
+
+    @property
+    def parents(self) -> list[UUID]:
+        """Whom it belongs to, by any of its records; what the survivor says comes first."""
+        named = [one.parent_id for one in self.everyone if one.parent_id]
+        return [*dict.fromkeys(named)]
+
+    def fields_of(self, of: UUID | None) -> dict[str, str]:
+        """What is known in custom fields of a job order or a deal; None: of the company."""
+        every = [one.custom.get(of, {}) for one in reversed(self.everyone)]
+        return {field: value for known in every for field, value in known.items()}
+
+    def _must_fit(self, duplicate: Company, fact: Absorbed) -> None:
+        """Raises LiftedSince."""
+        for word in self.off_limits.words:
+            if not word.refuses and word.said_at >= fact.absorbed_at:
+                raise LiftedSince(company_id=self.id, said_at=word.said_at)
+
     @classmethod
     def add(cls, fact: CompanyAdded, *, by: Actor, id: UUID | None = None) -> Self:
         """Raises NotADomain."""
@@ -339,22 +399,33 @@ class Company(Aggregate):
         match fact:
             case DomainAdded() | DomainRemoved():
                 fact = msgspec.structs.replace(fact, domain=normalised("domain", fact.domain))
-                there = fact.domain in self.domains
-                if isinstance(fact, DomainRemoved) and not there:
+                having = [one for one in self.everyone if fact.domain in one.domains]
+                if isinstance(fact, DomainRemoved) and not having:
                     raise NoSuchDomain(company_id=self.id, domain=fact.domain)
-                changes = there == isinstance(fact, DomainRemoved)
+                self.turn(fact, having, there=isinstance(fact, DomainAdded), by=by)
             case FirmTagged(tag=tag) | FirmUntagged(tag=tag):
-                changes = (tag in self.tags) == isinstance(fact, FirmUntagged)
+                having = [one for one in self.everyone if tag in one.tags]
+                self.turn(fact, having, there=isinstance(fact, FirmTagged), by=by)
             case ParentNamed(parent_id=parent_id):
-                if parent_id == self.id:
+                if parent_id in self.ids:
                     raise OwnAncestor(parent_id=parent_id)
-                changes = parent_id != self.parent_id
+                having = [one for one in self.everyone if one.parent_id]
+                self._name(fact, having, same=parent_id in self.parents[:1], by=by)
             case OwnerAssigned(owner=owner):
-                changes = owner != self.owner
-            case FirmProfileChanged():
-                changes = bool(fact.changes)
-        if changes:
+                having = [one for one in self.everyone if one.owner]
+                self._name(fact, having, same=[owner] == [o.owner for o in having][:1], by=by)
+            case FirmProfileChanged() if fact.changes:
+                self.enter(fact, by=by)
+
+    def _name(
+        self, fact: ParentNamed | OwnerAssigned, having: Sequence[Company], *, same: bool, by: Actor
+    ) -> None:
+        """Another one on the survivor; none on all that have one."""
+        named = fact.parent_id if isinstance(fact, ParentNamed) else fact.owner
+        if named and not same:
             self.enter(fact, by=by)
+        for one in () if named else having:
+            one.enter(fact, by=by)
 
     def open_deal(
         self,
@@ -373,7 +444,7 @@ class Company(Aggregate):
         if target.is_exit:
             raise DealBeginsOpen(stage=target.id)
         id = id or new_id()
-        if id in self.deals:
+        if any(id in one.deals for one in self.everyone):
             raise DealIsOpen(deal_id=id)
         self.enter(
             DealOpened(
@@ -411,7 +482,8 @@ class Company(Aggregate):
 
     def work_on_deal(self, fact: DealSteps, *, by: Actor) -> None:
         """When it is over, papers may be signed and orders linked, and it is not changed. Raises
-        NoSuchDeal, DealIsOver, NoSuchJobOrder, NoSuchAgreement, and as ``Papers.decide``."""
+        NoSuchDeal, DealIsOver, NoSuchJobOrder, NoSuchAgreement, NoSuchDocument, and as
+        ``Papers.decide``."""
         deal = self.deal(fact.deal_id)
         match fact:
             case DealChanged() if deal.over:
@@ -420,6 +492,8 @@ class Company(Aggregate):
                 self.job_order(job_order_id)
             case PaperSigned(agreement_id=agreement_id) if agreement_id:
                 self.agreement(agreement_id)
+        if document_id := getattr(fact, "document_id", None):
+            self.must_have_document(document_id)
         if decided := deal.papers.decide(fact):
             self.enter(decided, by=by)
 
@@ -427,7 +501,7 @@ class Company(Aggregate):
         """What is due at the signing falls due. Raises AgreementTwice, NoSuchJobOrder, and as
         ``must_make_sense``."""
         must_make_sense(fact)
-        if fact.agreement_id in self.agreements:
+        if any(fact.agreement_id in one.agreements for one in self.everyone):
             raise AgreementTwice(agreement_id=fact.agreement_id)
         if fact.job_order_id:
             self.job_order(fact.job_order_id)
@@ -478,7 +552,7 @@ class Company(Aggregate):
             return before_start(terms, openings=openings).get("shortlist", 0)
         if terms.basis == "retained" and terms.due_elsewhere:
             expected = fee(terms, first_year_pay_cents=terms.expected_pay_cents)
-            due = self.books.due_before_start(job_order_id)
+            due = self.with_order(job_order_id).books.due_before_start(job_order_id)
             starts = range(self._starts(job_order_id), openings)
             return sum(
                 at_start(expected, due_cents=due, openings=openings, earlier_starts=n)
@@ -502,7 +576,7 @@ class Company(Aggregate):
         if fee_cents:
             cents = at_start(
                 fee_cents,
-                due_cents=self.books.due_before_start(job_order_id),
+                due_cents=self.with_order(job_order_id).books.due_before_start(job_order_id),
                 openings=self.job_order(job_order_id).openings,
                 earlier_starts=self._starts(job_order_id),
             )
@@ -514,31 +588,35 @@ class Company(Aggregate):
 
     def give_replacement(self, fact: ReplacementGiven, *, by: Actor) -> None:
         """Raises NoReplacementOwed."""
-        self.books.must_replace(fact.replaces_id, fact.job_order_id)
+        self.with_order(fact.job_order_id).books.must_replace(fact.replaces_id, fact.job_order_id)
         self.enter(fact, by=by)
 
     def raise_invoice(self, fact: InvoiceRaised, *, by: Actor) -> None:
         """Raises as ``Books.must_raise``; NotAConsultant for an override by anybody else."""
         if fact.override and not by.startswith("consultant:"):
             raise NotAConsultant(actor=by)
-        due = self.books.must_raise(fact)
+        due = self._books_for(fact).must_raise(fact)
         last = fact.due_on or fact.raised_at.date() + timedelta(days=due.payment_days)
         self.enter(msgspec.structs.replace(fact, due_on=last), by=by)
 
     def pay_invoice(self, fact: InvoicePaid, *, by: Actor) -> None:
         """The same reference again is a no-op. Raises as ``Books.must_pay``."""
-        if self.books.must_pay(fact):
+        if self._books_for(fact).must_pay(fact):
             self.enter(fact, by=by)
 
     def credit_invoice(self, fact: InvoiceCredited, *, by: Actor) -> None:
         """Raises as ``Books.must_credit``."""
-        self.books.must_credit(fact)
+        self._books_for(fact).must_credit(fact)
         self.enter(fact, by=by)
 
     def refund_invoice(self, fact: InvoiceRefunded, *, by: Actor) -> None:
         """The same reference again is a no-op. Raises as ``Books.must_refund``."""
-        if self.books.must_refund(fact):
+        if self._books_for(fact).must_refund(fact):
             self.enter(fact, by=by)
+
+    def _books_for(self, fact: MoneyFact) -> Books:
+        """Those that the fact goes on with."""
+        return next((one for one in self.everyone if one._holds(fact)), self).books
 
     def _fall_due(
         self,
@@ -553,7 +631,7 @@ class Company(Aggregate):
     ) -> None:
         person_id, candidacy_id = whose
         id = instalment_id(job_order_id, on, candidacy_id)
-        if id in self.books.instalments or not (cents or on == "start"):
+        if id in self.with_order(job_order_id).books.instalments or not (cents or on == "start"):
             return
         self.enter(
             InstalmentDue(
@@ -575,7 +653,7 @@ class Company(Aggregate):
     def _mandate(self, job_order_id: UUID) -> Terms:
         """The retained fee or container of a job order, also once it is ended. Raises
         NoMandate."""
-        for agreement in reversed(self.agreements.values()):
+        for agreement in reversed(self.together(lambda one: one.agreements).values()):
             terms = agreement.versions[-1]
             if terms.job_order_id == job_order_id and terms.basis in ("retained", "container"):
                 return terms
@@ -584,12 +662,12 @@ class Company(Aggregate):
     def _starts(self, job_order_id: UUID) -> int:
         return sum(
             due.job_order_id == job_order_id and due.on == "start"
-            for due in self.books.instalments.values()
+            for due in self.with_order(job_order_id).books.instalments.values()
         )
 
     def open_job_order(self, fact: JobOrderOpened, *, by: Actor) -> None:
         """Raises JobOrderIsOpen, WrongWayRound."""
-        if fact.job_order_id in self.job_orders:
+        if any(fact.job_order_id in one.job_orders for one in self.everyone):
             raise JobOrderIsOpen(job_order_id=fact.job_order_id)
         must_be_the_right_way_round(fact.salary_from_cents, fact.salary_to_cents)
         self.enter(fact, by=by)
@@ -640,7 +718,7 @@ class Company(Aggregate):
         """Its next version, of these: person, candidacy, and whether they are blind. Raises
         NoSuchJobOrder, JobOrderIsClosed, ListedTwice."""
         self.order_in_work(job_order_id)
-        found = self.shortlists.get(id) or Shortlist(job_order_id)
+        found = self.together(lambda one: one.shortlists).get(id) or Shortlist(job_order_id)
         drawn = ShortlistDrawn(
             shortlist_id=id,
             job_order_id=job_order_id,
@@ -735,8 +813,9 @@ class Company(Aggregate):
     def door(self, digest: str) -> Door | None:
         """Where the link with this digest leads, open or not; each is compared."""
         doors = [
-            Door(self.id, id, link_id, link.contact_id)
-            for id, shortlist in self.shortlists.items()
+            Door(one.id, id, link_id, link.contact_id)
+            for one in self.everyone
+            for id, shortlist in one.shortlists.items()
             for link_id, link in shortlist.links.items()
             if same(link.digest, digest)
         ]
@@ -748,17 +827,23 @@ class Company(Aggregate):
             self.job_order(fact.job_order_id)
         if fact.deal_id:
             self.deal(fact.deal_id)
-        before = self.custom.get(fact.job_order_id or fact.deal_id, {}).get(fact.field, "")
-        if before != (known_as(fact) if isinstance(fact, FirmFieldSet) else ""):
+        of = fact.job_order_id or fact.deal_id
+        before = self.fields_of(of).get(fact.field, "")
+        if before == (known_as(fact) if isinstance(fact, FirmFieldSet) else ""):
+            return
+        if isinstance(fact, FirmFieldSet):
             self.enter(fact, by=by)
+        else:
+            known = [one for one in self.everyone if fact.field in one.custom.get(of, {})]
+            self.turn(fact, known, there=False, by=by)
 
     def target(self, fact: Targets, *, by: Actor) -> None:
         """Of a search. What is so already is a no-op. Raises NoSuchJobOrder, TargetIsClient, and
         for a new one JobOrderIsClosed."""
-        if fact.target_id == self.id:
+        if fact.target_id in self.ids:
             raise TargetIsClient(target_id=fact.target_id)
         self.job_order(fact.job_order_id)
-        there = (fact.job_order_id, fact.target_id) in self.targets
+        there = any((fact.job_order_id, fact.target_id) in one.targets for one in self.everyone)
         if isinstance(fact, TargetNamed):
             self.order_not_over(fact.job_order_id)
         if there == isinstance(fact, TargetDropped):
@@ -766,12 +851,15 @@ class Company(Aggregate):
 
     def refer(self, fact: ClientReferrals, *, by: Actor) -> None:
         """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing."""
-        self.referrals.must_take(self.id, fact)
+        for one in self.everyone:
+            one.referrals.must_take(one.id, fact)
         self.enter(fact, by=by)
 
     def tell_referral_fee(self, fact: ClientReferralFee, *, by: Actor) -> None:
         """Raises as ``Referrals.told``."""
-        self.enter(self.referrals.told(fact), by=by)
+        theirs = (one for one in self.everyone if fact.referral_id in one.referrals.kept)
+        whose = next(theirs, self)
+        whose.enter(whose.referrals.told(fact), by=by)
 
     def snooze_quiet(self, fact: CompanyQuietSnoozed, *, by: Actor) -> None:
         """Raises LastsUntilBefore, SnoozeNeedsReason."""
@@ -784,13 +872,14 @@ class Company(Aggregate):
 
     def promise(self, fact: CompanyFollowUpPromised, *, by: Actor) -> None:
         """Raises FollowUpIdTaken."""
-        if fact.follow_up_id in self.follow_ups:
+        if any(fact.follow_up_id in one.follow_ups for one in self.everyone):
             raise FollowUpIdTaken(company_id=self.id, follow_up_id=fact.follow_up_id)
         self.enter(fact, by=by)
 
     def follow_up(self, fact: CompanyFollowUpChanges, *, by: Actor) -> None:
         """Raises NoSuchFollowUp, FollowUpIsDone, LastsUntilBefore."""
-        must_be_owed(self.follow_ups, fact, company_id=self.id)
+        promised = self.together(lambda one: one.follow_ups)
+        must_be_owed(promised, fact, company_id=self.id)
         if isinstance(fact, CompanyFollowUpSnoozed):
             must_lie_ahead(fact)
         self.enter(fact, by=by)
@@ -803,32 +892,40 @@ class Company(Aggregate):
 
     def must_be_approachable(self, at: datetime, *, subsidiary: UUID | None = None) -> None:
         """Its people, or those of a company that belongs to it. Raises OffLimits."""
-        word = self.off_limits.refusal(at)
-        if word and (word.with_subsidiaries or subsidiary is None):
-            raise OffLimits(
-                company_id=subsidiary or self.id,
-                agreed_with_id=self.id,
-                since=word.said_at,
-                until_on=word.until_on,
-            )
+        for said in self.said(lambda one: one.off_limits):
+            word = said.refusal(at)
+            if word and (word.with_subsidiaries or subsidiary is None):
+                raise OffLimits(
+                    company_id=subsidiary or self.id,
+                    agreed_with_id=self.id,
+                    since=word.said_at,
+                    until_on=word.until_on,
+                )
 
     def deal(self, id: UUID) -> Deal:
         """Raises NoSuchDeal."""
-        if id not in self.deals:
+        deals = self.together(lambda one: one.deals)
+        if id not in deals:
             raise NoSuchDeal(company_id=self.id, deal_id=id)
-        return self.deals[id]
+        return deals[id]
 
     def shortlist(self, id: UUID) -> Shortlist:
         """Raises NoSuchShortlist."""
-        if id not in self.shortlists:
+        shortlists = self.together(lambda one: one.shortlists)
+        if id not in shortlists:
             raise NoSuchShortlist(company_id=self.id, shortlist_id=id)
-        return self.shortlists[id]
+        return shortlists[id]
+
+    def with_order(self, id: UUID) -> Company:
+        """The record that it is on. Raises NoSuchJobOrder."""
+        for one in self.everyone:
+            if id in one.job_orders:
+                return one
+        raise NoSuchJobOrder(company_id=self.id, job_order_id=id)
 
     def job_order(self, id: UUID) -> JobOrder:
         """Raises NoSuchJobOrder."""
-        if id not in self.job_orders:
-            raise NoSuchJobOrder(company_id=self.id, job_order_id=id)
-        return self.job_orders[id]
+        return self.with_order(id).job_orders[id]
 
     def open_order(self, id: UUID, at: datetime | None = None) -> JobOrder:
         """Now, and at that moment too if one is given. Raises NoSuchJobOrder, JobOrderIsClosed."""
@@ -857,15 +954,16 @@ class Company(Aggregate):
 
     def agreement(self, id: UUID) -> Agreement:
         """Raises NoSuchAgreement."""
-        if id not in self.agreements:
+        agreements = self.together(lambda one: one.agreements)
+        if id not in agreements:
             raise NoSuchAgreement(company_id=self.id, agreement_id=id)
-        return self.agreements[id]
+        return agreements[id]
 
     def terms_for(self, job_order_id: UUID, at: datetime) -> Terms:
         """In force at that moment: the job order's own before the company's, of each the last to
         be agreed by then, in its version of then. Raises NoTerms."""
         reach: dict[UUID | None, list[Agreement]] = {job_order_id: [], None: []}
-        for agreement in self.agreements.values():
+        for agreement in self.together(lambda one: one.agreements).values():
             reach.get(agreement.versions[0].job_order_id, []).append(agreement)
         found = in_force(reach[job_order_id], at) or in_force(reach[None], at)
         if found is None:
@@ -934,6 +1032,10 @@ class Company(Aggregate):
                 self.follow_ups[id] = True
             case OffLimitsAgreed() | OffLimitsLifted():
                 self.off_limits.add(event.word)
+            case Filed() | Unfiled() | Absorbed() | Merged() | Unmerged():
+                super().apply(event)
+                if isinstance(event, Unmerged):
+                    self.was_one_with.add(event.other_id)
 
 
 def _reached(id: UUID, stage: Stage) -> dict[str, Any]:

@@ -9,7 +9,7 @@ need; records that are merged decide as one. What holds of a candidacy is in ``c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Literal, Self
 from uuid import UUID
@@ -30,7 +30,7 @@ from .candidate import Candidate
 from .clock import now
 from .contact import Point, normalised
 from .custom import CustomFieldCleared, CustomFieldSet, PersonFields, known_as
-from .document import DocumentAdded, DocumentRemoved, DocumentThere, NoSuchDocument
+from .document import DocumentRemoved, Filing
 from .engagement import PersonQuietSnoozed, must_be_in_order, must_lie_ahead
 from .entry import (
     Actor,
@@ -77,16 +77,12 @@ from .interaction import (
 )
 from .market import Researched
 from .merging import (
-    MOST_TOGETHER,
+    Absorbed,
     BothOnJobOrder,
     BothPlacedThere,
-    MergedWithItself,
-    NotMerged,
     PermittedSince,
-    PersonAbsorbed,
     PersonMerged,
     PersonUnmerged,
-    TooManyMerged,
 )
 from .permission import (
     Consent,
@@ -227,8 +223,10 @@ class EndsBeforeItStarts(Invalid):
     field = "ends_on"
 
 
-class Person(Candidate):
+class Person(Candidate, Filing):
     TOPIC = "person"
+    AS_MERGED = PersonMerged
+    AS_UNMERGED = PersonUnmerged
 
     def __init__(self) -> None:
         super().__init__()
@@ -238,28 +236,14 @@ class Person(Candidate):
         self.pools: set[str] = set()
         self.campaigns: dict[str, Enrolment] = {}  # that run
         self.ended: dict[str, datetime] = {}  # those that ran: when that ended, the last time
-        self.documents: dict[UUID, str] = {}  # and the digest of each
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of a placement; None: their own
         self.referrals = Referrals()
         self.to_be_erased = False
         self.holds: dict[UUID, bool] = {}  # whether each is still placed
-        self.merged_into: UUID | None = None
-
-    @property
-    def goes_on_as(self) -> UUID | None:
-        return self.merged_into
-
-    @property
-    def goes_on_with(self) -> Sequence[UUID]:
-        return [*self.absorbed]
 
     def enter(self, event: Event, *, by: Actor) -> None:
-        """Where what it is about is held, else here. Raises PersonIsErased, NotYet."""
-        if self.beside:
-            holder = next((one for one in self.everyone if one._holds(event)), self)
-            if holder is not self:
-                return holder.enter(event, by=by)
+        """Raises PersonIsErased, NotYet."""
         if not isinstance(event, THE_BOOKS):
             self.must_be_here()
         super().enter(event, by=by)
@@ -297,17 +281,8 @@ class Person(Candidate):
         every = [one.custom.get(candidacy_id, {}) for one in reversed(self.everyone)]
         return {field: value for known in every for field, value in known.items()}
 
-    def absorb(self, duplicate: Person, fact: PersonAbsorbed, *, by: Actor) -> None:
-        """Both go on as this one. Again, it is a no-op. Raises MergedWithItself, PersonIsErased,
-        TooManyMerged, PermittedSince, BothOnJobOrder, BothPlacedThere."""
-        self.must_be_here()
-        if fact.duplicate_id == self.id:
-            raise MergedWithItself()
-        if fact.duplicate_id in (one.id for one in self.everyone):
-            return
-        duplicate.must_be_here()
-        if len(self.everyone) + len(duplicate.everyone) > MOST_TOGETHER:
-            raise TooManyMerged(person_id=self.id, most=MOST_TOGETHER)
+    def _must_fit(self, duplicate: Person, fact: Absorbed) -> None:
+        """Raises PermittedSince, BothOnJobOrder, BothPlacedThere."""
         for word in (*self.consent.words, *self.contact.words):
             if not word.refuses and word.said_at >= fact.absorbed_at:
                 raise PermittedSince(person_id=self.id, said_at=word.said_at)
@@ -322,25 +297,6 @@ class Person(Candidate):
                 raise refusal(
                     survivor_id=self.id, duplicate_id=duplicate.id, job_order_ids=sorted(both)
                 )
-        duplicate.enter(
-            PersonMerged(survivor_id=self.id, merged_at=fact.absorbed_at, reason=fact.reason),
-            by=by,
-        )
-        self.enter(fact, by=by)
-        self.beside = (*self.beside, duplicate)
-
-    def separate(
-        self, other_id: UUID, *, at: datetime, reason: Reason = "", text: str = "", by: Actor
-    ) -> None:
-        """Raises NotMerged, PersonIsErased."""
-        self.must_be_here()
-        other = next((one for one in self.beside if one.id == other_id), None)
-        if other is None:
-            raise NotMerged(person_id=self.id, other_id=other_id)
-        for one, named in ((other, self.id), (self, other_id)):
-            fact = PersonUnmerged(other_id=named, unmerged_at=at, reason=reason, text=text)
-            one.enter(fact, by=by)
-        self.beside = tuple([one for one in self.beside if one is not other])
 
     @classmethod
     def source(cls, fact: PersonSourced, *, by: Actor, id: UUID | None = None) -> Self:
@@ -365,14 +321,7 @@ class Person(Candidate):
         """What is so already is a no-op."""
         self.must_be_here()
         tagged = [one for one in self.everyone if fact.tag in one.tags]
-        self._turn(fact, tagged, there=isinstance(fact, PersonTagged), by=by)
-
-    def _turn(self, fact: Event, having: Sequence[Person], *, there: bool, by: Actor) -> None:
-        """It is so from now on, or no longer with any of those who have it."""
-        if there and not having:
-            self.enter(fact, by=by)
-        for one in () if there else having:
-            one.enter(fact, by=by)
+        self.turn(fact, tagged, there=isinstance(fact, PersonTagged), by=by)
 
     def record(self, interaction: Interaction, *, by: Actor) -> None:
         """A reply stops the campaigns that they were in by then. Raises NoConsent, DoNotContact if
@@ -472,12 +421,12 @@ class Person(Candidate):
 
     def erase(self, *, reason: Reason = "", by: Actor) -> None:
         """For ever, with all that is merged. Again, it is a no-op. Raises UnderLegalHold."""
-        self._must_not_be_held()
+        self.must_not_be_held()
         for one in reversed(self.everyone):
             if not one.erased:
                 one.enter(PersonErased(erased_at=now(), reason=reason), by=by)
 
-    def _must_not_be_held(self) -> None:
+    def must_not_be_held(self) -> None:
         holds = [item for one in self.everyone for item in one.holds.items()]
         if held := [id for id, placed in holds if placed]:
             raise UnderLegalHold(person_id=self.id, hold_ids=held)
@@ -492,7 +441,7 @@ class Person(Candidate):
         """What is so already is a no-op."""
         self.must_be_here()
         pooled = [one for one in self.everyone if fact.pool in one.pools]
-        self._turn(fact, pooled, there=isinstance(fact, PersonPooled), by=by)
+        self.turn(fact, pooled, there=isinstance(fact, PersonPooled), by=by)
 
     def learn(self, fact: PersonFields, *, by: Actor) -> None:
         """A custom field. What is so already is a no-op."""
@@ -504,7 +453,7 @@ class Person(Candidate):
             self.enter(fact, by=by)
         else:
             known = [o for o in self.everyone if fact.field in o.custom.get(fact.candidacy_id, {})]
-            self._turn(fact, known, there=False, by=by)
+            self.turn(fact, known, there=False, by=by)
 
     def refer(self, fact: CandidateReferrals, *, by: Actor) -> None:
         """To us or to a partner. Raises ReferralIdTaken, ReferrerMissing; for a partner NoConsent,
@@ -524,26 +473,6 @@ class Person(Candidate):
 
     def research(self, fact: Researched, *, by: Actor) -> None:
         self.must_be_here()
-        self.enter(fact, by=by)
-
-    def must_not_have(self, digest: str) -> None:
-        """Raises DocumentThere."""
-        self.must_be_here()
-        for id, known in ((id, it) for one in self.everyone for id, it in one.documents.items()):
-            if known == digest:
-                raise DocumentThere(person_id=self.id, document_id=id)
-
-    def add_document(self, fact: DocumentAdded, *, by: Actor) -> None:
-        """Raises DocumentThere."""
-        self.must_not_have(fact.digest)
-        self.enter(fact, by=by)
-
-    def remove_document(self, fact: DocumentRemoved, *, by: Actor) -> None:
-        """Its bytes are gone for ever. Raises NoSuchDocument, UnderLegalHold."""
-        self.must_be_here()
-        if not any(fact.document_id in one.documents for one in self.everyone):
-            raise NoSuchDocument(person_id=self.id, document_id=fact.document_id)
-        self._must_not_be_held()
         self.enter(fact, by=by)
 
     def promise(self, fact: FollowUpPromised, *, by: Actor) -> None:
@@ -621,7 +550,7 @@ class Person(Candidate):
             raise NotEmployed(person_id=self.id, company_id=fact.company_id)
         if any(job.starts_on and fact.ends_on < job.starts_on for job in held):
             raise EndsBeforeItStarts()
-        self._turn(fact, [o for o in self.everyone if o._holds(fact)], there=False, by=by)
+        self.turn(fact, [o for o in self.everyone if o._holds(fact)], there=False, by=by)
 
     def apply(self, event: Event) -> None:
         match event:
@@ -660,10 +589,6 @@ class Person(Candidate):
                 self.custom.get(of, {}).pop(field, None)
             case Referral() | ReferralFee():
                 self.referrals.apply(event)
-            case DocumentAdded(document_id=id, digest=digest):
-                self.documents[id] = digest
-            case DocumentRemoved(document_id=id):
-                self.documents.pop(id, None)
             case PersonTagged(tag=tag):
                 self.tags.add(tag)
             case PersonUntagged(tag=tag):
@@ -674,14 +599,6 @@ class Person(Candidate):
                 self.holds[id] = True
             case LegalHoldReleased(hold_id=id):
                 self.holds[id] = False
-            case PersonAbsorbed(duplicate_id=id, absorbed_at=at):
-                self.absorbed[id] = at
-            case PersonMerged(survivor_id=id):
-                self.merged_into = id
-            case PersonUnmerged(other_id=id):
-                if self.merged_into == id:
-                    self.merged_into = None
-                self.absorbed.pop(id, None)
             case PersonErased():
                 self._forget()
             case _:

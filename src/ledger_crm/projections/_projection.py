@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from operator import attrgetter
 from types import NoneType
-from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -293,10 +293,20 @@ class Table(Generic[R]):
 
 
 class Projection:
-    """Tables that stand at one position. Raise ``version`` to build them anew from entry 1."""
+    """Tables that stand at one position. Raise ``version`` to build them anew from entry 1.
 
-    def __init__(self, name: str, *tables: Table[Any], version: int) -> None:
-        self.name, self.tables, self.version = name, tables, version
+    parallel  "stream": no row of it is touched by entries of two streams, so processes that build
+              it may share the streams out (``workers/parts.py``)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *tables: Table[Any],
+        version: int,
+        parallel: Literal["", "stream"] = "",
+    ) -> None:
+        self.name, self.tables, self.version, self.parallel = name, tables, version, parallel
         self.keeps_past = all(table.keeps_past for table in tables)
         self._handlers: dict[type[Event], list[tuple[Table[Any], Handler[Any]]]] = {}
 

@@ -1,15 +1,26 @@
 """Who is who: rows lie under the id that they were written on, and are asked for and shown as one.
 
-A person's id in a row is shown by way of the view ``who``, which knows each by the name and the id
-(``is_id``) that they are known as. Both it and what is here join the directory.
+The id of a person or a company in a row is shown by way of the view ``who``, which knows each by
+the name and the id (``is_id``) that they are known as. Both it and what is here join the directory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from ._projection import Cursor
+
+
+class Absorbed(msgspec.Struct, frozen=True):
+    """id  of a record that is merged into this one; it leads here"""
+
+    id: UUID
+    since: datetime
+
 
 WHO = """
 CREATE VIEW who AS
@@ -38,22 +49,22 @@ def everyone(id: str) -> str:
       SELECT same.id FROM directory_merge same WHERE same.survivor_id = {survivor(id)})"""
 
 
-def of_any(clause: str) -> str:
-    """A condition on a row ``p`` of a person, also if it holds of one that they have absorbed. In
-    this form an index for the condition serves for all."""
-    return f"({clause} OR p.person_id = ANY({_absorbing(clause)}))"
+def of_any(clause: str, table: str = "person") -> str:
+    """A condition on a row ``p`` of a person, or of another table of records, also if it holds of
+    one that they have absorbed. In this form an index for the condition serves for all."""
+    return f"({clause} OR p.{table}_id = ANY({_absorbing(clause, table)}))"
 
 
 def of_all(clause: str, *, unless: str = "false") -> str:
     """... and of all that they have absorbed; it is not asked of one for which ``unless`` holds, a
     condition on ``p``, ``o``, and ``m``, when they were merged."""
-    return f"({clause} AND p.person_id <> ALL({_absorbing(clause, 'NOT', unless)}))"
+    return f"({clause} AND p.person_id <> ALL({_absorbing(clause, 'person', 'NOT', unless)}))"
 
 
-def _absorbing(clause: str, sign: str = "", unless: str = "false") -> str:
-    theirs = clause.replace("p.", "o.")
+def _absorbing(clause: str, table: str, sign: str = "", unless: str = "false") -> str:
+    theirs, id = clause.replace("p.", "o."), f"{table}_id"
     return f"""ARRAY(SELECT m.survivor_id FROM directory_merge m
-      JOIN person o ON o.person_id = m.id JOIN person p ON p.person_id = m.survivor_id
+      JOIN {table} o ON o.{id} = m.id JOIN {table} p ON p.{id} = m.survivor_id
       WHERE {sign} ({theirs}) AND NOT coalesce({unless}, false))"""
 
 

@@ -35,6 +35,7 @@ from ledger_crm.domain.joborder import (
 from ledger_crm.domain.placement import FellThrough
 
 from ._projection import Cursor, Projection, Row, Table, stream
+from ._who import survivor
 
 NOT_YET_QUALIFIED = ("prospect", "contacted", "lost")
 
@@ -150,10 +151,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ACCOUNTS = """
-WITH gaps AS (
+WITH theirs AS (
+    SELECT coalesce(m.survivor_id, o.company_id) AS company_id, o.opened_at, o.over, o.placed,
+           o.fell_through, o.first_placed_at, o.last_placed_at
+    FROM account_order o LEFT JOIN directory_merge m ON m.id = o.company_id),
+gaps AS (
     SELECT company_id,
            opened_at - lag(opened_at) OVER (PARTITION BY company_id ORDER BY opened_at) AS gap
-    FROM account_order),
+    FROM theirs),
 rhythms AS (
     SELECT company_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS rhythm
     FROM gaps WHERE gap IS NOT NULL GROUP BY company_id HAVING count(*) >= 2),
@@ -166,14 +171,22 @@ sums AS (
            (array_agg(first_placed_at ORDER BY first_placed_at)
                FILTER (WHERE placed > fell_through))[2] AS repeat_since,
            min(opened_at) AS first_at
-    FROM account_order GROUP BY company_id),
+    FROM theirs GROUP BY company_id),
 known AS (
     SELECT a.*, s.*, r.rhythm, greatest(s.last_at, s.last_placed_at) AS touched_at,
            -- greatest() overlooks a NULL: it may not see the rhythm of who has none
            CASE WHEN s.open = 0 THEN greatest(s.last_at, s.last_placed_at) + CASE
                WHEN r.rhythm IS NULL THEN interval '365 days'
                ELSE 2 * greatest(r.rhythm, interval '15 days') END END AS overdue_at
-    FROM (SELECT company_id AS id, position, added_at, qualified_at FROM account) a
+    FROM (SELECT c.company_id AS id, c.position,
+            least(c.added_at, (SELECT min(o.added_at) FROM directory_merge m
+              JOIN account o ON o.company_id = m.id WHERE m.survivor_id = c.company_id))
+              AS added_at,
+            least(c.qualified_at, (SELECT min(o.qualified_at) FROM directory_merge m
+              JOIN account o ON o.company_id = m.id WHERE m.survivor_id = c.company_id))
+              AS qualified_at
+          FROM account c
+          WHERE NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = c.company_id)) a
     LEFT JOIN sums s ON s.company_id = a.id LEFT JOIN rhythms r ON r.company_id = a.id),
 dated AS (
     SELECT *, greatest(touched_at + interval '730 days',
@@ -222,7 +235,9 @@ async def listing(
 
 async def of(cur: Cursor, company_id: UUID, *, asked_at: datetime) -> Account | None:
     """One of ``listing``."""
-    await cur.execute(f"{ACCOUNTS} WHERE t.id = %(id)s", {"at": asked_at, "id": company_id})
+    await cur.execute(
+        f"{ACCOUNTS} WHERE t.id = {survivor('%(id)s::uuid')}", {"at": asked_at, "id": company_id}
+    )
     row = await cur.fetchone()
     return row and _account(*row)
 

@@ -15,6 +15,7 @@ from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
 from ledger_crm.domain.entry import Entry
 
 from ._projection import Cursor, Projection, Row, Table
+from ._who import everyone
 
 
 class VersionRow(Row, frozen=True, kw_only=True):
@@ -107,12 +108,14 @@ async def listing(
     await cur.execute(
         "WITH held AS (SELECT v.*, lead(v.since) OVER of_one AS replaced_at"
         "   FROM agreement_version v"
-        "   WHERE (%(company)s::uuid IS NULL OR v.company_id = %(company)s)"
+        "   WHERE (%(company)s::uuid IS NULL"
+        f"     OR v.company_id = ANY({everyone('%(company)s::uuid')}))"
         "   WINDOW of_one AS (PARTITION BY v.agreement_id ORDER BY v.version))"
-        " SELECT h.agreement_id, h.version, h.company_id, coalesce(c.name, ''), h.job_order_id,"
-        "  h.since, coalesce(h.replaced_at, h.ended_at), h.ends_on, h.by, h.line, h.terms,"
+        " SELECT h.agreement_id, h.version, coalesce(c.is_id, h.company_id),"
+        "  coalesce(c.name, ''), h.job_order_id, h.since, coalesce(h.replaced_at, h.ended_at),"
+        " h.ends_on, h.by, h.line, h.terms,"
         "  h.position"
-        " FROM held h LEFT JOIN directory c ON c.id = h.company_id"
+        " FROM held h LEFT JOIN who c ON c.id = h.company_id"
         " WHERE (%(before)s::bigint IS NULL OR h.position < %(before)s)"
         " AND (%(ends)s::date IS NULL OR h.ends_on < %(ends)s AND h.ended_at IS NULL"
         "   AND h.replaced_at IS NULL)"

@@ -22,7 +22,7 @@ from ledger_crm.domain.screening import Question
 from ledger_crm.domain.template import TemplateDefined, filled
 
 from ._projection import Cursor, Projection, Row, Table
-from ._who import everyone
+from ._who import everyone, survivor
 
 
 class ApplicationRow(Row, frozen=True, kw_only=True):
@@ -87,7 +87,9 @@ asking = Table("application_asking", AskingRow, key="job_order_id")
 templates = Table("reply_template", TemplateRow, key="slug")
 applications.erases("text")
 answers.erases()
-projection = Projection("applications", applications, answers, asking, templates, version=4)
+projection = Projection(
+    "applications", applications, answers, asking, templates, version=4, parallel="stream"
+)
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -255,12 +257,13 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 SHOWN = """
-SELECT a.candidacy_id, coalesce(p.is_id, a.person_id), coalesce(p.name, ''), a.company_id,
+SELECT a.candidacy_id, coalesce(p.is_id, a.person_id), coalesce(p.name, ''),
+       coalesce(o.is_id, a.company_id),
        coalesce(o.name, ''), a.job_order_id, coalesce(j.name, ''), a.applied_at, a.times,
        a.channel, a.source, a.text, a.stage, a.category, a.status, a.reason, a.position, k.questions
 FROM application a
 LEFT JOIN who p ON p.id = a.person_id
-LEFT JOIN directory o ON o.id = a.company_id
+LEFT JOIN who o ON o.id = a.company_id
 LEFT JOIN directory j ON j.id = a.job_order_id
 LEFT JOIN application_asking k ON k.job_order_id = a.job_order_id
 WHERE a.times > 0"""
@@ -281,7 +284,7 @@ async def of(
     await cur.execute(
         f"{SHOWN} AND (%(person)s::uuid IS NULL"
         f"   OR a.person_id = ANY({everyone('%(person)s::uuid')}))"
-        " AND (%(company)s::uuid IS NULL OR a.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR a.company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(order)s::uuid IS NULL OR a.job_order_id = %(order)s)"
         " AND (%(status)s::text IS NULL OR a.status = %(status)s)"
         " AND (%(before)s::bigint IS NULL OR a.position < %(before)s)"
@@ -340,7 +343,7 @@ def _questions(found: object) -> list[Question]:
 
 async def screening(cur: Cursor, job_order_id: UUID) -> ScreeningShown | None:
     await cur.execute(
-        "SELECT job_order_id, company_id, questions FROM application_asking"
+        f"SELECT job_order_id, {survivor('company_id')}, questions FROM application_asking"
         " WHERE job_order_id = %s",
         (job_order_id,),
     )
@@ -373,7 +376,7 @@ async def reply(cur: Cursor, slug: str, *, candidacy_id: UUID, consultant: str) 
         " JOIN application_asking k ON k.job_order_id = a.job_order_id"
         " LEFT JOIN who p ON p.id = a.person_id"
         " LEFT JOIN directory j ON j.id = a.job_order_id"
-        " LEFT JOIN directory o ON o.id = a.company_id WHERE t.slug = %s",
+        " LEFT JOIN who o ON o.id = a.company_id WHERE t.slug = %s",
         (candidacy_id, slug),
     )
     row = await cur.fetchone()

@@ -177,7 +177,7 @@ CROSS JOIN LATERAL (
 PARTICIPANT = f"""
 SELECT * FROM (
   SELECT e.campaign, coalesce(d.is_id, e.person_id) AS person_id, coalesce(d.name, '') AS person,
-    e.company_id, e.status, e.since, e.by, e.sent, e.last_sent_at,
+    {survivor("e.company_id")} AS company_id, e.status, e.since, e.by, e.sent, e.last_sent_at,
     CASE WHEN step.step IS NOT NULL THEN e.sent + 1 END AS next_step,
     (coalesce(e.last_sent_at, e.since) AT TIME ZONE 'UTC')::date
       + (step.step ->> 'after_days')::int AS next_due_on,

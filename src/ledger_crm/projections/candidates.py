@@ -100,7 +100,7 @@ steps = Table(
 )
 steps.erases("decider", unless=lambda row: not row.decided_by)
 staff = Table("candidacy_staff", StaffRow, key="job_order_id")
-projection = Projection("candidates", candidacies, steps, staff, version=5)
+projection = Projection("candidates", candidacies, steps, staff, version=5, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -310,7 +310,8 @@ async def counts(
 
 
 CARD = """
-SELECT c.candidacy_id, coalesce(p.is_id, c.person_id), coalesce(p.name, ''), c.company_id,
+SELECT c.candidacy_id, coalesce(p.is_id, c.person_id), coalesce(p.name, ''),
+       coalesce(o.is_id, c.company_id),
        coalesce(o.name, ''), c.job_order_id, coalesce(j.name, ''), c.pipeline, c.stage,
        c.category, c.opened_at, c.stage_since, c.by, c.closed, c.reason, c.decided_by,
        c.represented, c.introduced_at, c.agreement_id, c.starts_on, c.fee_cents, c.currency,
@@ -322,7 +323,7 @@ SELECT c.candidacy_id, coalesce(p.is_id, c.person_id), coalesce(p.name, ''), c.c
        c.position
 FROM candidacy c
 LEFT JOIN who p ON p.id = c.person_id
-LEFT JOIN directory o ON o.id = c.company_id
+LEFT JOIN who o ON o.id = c.company_id
 LEFT JOIN directory j ON j.id = c.job_order_id
 """
 
@@ -346,7 +347,6 @@ async def cards(
     wanted = {
         "c.pipeline": pipeline,
         "c.job_order_id": job_order_id,
-        "c.company_id": company_id,
         "c.stage": stage,
     }
     where = [f"{column} = %({column})s" for column, value in wanted.items() if value is not None]
@@ -354,6 +354,9 @@ async def cards(
     if person_id is not None:
         where.append(f"c.person_id = ANY({everyone('%(person)s')})")
         values["person"] = person_id
+    if company_id is not None:
+        where.append(f"c.company_id = ANY({everyone('%(company)s')})")
+        values["company"] = company_id
     if before is not None:
         where.append("c.position < %(before)s")
     if team is not None or consultant is not None:

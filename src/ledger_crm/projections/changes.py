@@ -21,6 +21,7 @@ from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.pipeline import EXITS, Subject
 
 from ._projection import Cursor, Projection, Row, Table
+from ._who import everyone
 
 Kind = Literal["entered", "moved", "left", "reopened", "returned"]
 
@@ -61,7 +62,7 @@ items = Table(
     key="item_id",
     sql="CREATE INDEX change_item_in ON change_item (pipeline);",
 )
-projection = Projection("changes", steps, items, version=1)
+projection = Projection("changes", steps, items, version=1, parallel="stream")
 
 
 @steps.starts(StageReached, DealFact)
@@ -192,9 +193,9 @@ class StageChange(msgspec.Struct, frozen=True):
 
 ChangeT = TypeVar("ChangeT", CandidacyChange, DealChange)
 SHOWN: dict[type[CandidacyChange | DealChange], str] = {
-    CandidacyChange: "coalesce(p.is_id, i.person_id), coalesce(p.name, ''), i.company_id,"
-    " coalesce(o.name, ''), i.job_order_id, coalesce(j.name, '')",
-    DealChange: "i.company_id, coalesce(o.name, ''), i.title",
+    CandidacyChange: "coalesce(p.is_id, i.person_id), coalesce(p.name, ''),"
+    " coalesce(o.is_id, i.company_id), coalesce(o.name, ''), i.job_order_id, coalesce(j.name, '')",
+    DealChange: "coalesce(o.is_id, i.company_id), coalesce(o.name, ''), i.title",
 }
 LAST_BY = (
     "SELECT s.* FROM change_step s WHERE s.item_id = i.item_id AND {}"
@@ -294,7 +295,7 @@ async def _changes(
         " FROM touched JOIN change_item i USING (item_id)"
         f" LEFT JOIN LATERAL ({LAST_BY.format(first)}) b ON true"
         f" JOIN LATERAL ({LAST_BY.format(last)}) a ON true"
-        " LEFT JOIN who p ON p.id = i.person_id LEFT JOIN directory o ON o.id = i.company_id"
+        " LEFT JOIN who p ON p.id = i.person_id LEFT JOIN who o ON o.id = i.company_id"
         " LEFT JOIN directory j ON j.id = i.job_order_id"
         f" WHERE i.subject = %(subject)s{_only(wanted)}"
         " AND (%(before)s::bigint IS NULL OR a.position < %(before)s)"
@@ -315,6 +316,7 @@ def _moments(between: Between) -> tuple[str, str, dict[str, Any]]:
 
 
 def _only(wanted: dict[str, Any]) -> str:
-    return "".join(
-        f" AND i.{name} = %({name})s" for name, value in wanted.items() if value is not None
-    )
+    those = {name: f"%({name})s" for name, value in wanted.items() if value is not None}
+    if "company_id" in those:
+        those["company_id"] = f"ANY({everyone('%(company_id)s::uuid')})"
+    return "".join(f" AND i.{name} = {value}" for name, value in those.items())

@@ -148,14 +148,15 @@ async def listing(
     team  whose consultants of the day of the placement have a part of it
     """
     await cur.execute(
-        "SELECT t.candidacy_id, coalesce(n.is_id, t.person_id), coalesce(n.name, ''), t.company_id,"
-        " coalesce(c.name, ''), t.job_order_id, coalesce(j.name, ''), t.placed_at, t.fee_cents,"
+        "SELECT t.candidacy_id, coalesce(n.is_id, t.person_id), coalesce(n.name, ''),"
+        " coalesce(c.is_id, t.company_id), coalesce(c.name, ''), t.job_order_id,"
+        " coalesce(j.name, ''), t.placed_at, t.fee_cents,"
         " t.partner_cents, t.rebate_cents, t.currency, theirs.parts, t.position FROM commission t"
         " CROSS JOIN LATERAL (SELECT json_agg(p.part ORDER BY p.nth)::text AS parts"
         "   FROM json_array_elements(t.parts::json) WITH ORDINALITY p (part, nth)"
         f"   WHERE {was_in(PARTNER, PLACED_ON)}) theirs"
         " LEFT JOIN who n ON n.id = t.person_id"
-        " LEFT JOIN directory c ON c.id = t.company_id"
+        " LEFT JOIN who c ON c.id = t.company_id"
         " LEFT JOIN directory j ON j.id = t.job_order_id"
         " WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
         " AND (%(consultant)s::text IS NULL OR theirs.parts::jsonb"

@@ -44,6 +44,7 @@ from ledger_crm.domain.segment import FieldIs
 from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 from ._team import Team, whose
+from ._who import Absorbed, everyone, of_any, survivor
 
 
 class CompanyRow(Row, frozen=True, kw_only=True):
@@ -109,6 +110,7 @@ class JobOrderRow(Row, frozen=True, kw_only=True):
     currency: str
     must_haves: str  # a line each
     confidential: bool
+    opened_by: str
     owner: str = ""
     shares: str = "[]"  # of the consultants, JSON
     found: int = 0
@@ -158,7 +160,7 @@ custom = values(  # of companies and of job orders
         None if entry.event.deal_id else entry.event.job_order_id or entry.originator_id
     ),
 )
-projection = Projection("companies", companies, domains, fees, job_orders, custom, version=11)
+projection = Projection("companies", companies, domains, fees, job_orders, custom, version=12)
 
 
 @companies.starts(CompanyAdded)
@@ -300,6 +302,7 @@ def job_order_opened(entry: Entry[JobOrderOpened]) -> JobOrderRow:
         currency=fact.currency,
         must_haves="\n".join(fact.must_haves),
         confidential=fact.confidential,
+        opened_by=entry.by,
         status_since=entry.at,
     )
 
@@ -416,7 +419,8 @@ class Related(msgspec.Struct, frozen=True):
 
 
 class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
-    """domain            the first one
+    """version           of the record, with all that it has absorbed
+    domain            the first one
     employees         how many, about; None: not known
     parent            the company that it belongs to, by name
     children          those that belong to it, at most 200
@@ -424,6 +428,7 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
     off_limits        the last word on whether we approach their people
     fees, job_orders  the newest 200 of each, newest first
     custom            values of custom fields, by field
+    absorbed          records of the same company; what is empty here is shown as it is there
     """
 
     id: UUID
@@ -447,6 +452,7 @@ class CompanyShown(msgspec.Struct, frozen=True, kw_only=True):
     fees: list[FeeShown]
     job_orders: list[JobOrderShown]
     custom: dict[str, Value]
+    absorbed: list[Absorbed]
 
 
 class CompanyListed(msgspec.Struct, frozen=True):
@@ -481,9 +487,24 @@ OWN = [
         "fees",
         "job_orders",
         "custom",
+        "absorbed",
     )
 ]
-TAGS = "array_remove(string_to_array(tags, E'\n'), '')"
+FILLED = ("domain", "industry", "specialty", "location", "founded", "website", "owner", "employees")
+TAGS = """ARRAY(SELECT DISTINCT tag FROM company o, unnest(string_to_array(o.tags, E'\n')) tag
+  WHERE tag <> '' AND (o.company_id = p.company_id OR o.company_id = ANY(ARRAY(
+    SELECT m.id FROM directory_merge m WHERE m.survivor_id = p.company_id))) ORDER BY tag)"""
+CUSTOM = shown_of(
+    "company_field", f"ANY({everyone('p.company_id')})", first="v.of_id = p.company_id"
+)
+# a no of any of them, unless the survivor said something since; else what was said last
+SAID = """
+LEFT JOIN LATERAL (
+  SELECT o.off_limits_said_at, o.off_limits, o.off_limits_until_on, o.off_limits_with_subsidiaries
+  FROM company o LEFT JOIN directory_merge m ON m.id = o.company_id
+  WHERE o.company_id = ANY(%(ids)s) AND o.off_limits_said_at IS NOT NULL
+  AND NOT coalesce(p.off_limits_said_at >= m.since, false)
+  ORDER BY o.off_limits DESC, o.off_limits_said_at DESC LIMIT 1) said ON true"""
 JOB_ORDER = f"""
 o.job_order_id, o.title, o.openings, o.pipeline, o.opened_at, o.location, o.requisition,
 o.hiring_manager_id, o.salary_from_cents, o.salary_to_cents, o.currency, o.must_haves,
@@ -492,47 +513,70 @@ o.confidential, o.owner, o.shares, o.found, o.status, o.status_since, o.closed_a
 SHARES = msgspec.json.Decoder(list[Share])
 
 
+def _own(field: str) -> str:
+    if field == "version":
+        return "(SELECT sum(o.version)::bigint FROM company o WHERE o.company_id = ANY(%(ids)s))"
+    if field not in FILLED:
+        return f"p.{field}"
+    empty = "NULL" if field == "employees" else "''"
+    return f"""coalesce(nullif(p.{field}, {empty}), (
+      SELECT o.{field} FROM company o WHERE o.company_id = ANY(%(ids)s)
+      AND nullif(o.{field}, {empty}) IS NOT NULL ORDER BY o.position DESC LIMIT 1), {empty})"""
+
+
 async def card(cur: Cursor, company_id: UUID) -> CompanyShown | None:
+    """Joins the directory for the names, and for who is merged."""
+    await cur.execute(f"SELECT {everyone('%(id)s::uuid')}", {"id": company_id})
+    [ids] = await cur.fetchone() or [[company_id]]
+    asked = {"id": ids[0], "ids": ids}
     await cur.execute(
-        "SELECT off_limits_said_at, off_limits, off_limits_until_on, off_limits_with_subsidiaries,"
-        f" {shown_of('company_field', 'company.company_id')}, {TAGS}, {', '.join(OWN)}"
-        " FROM company WHERE company_id = %s",
-        (company_id,),
+        "SELECT said.off_limits_said_at, said.off_limits, said.off_limits_until_on,"
+        f" said.off_limits_with_subsidiaries, {CUSTOM}, {TAGS}, {', '.join(map(_own, OWN))}"
+        f" FROM company p {SAID} WHERE p.company_id = %(id)s".encode(),
+        asked,
     )
     row = await cur.fetchone()
     if row is None:
         return None
     limits, (known, tags, *own) = row[:4], row[4:]
     await cur.execute(
-        "SELECT domain FROM company_domain WHERE company_id = %s ORDER BY position", (company_id,)
+        "SELECT id, since FROM directory_merge WHERE survivor_id = %(id)s ORDER BY since, id", asked
+    )
+    absorbed = [Absorbed(*found) for found in await cur.fetchall()]
+    await cur.execute(
+        "SELECT domain FROM company_domain WHERE company_id = ANY(%(ids)s)"
+        " ORDER BY company_id <> %(id)s, position",
+        asked,
     )
     names = [name for (name,) in await cur.fetchall()]
     await cur.execute(
-        "SELECT p.company_id, p.name FROM company c JOIN company p ON p.company_id = c.parent_id"
-        " WHERE c.company_id = %s",
-        (company_id,),
+        "SELECT w.is_id, w.name FROM company c JOIN who w ON w.id = c.parent_id"
+        " WHERE c.company_id = ANY(%(ids)s) ORDER BY c.company_id <> %(id)s, c.position LIMIT 1",
+        asked,
     )
     above = await cur.fetchone()
     await cur.execute(
-        "SELECT company_id, name FROM company WHERE parent_id = %s ORDER BY position LIMIT 200",
-        (company_id,),
+        "SELECT w.is_id, w.name FROM company c JOIN who w ON w.id = c.company_id"
+        " WHERE c.parent_id = ANY(%(ids)s) GROUP BY 1, 2 ORDER BY min(c.position) LIMIT 200",
+        asked,
     )
     below = [Related(*found) for found in await cur.fetchall()]
     await cur.execute(
         "SELECT agreement_id, basis, currency, rate_bp, minimum_cents, amount_cents,"
         " guarantee_days, payment_days, agreed_at, job_order_id, agreement_version, ended_at"
-        " FROM fee_agreement WHERE company_id = %s ORDER BY position DESC LIMIT 200",
-        (company_id,),
+        " FROM fee_agreement WHERE company_id = ANY(%(ids)s) ORDER BY position DESC LIMIT 200",
+        asked,
     )
     terms = [FeeShown(*found) for found in await cur.fetchall()]
     await cur.execute(
-        f"SELECT {JOB_ORDER} FROM job_order o WHERE o.company_id = %s"
+        f"SELECT {JOB_ORDER} FROM job_order o WHERE o.company_id = ANY(%(ids)s)"
         " ORDER BY o.position DESC LIMIT 200",
-        (company_id,),
+        asked,
     )
     orders = [_order(JobOrderShown, found) for found in await cur.fetchall()]
     return CompanyShown(
-        id=company_id,
+        id=ids[0],
+        absorbed=absorbed,
         off_limits=OffLimitsWord(*limits) if limits[0] else None,
         tags=tags,
         domains=names,
@@ -569,38 +613,39 @@ async def listing(
 
     Raises NoSuchField, WrongFieldValue.
     """
-    fits, known = await fitting(cur, "company_field", "company", "company.company_id", custom)
-    owners = await whose(cur, owner, team)
+    fits, known = await fitting(cur, "company_field", "company", "p.company_id", custom)
+    given: dict[str, tuple[str, object]] = {
+        "domain": (
+            f"p.company_id = (SELECT {survivor('d.company_id')} FROM company_domain d"
+            " WHERE d.domain = %(domain)s)",
+            domain,
+        ),
+        "owners": (_any("p.owner = ANY(%(owners)s)"), await whose(cur, owner, team)),
+        "tag": (_any("string_to_array(p.tags, E'\\n') @> ARRAY[%(tag)s::text]"), tag),
+        "industry": (_any("lower(p.industry) = lower(%(industry)s)"), industry),
+        "parent": (_any(f"p.parent_id = ANY({everyone('%(parent)s::uuid')})"), parent_id),
+        "words": (_any("p.sought LIKE ALL(%(words)s)"), all_words(name or "") or None),
+        "before": ("p.position < %(before)s", before),
+    }
+    clauses = [clause for clause, value in given.values() if value is not None]
+    clauses += [_any(fits)] if custom else []
+    clauses.append("NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = p.company_id)")
     await cur.execute(
-        f"SELECT company_id, name, industry, location, added_at, employees, owner, {TAGS},"
-        f" {shown_of('company_field', 'company.company_id')}, position"
-        " FROM company WHERE (%(before)s::bigint IS NULL OR position < %(before)s)"
-        " AND (%(domain)s::text IS NULL OR company_id ="
-        "   (SELECT d.company_id FROM company_domain d WHERE d.domain = %(domain)s))"
-        " AND (%(owners)s::text[] IS NULL OR owner = ANY(%(owners)s))"
-        " AND (%(tag)s::text IS NULL OR %(tag)s = ANY(string_to_array(tags, E'\\n')))"
-        " AND (%(industry)s::text IS NULL OR lower(industry) = lower(%(industry)s))"
-        " AND (%(parent)s::uuid IS NULL OR parent_id = %(parent)s)"
-        f" AND sought LIKE ALL(%(words)s) AND {fits}"
-        " ORDER BY position DESC LIMIT %(limit)s",
-        known
-        | {
-            "before": before,
-            "domain": domain,
-            "owners": owners,
-            "tag": tag,
-            "industry": industry,
-            "parent": parent_id,
-            "words": all_words(name or ""),
-            "limit": limit,
-        },
+        "SELECT p.company_id, p.name, p.industry, p.location, p.added_at, p.employees, p.owner,"
+        f" {TAGS}, {CUSTOM}, p.position FROM company p WHERE {' AND '.join(clauses)}"
+        " ORDER BY p.position DESC LIMIT %(limit)s".encode(),
+        known | {name: value for name, (_, value) in given.items()} | {"limit": limit},
     )
     return [CompanyListed(*row) for row in await cur.fetchall()]
 
 
+def _any(clause: str) -> str:
+    return of_any(clause, "company")
+
+
 ORDERS = (
-    f"SELECT {JOB_ORDER}, o.company_id, c.name, o.position"
-    " FROM job_order o JOIN company c USING (company_id)"
+    f"SELECT {JOB_ORDER}, coalesce(c.is_id, o.company_id), coalesce(c.name, ''), o.position"
+    " FROM job_order o LEFT JOIN who c ON c.id = o.company_id"
 )
 
 
@@ -623,7 +668,7 @@ async def orders(
     await cur.execute(
         f"{ORDERS} WHERE (%(before)s::bigint IS NULL OR o.position < %(before)s)"
         " AND (%(status)s::text IS NULL OR o.status = %(status)s)"
-        " AND (%(company)s::uuid IS NULL OR o.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR o.company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(working)s::text[] IS NULL OR o.owner = ANY(%(working)s) OR EXISTS (SELECT"
         "   FROM jsonb_array_elements(o.shares::jsonb) s"
         "   WHERE s ->> 'consultant' = ANY(%(working)s)))"
@@ -663,3 +708,29 @@ def _order(type_: type[S], row: tuple[Any, ...]) -> S:
 
 def _typed(custom: object) -> dict[str, Value]:
     return msgspec.convert(custom, dict[str, Value])
+
+
+HIDDEN = """
+WITH of_confidential AS (
+  SELECT job_order_id, consultant FROM job_order o CROSS JOIN LATERAL (
+    SELECT o.owner UNION SELECT share->>'consultant' FROM json_array_elements(o.shares::json) share
+    UNION SELECT o.opened_by WHERE o.owner = '') theirs (consultant)
+  WHERE o.confidential),
+mates AS (
+  SELECT other.consultant FROM (
+    SELECT DISTINCT ON (team_id, consultant) team_id, consultant, is_in FROM directory_member
+    WHERE from_on <= %(on)s ORDER BY team_id, consultant, from_on DESC) other
+  WHERE %(team)s AND other.is_in AND other.team_id IN (
+    SELECT team_id FROM (
+      SELECT DISTINCT ON (team_id) team_id, is_in FROM directory_member
+      WHERE consultant = %(actor)s AND from_on <= %(on)s ORDER BY team_id, from_on DESC) own
+    WHERE own.is_in))
+SELECT job_order_id FROM of_confidential GROUP BY job_order_id
+HAVING NOT bool_or(consultant = %(actor)s OR consultant IN (SELECT consultant FROM mates))"""
+
+
+async def hidden_job_orders(cur: Cursor, actor: str, *, team: bool, on: date) -> frozenset[UUID]:
+    """Confidential ones on which this one does not work: who has none yet is whose it is that
+    opened it. ``team``: nor whoever is in a team with them that day. Joins the directory."""
+    await cur.execute(HIDDEN, {"actor": actor, "team": team, "on": on})
+    return frozenset(id for (id,) in await cur.fetchall())

@@ -66,7 +66,7 @@ OFFER_DAYS = 3
 GUARANTEE_DAYS = 14
 Done = FollowUpDone | CompanyFollowUpDone
 Snoozed = FollowUpSnoozed | CompanyFollowUpSnoozed
-RENEWER = "coalesce(nullif(o.owner, ''), nullif(a.owner, ''), r.by)"
+RENEWER = "coalesce(nullif(o.owner, ''), nullif(a.owner, ''), nullif(b.owner, ''), r.by)"
 
 
 class FollowUpRow(Row, frozen=True, kw_only=True):
@@ -445,11 +445,12 @@ class Day(msgspec.Struct, frozen=True):
 
 FOLLOW_UP = """
 SELECT f.follow_up_id, coalesce(p.is_id, f.person_id),
-       CASE WHEN f.person_id IS NOT NULL THEN coalesce(p.name, '') END, f.company_id, c.name,
+       CASE WHEN f.person_id IS NOT NULL THEN coalesce(p.name, '') END,
+       coalesce(c.is_id, f.company_id), c.name,
        f.owner, f.promised_at, f.promised_for_on, f.due_on, f.reason, f.text, f.done_at, f.position
 FROM follow_up f
 LEFT JOIN who p ON p.id = f.person_id
-LEFT JOIN directory c ON c.id = f.company_id"""
+LEFT JOIN who c ON c.id = f.company_id"""
 
 
 async def owed(cur: Cursor, *, owner: str | None, on: date, team: Team | None = None) -> Day:
@@ -485,11 +486,12 @@ async def owed(cur: Cursor, *, owner: str | None, on: date, team: Team | None = 
 async def _on_that_day(cur: Cursor, owners: list[str], on: date) -> list[Occasion]:
     owner = "coalesce(nullif(a.owner, ''), o.by)"
     await cur.execute(
-        "SELECT o.id, o.kind, coalesce(p.is_id, o.person_id), coalesce(p.name, ''), o.company_id,"
-        f" coalesce(c.name, ''), o.job_order_id, coalesce(j.name, ''), o.due_on, o.at, {owner}"
+        "SELECT o.id, o.kind, coalesce(p.is_id, o.person_id), coalesce(p.name, ''),"
+        " coalesce(c.is_id, o.company_id), coalesce(c.name, ''), o.job_order_id,"
+        f" coalesce(j.name, ''), o.due_on, o.at, {owner}"
         " FROM occasion o LEFT JOIN answerable a ON a.id = o.job_order_id"
         " LEFT JOIN who p ON p.id = o.person_id"
-        " LEFT JOIN directory c ON c.id = o.company_id"
+        " LEFT JOIN who c ON c.id = o.company_id"
         " LEFT JOIN directory j ON j.id = o.job_order_id"
         f" WHERE NOT o.over AND {owner} = ANY(%(owners)s) AND CASE o.kind"
         "   WHEN 'interview' THEN o.due_on = %(on)s::date"
@@ -519,17 +521,20 @@ async def to_renew(
     end first, at most 200. Joins the directory for the names, and for the team."""
     owners = await whose(cur, owner, team)
     await cur.execute(
-        f"SELECT r.agreement_id, r.version, r.company_id, coalesce(c.name, ''), r.job_order_id,"
+        "SELECT r.agreement_id, r.version, coalesce(c.is_id, r.company_id), coalesce(c.name,"
+        " ''), r.job_order_id,"
         f" j.name, r.ends_on, r.ends_on - %(on)s::date, {RENEWER}"
-        " FROM renewal r LEFT JOIN directory c ON c.id = r.company_id"
+        " FROM renewal r LEFT JOIN who c ON c.id = r.company_id"
         " LEFT JOIN directory j ON j.id = r.job_order_id"
-        " LEFT JOIN answerable a ON a.id = r.company_id"
+        " LEFT JOIN answerable a ON a.id = coalesce(c.is_id, r.company_id)"
+        " LEFT JOIN answerable b ON b.id = r.company_id"
         " LEFT JOIN answerable o ON o.id = r.job_order_id"
         " WHERE r.ended_at IS NULL AND r.since < %(on)s::date + 1"
         " AND r.ends_on BETWEEN %(on)s::date - %(days)s::int AND %(on)s::date + %(days)s::int"
         " AND coalesce(o.status, 'open') <> ALL(%(over)s)"
         f" AND (%(owners)s::text[] IS NULL OR {RENEWER} = ANY(%(owners)s))"
-        " AND NOT EXISTS (SELECT FROM renewal n WHERE n.company_id = r.company_id"
+        " AND NOT EXISTS (SELECT FROM renewal n"
+        f"   WHERE n.company_id = ANY({everyone('r.company_id')})"
         "   AND n.job_order_id IS NOT DISTINCT FROM r.job_order_id"
         "   AND (n.since, n.position) > (r.since, r.position))"
         " ORDER BY r.ends_on, r.position LIMIT %(limit)s",
@@ -555,7 +560,7 @@ async def promises(
     await cur.execute(
         f"{FOLLOW_UP} WHERE (%(owners)s::text[] IS NULL OR f.owner = ANY(%(owners)s))"
         f" AND (%(person)s::uuid IS NULL OR f.person_id = ANY({everyone('%(person)s::uuid')}))"
-        " AND (%(company)s::uuid IS NULL OR f.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR f.company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(done)s::boolean IS NULL OR (f.done_at IS NOT NULL) = %(done)s)"
         " AND (%(before)s::bigint IS NULL OR f.position < %(before)s)"
         " ORDER BY f.position DESC LIMIT %(limit)s",

@@ -23,6 +23,7 @@ from ledger_crm.domain.segment import FieldIs
 from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table
 from ._team import Team, whose
+from ._who import everyone, survivor
 
 
 class DealRow(Row, frozen=True, kw_only=True):
@@ -44,6 +45,8 @@ class DealRow(Row, frozen=True, kw_only=True):
     reason: str = ""
     proposal_version: int = 0  # the last one sent
     proposal_signed: int = 0  # the last one signed
+    proposal_document_id: UUID | None = None  # of what was sent or signed last
+    terms_document_id: UUID | None = None
     terms_version: int = 0
     terms_signed: int = 0
     signed_by_id: UUID | None = None  # of whatever was signed last
@@ -71,7 +74,7 @@ owners = Table(
     key="company_id",
     sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
 )
-projection = Projection("deals", deals, custom, owners, version=6)
+projection = Projection("deals", deals, custom, owners, version=7, parallel="stream")
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:
@@ -131,14 +134,16 @@ def deal_changed(row: DealRow, entry: Entry[DealChanged]) -> DealRow:
 @deals.on(PaperSent, key=deal)
 def paper_sent(row: DealRow, entry: Entry[PaperSent]) -> DealRow:
     fact = entry.event
-    return replace(row, **{f"{fact.paper}_version": fact.version})
+    sent = {f"{fact.paper}_version": fact.version, f"{fact.paper}_document_id": fact.document_id}
+    return replace(row, **sent)
 
 
 @deals.on(PaperSigned, key=deal)
 def paper_signed(row: DealRow, entry: Entry[PaperSigned]) -> DealRow:
     fact = entry.event
-    signed = {f"{fact.paper}_signed": fact.version}
-    return replace(row, **signed, signed_by_id=fact.signed_by_id)
+    row = replace(row, **{f"{fact.paper}_signed": fact.version}, signed_by_id=fact.signed_by_id)
+    filed = {f"{fact.paper}_document_id": fact.document_id} if fact.document_id else {}
+    return replace(row, **filed)
 
 
 @deals.on(DealLinked, key=deal)
@@ -168,6 +173,7 @@ class DealCard(msgspec.Struct, frozen=True, kw_only=True):
     """proposal_version, terms_version  the last one sent; 0: none
     proposal_signed, terms_signed    the last one signed; 0: none
     signed_by_id                     who signed what was signed last
+    proposal_document_id, terms_document_id  what is filed of the last one sent or signed
     custom                           values of custom fields, by field
     """
 
@@ -192,14 +198,16 @@ class DealCard(msgspec.Struct, frozen=True, kw_only=True):
     terms_version: int
     terms_signed: int
     signed_by_id: UUID | None
+    proposal_document_id: UUID | None
+    terms_document_id: UUID | None
     job_orders: list[UUID]
     custom: dict[str, Value]
     position: int
 
 
 OWNED = (
-    "(%(owners)s::text[] IS NULL OR d.company_id IN"
-    " (SELECT company_id FROM deal_owner WHERE owner = ANY(%(owners)s)))"
+    f"(%(owners)s::text[] IS NULL OR {survivor('d.company_id')} IN"
+    f" (SELECT {survivor('company_id')} FROM deal_owner WHERE owner = ANY(%(owners)s)))"
 )
 
 
@@ -213,7 +221,8 @@ async def counts(
         " coalesce(sum(d.value_cents), 0),"
         " coalesce(sum(floor(d.value_cents::numeric * d.probability_bp / 10000)), 0)"
         " FROM directory_stage s LEFT JOIN deal d ON d.pipeline = s.pipeline AND d.stage = s.stage"
-        f"   AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s) AND {OWNED}"
+        "   AND (%(company)s::uuid IS NULL"
+        f" OR d.company_id = ANY({everyone('%(company)s::uuid')})) AND {OWNED}"
         " WHERE s.pipeline = %(pipeline)s"
         " GROUP BY s.stage, s.label, s.category, s.place, d.currency"
         " ORDER BY s.place, d.currency",
@@ -245,15 +254,18 @@ async def cards(
     WrongFieldValue."""
     fits, known = await fitting(cur, "deal_field", "deal", "d.deal_id", custom)
     await cur.execute(
-        "SELECT d.deal_id, d.company_id, coalesce(o.name, ''), d.title, d.pipeline, d.stage,"
+        "SELECT d.deal_id, coalesce(o.is_id, d.company_id), coalesce(o.name, ''), d.title,"
+        " d.pipeline, d.stage,"
         " d.category, d.probability_bp, d.value_cents, d.currency, d.opened_at, d.stage_since,"
         " d.expected_close_on, d.contact_id, d.over, d.reason, d.proposal_version,"
         " d.proposal_signed, d.terms_version, d.terms_signed, d.signed_by_id,"
+        " d.proposal_document_id, d.terms_document_id,"
         " array_remove(string_to_array(d.job_orders, E'\\n'), '')::uuid[],"
         f" {shown_of('deal_field', 'd.deal_id')}, d.position"
-        " FROM deal d LEFT JOIN directory o ON o.id = d.company_id"
+        " FROM deal d LEFT JOIN who o ON o.id = d.company_id"
         " WHERE d.pipeline = %(pipeline)s"
-        f" AND (%(company)s::uuid IS NULL OR d.company_id = %(company)s) AND {OWNED}"
+        " AND (%(company)s::uuid IS NULL"
+        f" OR d.company_id = ANY({everyone('%(company)s::uuid')})) AND {OWNED}"
         " AND (%(stage)s::text IS NULL OR d.stage = %(stage)s)"
         f" AND (%(before)s::bigint IS NULL OR d.position < %(before)s) AND {fits}"
         " ORDER BY d.position DESC LIMIT %(limit)s",
@@ -293,7 +305,8 @@ async def forecast(
         "SELECT date_trunc('month', expected_close_on)::date, currency, count(*),"
         " sum(value_cents), sum(floor(value_cents::numeric * probability_bp / 10000))"
         " FROM deal d WHERE NOT over AND pipeline = %(pipeline)s"
-        f" AND (%(company)s::uuid IS NULL OR company_id = %(company)s) AND {OWNED}"
+        f" AND (%(company)s::uuid IS NULL OR company_id = ANY({everyone('%(company)s::uuid')}))"
+        f" AND {OWNED}"
         " GROUP BY 1, 2 ORDER BY 1 NULLS LAST, 2",
         {
             "pipeline": pipeline,

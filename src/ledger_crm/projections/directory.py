@@ -33,7 +33,7 @@ from ledger_crm.domain.entry import ERASED, Entry
 from ledger_crm.domain.firm import FirmProfileChanged
 from ledger_crm.domain.identity import ProfileChanged
 from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
-from ledger_crm.domain.merging import PersonMerged, PersonUnmerged
+from ledger_crm.domain.merging import Merged, Unmerged
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.privacy import PersonErased
@@ -123,7 +123,7 @@ merges = Table(
     views=WHO,
 )
 projection = Projection(
-    "directory", names, stages, fields, consultants, teams, members, merges, version=9
+    "directory", names, stages, fields, consultants, teams, members, merges, version=10
 )
 
 
@@ -250,19 +250,19 @@ def turned(entry: Entry[TeamJoined | TeamLeft]) -> MemberRow:
     )
 
 
-@merges.starts(PersonMerged)
-def merged(entry: Entry[PersonMerged]) -> MergeRow:
+@merges.starts(Merged)
+def merged(entry: Entry[Merged]) -> MergeRow:
     return _along(entry.originator_id, _link(entry))
 
 
-@merges.each(PersonMerged, survivor_id=stream)
-def merged_further(row: MergeRow, entry: Entry[PersonMerged]) -> MergeRow:
+@merges.each(Merged, survivor_id=stream)
+def merged_further(row: MergeRow, entry: Entry[Merged]) -> MergeRow:
     """What it had absorbed goes along."""
     return _along(row.id, f"{row.chain}\n{_link(entry)}")
 
 
-@merges.each(PersonUnmerged, survivor_id=lambda entry: entry.event.other_id)
-def unmerged(row: MergeRow, entry: Entry[PersonUnmerged]) -> MergeRow | None:
+@merges.each(Unmerged, survivor_id=lambda entry: entry.event.other_id)
+def unmerged(row: MergeRow, entry: Entry[Unmerged]) -> MergeRow | None:
     """On the one that was merged; on its survivor it is about nobody here."""
     gone = entry.originator_id
     if row.id == gone:
@@ -271,7 +271,7 @@ def unmerged(row: MergeRow, entry: Entry[PersonUnmerged]) -> MergeRow | None:
     return _along(row.id, kept) if found and kept.split("\n")[-1].startswith(str(gone)) else row
 
 
-def _link(entry: Entry[PersonMerged]) -> str:
+def _link(entry: Entry[Merged]) -> str:
     return f"{entry.event.survivor_id} {entry.event.merged_at.isoformat()}"
 
 

@@ -260,10 +260,11 @@ class RevenueLine(msgspec.Struct, frozen=True, kw_only=True):
     at_risk_cents: int = 0
 
 
+INDUSTRY = "coalesce(nullif(c.industry, ''), n.industry, '')"  # of the survivor, if known there
 KEYS = {
-    "client": ("m.company_id::text", "coalesce(o.name, '')"),
+    "client": ("coalesce(o.is_id, m.company_id)::text", "coalesce(o.name, '')"),
     "month": ("to_char(m.at, 'YYYY-MM')", "to_char(m.at, 'YYYY-MM')"),
-    "industry": ("coalesce(c.industry, '')", "coalesce(c.industry, '')"),
+    "industry": (INDUSTRY, INDUSTRY),
     "source": ("coalesce(m.source, '')", "coalesce(m.source, '')"),
     "consultant": ("''", "''"),  # of whom each has a part
 }
@@ -285,8 +286,9 @@ WITH m AS (
   WHERE NOT over AND guarantee_until_on >= %(day)s)"""
 
 OF_THEM = """
- FROM m LEFT JOIN fee_client c USING (company_id)
- LEFT JOIN directory o ON o.id = m.company_id
+ FROM m LEFT JOIN who o ON o.id = m.company_id
+ LEFT JOIN fee_client n USING (company_id)
+ LEFT JOIN fee_client c ON c.company_id = coalesce(o.is_id, m.company_id)
  WHERE (%(since)s::timestamptz IS NULL OR m.at >= %(since)s)
  AND (%(until)s::timestamptz IS NULL OR m.at < %(until)s)"""
 

@@ -22,6 +22,7 @@ from ledger_crm.domain.team import team_id
 
 from ._projection import Cursor, Projection, Row, Table
 from ._team import was_in
+from ._who import everyone, survivor
 
 By = Literal["pipeline", "client", "source", "application", "consultant"]
 ORDER = [c for c in get_args(Category) if c not in OF_DEALS]
@@ -61,7 +62,7 @@ steps = Table(
 )
 candidacies = Table("funnel_candidacy", CandidacyRow, key="candidacy_id")
 sources = Table("funnel_source", SourceRow, key="person_id")
-projection = Projection("funnel", steps, candidacies, sources, version=4)
+projection = Projection("funnel", steps, candidacies, sources, version=4, parallel="stream")
 
 
 @steps.starts(StageReached)
@@ -125,7 +126,7 @@ class FunnelLine(msgspec.Struct, frozen=True, kw_only=True):
 GROUPS: dict[By | None, str] = {
     None: "''",
     "pipeline": "c.pipeline",
-    "client": "c.company_id::text",
+    "client": f"{survivor('c.company_id')}::text",
     "source": "s.channel",
     "application": "c.applied_from",
     "consultant": "c.opened_by",
@@ -157,7 +158,7 @@ async def report(
         " WHERE st.reached_at >= %(since)s::date::timestamp AT TIME ZONE 'UTC'"
         " AND st.reached_at < %(until)s::date::timestamp AT TIME ZONE 'UTC'"
         " AND (%(pipeline)s::text IS NULL OR c.pipeline = %(pipeline)s)"
-        " AND (%(company)s::uuid IS NULL OR c.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR c.company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(source)s::text IS NULL OR s.channel = %(source)s)"
         " AND (%(consultant)s::text IS NULL OR c.opened_by = %(consultant)s)"
         f" AND {was_in('c.opened_by', 'c.opened_on')}),"

@@ -68,7 +68,7 @@ mentions = Table(
     " (subject_id, at DESC, position DESC);",
 )
 links = Table("history_link", LinkRow, key="company_id, person_id")
-projection = Projection("history", lines, mentions, links, version=5)
+projection = Projection("history", lines, mentions, links, version=5, parallel="stream")
 
 
 @lines.starts(PersonFact)
@@ -143,12 +143,13 @@ SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position
 WHERE h.subject_id = {{}} AND {OLDER} {NEWEST}"""
 NO_PERSON = "asked.kind <> 'person'"  # links are of companies: a person's history looks at none
 LINKED = f"SELECT k.person_id FROM history_link k WHERE k.company_id = asked.id AND {NO_PERSON}"
-OF_MERGED = """
+OF_ANY = f"k.company_id = ANY({everyone('asked.id')})"
+OF_MERGED = f"""
 SELECT survivors.id FROM (SELECT coalesce(m.survivor_id, k.person_id) AS id FROM history_link k
-  LEFT JOIN directory_merge m ON m.id = k.person_id WHERE k.company_id = asked.id) survivors
+  LEFT JOIN directory_merge m ON m.id = k.person_id WHERE {OF_ANY}) survivors
 UNION SELECT o.id FROM history_link k LEFT JOIN directory_merge m ON m.id = k.person_id
   JOIN directory_merge o ON o.survivor_id = coalesce(m.survivor_id, k.person_id)
-  WHERE k.company_id = asked.id"""
+  WHERE {OF_ANY}"""
 ANY_MERGED = f"""({is_merged("asked.id")} OR ({NO_PERSON} AND EXISTS (
   SELECT FROM history_link k JOIN directory_merge m ON k.person_id IN (m.id, m.survivor_id)
   WHERE k.company_id = asked.id OFFSET 0)))"""  # without that it is found out for all companies
@@ -156,10 +157,13 @@ ANY_MERGED = f"""({is_merged("asked.id")} OR ({NO_PERSON} AND EXISTS (
 
 def _question(*, merged: bool) -> str:
     of_person, of_mentions = PAGE.format("h.person_id = asked.id"), MENTIONED.format("asked.id")
+    of_company = PAGE.format("h.company_id = asked.id")
     if merged:  # one id at a time, so that each reads its own newest by an index
         each = f"unnest({everyone('asked.id')}) one (id) CROSS JOIN LATERAL"
-        theirs = PAGE.format("h.person_id = one.id")
-        of_person = f"(SELECT theirs.* FROM {each} {theirs} theirs)"
+        of_person, of_company = (
+            f"(SELECT theirs.* FROM {each} {PAGE.format(f'h.{of}_id = one.id')} theirs)"
+            for of in ("person", "company")
+        )
         of_mentions = f"SELECT told.* FROM {each} ({MENTIONED.format('one.id')}) told"
     return f"""
 CASE WHEN asked.kind = ''
@@ -167,7 +171,7 @@ CASE WHEN asked.kind = ''
 THEN (
   WITH parts AS (
     {of_person}
-    UNION ALL {PAGE.format("h.company_id = asked.id")}
+    UNION ALL {of_company}
     UNION ALL ({of_mentions})
     UNION ALL (
       SELECT theirs.* FROM (
@@ -184,10 +188,11 @@ THEN (
     THEN json_agg(shown) ELSE coalesce(json_agg(shown), '[]') END FROM (
     SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,
       coalesce(p.is_id, h.person_id) AS person_id, p.name AS person,
-      h.company_id, c.name AS company, h.job_order_id, j.name AS job_order
+      coalesce(c.is_id, h.company_id) AS company_id, c.name AS company, h.job_order_id,
+      j.name AS job_order
     FROM page h
     LEFT JOIN who p ON p.id = h.person_id
-    LEFT JOIN directory c ON c.id = h.company_id
+    LEFT JOIN who c ON c.id = h.company_id
     LEFT JOIN directory j ON j.id = h.job_order_id
     ORDER BY h.at DESC, h.position DESC) shown
 ) END
@@ -245,10 +250,11 @@ async def late(
     passing the last one's position as ``before``. Joins the directory for the names."""
     await cur.execute(
         "SELECT h.position, h.at, h.recorded_at, h.by, h.kind, h.line, h.text,"
-        " coalesce(p.is_id, h.person_id), p.name, h.company_id, c.name, h.job_order_id, j.name,"
+        " coalesce(p.is_id, h.person_id), p.name, coalesce(c.is_id, h.company_id), c.name,"
+        " h.job_order_id, j.name,"
         " floor(extract(epoch FROM h.recorded_at - h.at))::bigint"
         " FROM history h LEFT JOIN who p ON p.id = h.person_id"
-        " LEFT JOIN directory c ON c.id = h.company_id"
+        " LEFT JOIN who c ON c.id = h.company_id"
         " LEFT JOIN directory j ON j.id = h.job_order_id"
         " WHERE h.position > %(first)s AND (%(last)s::bigint IS NULL OR h.position <= %(last)s)"
         " AND (%(before)s::bigint IS NULL OR h.position < %(before)s)"

@@ -107,7 +107,7 @@ offers = Table(
 )
 for with_somebody in (interviews, feedback, offers):
     with_somebody.erases("text")
-projection = Projection("interviews", interviews, feedback, offers, version=3)
+projection = Projection("interviews", interviews, feedback, offers, version=3, parallel="stream")
 
 
 def interview(entry: Entry[Any]) -> UUID:
@@ -342,12 +342,14 @@ async def _found(
     limit: int,
 ) -> list[tuple[Any, ...]]:
     await cur.execute(
-        f"SELECT {id}, coalesce(p.is_id, person_id), p.name, candidacy_id, company_id, o.name,"
+        f"SELECT {id}, coalesce(p.is_id, person_id), p.name, candidacy_id, coalesce(o.is_id,"
+        " company_id),"
+        " o.name,"
         f" job_order_id, {columns}"
         f" FROM {table} LEFT JOIN who p ON p.id = person_id"
-        " LEFT JOIN directory o ON o.id = company_id"
+        " LEFT JOIN who o ON o.id = company_id"
         f" WHERE (%(person)s::uuid IS NULL OR person_id = ANY({everyone('%(person)s::uuid')}))"
-        " AND (%(company)s::uuid IS NULL OR company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s)"
         " AND (%(status)s::text IS NULL OR status = %(status)s)"
         " AND (%(before)s::bigint IS NULL OR position < %(before)s)"

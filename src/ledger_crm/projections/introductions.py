@@ -49,7 +49,7 @@ introductions = Table(
     CREATE INDEX introduction_hired ON introduction (position DESC) WHERE hired_on IS NOT NULL;
     """,
 )
-projection = Projection("introductions", introductions, version=2)
+projection = Projection("introductions", introductions, version=2, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -128,17 +128,18 @@ async def listing(
     in_tail_on  only those whose tail runs on that day and who are not placed
     """
     await cur.execute(
-        "SELECT i.candidacy_id, coalesce(p.is_id, i.person_id), coalesce(p.name, ''), i.company_id,"
+        "SELECT i.candidacy_id, coalesce(p.is_id, i.person_id), coalesce(p.name, ''),"
+        " coalesce(c.is_id, i.company_id),"
         " coalesce(c.name, ''), i.job_order_id, coalesce(j.name, ''), t.is_id, t.name,"
         " i.introduced_at, i.recorded_at, i.by, i.agreement_id, i.agreement_version,"
         " i.tail_until_on, i.placed_at, i.hired_on, i.position FROM introduction i"
         " LEFT JOIN who p ON p.id = i.person_id"
-        " LEFT JOIN directory c ON c.id = i.company_id"
+        " LEFT JOIN who c ON c.id = i.company_id"
         " LEFT JOIN directory j ON j.id = i.job_order_id"
         " LEFT JOIN who t ON t.id = i.to_person_id"
         " WHERE (%(before)s::bigint IS NULL OR i.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR i.person_id = ANY({everyone('%(person)s::uuid')}))"
-        " AND (%(company)s::uuid IS NULL OR i.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR i.company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(hired)s::boolean IS NULL OR (i.hired_on IS NOT NULL) = %(hired)s)"
         " AND (%(day)s::date IS NULL OR i.placed_at IS NULL AND i.tail_until_on >= %(day)s"
         "   AND i.introduced_at < %(day)s + 1)"

@@ -24,6 +24,7 @@ from ledger_crm.domain.invoice import (
 )
 
 from ._projection import Cursor, Projection, Row, Table
+from ._who import everyone
 
 
 class InstalmentRow(Row, frozen=True, kw_only=True):
@@ -250,17 +251,18 @@ async def due(
     ``before``. ``to_invoice``: only those of which something is left to invoice, or only the
     others. Joins the directory for the names."""
     await cur.execute(
-        "SELECT i.instalment_id, i.company_id, coalesce(c.name, ''), i.job_order_id,"
+        "SELECT i.instalment_id, coalesce(c.is_id, i.company_id), coalesce(c.name, ''),"
+        " i.job_order_id,"
         " coalesce(j.name, ''), i.candidacy_id, p.is_id, p.name, i.occasion, i.amount_cents,"
         f" {INVOICED}, {REBATE}, {TO_INVOICE}, i.currency, i.due_at, i.agreement_id,"
         " i.agreement_version, i.position"
         " FROM instalment i"
-        " LEFT JOIN directory c ON c.id = i.company_id"
+        " LEFT JOIN who c ON c.id = i.company_id"
         " LEFT JOIN directory j ON j.id = i.job_order_id"
         " LEFT JOIN who p ON p.id = i.person_id"
         " LEFT JOIN remedy r ON r.candidacy_id = i.candidacy_id"
         " WHERE (%(before)s::bigint IS NULL OR i.position < %(before)s)"
-        " AND (%(company)s::uuid IS NULL OR i.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR i.company_id = ANY({everyone('%(company)s::uuid')}))"
         f" AND (%(left)s::boolean IS NULL OR ({TO_INVOICE} > 0) = %(left)s)"
         " ORDER BY i.position DESC LIMIT %(limit)s",
         {"company": company_id, "left": to_invoice, "before": before, "limit": limit},
@@ -282,12 +284,13 @@ async def listing(
     ``settled``: only those with nothing open, or only the others. Joins the directory for the
     companies' names."""
     await cur.execute(
-        "SELECT v.invoice_id, v.company_id, coalesce(c.name, ''), v.instalment_id, v.number,"
+        "SELECT v.invoice_id, coalesce(c.is_id, v.company_id), coalesce(c.name, ''),"
+        " v.instalment_id, v.number,"
         " v.amount_cents, v.currency, v.raised_at, v.due_on, v.paid_cents, v.credited_cents,"
         f" v.refunded_cents, {OPEN}, v.position"
-        " FROM invoice v LEFT JOIN directory c ON c.id = v.company_id"
+        " FROM invoice v LEFT JOIN who c ON c.id = v.company_id"
         " WHERE (%(before)s::bigint IS NULL OR v.position < %(before)s)"
-        " AND (%(company)s::uuid IS NULL OR v.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR v.company_id = ANY({everyone('%(company)s::uuid')}))"
         f" AND (%(day)s::date IS NULL OR v.due_on < %(day)s AND {OPEN} > 0)"
         f" AND (%(settled)s::boolean IS NULL OR ({OPEN} = 0) = %(settled)s)"
         " ORDER BY v.position DESC LIMIT %(limit)s",
@@ -358,14 +361,15 @@ async def owing(
         " shown AS (SELECT *, CASE remedy WHEN 'rebate' THEN left_cents = 0"
         "   ELSE replaced_by_id IS NOT NULL END AS settled FROM told)"
         " SELECT r.candidacy_id, coalesce(p.is_id, r.person_id), coalesce(p.name, ''),"
-        "  r.company_id, coalesce(c.name, ''), r.job_order_id, coalesce(j.name, ''), r.remedy,"
+        "  coalesce(c.is_id, r.company_id), coalesce(c.name, ''), r.job_order_id,"
+        " coalesce(j.name, ''), r.remedy,"
         "  r.amount_cents, r.left_cents, r.currency, r.left_on, r.replaced_by_id, r.settled,"
         "  r.position FROM shown r"
         " LEFT JOIN who p ON p.id = r.person_id"
-        " LEFT JOIN directory c ON c.id = r.company_id"
+        " LEFT JOIN who c ON c.id = r.company_id"
         " LEFT JOIN directory j ON j.id = r.job_order_id"
         " WHERE (%(before)s::bigint IS NULL OR r.position < %(before)s)"
-        " AND (%(company)s::uuid IS NULL OR r.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR r.company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(settled)s::boolean IS NULL OR r.settled = %(settled)s)"
         " ORDER BY r.position DESC LIMIT %(limit)s",
         {"company": company_id, "settled": settled, "before": before, "limit": limit},

@@ -45,7 +45,7 @@ from ledger_crm.domain.placement import FellThrough, PlacementStarted
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
-from ._who import everyone, known_as
+from ._who import everyone, known_as, survivor
 
 MOST = 200  # targets of a search, people at a company, searches of a person
 CLIENT_DAYS = 365  # after somebody started there
@@ -440,21 +440,21 @@ SELECT 0, a.person_id, a.company_id, coalesce(j.name, ''), 'employee', a.starts_
 FROM market_active a LEFT JOIN directory j ON j.id = a.job_order_id
 WHERE a.starts_on <= %(on)s AND NOT a.fallen
   AND NOT EXISTS (SELECT FROM market_seat s WHERE s.person_id = ANY({everyone("a.person_id")})
-    AND CASE WHEN s.company_id = a.company_id
+    AND CASE WHEN s.company_id = ANY({everyone("a.company_id")})
       THEN {THERE} OR s.ends_on >= a.starts_on AND s.ends_on < %(on)s
       ELSE s.starts_on > a.starts_on AND s.starts_on <= %(on)s END)
   AND NOT EXISTS (SELECT FROM market_active b
     WHERE b.person_id = ANY({everyone("a.person_id")}) AND NOT b.fallen
-    AND b.starts_on <= %(on)s AND (b.full_time OR b.company_id = a.company_id)
+    AND b.starts_on <= %(on)s AND (b.full_time OR b.company_id = ANY({everyone("a.company_id")}))
     AND (b.starts_on, b.candidacy_id) > (a.starts_on, a.candidacy_id)))"""
 
 
 # whose people an agreement with %(id)s protects
-BELOW = """
+BELOW = f"""
 WITH RECURSIVE below AS (
-  SELECT %(id)s::uuid AS id, 0 AS down
-  UNION ALL SELECT w.id, b.down + 1 FROM below b JOIN market_word w ON w.parent_id = b.id
-  WHERE %(below)s)"""
+  SELECT o.id, 0 AS down FROM unnest({everyone("%(id)s::uuid")}) o (id)
+  UNION SELECT o.id, b.down + 1 FROM below b JOIN market_word w ON w.parent_id = b.id
+  CROSS JOIN LATERAL unnest({everyone("w.id")}) o (id) WHERE %(below)s)"""
 
 
 class Protected(msgspec.Struct, frozen=True):
@@ -494,25 +494,27 @@ async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsSho
     firm = await firm_checked(cur, company_id, on=on)
     if firm is None:
         return None
+    company_id = firm.company_id
     own = [each for each in firm.agreements if each.agreed_with_id == company_id]
     above = [each for each in firm.agreements if each.agreed_with_id != company_id]
+    own.sort(key=lambda each: not each.with_subsidiaries)
     shown = (company_id, firm.company, on, own[0] if own else None, above)
     if not own:
         return OffLimitsShown(*shown, [], [])
     asked = {"id": company_id, "on": on, "below": own[0].with_subsidiaries, "most": MOST}
     await cur.execute(
-        f"{BELOW} SELECT b.id, coalesce(d.name, '') FROM below b"
-        " LEFT JOIN directory d ON d.id = b.id ORDER BY b.down, 2, b.id LIMIT %(most)s",
+        f"{BELOW} SELECT coalesce(d.is_id, b.id), coalesce(d.name, '') FROM below b"
+        " LEFT JOIN who d ON d.id = b.id GROUP BY 1, 2 ORDER BY min(b.down), 2, 1 LIMIT %(most)s",
         asked,
     )
     companies = [Covered(*row) for row in await cur.fetchall()]
     await cur.execute(
-        f"{BELOW} SELECT DISTINCT ON (p.name, p.is_id, s.company_id) p.is_id,"
-        "  coalesce(p.name, ''), s.company_id, coalesce(c.name, ''),"
+        f"{BELOW} SELECT DISTINCT ON (p.name, p.is_id, c.is_id) p.is_id,"
+        "  coalesce(p.name, ''), coalesce(c.is_id, s.company_id), coalesce(c.name, ''),"
         "  CASE WHEN s.position = 0 THEN 'placed' ELSE 'employed' END"
         f" FROM {SITTING} s JOIN below b ON b.id = s.company_id"
-        " LEFT JOIN who p ON p.id = s.person_id LEFT JOIN directory c ON c.id = s.company_id"
-        " WHERE s.role = 'employee' ORDER BY p.name, p.is_id, s.company_id, s.position DESC"
+        " LEFT JOIN who p ON p.id = s.person_id LEFT JOIN who c ON c.id = s.company_id"
+        " WHERE s.role = 'employee' ORDER BY p.name, p.is_id, c.is_id, s.position DESC"
         " LIMIT %(most)s",
         asked,
     )
@@ -522,7 +524,7 @@ async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsSho
 async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | None:
     """Joins the directory for the names."""
     await cur.execute(
-        "SELECT s.company_id, coalesce(d.name, '') FROM market_search s"
+        f"SELECT {survivor('s.company_id')}, coalesce(d.name, '') FROM market_search s"
         " LEFT JOIN directory d ON d.id = s.job_order_id WHERE s.job_order_id = %s",
         (job_order_id,),
     )
@@ -547,7 +549,7 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
     )
     at: dict[UUID, list[UUID]] = {}
     for company_id, person_id in await cur.fetchall():
-        at.setdefault(company_id, []).append(person_id)
+        at.setdefault(firms[company_id].company_id, []).append(person_id)
     await cur.execute(
         "SELECT person_id, standing, researched_at, by, text FROM market_research"
         " WHERE job_order_id = %s ORDER BY researched_at, person_id",
@@ -577,6 +579,9 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
             research_text=text,
         )
 
+    first: dict[UUID, tuple[Any, ...]] = {}  # of a firm that was named by two of its records
+    for row in named:
+        first.setdefault(firms[row[0]].company_id, row)
     shown = [
         Target(
             **msgspec.structs.asdict(firms[target_id]),
@@ -584,9 +589,9 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
             named_by=by,
             reason=reason,
             text=text,
-            people=[found(id) for id in at.get(target_id, ()) if id in checks],
+            people=[found(id) for id in at.get(firms[target_id].company_id, ()) if id in checks],
         )
-        for target_id, named_at, by, reason, text in named
+        for target_id, named_at, by, reason, text in first.values()
     ]
     elsewhere = [found(id) for id in looked_at if id not in sitting and id in checks]
     return MarketMap(job_order_id, title, client_id, on, shown, elsewhere)
@@ -613,8 +618,8 @@ async def people_checked(
     same = await known_as(cur, ids)
     asked = {"ids": list(same), "on": on, "besides": besides, "over": sorted(OVER)}
     await cur.execute(
-        "SELECT s.person_id, s.company_id, coalesce(d.name, ''), s.title, s.role, s.starts_on,"
-        f" s.ends_on FROM {SITTING} s LEFT JOIN directory d ON d.id = s.company_id"
+        "SELECT s.person_id, coalesce(d.is_id, s.company_id), coalesce(d.name, ''), s.title,"
+        f" s.role, s.starts_on, s.ends_on FROM {SITTING} s LEFT JOIN who d ON d.id = s.company_id"
         " WHERE s.person_id = ANY(%(ids)s) ORDER BY s.position DESC",
         asked,
     )
@@ -623,11 +628,12 @@ async def people_checked(
         sits.setdefault(same[person_id], []).append(Seat(*seat))
     firms = await firms_checked(cur, [s.company_id for each in sits.values() for s in each], on=on)
     await cur.execute(
-        "SELECT a.person_id, a.job_order_id, coalesce(j.name, ''), a.company_id,"
-        " coalesce(c.name, ''), a.stage, a.since FROM market_active a"
+        "SELECT a.person_id, a.job_order_id, coalesce(j.name, ''),"
+        " coalesce(c.is_id, a.company_id), coalesce(c.name, ''), a.stage,"
+        " a.since FROM market_active a"
         " JOIN market_search o USING (job_order_id)"
         " LEFT JOIN directory j ON j.id = a.job_order_id"
-        " LEFT JOIN directory c ON c.id = a.company_id"
+        " LEFT JOIN who c ON c.id = a.company_id"
         " WHERE a.person_id = ANY(%(ids)s) AND NOT a.closed AND a.starts_on IS NULL"
         " AND o.status <> ALL(%(over)s)"
         " AND (%(besides)s::uuid IS NULL OR a.job_order_id <> %(besides)s)"
@@ -638,7 +644,8 @@ async def people_checked(
     for person_id, *search in await cur.fetchall():
         busy.setdefault(same[person_id], []).append(OtherSearch(*search))
     await cur.execute(
-        "SELECT a.person_id, a.company_id FROM market_active a WHERE a.person_id = ANY(%(ids)s)"
+        f"SELECT a.person_id, {survivor('a.company_id')} FROM market_active a"
+        " WHERE a.person_id = ANY(%(ids)s)"
         " AND a.starts_on <= %(on)s AND NOT a.fallen",
         asked,
     )
@@ -699,14 +706,17 @@ async def people_checked(
 
 
 async def firms_checked(cur: Cursor, ids: Iterable[UUID], *, on: date) -> dict[UUID, FirmCheck]:
-    asked = list({*ids})
+    """By every id that they have."""
+    same = await known_as(cur, list({*ids}))
+    asked = sorted({*same.values()})
     agreements = await _agreements(cur, asked, on=on)
     await cur.execute(
         "SELECT w.id, coalesce(d.name, ''),"
-        " (SELECT count(*) FROM market_search o WHERE o.company_id = w.id"
+        f" (SELECT count(*) FROM market_search o WHERE o.company_id = ANY({everyone('w.id')})"
         "   AND o.status <> ALL(%(over)s)),"
-        " (SELECT max(a.starts_on) FROM market_active a WHERE a.company_id = w.id"
-        "   AND a.starts_on <= %(on)s AND NOT a.fallen)"
+        f" (SELECT max(a.starts_on) FROM market_active a"
+        f"   WHERE a.company_id = ANY({everyone('w.id')}) AND a.starts_on <= %(on)s"
+        " AND NOT a.fallen)"
         " FROM market_word w JOIN directory d ON d.id = w.id AND d.kind = 'company'"
         " WHERE w.id = ANY(%(ids)s)",
         {"ids": asked, "on": on, "over": sorted(OVER)},
@@ -726,21 +736,33 @@ async def firms_checked(cur: Cursor, ids: Iterable[UUID], *, on: date) -> dict[U
             open_orders=orders,
             last_start_on=last,
         )
-    return found
+    return {id: found[known] for id, known in same.items() if known in found}
+
+
+def _each(id: str) -> str:
+    """Of all records of this company; looked up one by one, however many there seem to be."""
+    return (
+        f"SELECT w.id, w.parent_id, w.said_at, w.refuses, w.until_on, w.with_subsidiaries, w.text"
+        f" FROM unnest({everyone(id)}) o (id)"
+        " CROSS JOIN LATERAL (SELECT w.* FROM market_word w WHERE w.id = o.id OFFSET 0) w"
+    )
 
 
 async def _agreements(cur: Cursor, ids: Sequence[UUID], *, on: date) -> dict[UUID, list[Agreement]]:
     """That protect the people of these companies on that day, from below to above."""
     await cur.execute(
         "WITH RECURSIVE above AS ("
-        "  SELECT w.id AS of_id, w.id, w.parent_id, 0 AS up FROM market_word w"
-        "  WHERE w.id = ANY(%(ids)s)"
-        "  UNION ALL SELECT a.of_id, p.id, p.parent_id, a.up + 1"
-        "  FROM above a JOIN market_word p ON p.id = a.parent_id)"
-        " SELECT a.of_id, w.said_at, w.refuses, w.until_on, w.with_subsidiaries, w.text, a.id,"
-        "  coalesce(d.name, '') FROM above a JOIN market_word w ON w.id = a.id"
-        " LEFT JOIN directory d ON d.id = a.id"
-        " WHERE w.refuses AND (a.up = 0 OR w.with_subsidiaries) ORDER BY a.of_id, a.up",
+        "  SELECT f.id AS of_id, 0 AS up, w.* FROM unnest(%(ids)s::uuid[]) f (id)"
+        f"  CROSS JOIN LATERAL ({_each('f.id')}) w"
+        "  UNION SELECT a.of_id, a.up + 1, p.*"
+        f"  FROM above a CROSS JOIN LATERAL ({_each('a.parent_id')}) p),"
+        " nearest AS (SELECT DISTINCT ON (of_id, id) * FROM above ORDER BY of_id, id, up)"
+        " SELECT a.of_id, a.said_at, a.refuses, a.until_on, a.with_subsidiaries, a.text,"
+        "  coalesce(d.is_id, a.id), coalesce(d.name, '') FROM nearest a"
+        " LEFT JOIN who d ON d.id = a.id WHERE a.refuses AND (a.up = 0 OR a.with_subsidiaries)"
+        # what the survivor said since they are merged counts for both
+        " AND NOT EXISTS (SELECT FROM directory_merge m JOIN market_word s ON s.id = m.survivor_id"
+        "   WHERE m.id = a.id AND s.said_at >= m.since) ORDER BY a.of_id, a.up, a.id <> a.of_id",
         {"ids": list(ids)},
     )
     found: dict[UUID, list[Agreement]] = {}

@@ -44,7 +44,7 @@ from ledger_crm.domain.segment import Criteria, SegmentSaved
 from ._custom import fitting, shown_of, values
 from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
-from ._who import everyone, is_merged, of_all, of_any, survivor
+from ._who import Absorbed, everyone, is_merged, of_all, of_any, survivor
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
@@ -154,7 +154,15 @@ custom = values(
     of=lambda entry: None if entry.event.candidacy_id else entry.originator_id,
 )
 projection = Projection(
-    "people", people, contact_points, employments, stages, saved, custom, version=12
+    "people",
+    people,
+    contact_points,
+    employments,
+    stages,
+    saved,
+    custom,
+    version=12,
+    parallel="stream",
 )
 
 
@@ -379,13 +387,6 @@ class Employment(msgspec.Struct, frozen=True):
     ends_on: date | None
 
 
-class Absorbed(msgspec.Struct, frozen=True):
-    """id  of a record that is merged into this one; it leads here"""
-
-    id: UUID
-    since: datetime
-
-
 class PersonShown(msgspec.Struct, frozen=True, kw_only=True):
     """version         of the record, with all that it has absorbed
     found_by        who of us found them
@@ -515,8 +516,9 @@ SELECT row_to_json(shown) FROM (
       ORDER BY min(position) OVER (PARTITION BY point), preferred DESC, position
     ) reach) AS contact_points,
     (SELECT coalesce(json_agg(job), '[]') FROM (
-      SELECT e.company_id, coalesce(d.name, '') AS company, e.title, e.role, e.starts_on, e.ends_on
-      FROM employment e LEFT JOIN directory d ON d.id = e.company_id
+      SELECT coalesce(d.is_id, e.company_id) AS company_id, coalesce(d.name, '') AS company,
+        e.title, e.role, e.starts_on, e.ends_on
+      FROM employment e LEFT JOIN who d ON d.id = e.company_id
       WHERE e.person_id {ids} ORDER BY e.starts_on DESC NULLS LAST, e.position DESC
     ) job) AS employments,
     {custom} AS custom, {absorbed} AS absorbed
@@ -720,7 +722,8 @@ async def at_company(
     on that day, as far as is known."""
     await cur.execute(
         "SELECT p.is_id, p.name, e.title, e.role, e.starts_on, e.ends_on, e.position"
-        " FROM employment e JOIN who p ON p.id = e.person_id WHERE e.company_id = %(company)s"
+        " FROM employment e JOIN who p ON p.id = e.person_id"
+        f" WHERE e.company_id = ANY({everyone('%(company)s::uuid')})"
         " AND (%(role)s::text IS NULL OR e.role = %(role)s)"
         " AND (%(on)s::date IS NULL OR coalesce(e.starts_on, %(on)s) <= %(on)s"
         "   AND coalesce(e.ends_on, %(on)s) >= %(on)s)"

@@ -67,7 +67,7 @@ custom = values(
     CustomFieldCleared,
     of=lambda entry: entry.event.candidacy_id,
 )
-projection = Projection("placements", placements, custom, version=5)
+projection = Projection("placements", placements, custom, version=5, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -172,6 +172,7 @@ JOINED = {
     "status": STATUS,
     "person_id": "coalesce(p.is_id, t.person_id)",
     "person": "coalesce(p.name, '')",
+    "company_id": "coalesce(c.is_id, t.company_id)",
     "company": "coalesce(c.name, '')",
     "job_order": "coalesce(j.name, '')",
     "custom": shown_of("placement_field", "t.candidacy_id"),
@@ -199,11 +200,11 @@ async def listing(
     await cur.execute(
         f"SELECT {COLUMNS} FROM placement t"
         " LEFT JOIN who p ON p.id = t.person_id"
-        " LEFT JOIN directory c ON c.id = t.company_id"
+        " LEFT JOIN who c ON c.id = t.company_id"
         " LEFT JOIN directory j ON j.id = t.job_order_id"
         " WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR t.person_id = ANY({everyone('%(person)s::uuid')}))"
-        " AND (%(company)s::uuid IS NULL OR t.company_id = %(company)s)"
+        f" AND (%(company)s::uuid IS NULL OR t.company_id = ANY({everyone('%(company)s::uuid')}))"
         f" AND (%(status)s::text IS NULL OR {STATUS} = %(status)s)"
         " AND (%(day)s::date IS NULL OR t.status = 'started'"
         f"   AND %(day)s BETWEEN t.starts_on AND t.guarantee_until_on) AND {fits}"

@@ -106,7 +106,7 @@ fields = Table(
 )
 for of_somebody in (subjects, notes, fields):
     of_somebody.erases(of="subject_id")
-projection = Projection("search", subjects, notes, fields, version=7)
+projection = Projection("search", subjects, notes, fields, version=7, parallel="stream")
 
 
 @subjects.starts(PersonSourced)

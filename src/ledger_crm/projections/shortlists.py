@@ -33,6 +33,7 @@ from ledger_crm.domain.shortlist import (
 )
 
 from ._projection import Cursor, Projection, Row, Table, plain
+from ._who import everyone
 
 
 class ShortlistRow(Row, frozen=True, kw_only=True):
@@ -495,10 +496,11 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 LISTED = """
-SELECT s.shortlist_id, s.company_id, coalesce(c.name, ''), s.job_order_id, coalesce(j.name, ''),
+SELECT s.shortlist_id, coalesce(c.is_id, s.company_id), coalesce(c.name, ''), s.job_order_id,
+       coalesce(j.name, ''),
        s.version, s.drawn_at, s.by, s.people, s.blind, s.seen_at, s.position
 FROM shortlist s
-LEFT JOIN directory c ON c.id = s.company_id
+LEFT JOIN who c ON c.id = s.company_id
 LEFT JOIN directory j ON j.id = s.job_order_id
 """
 
@@ -530,7 +532,8 @@ async def listing(
     """The last begun first; page by passing the last one's position as ``before``. Joins the
     directory for the names."""
     await cur.execute(
-        f"{LISTED} WHERE (%(company)s::uuid IS NULL OR s.company_id = %(company)s)"
+        f"{LISTED} WHERE (%(company)s::uuid IS NULL"
+        f" OR s.company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(order)s::uuid IS NULL OR s.job_order_id = %(order)s)"
         " AND (%(before)s::bigint IS NULL OR s.position < %(before)s)"
         " ORDER BY s.position DESC LIMIT %(limit)s",
@@ -637,7 +640,7 @@ async def as_client_sees(
         " l.until_on, l.contact_id FROM shortlist s"
         " JOIN shortlist_version v USING (shortlist_id, version)"
         " LEFT JOIN shortlist_link l ON l.shortlist_id = s.shortlist_id AND l.link_id = %s"
-        " LEFT JOIN directory c ON c.id = s.company_id"
+        " LEFT JOIN who c ON c.id = s.company_id"
         " LEFT JOIN directory j ON j.id = s.job_order_id WHERE s.shortlist_id = %s",
         (link_id, shortlist_id),
     )

@@ -17,6 +17,7 @@ from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, LAST, NEXT, PAST, SCHEMA
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 HOMES = (SCHEMA, PAST, AS_KNOWN, AS_IT_WAS)
+PART = "part_"  # what rows of positions begin with that are of one of several who build it
 LEADS = "hashtext('ledger_crm projection'), hashtext(%s)"  # who builds or drives it holds this
 
 
@@ -83,16 +84,32 @@ def drop(conn: Connection, projection: Projection, which: str) -> None:
     conn.execute(
         "DELETE FROM projection_position WHERE name = %s", (row_of(which, projection.name),)
     )
+    if which == NEXT:
+        conn.execute(
+            "DELETE FROM projection_position WHERE name LIKE %s", (f"{PART}% {projection.name}",)
+        )
 
 
 def is_built(conn: Connection, projection: Projection) -> bool:
-    """Whether one of this version was begun beside, and nobody is at it. Within a transaction."""
+    """Whether one of this version is beside that can be read, and nobody is at it. Within a
+    transaction."""
+    return _unled(conn, projection) == projection.version
+
+
+def is_begun(conn: Connection, projection: Projection) -> bool:
+    """As ``is_built``, or some of its parts are."""
+    return abs(_unled(conn, projection)) == projection.version
+
+
+def _unled(conn: Connection, projection: Projection) -> int:
+    """Version of what is beside, negative while it is in parts; 0: somebody is at it, or there is
+    none."""
     found = conn.execute(
         f"SELECT version, pg_try_advisory_xact_lock({LEADS}) FROM projection_position"
         " WHERE name = %s",
         (row_of(NEXT, projection.name),) * 2,
     ).fetchone()
-    return found == (projection.version, True)
+    return int(found[0]) if found and found[1] else 0
 
 
 def forget(conn: Connection, projection: Projection) -> None:
@@ -125,8 +142,9 @@ def kept(conn: Connection) -> list[Kept]:
         " WHERE strpos(name, ' ') > 0 ORDER BY name"
     ).fetchall()
     return [
-        Kept(name.partition(" ")[2], name.partition(" ")[0], version, position)
+        Kept(name.partition(" ")[2], name.partition(" ")[0], abs(version), position)
         for name, version, position in rows
+        if not name.startswith(PART)
     ]
 
 
@@ -152,3 +170,8 @@ def _stand_as(conn: Connection, name: str, other: str) -> None:
 def row_of(which: str, name: str) -> str:
     """What its position is kept under: no projection has a blank in its name."""
     return f"{which.rstrip('_')} {name}"
+
+
+def part_of(name: str, number: int, of: int) -> str:
+    """As ``row_of``, for one of so many who build it beside."""
+    return f"{PART}{number}_of_{of} {name}"

@@ -14,6 +14,7 @@ from psycopg import IsolationLevel
 from ledger_crm.projections import NEXT, SCHEMA, Projection
 
 from .beside import Connection, roll_back, row_of, take_place
+from .parts import Shared, build_parts
 from .projector import BATCH, Driver, Read, connect, give_up_lead, try_to_lead
 
 T = TypeVar("T")
@@ -37,16 +38,20 @@ class Swapped(msgspec.Struct, frozen=True):
     differing: list[str] | None
 
 
-def build(url: str, projection: Projection, read: Read, progress: Progress) -> int:
-    """Level with the ledger, beside the one that is read; goes on where it was stopped. Raises
-    Busy."""
-    with _driver(url, projection, read) as driver:
+def build(
+    url: str, projection: Projection, read: Read, progress: Progress, shared: Shared | None = None
+) -> int:
+    """Level with the ledger, beside the one that is read; goes on where it was stopped. ``shared``:
+    up to where the ledger is now by several processes. Raises Busy, PartFault."""
+    with _driver(url, projection, read, progress, shared) as driver:
         return driver.catch_up(progress=progress)
 
 
-def rebuild(url: str, projection: Projection, read: Read, progress: Progress) -> Swapped:
-    """As ``build``, and takes the place of the other. Raises Busy."""
-    with _driver(url, projection, read) as driver:
+def rebuild(
+    url: str, projection: Projection, read: Read, progress: Progress, shared: Shared | None = None
+) -> Swapped:
+    """As ``build``, and takes the place of the other. Raises Busy, PartFault."""
+    with _driver(url, projection, read, progress, shared) as driver:
         conn = driver.conn
         driver.catch_up(progress=progress)
         differing = _compared(conn, driver)
@@ -87,12 +92,16 @@ def _as_soon_as_free(
 
 
 @contextmanager
-def _driver(url: str, projection: Projection, read: Read) -> Iterator[Driver]:
+def _driver(
+    url: str, projection: Projection, read: Read, progress: Progress, shared: Shared | None
+) -> Iterator[Driver]:
     name = row_of(NEXT, projection.name)
     with connect(url, beside=NEXT) as conn:
         if not try_to_lead(conn, name):
             raise Busy(f"somebody else builds {projection.name} beside")
         try:
+            if shared and projection.parallel:
+                build_parts(conn, url, projection, shared, progress)
             yield Driver(projection, read, conn, beside=NEXT)
         finally:
             give_up_lead(conn, name)

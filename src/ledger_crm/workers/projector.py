@@ -37,7 +37,7 @@ from ledger_crm.projections import (
 )
 from ledger_crm.store import Lost
 
-from .beside import LEADS, Connection, drop, forget, is_built, row_of, take_place
+from .beside import LEADS, Connection, drop, forget, is_begun, is_built, row_of, take_place
 from .rows import NOBODY, NoSuchRow, Rows
 
 Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
@@ -115,13 +115,17 @@ class Driver:
         for expected, entry in enumerate(entries, start=self.position + 1):
             if entry.position != expected:
                 raise Hole(f"position {expected} is missing before {entry.position}")
+        self.write(entries, entries[-1].position)
+
+    def write(self, entries: Sequence[Entry[Event]], upto: int) -> None:
+        """All that is its business up to there."""
         try:
             with self.conn.transaction(), self.conn.cursor() as cur:
                 cur.execute(  # first: who has lost the lead waits here, and writes no row
                     "UPDATE projection_position SET position = %s, fault = NULL"
                     " WHERE name = %s AND version = %s AND position = %s AND generation = %s",
                     (
-                        entries[-1].position,
+                        upto,
                         self.name,
                         self.projection.version,
                         self.position,
@@ -137,7 +141,7 @@ class Driver:
             for rows in self._rows.values():
                 rows.forget()
             raise
-        self.position = entries[-1].position
+        self.position = upto
 
     def stands(self) -> bool:
         """Whether the projection is where this driver left it; not after ``ask_to_rebuild``."""
@@ -189,7 +193,7 @@ class Driver:
             self.conn.execute("SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))")
             self.conn.execute(POSITIONS)
             if (found := self._standing()) and found[0] == self.projection.version:
-                if not self.beside and is_built(self.conn, self.projection):
+                if not self.beside and is_begun(self.conn, self.projection):
                     drop(self.conn, self.projection, NEXT)  # whoever built it has given up
                 return found[1:]
             if found and not self.beside and is_built(self.conn, self.projection):
