@@ -35,7 +35,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     async def watched(*args: Any) -> Any:
         said = await answer(*args)
-        found.append(said is not None)
+        found.append(said[0] is not None)
         return said
 
     async def watched_record(*args: Any) -> Any:

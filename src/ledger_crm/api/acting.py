@@ -16,7 +16,7 @@ from ledger_crm.commands.drafting import Draft
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact
-from ledger_crm.domain.document import DocumentAdded
+from ledger_crm.domain.document import Filed
 from ledger_crm.domain.entry import Actor, Aggregate, Event
 from ledger_crm.domain.followup import CompanyFollowUpPromised, FollowUpPromised
 from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferFact, OfferMade
@@ -28,6 +28,7 @@ from ledger_crm.domain.role import Permission
 from ledger_crm.domain.shortlist import ShortlistDrawn, ShortlistShared
 from ledger_crm.ledger import Intent, Ledger, Receipt, StaleVersion, Unavailable, Work
 
+from . import confidential
 from .conditional import versions
 from .metrics import decided
 from .problems import Fault, Malformed
@@ -294,8 +295,12 @@ async def _act(
         and "vault" in request.route_handler.parsed_fn_signature.parameters
     ):
         raise NotInOne(operation=request.route_handler.handler_name)
+    body = await request.body()
+    if holder and b"job_order_id" in body and not holder.may(confidential.ALL):
+        hidden = await request.app.state.equipment.hidden.of(holder)
+        confidential.must_name_none((), body, hidden)
     intent = intent_of(
-        ledger, by, request.method, scope["path"], await request.body(), key or "",
+        ledger, by, request.method, scope["path"], body, key or "",
         next(iter(matching.versions), None),
     )  # fmt: skip
     return Act(ledger, intent, matching, draft, tells=bool(holder and holder.may(FOLLOW)))
@@ -357,7 +362,7 @@ def _made(event: Event) -> UUID:
             return id
         case OfferMade(offer_id=id) | OfferFact(offer_id=id):
             return id
-        case DocumentAdded(document_id=id):
+        case Filed(document_id=id):
             return id
         case Referral(referral_id=id):
             return id

@@ -21,6 +21,7 @@ from . import (
     applications,
     batch,
     campaigns,
+    confidential,
     customs,
     day,
     documents,
@@ -77,6 +78,7 @@ class Equipment:
     tide: following.Tide
     key: AwaitedGuard
     callers: Callers
+    hidden: confidential.Hidden
     link: AwaitedGuard
 
     def furnish(
@@ -92,6 +94,7 @@ class Equipment:
         """As ``create_app`` says. What was remembered of callers is forgotten."""
         self.ledger, self.pool, self.feed_position = ledger, pool, feed_position
         self.reads = Reads(pool)
+        self.hidden = confidential.Hidden(self.reads)
         self.tide = following.Tide(ledger)
         self.vault = vault or Vault(Path(".ledger/documents").absolute())
         self.callers = Callers(ledger, pool, terms)
@@ -140,6 +143,16 @@ def create_app(
             about = handler.handler_name
             equipment.callers.visited(connection, state.get("caller"), "refused", about)
             raise
+        if not state["holder"].may(confidential.ALL):
+            named = [connection.scope.get("path_params", {}).get("job_order_id")]
+            asked = [
+                str(each)
+                for each in named + connection.query_params.getall("job_order_id", [])
+                if each
+            ]
+            if asked:
+                hidden = await equipment.hidden.of(state["holder"])
+                confidential.must_name_none(asked, b"", hidden)
 
     async def link_needed(connection: Connection, handler: BaseRouteHandler) -> None:
         await equipment.link(connection, handler)
@@ -156,11 +169,16 @@ def create_app(
     ) -> View:
         holder: Holder = request.scope["state"]["holder"]
         then = await equipment.reads.moment(as_of, known)
+
+        async def shown(found: Any, position: int) -> Any:
+            hidden = await equipment.hidden.of(holder, position)
+            return permitted.shown(confidential.without(found, hidden), holder)
+
         return View(
             equipment.reads,
             equipment.ledger,
             after,
-            lambda found: permitted.shown(found, holder),
+            shown,
             lambda page, headers, columns: rows.answer(request, page, headers, columns),
             then,
             rows.asked_of(request),
@@ -214,6 +232,7 @@ def create_app(
     app = Litestar(
         route_handlers=[keyed, linked, *front.HANDLERS],
         dependencies={
+            "hidden": Provide(lambda: equipment.hidden, sync_to_thread=False),
             "callers": Provide(lambda: equipment.callers, sync_to_thread=False),
             "ledger": Provide(lambda: equipment.ledger, sync_to_thread=False),
             "vault": Provide(lambda: equipment.vault, sync_to_thread=False),
@@ -236,6 +255,7 @@ def create_app(
                 equipment.remembered,
                 lambda: equipment.reads,
                 lambda: equipment.ledger,
+                lambda holder, position: equipment.hidden.remembered(holder, position),
                 body_limit_bytes,
             )
         )

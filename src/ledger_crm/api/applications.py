@@ -149,6 +149,7 @@ class Templates(Controller):
         and refused for whoever is not to be contacted. The client of a confidential job order is
         not named."""
         consultant: str = request.scope["state"]["actor"]
+        await view.one(applications.one, candidacy_id)  # if they see it
         return await view.one(
             applications.reply, slug, candidacy_id=candidacy_id, consultant=consultant
         )

@@ -32,7 +32,8 @@ from ledger_crm.domain.role import OPEN
 from ledger_crm.ledger import Followed, Ledger, Told, Unavailable, Undecodable, Wanted
 
 from . import rows
-from .problems import AfterTheHead, Fault, Malformed, TooManyFollowers
+from .confidential import Hidden, told_of
+from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind, TooManyFollowers
 from .reading import Limit, Position, Token, opened, sealed
 
 EVENT_STREAM = "text/event-stream"
@@ -74,6 +75,9 @@ LastEventId = Annotated[
     ),
 ]
 Stream = Annotated[UUID | None, QueryParameter(description="Only of this person, company, ...")]
+
+
+NAMES_ONE = b'"job_order_id"'
 
 
 class EventPage(msgspec.Struct, frozen=True):
@@ -255,14 +259,18 @@ async def list_events(
     after: AfterPosition = None,
     cursor: Token = None,
     limit: Limit = 50,
+    *,
+    hidden: NamedDependency[Hidden],
 ) -> Response[EventPage]:
     """Read the ledger
 
     Every fact in the order in which it was written, after a position, with who wrote it and when;
     `since` and `until` are by when it was written. What is sealed is absent, and named in `sealed`,
-    unless your key opens it (`events.open`). A page may hold fewer than `limit`, or none, and have
-    a `next`: at most 5,000 entries are looked at for one. With `Accept: application/x-ndjson` an
-    entry a line; what a page says is then in `Ledger-Position`, and in `Link` if more follows."""
+    unless your key opens it (`events.open`). Of a confidential job order that you do not see you
+    are told that something was written, and not what. A page may hold fewer than `limit`, or none,
+    and have a `next`: at most 5,000 entries are looked at for one. With
+    `Accept: application/x-ndjson` an entry a line; what a page says is then in `Ledger-Position`,
+    and in `Link` if more follows."""
     wanted = Wanted(
         kinds=kinds_of(kind),
         stream=stream,
@@ -276,7 +284,8 @@ async def list_events(
     if begin > found.head:
         raise AfterTheHead(after=begin, head=found.head)
     more = found.position < found.head and not found.over
-    page = EventPage(found.entries, sealed(found.position) if more else None, found.position)
+    entries = await _seen(request, hidden, found)
+    page = EventPage(entries, sealed(found.position) if more else None, found.position)
     headers = {"Ledger-Position": str(found.position)}
     return rows.answer(request, page, headers, without="after")
 
@@ -291,6 +300,8 @@ async def stream_events(
     stream: Stream = None,
     after: AfterPosition = None,
     last_event_id: LastEventId = None,
+    *,
+    hidden: NamedDependency[Hidden],
 ) -> Response[str]:
     """Follow the ledger
 
@@ -306,7 +317,8 @@ async def stream_events(
         raise AfterTheHead(after=begin, head=head)
 
     async def read(at: int) -> Followed:
-        return await ledger.follow(after=at, limit=BATCH, wanted=wanted, opens=opens)
+        found = await ledger.follow(after=at, limit=BATCH, wanted=wanted, opens=opens)
+        return found._replace(entries=await _seen(request, hidden, found))
 
     return Following(tide, read, allowed, begin)
 
@@ -335,6 +347,20 @@ def _utc(name: str, moment: datetime | None, *, endless: int) -> datetime | None
     except OverflowError:
         raise Malformed(faults=[Fault(f"query:{name}", "not in the years 1 to 9999")]) from None
     return None if utc.year == endless else utc
+
+
+async def _seen(request: Request[Any, Any, Any], hidden: Hidden, found: Followed) -> list[Told]:
+    """What names a job order waits for the read model that knows whose it is. Raises
+    Unavailable."""
+    holder: Holder = request.scope["state"]["holder"]
+    of_orders = [each.position for each in found.entries if NAMES_ONE in bytes(each.fact)]
+    if not of_orders:
+        return found.entries
+    try:
+        ids = await hidden.of(holder, of_orders[-1])
+    except ReadModelBehind:
+        raise Unavailable() from None
+    return [told_of(each, ids) for each in found.entries] if ids else found.entries
 
 
 def _opens(request: Request[Any, Any, Any]) -> bool:

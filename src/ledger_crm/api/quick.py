@@ -18,6 +18,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ledger_crm.commands import intake
+from ledger_crm.domain.access import Holder
 from ledger_crm.domain.entry import through
 from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.role import FEES, Permission
@@ -53,6 +54,10 @@ Known = Callable[[dict[str, Any], str, str, str, str], Caller | None]
 """Who calls, by method, Authorization, Cookie and X-CSRF-Token, if they were let in with these a
 moment ago and are now. The state of the request comes first: it is told what was spent."""
 
+Hides = Callable[[Holder, int], frozenset[UUID] | None]
+"""The job orders that somebody does not see, by what is known up to a position; None: that is not
+known now. Whoever does not see some takes the long way."""
+
 _decode = msgspec.json.Decoder(Interactions).decode
 
 
@@ -67,6 +72,7 @@ def quick(
     known: Known,
     reads: Callable[[], Reads],
     ledger: Callable[[], Ledger],
+    hidden: Hides,
     body_limit_bytes: int,
 ) -> ASGIApp:
     """Around ``app``, which answers what is not answered here."""
@@ -89,7 +95,11 @@ def quick(
         through.set(caller.through)
         try:
             if method == "GET":
-                answer = await _answer(noun, UUID(id), of_history, scope["query_string"], reads())
+                answer, stands_at = await _answer(
+                    noun, UUID(id), of_history, scope["query_string"], reads()
+                )
+                if hidden(caller.holder, stands_at) != frozenset():
+                    answer = None
             elif _may_be_quick(scope, headers, most):
                 body, receive = await _read(receive)
                 if len(body) == int(headers[b"content-length"]):  # else they have gone
@@ -184,10 +194,11 @@ async def _record(
 
 async def _answer(
     noun: str, id: UUID, of_history: str | None, query: bytes, reads: Reads
-) -> Answer | None:
+) -> tuple[Answer | None, int]:
+    """And where it stands."""
     parameters = _parameters(query)
     if parameters is None:
-        return None
+        return None, 0
     limit = parameters.get("limit", LIMIT)
     found: Any
     if of_history:
@@ -196,11 +207,11 @@ async def _answer(
     elif noun in CARDS and "limit" not in parameters:
         stands_at, found = await reads.look_up(CARDS[noun], CARDS[noun].asking(id))
     else:
-        return None
+        return None, 0
     if found is None or stands_at < parameters.get("after", 0):
-        return None
+        return None, stands_at
     shown = page_of(found, limit, moment) if of_history else found
-    return Answer(200, shown, {"ledger-position": str(stands_at), **version_of(shown)})
+    return Answer(200, shown, {"ledger-position": str(stands_at), **version_of(shown)}), stands_at
 
 
 def _parameters(query: bytes) -> dict[str, int] | None:

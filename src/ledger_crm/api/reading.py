@@ -76,7 +76,7 @@ class Pool(AsyncConnectionPool[Any]):
         await super().close(timeout)
 
 
-Attempt: TypeAlias = Callable[[], Awaitable[tuple[int, tuple[T] | None]]]
+Attempt: TypeAlias = Callable[[], Coroutine[Any, Any, tuple[int, tuple[T] | None]]]
 """Where what it reads stands, and what it finds, unless that is not far enough."""
 
 DIRECTORY = directory.projection  # which all queries may join
@@ -383,18 +383,18 @@ class View:
         reads: Reads,
         ledger: Ledger,
         after: int | None,
-        shown: Callable[[Any], Any] = lambda found: found,
+        shown: Callable[[Any, int], Awaitable[Any]] | None = None,
         told: Callable[[Any, dict[str, str], Sequence[str]], Response[Any]] = (
             lambda page, headers, columns: Response(page, headers=headers)
         ),
         then: Then | None = None,
         custom: Asked | None = None,
     ) -> None:
-        """``shown``: what of an answer is for whoever asks; ``told``: a page, as they want it;
-        ``custom``: whose custom fields are columns of it; ``then``: when what is asked for was
-        known, None being now."""
+        """``shown``: what of an answer, which holds all up to a position, is for whoever asks;
+        ``told``: a page, as they want it; ``custom``: whose custom fields are columns of it;
+        ``then``: when what is asked for was known, None being now."""
         self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
-        self.shown, self.told, self.custom = shown, told, custom
+        self._of, self.told, self.custom = shown, told, custom
         if then:
             self.after = max(then.after, after or 0)
 
@@ -437,7 +437,11 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        return Response(self.shown(found), headers=headers | version_of(found))
+        try:
+            shown = await self.shown(found, headers)
+        except NoSuchRecord:
+            raise NoSuchRecord(id=id) from None
+        return Response(shown, headers=headers | version_of(found))
 
     async def answer(
         self,
@@ -454,7 +458,7 @@ class View:
             return await query(cur, *args, **kwargs)
 
         found, headers = await self._asked(self._alone(query, ask))
-        return Response(self.shown(found), headers=headers)
+        return Response(await self.shown(found, headers), headers=headers)
 
     async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
         """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead, and
@@ -463,7 +467,11 @@ class View:
         head = await self.ledger.head()
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
-        return Response(self.shown(await ask(self.ledger)), headers={"Ledger-Position": str(head)})
+        headers = {"Ledger-Position": str(head)}
+        return Response(await self.shown(await ask(self.ledger), headers), headers=headers)
+
+    async def shown(self, found: Any, headers: dict[str, str]) -> Any:
+        return await self._of(found, int(headers["Ledger-Position"])) if self._of else found
 
     async def page(
         self,
@@ -495,7 +503,8 @@ class View:
         else:
             attempt = self._alone(query, ask)
         found, headers = await self._asked(attempt)
-        return self.told(self.shown(page_of(found, limit, at)), headers, await self._columns())
+        shown = await self.shown(page_of(found, limit, at), headers)
+        return self.told(shown, headers, await self._columns())
 
     async def _columns(self) -> list[str]:
         """The same on every page: those that are defined."""
@@ -560,6 +569,18 @@ class View:
                 return stands_at, (await ask(cur),)
 
         return lambda: answered(attempt())
+
+
+async def level(attempt: Attempt[T], position: int) -> tuple[int, T]:
+    """As soon as what is read has got there, and where it stands. Raises ReadModelBehind."""
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        stands_at, found = await answered(attempt())
+        if found:
+            return stands_at, found[0]
+        if time.monotonic() > until_s:
+            raise ReadModelBehind(after=position, position=max(stands_at, 0))
+        await asyncio.sleep(POLL_S)
 
 
 async def answered(asking: Coroutine[Any, Any, T], within_s: float | None = None) -> T:

@@ -128,6 +128,7 @@ class Shortlists(Controller):
 
         As a contact with a link would see it now. No view of it is written down."""
         view.must_be_now()
+        await view.one(shortlists.one, shortlist_id, version=None)  # if they see it
         shown = await commands.preview(ledger, company_id, shortlist_id)
         return await view.one(shortlists.as_client_sees, shortlist_id, shown=shown)
 

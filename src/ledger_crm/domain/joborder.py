@@ -50,7 +50,8 @@ class JobOrderOpened(CompanyFact, frozen=True, kw_only=True, tag="company.job_or
     hiring_manager_id  the person at the client who wants them
     requisition        the client's own number for it
     must_haves         what the client will not do without; whoever introduces somebody judges it
-    confidential       the client is not to be named outside
+    confidential       the client is not to be named outside, and of us only those see it who
+                       work on it
     """
 
     job_order_id: UUID = msgspec.field(default_factory=new_id)

@@ -25,6 +25,8 @@ Permission = Literal[
     "events.read",  # the whole ledger, without what is sealed
     "metrics.read",  # how much is asked, how long it takes, who lags
     "webhooks.write",  # where the ledger is sent to, without what is sealed
+    "confidential.read",  # confidential job orders of others; of one's own one sees them anyway
+    "confidential.team",  # those of whoever is in a team with one
     "access.read",  # who signed in, which key was used, what was refused
     "session.own",  # who one is, and one's own password
     "events.open",  # and what is sealed; only as a scope, in no role
@@ -46,7 +48,10 @@ MAY: dict[str, frozenset[Permission]] = {
     BEFORE_ROLES: _ALL - {"access.read"},
     "owner": _ALL,
     "manager": _ALL
-    - {"equal_opportunity.answer", "catalogue.write", "events.read", "webhooks.write"},
+    - {
+        "equal_opportunity.answer", "catalogue.write", "events.read", "webhooks.write",
+        "confidential.read",
+    },
     "consultant": _RECORDS
     | {"clients.write", "fees.read", "fees.write", "reports.read", "privacy.read"},
     "resourcer": _RECORDS,

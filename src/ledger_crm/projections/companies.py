@@ -111,6 +111,7 @@ class JobOrderRow(Row, frozen=True, kw_only=True):
     currency: str
     must_haves: str  # a line each
     confidential: bool
+    opened_by: str
     owner: str = ""
     shares: str = "[]"  # of the consultants, JSON
     found: int = 0
@@ -303,6 +304,7 @@ def job_order_opened(entry: Entry[JobOrderOpened]) -> JobOrderRow:
         currency=fact.currency,
         must_haves="\n".join(fact.must_haves),
         confidential=fact.confidential,
+        opened_by=entry.by,
         status_since=entry.at,
     )
 
@@ -716,3 +718,29 @@ def _order(type_: type[S], row: tuple[Any, ...]) -> S:
 
 def _typed(custom: object) -> dict[str, Value]:
     return msgspec.convert(custom, dict[str, Value])
+
+
+HIDDEN = """
+WITH of_confidential AS (
+  SELECT job_order_id, consultant FROM job_order o CROSS JOIN LATERAL (
+    SELECT o.owner UNION SELECT share->>'consultant' FROM json_array_elements(o.shares::json) share
+    UNION SELECT o.opened_by WHERE o.owner = '') theirs (consultant)
+  WHERE o.confidential),
+mates AS (
+  SELECT other.consultant FROM (
+    SELECT DISTINCT ON (team_id, consultant) team_id, consultant, is_in FROM directory_member
+    WHERE from_on <= %(on)s ORDER BY team_id, consultant, from_on DESC) other
+  WHERE %(team)s AND other.is_in AND other.team_id IN (
+    SELECT team_id FROM (
+      SELECT DISTINCT ON (team_id) team_id, is_in FROM directory_member
+      WHERE consultant = %(actor)s AND from_on <= %(on)s ORDER BY team_id, from_on DESC) own
+    WHERE own.is_in))
+SELECT job_order_id FROM of_confidential GROUP BY job_order_id
+HAVING NOT bool_or(consultant = %(actor)s OR consultant IN (SELECT consultant FROM mates))"""
+
+
+async def hidden_job_orders(cur: Cursor, actor: str, *, team: bool, on: date) -> frozenset[UUID]:
+    """Confidential ones on which this one does not work: who has none yet is whose it is that
+    opened it. ``team``: nor whoever is in a team with them that day. Joins the directory."""
+    await cur.execute(HIDDEN, {"actor": actor, "team": team, "on": on})
+    return frozenset(id for (id,) in await cur.fetchall())
