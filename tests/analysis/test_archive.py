@@ -32,7 +32,7 @@ from ledger_crm.vault import Vault
 from projections.test_queries import project
 from scenario import ANA, KEYRING, NOON
 
-pytestmark = pytest.mark.xdist_group("analysis archive")
+pytestmark = pytest.mark.xdist_group("analysis files")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from conftest import Run
 from ledger_crm.projections import every
 
-pytestmark = pytest.mark.xdist_group("analysis differences")
+pytestmark = pytest.mark.xdist_group("analysis")
 
 TABLES = ("candidacy", "deal", "history", "engagement", "account")
 

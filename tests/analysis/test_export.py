@@ -34,7 +34,7 @@ from ledger_crm.workers.projector import connect
 from projections.driving import stored
 from scenario import ANA, KEYRING, NOON
 
-pytestmark = pytest.mark.xdist_group("analysis export")
+pytestmark = pytest.mark.xdist_group("analysis files")
 
 KEY = b"k" * 32
 

@@ -36,7 +36,7 @@ from ledger_crm.workers.projector import connect
 from projections.driving import driven, reading, stored
 from scenario import ANA, KEYRING
 
-pytestmark = pytest.mark.xdist_group("analysis replay")
+pytestmark = pytest.mark.xdist_group("analysis")
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "analysis"
 NAMES = ("first_reply", "pipeline_velocity", "client_retention")

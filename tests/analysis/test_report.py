@@ -12,7 +12,7 @@ import pytest
 from conftest import Run
 from ledger_crm.domain.entry import words
 
-pytestmark = pytest.mark.xdist_group("analysis report")
+pytestmark = pytest.mark.xdist_group("analysis")
 
 PERIOD = ("--from", "2025-01-01", "--to", "2026-11-01")
 

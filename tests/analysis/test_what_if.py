@@ -18,7 +18,7 @@ from ledger_crm.domain.fee import Terms
 from ledger_crm.projections import fees
 from ledger_crm.slices import Slice, Slices
 
-pytestmark = pytest.mark.xdist_group("analysis what_if")
+pytestmark = pytest.mark.xdist_group("analysis")
 
 
 @pytest.mark.parametrize("name", NAMES)
