@@ -49,7 +49,12 @@ from ledger_crm.domain.custom import (
     FirmFieldCleared,
     FirmFieldSet,
 )
-from ledger_crm.domain.document import DocumentAdded, DocumentRemoved
+from ledger_crm.domain.document import (
+    DocumentAdded,
+    DocumentRemoved,
+    FirmDocumentAdded,
+    FirmDocumentRemoved,
+)
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, PersonQuietSnoozed
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.equal_opportunity import Answers, EqualOpportunityAnswered, packed
@@ -260,6 +265,23 @@ def document_added(**changes: Any) -> DocumentAdded:
         "added_at": NOON,
     }  # fmt: skip
     return DocumentAdded(**fields | changes)
+
+
+def firm_document_added(**changes: Any) -> FirmDocumentAdded:
+    fields = {
+        "document_id": DOCUMENT,
+        "purpose": "terms",
+        "name": "terms.pdf",
+        "size_bytes": 9,
+        "address": "ab" * 32,
+        "digest": "cd" * 32,
+        "added_at": NOON,
+    }
+    return FirmDocumentAdded(**fields | changes)
+
+
+def firm_document_removed(**changes: Any) -> FirmDocumentRemoved:
+    return FirmDocumentRemoved(**{"document_id": DOCUMENT, "removed_at": LATER} | changes)
 
 
 def document_removed(**changes: Any) -> DocumentRemoved:

@@ -188,6 +188,9 @@ def every_sealed_field(api: httpx.Client, mark: Marks) -> tuple[str, str]:
     kept = written(api, f"/people/{ada}/documents", name=mark(), content=content[:8] + "AAAA")
     assert kept["created"] != cv
     written(api, f"/people/{ada}/documents/removals", **fact)
+    terms = written(api, f"{company}/documents", name=mark(), content=content)["created"]
+    fact = {"kind": "company.document_removed", "document_id": terms, "text": mark()}
+    written(api, f"{company}/documents/removals", **fact)
     for stream, path in (("person", f"/people/{ada}"), ("company", company)):
         due = {"due_on": "2026-03-09", "text": mark()}
         owed = written(api, f"{path}/follow-ups", **due)["created"]
@@ -478,6 +481,7 @@ def test_the_story_has_a_mark_in_every_field_that_is_sealed(
         ("login.password_set", "hash"),
         ("webhook.added", "secret"),
         ("person.document_added", "digest"),
+        ("company.document_added", "digest"),
     }
     assert mark.leaked(b"".join(row.state for row in rows).decode()) == []
 

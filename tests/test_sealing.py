@@ -151,6 +151,8 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "person.pooled": ["text"],
         "person.unpooled": ["text"],
         "person.document_added": ["digest", "name"],
+        "company.document_added": ["digest", "name"],
+        "company.document_removed": ["text"],
         "person.document_removed": ["text"],
         "person.call_held": ["override", "text"],
         "person.note_written": ["text"],

@@ -209,6 +209,7 @@ class Work:
         self._of, self._expected = of, expected
         self._known: dict[UUID, Aggregate] = {}
         self._keys: dict[UUID, DataKey | None] = {}
+        self._made: dict[UUID, bytes] = {}  # keys that are not written yet, wrapped
         self._touched: dict[UUID, Aggregate] = {}  # in order, since the last ``stage``
         self._read: dict[UUID, int] = {}  # and its version, since the last ``commit``
         self._staged: list[Entry[Event]] = []
@@ -341,6 +342,16 @@ class Work:
                 self._memory.keep(Held(known, keys, now_s))
         self.ledger.tidy_up()
 
+    async def key_of(self, id: UUID) -> DataKey | None:
+        """Of this stream, for what lies elsewhere; None: it is destroyed. One that has none yet
+        gets it with what is written on it."""
+        if id not in self._keys:
+            found = await self.ledger.run(self.ledger.store.data_keys, [id])
+            if id in found:
+                return found[id]
+            self._made[id], self._keys[id] = self.ledger.store.keyring.fresh()
+        return self._keys[id]
+
     def add(self, aggregate: A) -> A:
         """A stream that begins here. Raises AlreadyThere if this work has one of that id."""
         if aggregate.id in self._known:
@@ -391,7 +402,7 @@ class Work:
     def forget(self) -> None:
         """Everything that was read; for a work that goes on after a refusal, or got large."""
         self._known, self._keys, self._touched = {}, {}, {}
-        self._read, self._staged, self._receipts = {}, [], []
+        self._read, self._staged, self._receipts, self._made = {}, [], [], {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -412,7 +423,8 @@ class Work:
             releases=self.ledger.store.releases_of(staged),
             receipts=receipts,
             rests_on={id: version for id, version in read.items() if id not in written},
-            opened=[id for id in read if self._keys.get(id)],
+            opened=[id for id in read if self._keys.get(id) and id not in self._made],
+            data_keys={id: key for id, key in self._made.items() if id in written},
         )
         positions: Sequence[int] = ()
         if staged or receipts:
@@ -421,6 +433,7 @@ class Work:
                 positions = await self.ledger.append(staged, self._keys, append)
             finally:
                 self._writing = ()
+            self._made = {id: key for id, key in self._made.items() if id not in written}
             for entry in staged:
                 if isinstance(entry.event, PersonErased):  # and with it their key
                     self._keys[entry.originator_id] = None
@@ -615,6 +628,7 @@ class Ledger:
     ) -> Sequence[int]:
         """See ``Work.commit``, which is how to call it. Raises Repeated, Busy besides."""
         rows, fresh = self.store.sealed(entries, keys)
+        fresh = append.data_keys | fresh
         append = msgspec.structs.replace(append, data_keys=fresh)
         try:
             save = Save(rows, append)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from builders import DOCUMENT, document_added, document_removed, sourced
+from builders import (
+    DOCUMENT,
+    added,
+    deal_opened,
+    document_added,
+    document_removed,
+    firm_document_added,
+    firm_document_removed,
+    paper_sent,
+    sourced,
+)
+from ledger_crm.domain.company import Company
 from ledger_crm.domain.document import DocumentThere, NoSuchDocument
 from ledger_crm.domain.entry import new_id
 from ledger_crm.domain.person import Person
@@ -33,5 +44,21 @@ def test_what_is_not_there_is_not_removed() -> None:
 
     given(Person, sourced()).when(remove).then_refused(NoSuchDocument)
     given(Person, sourced(), document_added(), document_removed()).when(remove).then_refused(
+        NoSuchDocument
+    )
+
+
+def test_a_company_has_documents_as_a_person_has_and_its_papers_name_them() -> None:
+    filed, again = firm_document_added(), firm_document_added(document_id=new_id())
+    given(Company, added()).when(lambda c: c.add_document(filed, by=ANA)).then(filed)
+    given(Company, added(), filed).when(lambda c: c.add_document(again, by=ANA)).then_refused(
+        DocumentThere, document_id=DOCUMENT
+    )
+    removed = firm_document_removed()
+    given(Company, added(), filed).when(lambda c: c.remove_document(removed, by=ANA)).then(removed)
+    sent = paper_sent(document_id=DOCUMENT)
+    history = (added(), deal_opened(), filed)
+    given(Company, *history).when(lambda c: c.work_on_deal(sent, by=ANA)).then(sent)
+    given(Company, *history, removed).when(lambda c: c.work_on_deal(sent, by=ANA)).then_refused(
         NoSuchDocument
     )

@@ -60,6 +60,8 @@ from builders import (
     feedback,
     field_defined,
     firm_absorbed,
+    firm_document_added,
+    firm_document_removed,
     firm_profile,
     firm_tagged,
     firm_untagged,
@@ -152,7 +154,7 @@ from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.consultant import ConsultantAdded, consultant_id
 from ledger_crm.domain.deal import DealSteps
-from ledger_crm.domain.document import DocumentAdded
+from ledger_crm.domain.document import DocumentAdded, Filed, FirmDocumentFacts
 from ledger_crm.domain.entry import Actor, id_of, new_id
 from ledger_crm.domain.equal_opportunity import TOGETHER, Answers, EqualOpportunityForm
 from ledger_crm.domain.fee import Share
@@ -516,6 +518,12 @@ def _commands(draw: st.DrawFn) -> Command:
         command(found)
         return found
 
+    def filing(company: Company, paper: FirmDocumentFacts) -> None:
+        if isinstance(paper, Filed):
+            company.add_document(paper, by=ANA)
+        else:
+            company.remove_document(paper, by=ANA)
+
     match draw(st.integers(-17, 20)):
         case -17:
             ways = as_one(person, draw(people), at) + as_one_firm(company, at)
@@ -564,6 +572,10 @@ def _commands(draw: st.DrawFn) -> Command:
         case -8:
             id = {"document_id": UUID(int=person.int + 0xD0C + draw(st.integers(0, 1)))}
             paper = draw(st.sampled_from([document_added, document_removed]))(**id)
+            if draw(st.booleans()):
+                firm = {"document_id": UUID(int=company.int + 0xD0C)}
+                filed = draw(st.sampled_from([firm_document_added, firm_document_removed]))(**firm)
+                return lambda work: on_company(work, lambda c: filing(c, filed))
             if isinstance(paper, DocumentAdded):
                 return lambda work: on_person(work, lambda p: p.add_document(paper, by=ANA))
             return lambda work: on_person(work, lambda p: p.remove_document(paper, by=ANA))

@@ -34,7 +34,7 @@ LEFT_OUT = {
     "person.erased",
     # after these there is less to be found
     "person.contact_point_removed", "person.unpooled", "person.custom_field_cleared",
-    "person.document_removed", "company.target_dropped",
+    "person.document_removed", "company.document_removed", "company.target_dropped",
 }  # fmt: skip
 FIRST = [
     "person.sourced", "company.added", "company.fee_agreed", "company.job_order_opened",

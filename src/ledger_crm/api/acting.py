@@ -16,7 +16,7 @@ from ledger_crm.commands.drafting import Draft
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact
-from ledger_crm.domain.document import DocumentAdded
+from ledger_crm.domain.document import Filed
 from ledger_crm.domain.entry import Actor, Aggregate, Event
 from ledger_crm.domain.followup import CompanyFollowUpPromised, FollowUpPromised
 from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferFact, OfferMade
@@ -362,7 +362,7 @@ def _made(event: Event) -> UUID:
             return id
         case OfferMade(offer_id=id) | OfferFact(offer_id=id):
             return id
-        case DocumentAdded(document_id=id):
+        case Filed(document_id=id):
             return id
         case Referral(referral_id=id):
             return id

@@ -263,6 +263,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "skills": [{"name": "Mathematics", "keywords": ["Bernoulli numbers"]}],
         }
     },
+    "file_company_document": {
+        "signed terms": {
+            "name": "terms_signed.txt",
+            "purpose": "terms",
+            "media_type": "text/plain",
+            "content": "U2lnbmVkOiBHcmFjZSBIb3BwZXI=",
+        }
+    },
+    "remove_company_document": {"replaced": {"document_id": ORDER, "reason": "replaced"}},
     "remove_document": {"on request": {"document_id": ORDER, "reason": "asked_us"}},
     "define_pool": {
         "speakers": {"slug": "speakers", "title": "Speakers", "purpose": "For our evenings"}

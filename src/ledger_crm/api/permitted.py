@@ -22,6 +22,7 @@ ROUTES: dict[Permission, str] = {
     "records.read": """
         list_people look_up_person read_person read_person_history list_threads list_documents
         read_document export_resume read_person_engagement list_person_pools check_person
+        list_company_documents read_company_document
         list_companies read_company read_company_history read_account list_accounts list_contacts
         read_company_engagement check_company read_off_limits list_job_orders read_job_order
         read_posting read_screening read_market_map list_candidates count_candidates
@@ -45,6 +46,7 @@ ROUTES: dict[Permission, str] = {
         add_company change_company snooze_company record_company_interaction
         promise_company_follow_up change_company_follow_up set_company_fields refer_client
         name_target merge_people undo_merge merge_companies undo_company_merge
+        file_company_document remove_company_document
     """,
     "clients.write": """
         open_deal work_on_deal move_deal set_deal_fields open_job_order step_job_order

@@ -89,6 +89,7 @@ EVENTS = vocabulary(
     followup.FollowUps,
     followup.CompanyFollowUps,
     document.DocumentFacts,
+    document.FirmDocumentFacts,
     pool.Pooling,
     campaign.CampaignFacts,
     candidacy.CandidacyEvents,

@@ -32,6 +32,7 @@ from .clock import today
 from .contact import normalised
 from .custom import CompanyFields, FirmFieldCleared, FirmFieldSet, known_as
 from .deal import DealChanged, DealLinked, DealStep, DealSteps, Papers, PaperSigned
+from .document import Filed, Filing, FirmDocumentRemoved, Unfiled
 from .engagement import CompanyQuietSnoozed, must_be_in_order, must_lie_ahead
 from .entry import (
     Actor,
@@ -113,7 +114,6 @@ from .merging import (
     CompanyMerged,
     CompanyUnmerged,
     LiftedSince,
-    Mergeable,
     Merged,
     Unmerged,
 )
@@ -317,7 +317,7 @@ class Deal(msgspec.Struct):
     papers: Papers = msgspec.field(default_factory=Papers)
 
 
-class Company(Mergeable):
+class Company(Filing):
     TOPIC = "company"
     AS_MERGED = CompanyMerged
     AS_UNMERGED = CompanyUnmerged
@@ -357,6 +357,8 @@ class Company(Mergeable):
                 return id in self.follow_ups
             case ClientReferralFee(referral_id=id):
                 return id in self.referrals.kept
+            case FirmDocumentRemoved(document_id=id):
+                return id in self.documents
             case TargetDropped():
                 return (event.job_order_id, event.target_id) in self.targets
         if deal_id := getattr(event, "deal_id", None):
@@ -480,7 +482,8 @@ class Company(Mergeable):
 
     def work_on_deal(self, fact: DealSteps, *, by: Actor) -> None:
         """When it is over, papers may be signed and orders linked, and it is not changed. Raises
-        NoSuchDeal, DealIsOver, NoSuchJobOrder, NoSuchAgreement, and as ``Papers.decide``."""
+        NoSuchDeal, DealIsOver, NoSuchJobOrder, NoSuchAgreement, NoSuchDocument, and as
+        ``Papers.decide``."""
         deal = self.deal(fact.deal_id)
         match fact:
             case DealChanged() if deal.over:
@@ -489,6 +492,8 @@ class Company(Mergeable):
                 self.job_order(job_order_id)
             case PaperSigned(agreement_id=agreement_id) if agreement_id:
                 self.agreement(agreement_id)
+        if document_id := getattr(fact, "document_id", None):
+            self.must_have_document(document_id)
         if decided := deal.papers.decide(fact):
             self.enter(decided, by=by)
 
@@ -1027,7 +1032,7 @@ class Company(Mergeable):
                 self.follow_ups[id] = True
             case OffLimitsAgreed() | OffLimitsLifted():
                 self.off_limits.add(event.word)
-            case Absorbed() | Merged() | Unmerged():
+            case Filed() | Unfiled() | Absorbed() | Merged() | Unmerged():
                 super().apply(event)
                 if isinstance(event, Unmerged):
                     self.was_one_with.add(event.other_id)

@@ -65,6 +65,7 @@ class PaperSent(DealStep, frozen=True, kw_only=True, tag="company.paper_sent"):
     version       ours to count: leave it out
     to_person_id  who received it
     document      which one, by name or address
+    document_id   the one that is filed with the company
     """
 
     sent_at: Instant
@@ -73,6 +74,7 @@ class PaperSent(DealStep, frozen=True, kw_only=True, tag="company.paper_sent"):
     to_person_id: UUID | None = None
     document: Sealed = ""
     text: Sealed = ""
+    document_id: UUID | None = None
 
     @property
     def concerns(self) -> tuple[UUID, ...]:
@@ -90,6 +92,7 @@ class PaperSigned(DealStep, frozen=True, kw_only=True, tag="company.paper_signed
     version        the last one sent
     signed_by_id   the person at the client
     agreement_id   the fee agreement that it became
+    document_id    what they signed, filed with the company
     """
 
     signed_at: Instant
@@ -97,6 +100,7 @@ class PaperSigned(DealStep, frozen=True, kw_only=True, tag="company.paper_signed
     version: Annotated[int, msgspec.Meta(ge=1, le=1000)]
     signed_by_id: UUID
     agreement_id: UUID | None = None
+    document_id: UUID | None = None
 
     @property
     def concerns(self) -> tuple[UUID, ...]:

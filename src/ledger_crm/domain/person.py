@@ -30,7 +30,7 @@ from .candidate import Candidate
 from .clock import now
 from .contact import Point, normalised
 from .custom import CustomFieldCleared, CustomFieldSet, PersonFields, known_as
-from .document import DocumentAdded, DocumentRemoved, DocumentThere, NoSuchDocument
+from .document import DocumentRemoved, Filing
 from .engagement import PersonQuietSnoozed, must_be_in_order, must_lie_ahead
 from .entry import (
     Actor,
@@ -223,7 +223,7 @@ class EndsBeforeItStarts(Invalid):
     field = "ends_on"
 
 
-class Person(Candidate):
+class Person(Candidate, Filing):
     TOPIC = "person"
     AS_MERGED = PersonMerged
     AS_UNMERGED = PersonUnmerged
@@ -236,7 +236,6 @@ class Person(Candidate):
         self.pools: set[str] = set()
         self.campaigns: dict[str, Enrolment] = {}  # that run
         self.ended: dict[str, datetime] = {}  # those that ran: when that ended, the last time
-        self.documents: dict[UUID, str] = {}  # and the digest of each
         self.follow_ups: dict[UUID, bool] = {}  # whether each is done
         self.custom: dict[UUID | None, dict[str, str]] = {}  # of a placement; None: their own
         self.referrals = Referrals()
@@ -422,12 +421,12 @@ class Person(Candidate):
 
     def erase(self, *, reason: Reason = "", by: Actor) -> None:
         """For ever, with all that is merged. Again, it is a no-op. Raises UnderLegalHold."""
-        self._must_not_be_held()
+        self.must_not_be_held()
         for one in reversed(self.everyone):
             if not one.erased:
                 one.enter(PersonErased(erased_at=now(), reason=reason), by=by)
 
-    def _must_not_be_held(self) -> None:
+    def must_not_be_held(self) -> None:
         holds = [item for one in self.everyone for item in one.holds.items()]
         if held := [id for id, placed in holds if placed]:
             raise UnderLegalHold(person_id=self.id, hold_ids=held)
@@ -474,26 +473,6 @@ class Person(Candidate):
 
     def research(self, fact: Researched, *, by: Actor) -> None:
         self.must_be_here()
-        self.enter(fact, by=by)
-
-    def must_not_have(self, digest: str) -> None:
-        """Raises DocumentThere."""
-        self.must_be_here()
-        for id, known in ((id, it) for one in self.everyone for id, it in one.documents.items()):
-            if known == digest:
-                raise DocumentThere(person_id=self.id, document_id=id)
-
-    def add_document(self, fact: DocumentAdded, *, by: Actor) -> None:
-        """Raises DocumentThere."""
-        self.must_not_have(fact.digest)
-        self.enter(fact, by=by)
-
-    def remove_document(self, fact: DocumentRemoved, *, by: Actor) -> None:
-        """Its bytes are gone for ever. Raises NoSuchDocument, UnderLegalHold."""
-        self.must_be_here()
-        if not any(fact.document_id in one.documents for one in self.everyone):
-            raise NoSuchDocument(person_id=self.id, document_id=fact.document_id)
-        self._must_not_be_held()
         self.enter(fact, by=by)
 
     def promise(self, fact: FollowUpPromised, *, by: Actor) -> None:
@@ -610,10 +589,6 @@ class Person(Candidate):
                 self.custom.get(of, {}).pop(field, None)
             case Referral() | ReferralFee():
                 self.referrals.apply(event)
-            case DocumentAdded(document_id=id, digest=digest):
-                self.documents[id] = digest
-            case DocumentRemoved(document_id=id):
-                self.documents.pop(id, None)
             case PersonTagged(tag=tag):
                 self.tags.add(tag)
             case PersonUntagged(tag=tag):

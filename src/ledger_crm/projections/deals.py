@@ -45,6 +45,8 @@ class DealRow(Row, frozen=True, kw_only=True):
     reason: str = ""
     proposal_version: int = 0  # the last one sent
     proposal_signed: int = 0  # the last one signed
+    proposal_document_id: UUID | None = None  # of what was sent or signed last
+    terms_document_id: UUID | None = None
     terms_version: int = 0
     terms_signed: int = 0
     signed_by_id: UUID | None = None  # of whatever was signed last
@@ -72,7 +74,7 @@ owners = Table(
     key="company_id",
     sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
 )
-projection = Projection("deals", deals, custom, owners, version=6, parallel="stream")
+projection = Projection("deals", deals, custom, owners, version=7, parallel="stream")
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:
@@ -132,14 +134,16 @@ def deal_changed(row: DealRow, entry: Entry[DealChanged]) -> DealRow:
 @deals.on(PaperSent, key=deal)
 def paper_sent(row: DealRow, entry: Entry[PaperSent]) -> DealRow:
     fact = entry.event
-    return replace(row, **{f"{fact.paper}_version": fact.version})
+    sent = {f"{fact.paper}_version": fact.version, f"{fact.paper}_document_id": fact.document_id}
+    return replace(row, **sent)
 
 
 @deals.on(PaperSigned, key=deal)
 def paper_signed(row: DealRow, entry: Entry[PaperSigned]) -> DealRow:
     fact = entry.event
-    signed = {f"{fact.paper}_signed": fact.version}
-    return replace(row, **signed, signed_by_id=fact.signed_by_id)
+    row = replace(row, **{f"{fact.paper}_signed": fact.version}, signed_by_id=fact.signed_by_id)
+    filed = {f"{fact.paper}_document_id": fact.document_id} if fact.document_id else {}
+    return replace(row, **filed)
 
 
 @deals.on(DealLinked, key=deal)
@@ -169,6 +173,7 @@ class DealCard(msgspec.Struct, frozen=True, kw_only=True):
     """proposal_version, terms_version  the last one sent; 0: none
     proposal_signed, terms_signed    the last one signed; 0: none
     signed_by_id                     who signed what was signed last
+    proposal_document_id, terms_document_id  what is filed of the last one sent or signed
     custom                           values of custom fields, by field
     """
 
@@ -193,6 +198,8 @@ class DealCard(msgspec.Struct, frozen=True, kw_only=True):
     terms_version: int
     terms_signed: int
     signed_by_id: UUID | None
+    proposal_document_id: UUID | None
+    terms_document_id: UUID | None
     job_orders: list[UUID]
     custom: dict[str, Value]
     position: int
@@ -252,6 +259,7 @@ async def cards(
         " d.category, d.probability_bp, d.value_cents, d.currency, d.opened_at, d.stage_since,"
         " d.expected_close_on, d.contact_id, d.over, d.reason, d.proposal_version,"
         " d.proposal_signed, d.terms_version, d.terms_signed, d.signed_by_id,"
+        " d.proposal_document_id, d.terms_document_id,"
         " array_remove(string_to_array(d.job_orders, E'\\n'), '')::uuid[],"
         f" {shown_of('deal_field', 'd.deal_id')}, d.position"
         " FROM deal d LEFT JOIN who o ON o.id = d.company_id"
