@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
+from analysis.test_report import text_of
 from conftest import Run
 
 pytestmark = pytest.mark.xdist_group("analysis")
@@ -47,3 +50,25 @@ def test_a_fold_that_is_shown_works(told: Run, tmp_path: Path, text: str) -> Non
     code, out, err = told("replay", str(tmp_path / "shown.py"))
     assert code == 0, err
     assert out
+
+
+def test_the_notebook_draws_the_figures_that_are_shown(
+    told: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the demo. With FIGURES=write they are written where the text shows them."""
+    cells = re.findall(r"```python\n# notebook\n(.*?)```", TEXT, re.DOTALL)
+    assert len(cells) == 4
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".ledger").mkdir()
+    code, _, err = told("export", ".ledger/export")
+    assert code == 0, err
+    notebook: dict[str, object] = {}
+    for cell in cells:
+        exec(cell, notebook)
+    for name in ("funnel", "forecast", "retention"):
+        drawn, shown = tmp_path / f"{name}.svg", ROOT / "docs" / "analysis" / f"{name}.svg"
+        if os.environ.get("FIGURES") == "write":
+            shutil.copy(drawn, shown)
+        title, *rest = text_of(drawn)[::-1]
+        assert title == text_of(shown)[-1], "the figure that is shown is of another question"
+        assert len(rest) > 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -79,6 +80,45 @@ def test_gone_quiet_names_companies_and_no_people(told: Run, tmp_path: Path) -> 
     assert not {each["name"] for each in people} & set(text)
 
 
+def test_a_forecast_is_drawn_as_known_then_next_to_what_is_known_now(
+    told: Run, tmp_path: Path
+) -> None:
+    histories = [
+        json.loads(told("read", "deals/forecast", "--as-of", "2026-03-01", *more, "--json")[1])
+        for more in ((), ("--known", "now"))
+    ]
+    assert all(histories)
+    code, out, err = told("report", "forecast", "--as-of", "2026-03-01", "--out", "f.svg")
+    assert (code, out) == (0, "f.svg: Forecast, as of 2026-03-01\n"), err
+    text = text_of(tmp_path / "f.svg")
+    assert {"as known then", "by what is known now"} <= set(text)
+    for line in (line for lines in histories for line in lines):
+        assert f"{line['weighted_cents'] / 100:,.2f}" in text
+        assert (line["month"][:7] if line["month"] else "no day") in text
+
+
+def test_retention_counts_only_clients_whose_quarter_is_over(told: Run, tmp_path: Path) -> None:
+    """Counted anew out of a replay of the worked example, whose newest quarter is not over."""
+    example = Path(__file__).parents[2] / "docs" / "analysis" / "client_retention.py"
+    cohorts = json.loads(told("replay", str(example), "--format", "json")[1])
+    code, _, err = told("report", "retention", "--out", "r.svg")
+    assert code == 0, err
+    text = text_of(tmp_path / "r.svg")
+    followed = [c for c in cohorts if c["q2"] is not None]  # so that its first quarter is over
+    again, of = sum(c["q1"] for c in followed), sum(c["clients"] for c in followed)
+    assert f"{100 * again / of:.1f} % ({again} of {of})" in text
+
+
+def test_gone_quiet_as_of_a_day_is_silence_until_then(told: Run, tmp_path: Path) -> None:
+    asked = ("--as-of", "2026-06-01", "--days", "20")
+    found = json.loads(
+        told("read", "engagement/quiet", "--kind", "company", *asked, "--json", "--limit", "1")[1]
+    )
+    assert told("report", "gone-quiet", *asked, "--out", "q.svg")[0] == 0
+    silent = datetime(2026, 6, 2, tzinfo=UTC) - datetime.fromisoformat(found[0]["touched_at"])
+    assert str(silent.days) in text_of(tmp_path / "q.svg")
+
+
 def test_as_of_another_day_it_is_another_chart(told: Run, tmp_path: Path) -> None:
     for name, more in (("now", ()), ("then", ("--as-of", "2000"))):
         code, _, err = told("report", "funnel", *PERIOD, *more, "--out", f"{name}.svg")
@@ -107,6 +147,8 @@ def test_the_same_figures_are_the_same_bytes(told: Run, tmp_path: Path) -> None:
         (("weather", *PERIOD, "--out", "x.svg"), "weather"),
         (("funnel", *PERIOD, "--pipeline", "nosuch", "--out", "x.svg"), "funnel: "),
         (("revenue", "--from", "1990-01-01", "--to", "1990-02-01", "--out", "x.svg"), "nothing to"),
+        (("forecast", "--out", "x.svg"), "say --as-of DAY"),
+        (("forecast", "--as-of", "1990-01-01", "--out", "x.svg"), "deals/forecast: "),
         (("gone-quiet", "--days", "0", "--out", "x.svg"), "engagement/quiet: "),
     ],
     ids=str,

@@ -4,7 +4,7 @@ as a ledger answers that ends there."""
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
@@ -74,17 +74,18 @@ async def addresses(
     app: Litestar, client: httpx.AsyncClient, chosen: random.Random, of_each: int
 ) -> list[str]:
     """Of every list, and of so many records of each kind, whether they are there or not."""
+    candidacies = [candidacy_id(p, o) for p, o in product(PEOPLE, ORDER_IDS)]
     ids: dict[str, list[Any]] = {
-        "person_id": list(PEOPLE),
-        "company_id": list(COMPANIES),
-        "job_order_id": ORDER_IDS,
-        "candidacy_id": [candidacy_id(p, o) for p, o in product(PEOPLE, ORDER_IDS)],
+        "person_id": await known(client, "/people", PEOPLE),
+        "company_id": await known(client, "/companies", COMPANIES),
+        "job_order_id": await known(client, "/job-orders", ORDER_IDS),
+        "candidacy_id": await known(client, "/candidates", candidacies),
         "number": [1, 2],
     }
     ids["shortlist_id"] = [each["id"] for each in (await found(client, "/shortlists"))["items"]]
     ids["document_id"] = [
         each["id"]
-        for person in PEOPLE
+        for person in ids["person_id"]
         for each in await listed(client, f"/people/{person}/documents")
     ]
     ids["handle"] = [each["consultant"] for each in await listed(client, "/consultants")]
@@ -112,6 +113,13 @@ async def addresses(
                 address = address.replace(f"{{{name}}}", str(value))
             made.append(f"{address}?{query}")
     return made
+
+
+async def known(client: httpx.AsyncClient, path: str, of_the_story: Iterable[Any]) -> list[Any]:
+    """Ids of some that are there, and all of the story if it was told."""
+    there = [each["id"] for each in (await found(client, path, limit=100))["items"]]
+    story = [str(each) for each in of_the_story]
+    return story if set(story) & set(there) else there
 
 
 async def listed(client: httpx.AsyncClient, path: str) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cyclopts
 
@@ -14,11 +14,15 @@ from ledger_crm.domain import clock
 from ledger_crm.domain.entry import words
 from ledger_crm.domain.pipeline import EXITS
 
-from .house import Fault, console
+from .house import Fault, console, load, looked_at, run
 from .reading import asked
 
-What = Literal["funnel", "time-in-stage", "revenue", "gone-quiet"]
+if TYPE_CHECKING:
+    from ledger_crm.api.past import Then
+
+What = Literal["funnel", "time-in-stage", "revenue", "gone-quiet", "forecast", "retention"]
 SHOWN = 20  # bars of a panel
+QUARTERS = 9  # that clients are followed for, the first among them
 
 
 def report(
@@ -32,13 +36,14 @@ def report(
     pipeline: str = "",
     days: int = 90,
 ) -> None:
-    """Draw a report: how far candidacies come, how long they stay, revenue by client, or which
-    companies have gone quiet. The figures are those of the API; see ledger-crm read.
+    """Draw a report: how far candidacies come, how long they stay, revenue by client, which
+    companies have gone quiet, the forecast of a day as known then and now, or how many clients come
+    back. The figures are those of the API; see ledger-crm read.
 
     Parameters
     ----------
     what:
-        funnel, time-in-stage, revenue or gone-quiet.
+        funnel, time-in-stage, revenue, gone-quiet, forecast or retention.
     out:
         A file called .svg or .png.
     from_:
@@ -46,9 +51,9 @@ def report(
     to:
         The day after the last one.
     as_of:
-        As known then: a position, or a moment.
+        As known then: a position, or a moment. Of the forecast: which day's.
     pipeline:
-        Of the funnel and the time in stage: only this one, by its slug.
+        Of the funnel, the time in stage and the forecast: only this one, by its slug.
     days:
         Of gone-quiet: nothing passed for so many days.
     """
@@ -56,6 +61,12 @@ def report(
     known = {"as_of": as_of} if as_of else {}
     if what == "gone-quiet":
         title, panels = _gone_quiet(days, known)
+    elif what == "retention":
+        title, panels = _retention(known)
+    elif what == "forecast":
+        if not as_of:
+            raise Fault("the forecast is one of a day: say --as-of DAY")
+        title, panels = _forecast(as_of, pipeline)
     else:
         if from_ is None or to is None or from_ >= to:
             raise Fault(
@@ -130,10 +141,76 @@ def _revenue(since: date, until: date, known: dict[str, str]) -> tuple[str, list
 def _gone_quiet(days: int, known: dict[str, str]) -> tuple[str, list[Panel]]:
     """The longest silent first. Companies: a chart is no place for people's names."""
     found = asked("engagement/quiet", kind="company", days=str(days), **known)
-    now, shown = clock.now(), found[:SHOWN]
+    now, shown = _moment(known), found[:SHOWN]
     silent = [(now - datetime.fromisoformat(each["touched_at"])).days for each in shown]
     bars = Series("silent", silent, [f"{each}" for each in silent])
     more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
     labels = [each["name"] for each in shown]
     title = f"Companies with whom nothing passed for {days} days{more}"
     return title, [Panel("Since anything passed between us", "days", labels, [bars])]
+
+
+def _moment(known: dict[str, str]) -> datetime:
+    """When "now" was."""
+    from ledger_crm.api.reading import Reads, open_pool
+
+    async def looked() -> Then | None:
+        async with open_pool(url, most=1) as pool:
+            return await Reads(pool).moment(known["as_of"], None)
+
+    if not known:
+        return clock.now()
+    with looked_at(load()) as url:
+        then = run(looked)
+    assert then
+    return then.at
+
+
+def _forecast(as_of: str, pipeline: str) -> tuple[str, list[Panel]]:
+    """Weighted, by month of expected close, a panel for each currency: as known then, and of that
+    day by what is known now."""
+    of = {"pipeline": pipeline} if pipeline else {}
+    histories = {
+        "as known then": asked("deals/forecast", as_of=as_of, **of),
+        "by what is known now": asked("deals/forecast", as_of=as_of, known="now", **of),
+    }
+    weighted = {
+        (name, line["currency"], line["month"]): line["weighted_cents"]
+        for name, lines in histories.items()
+        for line in lines
+    }
+    panels = []
+    for currency in sorted({currency for _, currency, _ in weighted}):
+        months = sorted({m for _, c, m in weighted if c == currency}, key=lambda m: m or "z")
+        series = []
+        for name in histories:
+            amounts = [weighted.get((name, currency, month), 0) / 100 for month in months]
+            series.append(Series(name, amounts, [f"{amount:,.2f}" for amount in amounts]))
+        labels = [month[:7] if month else "no day" for month in months]
+        panels.append(Panel(f"{currency}, weighted by the chance to win", currency, labels, series))
+    return "Forecast", panels
+
+
+def _retention(known: dict[str, str]) -> tuple[str, list[Panel]]:
+    """Of clients by quarters since they first asked us for somebody; of those only for whom that
+    quarter is over."""
+    asking = defaultdict[str, set[int]](set)
+    for order in asked("job-orders", **known):
+        asking[order["company_id"]].add(_quarter(datetime.fromisoformat(order["opened_at"])))
+    this = _quarter(_moment(known))
+    shares, said, labels = [], [], []
+    for n in range(1, QUARTERS):
+        of = [quarters for quarters in asking.values() if min(quarters) + n < this]
+        if of:
+            again = sum(min(quarters) + n in quarters for quarters in of)
+            shares.append(100 * again / len(of))
+            said.append(f"{shares[-1]:.1f} % ({again} of {len(of)})")
+            labels.append("1 quarter later" if n == 1 else f"{n} quarters later")
+    bars = Series("asked again", shares, said)
+    title = "Asked us for somebody, by time since they first did"
+    return "Client retention", [Panel(title, "% of clients", labels, [bars])]
+
+
+def _quarter(at: datetime) -> int:
+    """Counted from the year 0."""
+    return at.year * 4 + (at.month - 1) // 3
