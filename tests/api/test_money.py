@@ -389,6 +389,24 @@ async def test_a_placement_from_the_start_to_the_rebate_that_goes_back(
     assert "started, guarantee until 2024-07-29" in hers
 
 
+async def test_an_exclusive_order_that_is_found_elsewhere_is_flagged_and_stays_so(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana, exclusive_until_on="2024-06-30")
+    steps, orders = f"/companies/{company}/job-orders/steps", f"/companies/{company}/job-orders"
+    free = (await written(ana, orders, ORDER))["created"]
+    lost = {"kind": "company.job_order_lost", "reason": "other_agency"}
+    await written(ana, steps, lost | {"job_order_id": order, "lost_at": "2024-06-30T22:00:00Z"})
+    await written(ana, steps, lost | {"job_order_id": free, "lost_at": "2024-07-01T01:00:00Z"})
+    again = {"kind": "company.job_order_reopened", "reopened_at": "2024-07-02T09:00:00Z"}
+    await written(ana, steps, again | {"job_order_id": order})
+    project()
+    listed = (await found(ana, "/job-orders"))["items"]
+    assert {each["id"]: each["exclusivity_broken"] for each in listed} == {order: True, free: False}
+    told = "found elsewhere, though exclusive with us until 2024-06-30"
+    assert (await lines(ana, f"/companies/{company}")).count(told) == 1
+
+
 async def test_the_terms_in_force_are_told_for_any_moment_and_with_what_they_would_bring(
     ana: httpx.AsyncClient,
 ) -> None:

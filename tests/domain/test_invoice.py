@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,6 +52,7 @@ from ledger_crm.domain.invoice import (
     NumberTaken,
     instalment_id,
 )
+from ledger_crm.domain.joborder import ExclusivityBroken
 from ledger_crm.domain.permission import NotAConsultant
 from scenario import ANA, COMPANY, LATER, NOON, PERSON, given
 
@@ -154,6 +156,28 @@ def test_who_says_that_the_order_is_lost_says_that_the_rest_is_due() -> None:
     mild = msgspec.structs.replace(THIRDS, due_elsewhere=False)
     for terms in ([mild, SIGNED], [CONTAINER], []):
         given(Company, *OPEN, *terms).when(lambda c: c.step(gone, by=ANA)).then(gone)
+
+
+def test_an_order_that_is_lost_while_it_is_exclusive_is_flagged() -> None:
+    gone, day = order_lost(reason="other_agency"), NOON.date()
+    terms = fee_agreed(exclusive_until_on=day)
+    flag = ExclusivityBroken(
+        job_order_id=ORDER, broken_at=NOON, exclusive_until_on=day, agreement_id=terms.agreement_id
+    )
+
+    def lose(at: datetime) -> Any:
+        return lambda c: c.step(msgspec.structs.replace(gone, lost_at=at), by=ANA)
+
+    given(Company, *OPEN, terms).when(lose(NOON)).then(gone, flag)
+    later = msgspec.structs.replace(gone, lost_at=LATER)
+    given(Company, *OPEN, terms).when(lose(LATER)).then(later)
+    given(Company, *OPEN, fee_agreed()).when(lose(NOON)).then(gone)
+    only_us = msgspec.structs.replace(THIRDS, exclusive_until_on=day)
+    given(Company, *OPEN, only_us, SIGNED).when(lose(NOON)).then(
+        gone,
+        msgspec.structs.replace(flag, agreement_id=only_us.agreement_id),
+        on("elsewhere", 1_999_800, due_at=NOON),
+    )
 
 
 def test_who_shares_a_shortlist_reaches_its_milestone_once() -> None:

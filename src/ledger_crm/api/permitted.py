@@ -85,7 +85,7 @@ NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
 
-ANYBODY = frozenset(("sign_in", "accept_invitation"))
+ANYBODY = frozenset(("sign_in", "accept_invitation", "leave_for_provider", "return_from_provider"))
 """What nobody needs to be anybody for: it is how one becomes somebody."""
 
 HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": [], "shares": []}

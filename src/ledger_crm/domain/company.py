@@ -93,6 +93,7 @@ from .invoice import (
 from .joborder import (
     IN_WORK,
     OVER,
+    ExclusivityBroken,
     JobOrder,
     JobOrderCancelled,
     JobOrderEvents,
@@ -674,11 +675,30 @@ class Company(Filing):
 
     def step(self, fact: JobOrderSteps, *, by: Actor) -> None:
         """What happens to a job order. If somebody else found them, what is due even then falls
-        due. Raises NoSuchJobOrder, and as ``JobOrder.decide``."""
+        due, and it is flagged if nobody else was to look. Raises NoSuchJobOrder, and as
+        ``JobOrder.decide``."""
         if decided := self.job_order(fact.job_order_id).decide(fact):
             self.enter(decided, by=by)
             if isinstance(decided, JobOrderLost):
+                self._flag_exclusivity(decided, by)
                 self._reached(fact.job_order_id, "elsewhere", at=decided.lost_at, by=by)
+
+    def _flag_exclusivity(self, lost: JobOrderLost, by: Actor) -> None:
+        try:
+            terms = self.terms_for(lost.job_order_id, lost.lost_at)
+        except NoTerms:
+            return
+        if terms.exclusive_until_on and lost.lost_at.date() <= terms.exclusive_until_on:
+            self.enter(
+                ExclusivityBroken(
+                    job_order_id=lost.job_order_id,
+                    broken_at=lost.lost_at,
+                    exclusive_until_on=terms.exclusive_until_on,
+                    agreement_id=terms.agreement_id,
+                    agreement_version=terms.version,
+                ),
+                by=by,
+            )
 
     def fill_job_order(
         self, job_order_id: UUID, *, at: datetime, openings: int | None = None, by: Actor

@@ -10,7 +10,7 @@ sum to the whole.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -254,6 +254,21 @@ class OpeningVacated(JobOrderStep, frozen=True, kw_only=True, tag="company.openi
         return "an opening of the job order is free again"
 
 
+class ExclusivityBroken(CompanyFact, frozen=True, kw_only=True, tag="company.exclusivity_broken"):
+    """Somebody else found them, on a day on which nobody else was to look. Written with the loss,
+    by the terms in force that day; what follows from it is a matter between the client and us."""
+
+    job_order_id: UUID
+    broken_at: Instant
+    exclusive_until_on: date
+    agreement_id: UUID
+    agreement_version: int = 1
+
+    @property
+    def line(self) -> str:
+        return f"found elsewhere, though exclusive with us until {self.exclusive_until_on}"
+
+
 JobOrderSteps = (
     JobOrderChanged
     | JobOrderStaffed
@@ -267,7 +282,7 @@ JobOrderSteps = (
     | JobOrderReopened
     | OpeningVacated
 )
-JobOrderEvents = JobOrderOpened | JobOrderSteps
+JobOrderEvents = JobOrderOpened | JobOrderSteps | ExclusivityBroken
 
 
 class NoSuchJobOrder(Unknown):

@@ -27,6 +27,7 @@ from ledger_crm.domain.firm import (
 )
 from ledger_crm.domain.joborder import (
     OVER,
+    ExclusivityBroken,
     JobOrderChanged,
     JobOrderFilled,
     JobOrderOpened,
@@ -118,6 +119,7 @@ class JobOrderRow(Row, frozen=True, kw_only=True):
     status_since: datetime
     closed_at: datetime | None = None
     reason: str = ""  # for which it is held, lost or cancelled
+    exclusivity_broken: bool = False
 
 
 companies = Table(
@@ -337,6 +339,11 @@ def job_order_staffed(row: JobOrderRow, entry: Entry[JobOrderStaffed]) -> JobOrd
     return replace(row, owner=entry.event.owner, shares=shares)
 
 
+@job_orders.on(ExclusivityBroken, key=lambda entry: entry.event.job_order_id)
+def exclusivity_broken(row: JobOrderRow, entry: Entry[ExclusivityBroken]) -> JobOrderRow:
+    return replace(row, exclusivity_broken=True)
+
+
 @job_orders.on(OpeningsFilled, key=lambda entry: entry.event.job_order_id)
 def openings_filled(row: JobOrderRow, entry: Entry[OpeningsFilled]) -> JobOrderRow:
     return replace(row, found=row.found + entry.event.openings)
@@ -379,6 +386,7 @@ class JobOrderShown(msgspec.Struct, frozen=True):
     shares  of the consultants in the commission; empty for whoever may not know fees
     found   openings that are filled
     reason  for which it is held, lost or cancelled
+    exclusivity_broken  it was lost to somebody else on a day on which nobody else was to look
     custom  values of custom fields, by field
     """
 
@@ -402,6 +410,7 @@ class JobOrderShown(msgspec.Struct, frozen=True):
     status_since: datetime
     closed_at: datetime | None
     reason: str
+    exclusivity_broken: bool
     custom: dict[str, Value]
 
 
@@ -509,6 +518,7 @@ JOB_ORDER = f"""
 o.job_order_id, o.title, o.openings, o.pipeline, o.opened_at, o.location, o.requisition,
 o.hiring_manager_id, o.salary_from_cents, o.salary_to_cents, o.currency, o.must_haves,
 o.confidential, o.owner, o.shares, o.found, o.status, o.status_since, o.closed_at, o.reason,
+o.exclusivity_broken,
 {shown_of("company_field", "o.job_order_id")}"""
 SHARES = msgspec.json.Decoder(list[Share])
 

@@ -1,0 +1,141 @@
+"""What a read costs where tables are large."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from api.cost import LARGE, ended, fill
+from api.journey import ENGINES, ORDER, written
+from ledger_crm.api.reading import Pool
+from ledger_crm.ledger import Ledger
+from ledger_crm.projections import every
+from ledger_crm.workers.projector import connect
+from projections.driving import drivers_of, reading
+from scenario import KEYRING
+
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("large")]  # filled once for both
+
+
+@pytest.fixture(scope="module")
+def filled(read_models: str, templates: Callable[..., str]) -> str:
+    """The last person of a template whose tables are large."""
+    url = templates("large", of=read_models)
+    with Ledger(url, KEYRING) as ledger, connect(url) as conn:
+        person = asyncio.run(fill(ledger, people=LARGE + 200))
+        with drivers_of(every(), reading(ledger), conn) as drivers:
+            for driver in drivers:
+                driver.catch_up()
+    return person
+
+
+@pytest.fixture
+def template(filled: str) -> str:
+    return "large"
+
+
+async def test_no_page_reads_a_large_table_from_end_to_end(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    pool: Pool,
+    filled: str,
+    project: Callable[[], None],
+    owner_database: str,
+) -> None:
+    """Nor with a cursor, in the middle of it. Small tables may be read whole: it is cheaper."""
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    project()
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute("ANALYZE")
+        owner.execute("SELECT pg_stat_reset()")
+        for page in (
+            f"/people/{filled}",
+            f"/people/{filled}/history?limit=2",
+            f"/companies/{company}",
+            f"/companies/{company}/history",
+            f"/job-orders/{order}",
+            "/people?limit=20",
+            "/people?tag=vip",
+            "/people?skill=python",
+            "/people?stage=screening",
+            "/people?channel=linkedin&limit=20",
+            f"/people/{filled}/threads",
+            f"/people/{filled}/documents",
+            f"/people/{filled}/pools",
+            f"/people/{filled}/campaigns",
+            f"/people/{filled}/conflicts",
+            "/companies",
+            f"/companies/{company}/contacts",
+            f"/companies/{company}/account",
+            "/engagement?limit=20",
+            f"/follow-ups?person_id={filled}",
+            f"/interviews?person_id={filled}",
+            f"/offers?person_id={filled}",
+            f"/applications?person_id={filled}",
+            f"/placements?person_id={filled}",
+            f"/referrals?person_id={filled}",
+            f"/introductions?person_id={filled}",
+            f"/candidates?person_id={filled}",
+            f"/candidates?job_order_id={order}",
+            "/duplicates",
+            "/events?limit=20",
+            f"/events?stream={filled}&limit=20",
+        ):
+            answer = await ana.get(page)
+            assert answer.status_code == 200, answer.text
+            if token := isinstance(answer.json(), dict) and answer.json().get("next"):
+                again = page + ("&" if "?" in page else "?") + f"cursor={token}"
+                assert (await ana.get(again)).status_code == 200
+        await ended(pool, owner)
+        read: list[Any] = owner.execute(
+            "SELECT s.relname, s.seq_tup_read FROM pg_stat_user_tables s JOIN pg_class c"
+            " ON c.oid = s.relid WHERE schemaname IN ('read', 'ledger') AND s.seq_tup_read > 0"
+            " AND c.reltuples >= %s",
+            (2000,),
+        ).fetchall()
+        looked = owner.execute(
+            "SELECT idx_scan FROM pg_stat_user_tables"
+            " WHERE schemaname = 'read' AND relname = 'history'"
+        ).fetchone()
+    assert read == []
+    assert looked is not None
+    assert looked[0] > 0, "nothing was counted, and so nothing was proved"
+
+
+async def test_a_page_of_the_past_does_not_read_what_it_lists_from_end_to_end(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    pool: Pool,
+    filled: str,
+    project: Callable[[], None],
+    owner_database: str,
+) -> None:
+    """The names that it joins it may: how many there were then is not known to who plans."""
+    project()
+    head = await ledger.head()
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute("ANALYZE")
+        owner.execute("SELECT pg_stat_reset()")
+        for then in (f"as_of={head - 1}", f"as_of={head}&known=now"):
+            for page in (
+                f"/people/{filled}?",
+                f"/people/{filled}/history?limit=20&",
+                "/people?limit=20&",
+                f"/candidates?person_id={filled}&",
+            ):
+                answer = await ana.get(page + then)
+                assert answer.status_code == 200, answer.text
+        await ended(pool, owner)
+        read: list[Any] = owner.execute(
+            "SELECT s.schemaname, s.relname, s.seq_tup_read FROM pg_stat_user_tables s"
+            " JOIN pg_class c ON c.oid = s.relid WHERE schemaname IN ('read', 'past', 'ledger')"
+            " AND s.seq_tup_read > 0 AND c.reltuples >= %s",
+            (2000,),
+        ).fetchall()
+    assert {name for _, name, _ in read} <= {"directory"}
