@@ -22,7 +22,7 @@ ROUTES: dict[Permission, str] = {
     "records.read": """
         list_people look_up_person read_person read_person_history list_threads list_documents
         read_document export_resume read_person_engagement list_person_pools check_person
-        list_company_documents read_company_document
+        list_company_documents read_company_document list_tags
         list_companies read_company read_company_history read_account list_accounts list_contacts
         read_company_engagement check_company read_off_limits list_job_orders read_job_order
         read_posting read_screening read_market_map list_candidates count_candidates
