@@ -54,7 +54,7 @@ LAG_S = 0.1
 PEOPLE = 2_000
 PAGE = 1000
 CALLERS = 32
-SHORT, LONG = 100, 10_000  # facts of one record
+SHORT, MIDDLE, LONG = 100, 1_000, 10_000  # facts of one record
 WARM, COLD = 500, 20  # commands that are timed
 LISTS = {
     "people": "/people?limit=50",
@@ -176,7 +176,7 @@ def figures() -> Iterator[Measured]:
             yield Measured(
                 name=f"command_{aggregate}_{temper}",
                 unit="commands/s",
-                limit_name=f"the same with {SHORT} facts; ours: with {LONG}",
+                limit_name=f"the same with {SHORT} facts; ours: the slower of {MIDDLE} and {LONG}",
                 floor=None if (aggregate, temper) == ("company", "cold") else 0.67,
                 measure=partial(command, aggregate=aggregate, cold=temper == "cold"),
             )
@@ -461,7 +461,7 @@ def command(house: House, *, aggregate: str, cold: bool) -> Pair:
     and before those that count one has been there that had to read it all."""
     with house.empty() as url:
         rates = []
-        for facts in (SHORT, LONG):
+        for facts in (SHORT, MIDDLE, LONG):
             with house.ledger(url) as ledger:
                 id = asyncio.run(filled(ledger, aggregate, facts))
             for _ in range(2):
@@ -475,7 +475,7 @@ def command(house: House, *, aggregate: str, cold: bool) -> Pair:
                         asyncio.run(commanded(ledger, aggregate, id, 1))
                     took_s += asyncio.run(commanded(ledger, aggregate, id, 1 if cold else WARM))
             rates.append((COLD if cold else WARM) / took_s)
-    return rates[0], rates[1]
+    return rates[0], min(rates[1:])
 
 
 async def filled(ledger: Ledger, aggregate: str, facts: int) -> UUID:

@@ -165,6 +165,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1, le=1_440),
         _says("for so long who guessed too often is not heard", "minutes, 1 to 1440"),
     ] = 15
+    oidc_issuer: Annotated[
+        str,
+        Meta(pattern=r"^(https://\S+|http://(localhost|127\.0\.0\.1)(:[0-9]+)?(/\S*)?)?\Z"),
+        _says(
+            "identity provider (OpenID Connect) that consultants sign in with; not set: none",
+            "its issuer exactly as it says, like https://login.example.com",
+        ),
+    ] = ""
+    oidc_client_id: Annotated[
+        str,
+        _says("as what the identity provider knows us", "the client id that it gave"),
+    ] = ""
+    oidc_client_secret: Annotated[
+        str,
+        _says("and the secret for it", "the client secret that it gave", secret=True),
+    ] = ""
     access_log_days: Annotated[
         int,
         Meta(ge=1, le=3_650),
@@ -222,6 +238,10 @@ def load(environ: Mapping[str, str]) -> Settings:
     if values.get("database_owner_url") and not values.get("database_url"):
         raise SettingsError(
             "LEDGER_DATABASE_OWNER_URL is set without LEDGER_DATABASE_URL: set both, or neither"
+        )
+    if values.get("oidc_issuer") and not values.get("oidc_client_id"):
+        raise SettingsError(
+            "LEDGER_OIDC_ISSUER is set without LEDGER_OIDC_CLIENT_ID: set both, or neither"
         )
     return Settings(**values, given=given)
 

@@ -135,3 +135,29 @@ async def test_a_segment_counts_who_fits_now(
     await put(ana, "/segments/seniors", seniors | {"retired": True})
     project()
     assert await found(ana, "/segments") == []
+
+
+async def test_tags_in_use_are_listed_with_how_many_have_each(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Who is merged counts once, and who has it no longer not at all."""
+    ada, twin = [(await written(ana, "/people", {"name": "Ada"}))["id"] for _ in range(2)]
+    firm = (await written(ana, "/companies", {"name": "Engines"}))["id"]
+    for id, tag in ((ada, "key"), (twin, "key"), (twin, "speaker"), (ada, "gone")):
+        await written(ana, f"/people/{id}/tags", {"kind": "person.tagged", "tag": tag})
+    await written(ana, f"/companies/{firm}/changes", {"kind": "company.tagged", "tag": "key"})
+    await written(ana, f"/people/{ada}/tags", {"kind": "person.untagged", "tag": "gone"})
+    project()
+
+    async def told(**asked: Any) -> list[tuple[str, int, int]]:
+        items = (await found(ana, "/tags", **asked))["items"]
+        return [(each["tag"], each["people"], each["companies"]) for each in items]
+
+    assert await told() == [("key", 2, 1), ("speaker", 1, 0)]
+    assert await told(kind="company") == [("key", 0, 1)]
+    after = (await found(ana, "/tags", limit=1))["next"]
+    assert await told(cursor=after) == [("speaker", 1, 0)]
+    position = (await written(ana, f"/people/{ada}/merges", {"duplicate_id": twin}))["position"]
+    project()
+    assert await told() == [("key", 1, 1), ("speaker", 1, 0)]
+    assert await told(as_of=position - 2) == [("key", 2, 1), ("speaker", 1, 0)]

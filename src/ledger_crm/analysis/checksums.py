@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import tuple_row
 
-from ledger_crm.projections import NOT_BUILT, SCHEMA, every
+from ledger_crm.projections import (
+    HELD_FROM,
+    HELD_UNTIL,
+    KNOWN_FROM,
+    KNOWN_UNTIL,
+    NOT_BUILT,
+    PAST,
+    SCHEMA,
+    Table,
+    every,
+)
 
 
 class Checksums(msgspec.Struct, frozen=True, kw_only=True):
-    """tables     by name; none of those that are not built
+    """tables     by name, those of the past as ``past.name``; none of those that are not built
     positions  where each table stands
     """
 
@@ -48,12 +59,24 @@ def checksums_of(url: str) -> Checksums:
                     if row is None:
                         continue
                     for table in projection.tables:
-                        columns, key = ", ".join(table.columns), ", ".join(table.key)
-                        asked = f"SELECT {columns} FROM {table.name} ORDER BY {key}"
-                        tables[table.name], positions[table.name] = _hash(conn, asked), row[0]
+                        for name, asked in _asked(table).items():
+                            tables[name], positions[name] = _hash(conn, asked), row[0]
             except NOT_BUILT:
                 continue
     return Checksums(head=head, ledger=ledger, tables=tables, positions=positions)
+
+
+def _asked(table: Table[Any]) -> dict[str, str]:
+    """Of its rows, and of those of the past with what they were known and held."""
+    columns, key = ", ".join(table.columns), ", ".join(table.key)
+    found = {table.name: f"SELECT {columns} FROM {table.name} ORDER BY {key}"}
+    if table.keeps_past:
+        spans = ", ".join((KNOWN_FROM, KNOWN_UNTIL, HELD_FROM, HELD_UNTIL))
+        found[f"{PAST}.{table.name}"] = (
+            f"SELECT {columns}, {spans} FROM {PAST}.{table.name}"
+            f" ORDER BY {key}, {KNOWN_FROM}, {HELD_FROM}"
+        )
+    return found
 
 
 def difference(one: Checksums, other: Checksums) -> str:

@@ -18,9 +18,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,7 @@ class LedgerFiles:
         table = arrow_table({name: type_ for name, (type_, _) in LEDGER.items()}, self._rows)
         if held := self._before():
             table = pa.concat_tables([held, table])
-        _write(table, path)
+        _write([table], path)
         self._rows, self._open = [], (path, table)
 
     def _held(self) -> int:
@@ -239,7 +240,7 @@ class ReadModels:
                 path = self.folder / "read" / projection.name / f"{table.name}.parquet"
                 if changed or not path.exists():
                     rows = self.tables[projection.name].rows[table.name].values()
-                    _write(arrow_table(table.types, list(map(table.values_of, rows))), path)
+                    _write(_groups(table.types, map(table.values_of, rows)), path)
         there = {f"{p.name}/{table.name}" for p in self.projections for table in p.tables}
         for path in (self.folder / "read").glob("*/*.parquet"):  # of a table that is no more
             if f"{path.parent.name}/{path.stem}" not in there:
@@ -300,12 +301,26 @@ def arrow_table(types: dict[str, str], rows: Sequence[tuple[Any, ...]]) -> Any:
     )
 
 
-def _write(table: Any, path: Path) -> None:
+def _groups(types: dict[str, str], rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    """At least one, so that what has no rows has columns."""
+    rows = iter(rows)
+    group = list(islice(rows, FILE_ROWS))
+    yield arrow_table(types, group)
+    while group := list(islice(rows, FILE_ROWS)):
+        yield arrow_table(types, group)
+
+
+def _write(groups: Iterable[Any], path: Path) -> None:
+    """As they come: of a large table one group is in memory twice, and not the whole."""
     _, pq = arrow()
+    groups = iter(groups)
+    first = next(groups)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     with new.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
+        with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
+            for group in chain([first], groups):
+                writer.write_table(group)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)

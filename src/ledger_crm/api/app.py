@@ -32,6 +32,7 @@ from . import (
     market,
     merging,
     metrics,
+    oidc,
     openapi,
     permitted,
     pools,
@@ -79,6 +80,7 @@ class Equipment:
     key: AwaitedGuard
     callers: Callers
     hidden: confidential.Hidden
+    provider: oidc.Provider
     link: AwaitedGuard
 
     def furnish(
@@ -97,6 +99,7 @@ class Equipment:
         self.hidden = confidential.Hidden(self.reads)
         self.tide = following.Tide(ledger)
         self.vault = vault or Vault(Path(".ledger/documents").absolute())
+        self.provider = oidc.Provider(terms)
         self.callers = Callers(ledger, pool, terms)
         self.key = guard or self.callers
         self.link = portal.link_required(ledger, self.callers)
@@ -230,9 +233,10 @@ def create_app(
         security=[{"link": []}],
     )
     app = Litestar(
-        route_handlers=[keyed, linked, *front.HANDLERS],
+        route_handlers=[keyed, linked, *oidc.HANDLERS, *front.HANDLERS],
         dependencies={
             "hidden": Provide(lambda: equipment.hidden, sync_to_thread=False),
+            "provider": Provide(lambda: equipment.provider, sync_to_thread=False),
             "callers": Provide(lambda: equipment.callers, sync_to_thread=False),
             "ledger": Provide(lambda: equipment.ledger, sync_to_thread=False),
             "vault": Provide(lambda: equipment.vault, sync_to_thread=False),

@@ -38,6 +38,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """On which callers are served.
 
     secure               the cookie is for https alone: everywhere but on this machine
+    url                  where people reach us
+    oidc_issuer          the identity provider; "": none
     session_idle_s       a session that nobody used for so long is over
     session_lifetime_s   and so is any after this
     requests_a_minute    of one caller, by each process; 0: as many as they like
@@ -48,6 +50,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     secure: bool = False
+    url: str = "http://127.0.0.1:8000"
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
     session_idle_s: int = 8 * 3600
     session_lifetime_s: int = 7 * 24 * 3600
     requests_a_minute: int = 0

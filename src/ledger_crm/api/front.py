@@ -62,6 +62,7 @@ LINKS = {
     "day": "/day",
     "follow_ups": "/follow-ups",
     "pools": "/pools",
+    "tags": "/tags",
     "campaigns": "/campaigns",
     "segments": "/segments",
     "consultants": "/consultants",

@@ -22,7 +22,7 @@ ROUTES: dict[Permission, str] = {
     "records.read": """
         list_people look_up_person read_person read_person_history list_threads list_documents
         read_document export_resume read_person_engagement list_person_pools check_person
-        list_company_documents read_company_document
+        list_company_documents read_company_document list_tags
         list_companies read_company read_company_history read_account list_accounts list_contacts
         read_company_engagement check_company read_off_limits list_job_orders read_job_order
         read_posting read_screening read_market_map list_candidates count_candidates
@@ -85,7 +85,7 @@ NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
 
-ANYBODY = frozenset(("sign_in", "accept_invitation"))
+ANYBODY = frozenset(("sign_in", "accept_invitation", "leave_for_provider", "return_from_provider"))
 """What nobody needs to be anybody for: it is how one becomes somebody."""
 
 HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": [], "shares": []}

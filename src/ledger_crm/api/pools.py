@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Response, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from ledger_crm.commands import intake
 from ledger_crm.commands.catalogue import define_pool, save_segment
 from ledger_crm.domain.pool import Pool, PoolDefined, Pooling, pool_id
 from ledger_crm.domain.segment import Criteria, Segment, SegmentSaved, segment_id
 from ledger_crm.ledger import Receipt, Work
-from ledger_crm.projections import people, pools
+from ledger_crm.projections import people, pools, tags
 
 from .acting import Act
 from .pipelines import SlugDiffers
@@ -195,4 +196,18 @@ async def _save(work: Work, _: UUID, slug: str, definition: SegmentSaved) -> Seg
     return await save_segment(work, definition)
 
 
-HANDLERS = [Pools, OfPeople, Segments]
+@get("/tags", tags=["pools"])
+async def list_tags(
+    view: NamedDependency[View],
+    kind: FromQuery[tags.Kind | None] = None,
+    cursor: Token = None,
+    limit: Limit = 50,
+) -> Response[Page[tags.TagShown]]:
+    """List the tags in use
+
+    By name, with how many people and companies have each. `kind`: only those of people, or of
+    companies."""
+    return await view.page(tags.listing, kind=kind, cursor=cursor, limit=limit, at=tags.place)
+
+
+HANDLERS: list[Any] = [Pools, OfPeople, Segments, list_tags]

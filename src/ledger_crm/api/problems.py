@@ -94,6 +94,14 @@ class SignInRefused(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Password realm="ledger-crm"'}
 
 
+class ProviderAway(HttpProblem):
+    """The identity provider does not answer, or not as it should. Try again, or sign in with a
+    password."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
+
+
 class SessionMissing(HttpProblem):
     """This is for who is signed in; you came with an API key."""
 

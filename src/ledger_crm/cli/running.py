@@ -307,6 +307,10 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
 
     terms = Terms(
         secure=not chosen.on_this_machine,
+        url=chosen.url,
+        oidc_issuer=chosen.oidc_issuer,
+        oidc_client_id=chosen.oidc_client_id,
+        oidc_client_secret=chosen.oidc_client_secret,
         session_idle_s=chosen.session_idle_minutes * 60,
         session_lifetime_s=chosen.session_lifetime_hours * 3600,
         requests_a_minute=chosen.requests_a_minute,

@@ -37,11 +37,11 @@ documents = Table(
     key="document_id",
     sql="""
     CREATE INDEX document_of ON document (owner_id, position DESC);
-    CREATE INDEX document_of_person ON document (person_id) WHERE person_id IS NOT NULL;
+    CREATE INDEX document_of_person ON document (person_id);
     """,
 )
 documents.erases()
-projection = Projection("documents", documents, version=4, parallel="stream")
+projection = Projection("documents", documents, version=5, parallel="stream")
 
 
 @documents.starts(Filed)
