@@ -205,6 +205,12 @@ def document(app: Litestar) -> dict[str, Any]:
             components[name]["required"] = [
                 field for field in components[name].get("required", ()) if field != "kind"
             ]
+    for name, schema in components.items():  # generators call by the title what they make of it
+        if "." in name:
+            schema["title"] = "".join(part.capitalize() for part in name.split(".")[-2:-1])
+            schema["title"] += name.rpartition(".")[2]
+    # and none of them makes anything of an enum of truths
+    components["Trial"]["properties"]["dry_run"] = {"type": "boolean", "const": True}
     schema_of = dict(zip(map(str, wanted), schemas, strict=False))
     found["components"]["schemas"] = dict(sorted(components.items()))
     found["components"]["headers"] = {
