@@ -406,6 +406,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "text": "Runs the team that built their engine.",
         }
     },
+    "try_company_criteria": {
+        "clients to be won back": {"statuses": ["quiet", "former"], "silent_days": 120},
+    },
     "try_criteria": {
         "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30},
         "by custom fields": {
