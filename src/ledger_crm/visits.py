@@ -126,6 +126,17 @@ class Visits:
                 self._tidied = today
 
 
+async def came_from(pool: AsyncConnectionPool[Any], actor: str, network: str) -> bool:
+    """Whether they signed in from there, as far back as is remembered."""
+    async with pool.connection() as conn, conn.cursor() as cur:
+        await cur.execute(
+            "SELECT FROM ledger.access_log WHERE what = 'signed_in' AND actor = %s"
+            " AND network = %s LIMIT 1",
+            (actor, network),
+        )
+        return await cur.fetchone() is not None
+
+
 async def listed(
     pool: AsyncConnectionPool[Any],
     *,

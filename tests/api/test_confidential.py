@@ -75,14 +75,14 @@ async def search(ana: httpx.AsyncClient, project: Callable[[], None]) -> dict[st
     project()
     return {
         "company": company, "order": order, "person": person, "candidacy": candidacy,
-        "shortlist": shortlist,
+        "shortlist": shortlist, "bare": order.replace("-", "").upper(),
     }  # fmt: skip
 
 
 LISTS = (
     "/job-orders", "/job-orders?status=open", "/candidates", "/candidates?person_id={person}",
     "/people/{person}/history", "/companies/{company}/history", "/companies/{company}",
-    "/people/{person}", "/search?q=treasurer", "/shortlists", "/applications", "/day",
+    "/people/{person}", "/shortlists", "/applications", "/day",
     "/accounts", "/interviews", "/offers", "/fees", "/introductions", "/placements",
 )  # fmt: skip
 OF_IT = (
@@ -90,6 +90,7 @@ OF_IT = (
     "/candidates?job_order_id={order}", "/job-orders/{order}/screening",
     "/candidates/counts?job_order_id={order}", "/shortlists/{shortlist}",
     "/companies/{company}/shortlists/{shortlist}/preview", "/job-orders/{order}/market-map",
+    "/candidates/counts?job_order_id={bare}", "/candidates?job_order_id={bare}",
 )  # fmt: skip
 
 
@@ -110,6 +111,9 @@ async def test_whoever_does_not_work_on_it_finds_nothing_that_names_it(
                     answer = await ana.get(url, headers=headers)
                     if answer.status_code == 200:
                         told += answer.text
+        words = {"words": "treasurer successor"}  # by which its client is found
+        hits = await ana.post("/search/lookups", json=words, headers=keys[who])
+        assert [each["id"] for each in hits.json()["items"]] == [search["company"]] * sees, who
         assert (TITLE in told) == sees, who
         assert (search["order"] in told) == sees, who
         for path in OF_IT:
@@ -157,9 +161,15 @@ async def test_nobody_else_writes_to_it_and_who_opens_one_sees_it_until_it_is_st
 ) -> None:
     other = (await written(ana, "/people", {"name": "Charles Babbage"}))["id"]
     project()
-    body = {"company_id": search["company"], "job_order_id": search["order"]}
-    answer = await ana.post(f"/people/{other}/candidacies", json=body, headers=keys["ben"])
-    problem(answer, 404, "no-such-record")
+    named = f'"job_order_id": "{search["order"]}"'
+    for written_so in (
+        named, named.upper().replace("JOB_ORDER_ID", "job_order_id"), named.replace("-", ""),
+        named.replace("job_order", "job\\u005forder"),
+    ):  # fmt: skip
+        body = f'{{"company_id": "{search["company"]}", {written_so}}}'
+        headers = keys["ben"] | {"Content-Type": "application/json"}
+        answer = await ana.post(f"/people/{other}/candidacies", content=body, headers=headers)
+        problem(answer, 404, "no-such-record")
     path = f"/companies/{search['company']}/job-orders"
     step = {
         "kind": "company.job_order_held", "job_order_id": search["order"], "held_at": AT,
@@ -189,13 +199,14 @@ class Line(msgspec.Struct, frozen=True):
 class Whole(msgspec.Struct, frozen=True):
     last: Line | None
     lines: list[Line]
+    job_orders: list[UUID]
 
 
 def test_what_names_a_hidden_one_is_gone_however_deep() -> None:
     one, two = UUID(int=1), UUID(int=2)
-    whole = Whole(Line(one), [Line(two), Line(one), Line(None)])
+    whole = Whole(Line(one), [Line(two), Line(one), Line(None)], [one, two])
     shown = confidential.without(whole, frozenset({one}))
-    assert shown == Whole(None, [Line(two), Line(None)])
+    assert shown == Whole(None, [Line(two), Line(None)], [two])
     with pytest.raises(NoSuchRecord):
         confidential.without(Line(one), frozenset({one}))
     assert confidential.without(whole, frozenset()) is whole

@@ -87,6 +87,18 @@ async def test_who_guesses_keys_and_links_is_not_heard_but_who_came_with_a_right
     problem(await ana.get("/people", headers={"Authorization": ""}), 401, "key-missing")
 
 
+async def test_a_session_that_is_over_is_no_guess(
+    ana: httpx.AsyncClient, ledger: Ledger, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a page that was left open overnight would keep a whole office out."""
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 0.0)
+    serve(Terms(wrong_keys=3))
+    over = {"Authorization": "", "Cookie": "ledger_session=over"}
+    for _ in range(5):
+        problem(await ana.get("/people", headers=over), 401, "key-missing")
+    assert (await ana.get("/people")).status_code == 200
+
+
 async def test_only_over_https_browsers_are_told_to_stay_there(app: Litestar) -> None:
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport) as client:

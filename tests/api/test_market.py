@@ -211,7 +211,7 @@ async def test_whom_we_placed_sits_there_though_nobody_wrote_an_employment(
     ]  # fmt: skip
     assert checks["Stays"]["seats"][-1] == {
         "company_id": cog, "company": "Cog", "title": "Turner", "role": "employee",
-        "starts_on": "2024-05-10", "ends_on": None,
+        "starts_on": "2024-05-10", "ends_on": None, "job_order_id": other,
     }  # fmt: skip
     [at_cog] = (await found(ana, f"/job-orders/{search}/market-map", on=ON))["targets"]
     assert [each["person"] for each in at_cog["people"]] == ["Stays"]

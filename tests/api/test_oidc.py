@@ -15,6 +15,7 @@ from litestar import Litestar
 from msgspec.structs import replace
 
 from api.journey import problem
+from ledger_crm import sessions
 from ledger_crm.api import oidc
 from ledger_crm.api.caller import Terms
 from ledger_crm.api.reading import Pool
@@ -120,6 +121,35 @@ async def test_a_code_opens_nothing_in_another_browser_nor_with_another_state_or
     kept_of = oidc._kept
     monkeypatch.setattr(oidc, "_kept", lambda text: replace(kept_of(text), nonce="x" * 43))
     problem(await browser.get(back), 401, "sign-in-refused")
+
+
+async def test_only_who_asks_the_provider_counts_as_guessing(
+    browser: httpx.AsyncClient, pool: Pool
+) -> None:
+    """Any site may send a browser here, and would keep its whole office out."""
+    network = "127.0.0.0/24"
+    problem(await browser.get("/session/oidc/callback?code=x&state=y"), 401, "sign-in-refused")
+    assert not await sessions.refused_until(pool, network, 1)
+    back = await at_the_provider(browser, "ben")
+    problem(await browser.get(back.replace("code=", "code=x")), 401, "sign-in-refused")
+    assert await sessions.refused_until(pool, network, 1)
+
+
+async def test_what_the_browser_kept_is_taken_back_as_it_was_given(
+    browser: httpx.AsyncClient, app: Litestar
+) -> None:
+    """A browser takes no __Host- cookie that is not Secure, and so would keep the old one."""
+    provider = app.state.equipment.provider
+    provider.terms = replace(provider.terms, secure=True)
+    browser.base_url = httpx.URL("https://crm")
+    back = await at_the_provider(browser, "ben")
+    answer = await browser.get(back.replace("http:", "https:"))
+    [gone] = [
+        each
+        for each in answer.headers.get_list("set-cookie")
+        if each.startswith("__Host-ledger_oidc=")
+    ]
+    assert {"Secure", "Path=/", "Max-Age=0"} <= set(gone.split("; "))
 
 
 async def test_the_code_is_redeemed_by_whoever_left_with_its_challenge(

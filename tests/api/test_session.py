@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
@@ -93,6 +94,12 @@ async def test_no_other_site_writes_in_their_name(
     batch = {"commands": [{"path": f"/people/{person}/interactions", "body": NOTE}]}
     answer = await ben.post("/batch", json=batch, headers={"X-CSRF-Token": token})
     assert answer.json()["results"][0]["status"] == 201
+    passwords = {"method": "PUT", "body": {"old": PASSWORD, "password": OTHER}}
+    for path in ("/session/password", "//session/password", "/%73ession/password/"):
+        batch = {"commands": [passwords | {"path": path}]}
+        answer = await ben.post("/batch?dry_run=true", json=batch, headers={"X-CSRF-Token": token})
+        problem(answer, 400, "malformed")
+    assert await ledger.head() == head + 1
 
 
 async def test_who_signs_out_or_has_another_password_or_left_is_signed_out_everywhere(
@@ -166,8 +173,11 @@ async def test_an_invitation_sets_a_password_once(
     weak = {"invitation": text, "password": "123456789012"[:6]}
     problem(await anybody.post("/session/invitation", json=weak), 422, "password-too-weak")
     body = {"invitation": text, "password": PASSWORD}
-    answer = await anybody.post("/session/invitation", json=body)
+    answers = [anybody.post("/session/invitation", json=body) for _ in range(3)]
+    answer, *others = sorted(await asyncio.gather(*answers), key=lambda one: one.status_code)
     assert (answer.status_code, answer.json()["role"]) == (201, "analyst")
+    for other in others:  # also of those who came at the same time
+        problem(other, 403, "invitation-is-over")
     problem(await anybody.post("/session/invitation", json=body), 403, "invitation-is-over")
     made_up = {"invitation": "lcri_ab_ben", "password": PASSWORD}
     problem(await anybody.post("/session/invitation", json=made_up), 403, "invitation-is-over")
@@ -190,6 +200,46 @@ async def test_who_guesses_is_not_heard_for_a_while_also_with_the_right_password
     problem(await anybody.post("/session", json=nobody), 401, "sign-in-refused")
     with clock.stopped_at(clock.now() + timedelta(minutes=16)):
         await sign_in(anybody)
+
+
+async def test_however_many_guess_at_once_no_more_are_heard(
+    anybody: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await signing_in.set_password(ledger, BEN, PASSWORD)
+    body = {"consultant": BEN, "password": OTHER}
+    answers = await asyncio.gather(*(anybody.post("/session", json=body) for _ in range(30)))
+    heard = [answer for answer in answers if answer.status_code == 401]
+    assert 10 <= len(heard) < 10 + signing_in.AT_ONCE
+    assert {answer.status_code for answer in answers} == {401, 429}
+    monkeypatch.setattr(signing_in, "WAITING", 0)
+    elsewhere = {"consultant": "consultant:nobody", "password": OTHER}
+    problem(await anybody.post("/session", json=elsewhere), 503, "too-busy")
+
+
+async def test_who_guesses_elsewhere_keeps_nobody_out_where_they_are_known(
+    app: Litestar, ledger: Ledger
+) -> None:
+    def at(address: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=app, client=(address, 1))  # type: ignore[arg-type]
+        return httpx.AsyncClient(transport=transport, base_url="http://crm")
+
+    await signing_in.set_password(ledger, BEN, PASSWORD)
+    async with at("192.0.2.1") as office, at("198.51.100.1") as hotel, at("203.0.113.1") as eve:
+        await sign_in(office)
+        await app.state.equipment.callers.visits.settled()
+        wrong, right = ({"consultant": BEN, "password": text} for text in (OTHER, PASSWORD))
+        for status in [401] * 10 + [429]:
+            assert (await eve.post("/session", json=wrong)).status_code == status
+        problem(await hotel.post("/session", json=right), 429, "too-many-guesses")
+        assert (await office.post("/session", json=right)).status_code == 201
+        problem(await eve.post("/session", json=right), 429, "too-many-guesses")
+        for status in [401] * 10 + [429]:
+            assert (await office.post("/session", json=wrong)).status_code == status
+
+
+async def test_a_password_is_the_same_however_its_accents_are_written(ledger: Ledger) -> None:
+    await signing_in.set_password(ledger, BEN, "caf\u00e9 in the morning")
+    assert await signing_in.admitted(ledger, BEN, "cafe\u0301 in the morning")
 
 
 async def test_the_password_is_nowhere_and_what_is_made_of_it_is_shown_to_nobody(

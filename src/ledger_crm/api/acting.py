@@ -296,9 +296,9 @@ async def _act(
     ):
         raise NotInOne(operation=request.route_handler.handler_name)
     body = await request.body()
-    if holder and b"job_order_id" in body and not holder.may(confidential.ALL):
+    if holder and not holder.may(confidential.ALL) and confidential.may_name_one(body):
         hidden = await request.app.state.equipment.hidden.of(holder)
-        confidential.must_name_none((), body, hidden)
+        confidential.must_name_none(confidential.texts_of(msgspec.json.decode(body)), hidden)
     intent = intent_of(
         ledger, by, request.method, scope["path"], body, key or "",
         next(iter(matching.versions), None),

@@ -155,7 +155,7 @@ def create_app(
             ]
             if asked:
                 hidden = await equipment.hidden.of(state["holder"])
-                confidential.must_name_none(asked, b"", hidden)
+                confidential.must_name_none(asked, hidden)
 
     async def link_needed(connection: Connection, handler: BaseRouteHandler) -> None:
         await equipment.link(connection, handler)

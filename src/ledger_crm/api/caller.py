@@ -140,18 +140,22 @@ class Callers:
         if (caller := self._remembered(credential)) is None:
             self._known.pop(credential, None)
             asked_s, network = time.monotonic(), network_of(connection)
+            # a session that is over is no guess: after a night each browser has one
+            is_key = not credential.startswith(self._cookie)
             try:
-                self.guesses.must_be_heard(network, credential)
+                if is_key:
+                    self.guesses.must_be_heard(network, credential)
             except TooManyGuesses:
                 self.visits.note("locked_out", network=network)
                 raise
             caller = await self._look(credential)
             if caller is None:
-                self.guesses.wrong(network, credential)
+                if is_key:
+                    self.guesses.wrong(network, credential)
                 self.visits.note("key_refused", network=network)
                 raise KeyMissing()
-            self.guesses.right(credential)
-            if caller.session is None:
+            if is_key:
+                self.guesses.right(credential)
                 self.visits.note(
                     "key_used",
                     actor=caller.holder.actor,

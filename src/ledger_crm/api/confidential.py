@@ -8,7 +8,7 @@ is not seen as of then either.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, get_args, get_type_hints
 from uuid import UUID
@@ -30,6 +30,7 @@ TRUST_S = 1.0  # who is staffed or joins a team sees it after this long
 MOST = 1_024  # callers remembered at once
 NONE: frozenset[UUID] = frozenset()
 NAMES = ("id", "job_order_id")
+ID_LENGTHS = range(32, 46)  # from bare digits to urn:uuid:
 USES = (companies.projection, DIRECTORY)
 
 
@@ -81,12 +82,29 @@ def without(found: Any, hidden: frozenset[UUID]) -> Any:
     return shown
 
 
-def must_name_none(asked: Sequence[str | None], body: bytes, hidden: frozenset[UUID]) -> None:
-    """Neither a parameter nor a body names one of these. Raises NoSuchRecord."""
-    for id in hidden:
-        text = str(id)
-        if text in asked or text.encode() in body or text.upper().encode() in body:
+def must_name_none(asked: Iterable[str], hidden: frozenset[UUID]) -> None:
+    """None of these texts is the id of one of these, however it is written. Raises
+    NoSuchRecord."""
+    for text in asked:
+        if len(text) in ID_LENGTHS and (id := _id(text)) in hidden:
             raise NoSuchRecord(job_order_id=id)
+
+
+def may_name_one(body: bytes) -> bool:
+    """At a glance: names may be escaped in JSON."""
+    return b"job_order" in body or b"\\u" in body
+
+
+def texts_of(document: Any) -> Iterator[str]:
+    match document:
+        case str():
+            yield document
+        case dict():
+            for each in document.values():
+                yield from texts_of(each)
+        case list():
+            for each in document:
+                yield from texts_of(each)
 
 
 def told_of(entry: Told, hidden: frozenset[UUID]) -> Told:
@@ -100,11 +118,20 @@ def told_of(entry: Told, hidden: frozenset[UUID]) -> Told:
     return msgspec.structs.replace(entry, fact=shut, sealed=names)
 
 
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 GONE = object()
 
 
 def _without(found: Any, hidden: frozenset[UUID]) -> Any:
     match found:
+        case UUID() if found in hidden:  # one of several
+            return GONE
         case list() | tuple():
             return [shown for each in found if (shown := _without(each, hidden)) is not GONE]
         case msgspec.Struct():

@@ -12,12 +12,14 @@ import hmac
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import httpx
 import msgspec
 from litestar import Request, Response, get
+from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
@@ -171,18 +173,20 @@ async def return_from_provider(
 ) -> Response[None]:
     """And from there it comes back"""
     _must_be_set(provider)
-    await must_not_guess(request, pool, callers)
     leaving = _kept(request.cookies.get(provider.cookie, ""))
-    email = None
-    if (
+    if not (
         code
         and leaving
         and hmac.compare_digest(leaving.state.encode(), (asked_state or "").encode())
-    ):
+    ):  # not counted: any site may send a browser here
+        callers.visited(request, None, "sign_in_failed")
+        raise SignInRefused()
+    about, email = await must_not_guess(request, pool, callers), None
+    with suppress(SignInRefused):
         email = await provider.email_of(code, leaving)
     login = await signing_in.login_by_email(ledger, email) if email else None
     if login is None:
-        await guessed(request, pool, callers)
+        await guessed(request, pool, callers, *about)
         raise SignInRefused()
     _, cookie = await signed_in(request, pool, callers, login, "oidc")
     answer: Response[None] = Response(
@@ -191,7 +195,12 @@ async def return_from_provider(
         headers={"Location": "/", "Set-Cookie": cookie},
         media_type="text/plain",
     )
-    answer.delete_cookie(provider.cookie, path="/")  # beside the other one
+    answer.set_cookie(  # beside the other one; and as it was set, or a browser does not take it
+        Cookie(
+            provider.cookie, path="/", value="", max_age=0, httponly=True, samesite="lax",
+            secure=provider.terms.secure,
+        )
+    )  # fmt: skip
     return answer
 
 

@@ -93,13 +93,7 @@ async def sign_in(
     As a consultant, with a password. The cookie is the session; writes send `csrf_token` besides.
     After ten wrong passwords for one consultant, or fifty from one network, within a quarter of an
     hour nobody is heard for as long."""
-    await must_not_guess(request, pool, callers, data.consultant)
-    login = await signing_in.admitted(ledger, data.consultant, data.password)
-    if login is None:
-        known = await signing_in.login_of(ledger, data.consultant)
-        await guessed(request, pool, callers, data.consultant, whose=known)
-        raise SignInRefused()
-    await sessions.forgive(pool, data.consultant)
+    login = await _admitted(request, ledger, pool, callers, data.consultant, data.password)
     return await begin_session(request, pool, callers, login, "password")
 
 
@@ -114,11 +108,11 @@ async def accept_invitation(
     """Set a password by invitation
 
     With the text of a link of `ledger-crm consultant invite`, once. You are signed in then."""
-    await must_not_guess(request, pool, callers)
+    about = await must_not_guess(request, pool, callers)
     try:
         consultant = await signing_in.accept(ledger, data.invitation, data.password)
     except InvitationIsOver:
-        await guessed(request, pool, callers)
+        await guessed(request, pool, callers, *about)
         raise
     await sessions.forgive(pool, consultant)
     callers.forget()
@@ -166,11 +160,7 @@ async def change_password(
     All your sessions end, and another one begins here."""
     caller = _caller_signed_in(request)
     actor = caller.holder.actor
-    await must_not_guess(request, pool, callers, actor)
-    if await signing_in.admitted(ledger, actor, data.old) is None:
-        known = await signing_in.login_of(ledger, actor)
-        await guessed(request, pool, callers, actor, whose=known)
-        raise SignInRefused()
+    await _admitted(request, ledger, pool, callers, actor, data.old)
     await signing_in.set_password(ledger, actor, data.password, by=actor)
     callers.visited(request, caller, "password_changed")
     callers.forget()
@@ -229,18 +219,42 @@ async def begin_session(
     return Response(_signed(caller), headers={"Set-Cookie": cookie})
 
 
+async def _admitted(
+    request: Request[Any, Any, Any],
+    ledger: Ledger,
+    pool: Pool,
+    callers: Callers,
+    account: str,
+    password: str,
+) -> Login:
+    """Raises SignInRefused, TooManyGuesses, Busy, Unavailable."""
+    await must_not_guess(request, pool, callers, account)  # or they would wait for their turn
+    async with signing_in.in_turn():
+        about = await must_not_guess(request, pool, callers, account)
+        login = await signing_in.admitted(ledger, account, password)
+        if login is None:
+            known = await signing_in.login_of(ledger, account)
+            await guessed(request, pool, callers, *about, whose=known)
+            raise SignInRefused()
+    await sessions.forgive(pool, about[-1])
+    return login
+
+
 async def must_not_guess(
     request: Request[Any, Any, Any], pool: Pool, callers: Callers, account: str = ""
-) -> None:
-    """Raises TooManyGuesses."""
-    asked = [(network_of(request), callers.terms.wrong_from_network)]
-    if account:
-        asked.append((account, callers.terms.wrong_passwords))
-    for about, most in asked:
-        if until := await sessions.refused_until(pool, about, most):
-            left_s = max(1, int((until - now()).total_seconds()))
-            callers.visited(request, None, "locked_out")
-            raise TooManyGuesses(retry_after_s=left_s)
+) -> list[str]:
+    """What a wrong one counts for: the network, and the account. Raises TooManyGuesses."""
+    network, terms = network_of(request), callers.terms
+    until = await sessions.refused_until(pool, network, terms.wrong_from_network)
+    if account and not until:
+        until = await sessions.refused_until(pool, account, terms.wrong_passwords)
+        if until and await visits.came_from(pool, account, network):
+            account = f"{account} from {network}"  # who guesses elsewhere keeps nobody out here
+            until = await sessions.refused_until(pool, account, terms.wrong_passwords)
+    if until:
+        callers.visited(request, None, "locked_out")
+        raise TooManyGuesses(retry_after_s=max(1, int((until - now()).total_seconds())))
+    return [network, account] if account else [network]
 
 
 async def guessed(
@@ -250,11 +264,11 @@ async def guessed(
     *about: str,
     whose: Login | None = None,
 ) -> None:
-    """``whose``: of us; what else was typed is not told."""
+    """``about``: as ``must_not_guess`` says. ``whose``: of us; what else was typed is not told."""
     callers.visits.note(
         "sign_in_failed", actor=whose.consultant if whose else "", network=network_of(request)
     )
-    await sessions.guessed(pool, network_of(request), *about, within_s=callers.terms.locked_s)
+    await sessions.guessed(pool, *about, within_s=callers.terms.locked_s)
 
 
 def _caller_signed_in(request: Request[Any, Any, Any]) -> Caller:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import unicodedata
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.clock import today
@@ -20,7 +21,7 @@ from ledger_crm.domain.login import (
     login_id,
     must_be_strong,
 )
-from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Receipt, Work
+from ledger_crm.ledger import Busy, Intent, Ledger, NoSuchRecord, Receipt, Work
 from ledger_crm.sessions import Session
 
 from .catalogue import SETUP
@@ -29,10 +30,16 @@ from .teams import must_be_here
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-T = TypeVar("T")
-
 AT_ONCE = 2  # passwords that are looked at: each takes 64 MiB for a twentieth of a second
-_turns: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+WAITING = 100  # for that; beyond, nobody more is heard
+
+
+class Turns:
+    def __init__(self) -> None:
+        self.free, self.waiting = asyncio.Semaphore(AT_ONCE), 0
+
+
+_turns: dict[asyncio.AbstractEventLoop, Turns] = {}
 
 
 async def open_login(
@@ -95,7 +102,7 @@ async def set_password(
 ) -> Receipt:
     """All their sessions end. Raises as ``open_login``, and PasswordTooWeak."""
     must_be_strong(password, consultant)
-    hash = await _in_turn(lambda: _hasher().hash(password))
+    hash = await _hashed(password)
 
     async def setting(work: Work) -> Login:
         login = await open_login(work, consultant, role=role, scopes=scopes, email=email)
@@ -114,7 +121,7 @@ async def accept(ledger: Ledger, text: str, password: str) -> str:
         raise InvitationIsOver() from None
     login.must_be_invited(secret)
     must_be_strong(password, consultant)
-    hash = await _in_turn(lambda: _hasher().hash(password))
+    hash = await _hashed(password)
 
     async def accepting(work: Work) -> Login:
         found = await work.get(Login, login_id(consultant))
@@ -134,11 +141,11 @@ async def close_login(ledger: Ledger, consultant: str, *, by: Actor = SETUP) -> 
 
 
 async def admitted(ledger: Ledger, consultant: str, password: str) -> Login | None:
-    """Whose password this is, if they may sign in; None else, after as long. Raises
-    Unavailable."""
+    """Whose password this is, if they may sign in; None else, after as long. To be asked in one's
+    turn. Raises Unavailable."""
     login = await login_of(ledger, consultant)
     hash = login.hash if login else ""
-    right = await _in_turn(lambda: _is(hash or _nobodys(), password))
+    right = await asyncio.to_thread(lambda: _is(hash or _nobodys(), password))
     return login if right and hash else None
 
 
@@ -171,20 +178,43 @@ async def holder_of(ledger: Ledger, session: Session) -> Holder | None:
     return login.holder if login and login.era == session.era else None
 
 
-async def _in_turn(work: Callable[[], T]) -> T:
+@asynccontextmanager
+async def in_turn() -> AsyncIterator[None]:
+    """Whoever looks at a password. What was guessed before is counted by then, however many ask at
+    once. Raises Busy."""
     loop = asyncio.get_running_loop()
     if loop not in _turns:
         _turns.clear()
-        _turns[loop] = asyncio.Semaphore(AT_ONCE)
-    async with _turns[loop]:
-        return await asyncio.to_thread(work)
+        _turns[loop] = Turns()
+    turns = _turns[loop]
+    if turns.waiting >= WAITING:
+        raise Busy()
+    turns.waiting += 1
+    try:
+        await turns.free.acquire()
+    finally:
+        turns.waiting -= 1
+    try:
+        yield
+    finally:
+        turns.free.release()
+
+
+async def _hashed(password: str) -> str:
+    async with in_turn():
+        return await asyncio.to_thread(lambda: _hasher().hash(_secret(password)))
+
+
+def _secret(password: str) -> str:
+    """One way to write each letter: keyboards differ in how they write an accent (RFC 8265)."""
+    return unicodedata.normalize("NFC", password)
 
 
 def _is(hash: str, password: str) -> bool:
     from argon2.exceptions import VerificationError
 
     try:
-        return _hasher().verify(hash, password)
+        return _hasher().verify(hash, _secret(password))
     except VerificationError:
         return False
 

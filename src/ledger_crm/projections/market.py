@@ -375,6 +375,7 @@ class Seat(msgspec.Struct, frozen=True):
     role: str
     starts_on: date | None
     ends_on: date | None
+    job_order_id: UUID | None
 
 
 class PersonCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -433,10 +434,12 @@ THERE = "coalesce(s.starts_on, %(on)s) <= %(on)s AND coalesce(s.ends_on, %(on)s)
 # Where people sit on that day. Nobody writes an employment for whom we placed: they sit where they
 # started until they fall through, left there, or began elsewhere.
 SITTING = f"""(
-SELECT s.position, s.person_id, s.company_id, s.title, s.role, s.starts_on, s.ends_on
+SELECT s.position, s.person_id, s.company_id, s.title, s.role, s.starts_on, s.ends_on,
+  NULL::uuid AS job_order_id
 FROM market_seat s WHERE {THERE}
 UNION ALL
-SELECT 0, a.person_id, a.company_id, coalesce(j.name, ''), 'employee', a.starts_on, NULL::date
+SELECT 0, a.person_id, a.company_id, coalesce(j.name, ''), 'employee', a.starts_on, NULL::date,
+  a.job_order_id
 FROM market_active a LEFT JOIN directory j ON j.id = a.job_order_id
 WHERE a.starts_on <= %(on)s AND NOT a.fallen
   AND NOT EXISTS (SELECT FROM market_seat s WHERE s.person_id = ANY({everyone("a.person_id")})
@@ -619,7 +622,8 @@ async def people_checked(
     asked = {"ids": list(same), "on": on, "besides": besides, "over": sorted(OVER)}
     await cur.execute(
         "SELECT s.person_id, coalesce(d.is_id, s.company_id), coalesce(d.name, ''), s.title,"
-        f" s.role, s.starts_on, s.ends_on FROM {SITTING} s LEFT JOIN who d ON d.id = s.company_id"
+        f" s.role, s.starts_on, s.ends_on, s.job_order_id FROM {SITTING} s"
+        " LEFT JOIN who d ON d.id = s.company_id"
         " WHERE s.person_id = ANY(%(ids)s) ORDER BY s.position DESC",
         asked,
     )

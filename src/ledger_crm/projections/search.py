@@ -9,6 +9,7 @@ by trigrams, where the server has pg_trgm.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from typing import Literal
 from uuid import UUID
 
@@ -292,10 +293,18 @@ async def trigrams(cur: Cursor) -> str | None:
     return str(row[0]) if row else None
 
 
-async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int = 20) -> Hits:
+async def hits(
+    cur: Cursor,
+    words: str,
+    *,
+    kind: Kind | None = None,
+    besides: Collection[UUID] = (),
+    limit: int = 20,
+) -> Hits:
     """Who has all of these words, or words that begin so, in their profile, in one note, in one job
     title, e-mail address or custom field, or in the title or the number of one job order; or whose
-    name or skills look alike. The best first. Joins the directory for the names."""
+    name or skills look alike. The best first. ``besides``: job orders by whose words nobody is
+    found. Joins the directory for the names."""
     home = await trigrams(cur)
 
     def like(told: str, column: str, unless: str = "false") -> str:
@@ -328,6 +337,7 @@ async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int 
         max(ts_rank(to_tsvector('simple', k.words), to_tsquery('simple', %(query)s))) * 0.5
         FROM search_field k JOIN search_subject s USING (subject_id)
         WHERE to_tsvector('simple', k.words) @@ to_tsquery('simple', %(query)s)
+        AND k.of <> ALL(%(besides)s::text[])
         AND (%(kind)s::text IS NULL OR s.kind = %(kind)s)
         GROUP BY 1 ORDER BY 3 DESC LIMIT 200){alike if home else ""})
     SELECT f.is_id, f.kind, f.name, array_agg(f.found_in ORDER BY f.score DESC) FROM (
@@ -336,7 +346,13 @@ async def hits(cur: Cursor, words: str, *, kind: Kind | None = None, limit: int 
         FROM found f JOIN search_subject s USING (subject_id)
         LEFT JOIN who d ON d.id = f.subject_id GROUP BY 1, 2, 3, 4) f
     GROUP BY 1, 2, 3 ORDER BY sum(f.score) DESC, f.is_id LIMIT %(limit)s""",
-        {"query": _query(words), "plain": plain(words), "kind": kind, "limit": limit},
+        {
+            "query": _query(words),
+            "plain": plain(words),
+            "kind": kind,
+            "besides": [str(id) for id in besides],
+            "limit": limit,
+        },
     )
     return Hits([Hit(*row) for row in await cur.fetchall()], home is not None)
 
