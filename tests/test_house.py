@@ -444,8 +444,9 @@ def story(up: Running, mark: Marks) -> tuple[str, str]:
             command(up.home, "key", "create", "consultant:zoe", "--label", mark(), "--json")
         )
         command(up.home, "key", "revoke", key["id"], "--reason", mark())
-        mail = f"{mark()}@example.org"
-        invited = command(up.home, "consultant", "invite", "ana", "--email", mail)
+        invited = command(
+            up.home, "consultant", "invite", "ana", "--email", f"{mark()}@example.org"
+        )
         assert invited.returncode == 0, invited.stderr
         head = api.get("/health/ready").json()["head"]
 

@@ -21,7 +21,7 @@ JOURNEY = """
 import sys
 from ledger_crm_client.api.people import add_person, read_person, record_interaction
 from ledger_crm_client.client import AuthenticatedClient
-from ledger_crm_client.models import NewPerson, NoteWritten, NoteWrittenKind, PersonShown, Receipt
+from ledger_crm_client.models import NewPerson, NoteWritten, PersonShown, Receipt
 from ledger_crm_client.models import Trial
 
 with AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2]) as client:
