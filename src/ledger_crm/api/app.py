@@ -11,6 +11,7 @@ import msgspec
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
 
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.refusals import Refusal
@@ -250,6 +251,7 @@ def create_app(
         openapi_config=openapi.config(),
         logging_config=None,
     )
+    _tell_all_methods(app)
     app.state.equipment = equipment
     app.state.openapi = cache(lambda: msgspec.json.encode(openapi.document(app)))
     app.asgi_handler = edge(
@@ -265,3 +267,12 @@ def create_app(
         )
     )
     return app
+
+
+def _tell_all_methods(app: Litestar) -> None:
+    """The framework's answer to OPTIONS tells the methods of the route as it was when the first
+    handler of that address was registered."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute) and "OPTIONS" in route.route_handler_map:
+            for cell in route.route_handler_map["OPTIONS"][0].fn.__closure__ or ():
+                cell.cell_contents.methods = route.methods
