@@ -384,7 +384,10 @@ def test_nobody_who_reads_or_writes_meanwhile_is_denied_or_told_what_is_old(
             page = await view.page(
                 people.listing, Criteria(), on=clock.now(), cursor=None, limit=5, at=position
             )
-            for answer in (one, page):
+            past = View(reads, ledger, None, then=await reads.moment(str(at), None))
+            was = await past.one(people.card, ADA)
+            assert was.content == one.content
+            for answer in (one, page, was):
                 assert int(answer.headers["Ledger-Position"]) >= at
             answers += 1
         await pool.close()
@@ -401,9 +404,11 @@ def test_nobody_who_reads_or_writes_meanwhile_is_denied_or_told_what_is_old(
 
         thread = threading.Thread(target=work)
         thread.start()
-        yield
-        done.set()
-        thread.join(30)
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join(30)
 
     with load():
         for _ in range(swaps):
