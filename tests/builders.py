@@ -91,7 +91,12 @@ from ledger_crm.domain.interaction import (
 from ledger_crm.domain.person import ContactPointAdded, PersonSourced
 from ledger_crm.domain.pipeline import SALES, TALENT, Pipeline, PipelineDefined, Stage
 from ledger_crm.domain.pool import PersonPooled, PersonUnpooled, PoolDefined
-from ledger_crm.domain.segment import Criteria, SegmentSaved
+from ledger_crm.domain.segment import (
+    CompanyCriteria,
+    CompanySegmentSaved,
+    Criteria,
+    SegmentSaved,
+)
 from ledger_crm.domain.team import TeamDefined, TeamJoined, TeamLeft
 from ledger_crm.domain.template import TemplateDefined
 from ledger_crm.domain.webhook import WebhookAdded
@@ -348,6 +353,11 @@ def team_left(consultant: str = "consultant:ana", on: date = TOMORROW) -> TeamLe
 def segment_saved(slug: str = "londoners", **changes: Any) -> SegmentSaved:
     fields = {"title": "Londoners", "criteria": Criteria(location="london")}
     return SegmentSaved(slug=slug, **fields | changes)
+
+
+def company_segment_saved(slug: str = "key_clients", **changes: Any) -> CompanySegmentSaved:
+    fields = {"title": "Key clients", "criteria": CompanyCriteria(tags=("key_client",))}
+    return CompanySegmentSaved(slug=slug, **fields | changes)
 
 
 def note(text: str = "Likes engines", **changes: Any) -> NoteWritten:

@@ -116,6 +116,9 @@ async def test_a_connection_that_died_unnoticed_is_no_answer_to_anybody(
     assert (await ana.get(path)).status_code == 200
 
 
+OF_VISITS = ("BEGIN READ WRITE", "COMMIT")
+
+
 async def test_a_read_asks_the_database_once_or_twice_more_than_it_has_queries(
     ana: httpx.AsyncClient,
     ledger: Ledger,
@@ -130,7 +133,10 @@ async def test_a_read_asks_the_database_once_or_twice_more_than_it_has_queries(
     execute = psycopg.AsyncCursor.execute
 
     async def counted(self: Any, query: Any, *args: Any, **rest: Any) -> Any:
-        asked.append(str(query))
+        if (
+            "access_log" not in str(query) and query not in OF_VISITS
+        ):  # noted beside, at its own pace
+            asked.append(str(query))
         return await execute(self, query, *args, **rest)
 
     monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)

@@ -70,6 +70,8 @@ class Two:
         await written(ana, f"/people/{self.ada}/employments", job)
         limits = {"kind": "company.off_limits_agreed", "agreed_at": "2024-03-01T00:00:00Z"}
         await written(ana, f"/companies/{self.twin}/off-limits", limits | {"text": "A year"})
+        short = limits | {"agreed_at": "2024-03-05T00:00:00Z", "until_on": "2024-03-20"}
+        await written(ana, f"/companies/{self.acme}/off-limits", short)
         body = {"company_id": self.twin, "job_order_id": self.orders[self.twin]}
         await written(ana, f"/people/{self.ada}/candidacies", body)
 
@@ -134,7 +136,8 @@ async def test_merged_they_are_one_firm_and_un_merged_as_they_were(two: Two) -> 
     assert [each["id"] for each in card["absorbed"]] == [two.twin]
     assert {each["id"] for each in card["job_orders"]} == {*two.orders.values()}
     assert {each["id"] for each in card["fees"]} == {*two.fees.values()}
-    assert card["off_limits"]["refuses"]
+    limits = card["off_limits"]
+    assert (limits["refuses"], limits["until_on"]) == (True, None), "not the one that is over"
     for path in ("tag=key", "domain=acme.test", "industry=engines", "owner=consultant:ana"):
         items = merged[f"/companies?{path}"]["items"]
         assert [each["id"] for each in items] == [two.acme], path
@@ -177,6 +180,10 @@ async def test_they_decide_as_one_by_whichever_id(two: Two) -> None:
     )
     message = SENT | {"sent_at": "2024-04-01T09:00:00Z"}
     await written(ana, f"/people/{bob}/interactions", message)
+    bolt = (await written(ana, "/companies", {"name": "Bolt"}))["id"]
+    search = (await written(ana, f"/companies/{bolt}/job-orders", ORDER))["created"]
+    for target_id in (two.acme, two.twin):
+        await targeted(ana, bolt, search, target_id, "named")
     await two.merge()
 
     refused = await ana.post(f"{old}/changes", json=tagged("x"), headers={"If-Match": etag})
@@ -185,6 +192,10 @@ async def test_they_decide_as_one_by_whichever_id(two: Two) -> None:
     problem(await ana.post(f"{old}/changes", json=profile), 409, "record-is-merged")
     refused = await ana.post(f"{old}/merges", json={"duplicate_id": two.child})
     problem(refused, 409, "record-is-merged")
+
+    await targeted(ana, bolt, search, two.acme, "dropped")
+    two.project()
+    assert (await found(ana, f"/job-orders/{search}/market-map"))["targets"] == [], "by either id"
 
     message |= {"message_id": "<2@us>"}
     refused = await ana.post(f"/people/{bob}/interactions", json=message)
@@ -276,6 +287,12 @@ async def test_likely_duplicates_are_proposed_until_somebody_decided(two: Two) -
     assert await pairs() == [acme]
     await two.undo()
     assert await pairs() == [("ACME GmbH", "Acme", ["name"]), acme]
+
+
+async def targeted(ana: httpx.AsyncClient, company: str, search: str, id: str, what: str) -> None:
+    fact = {"kind": f"company.target_{what}", f"{what}_at": ORDER["opened_at"]}
+    named = fact | {"job_order_id": search, "target_id": id}
+    await written(ana, f"/companies/{company}/job-orders/targets", named)
 
 
 def tagged(tag: str) -> dict[str, Any]:

@@ -132,9 +132,93 @@ async def test_a_segment_counts_who_fits_now(
         quiet = await found(ana, "/segments/seniors/quiet")
     assert [person["id"] for person in quiet["items"]] == [ada]
 
+    alone = {"kind": "person.do_not_contact_set", "set_at": "2026-01-01T00:00:00Z"}
+    await written(ana, f"/people/{ada}/permissions", alone)
+    project()
+    with stopped_at(now() + timedelta(days=9)):
+        assert (await found(ana, "/segments/seniors/quiet"))["items"] == [], "let alone"
+
     await put(ana, "/segments/seniors", seniors | {"retired": True})
     project()
     assert await found(ana, "/segments") == []
+
+
+async def test_a_segment_of_companies_counts_who_fits_and_tells_who_has_gone_quiet(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    engines = (await written(ana, "/companies", ENGINES | {"industry": "Machines"}))["id"]
+    bolt = (await written(ana, "/companies", {"name": "Bolt", "location": "Greater París"}))["id"]
+    change = f"/companies/{bolt}/changes"
+    await written(ana, change, {"kind": "company.tagged", "tag": "key_client"})
+    await written(ana, change, {"kind": "company.owner_assigned", "owner": "consultant:ben"})
+    await written(ana, change, {"kind": "company.profile_changed", "employees": 40})
+    order = {**ORDER, "openings": 1}
+    await written(ana, f"/companies/{engines}/job-orders", order)
+    ada = (await written(ana, "/people", ADA))["id"]
+    await written(ana, f"/people/{ada}/interactions", SENT | {"company_id": bolt})
+    call = {"kind": "company.call_held", "started_at": now().isoformat(), "duration_s": 60}
+    await written(ana, f"/companies/{engines}/interactions", call)
+    project()
+
+    async def trying(**criteria: Any) -> set[str]:
+        answer = await ana.post("/company-segments/lookups", json=criteria)
+        assert answer.status_code == 200, answer.text
+        return {each["company_id"] for each in answer.json()["items"]}
+
+    assert await trying() == {engines, bolt}
+    assert await trying(industries=["machines", "ships"]) == {engines}
+    assert await trying(location="PARIS") == {bolt}
+    assert await trying(tags=["key_client"]) == {bolt}
+    assert await trying(tags=["key_client", "other"]) == set()
+    assert await trying(owners=["consultant:ben"]) == {bolt}
+    assert await trying(statuses=["active", "repeat"]) == {engines}
+    assert await trying(statuses=["prospect"]) == {bolt}
+    assert await trying(employees_at_least=40, employees_at_most=40) == {bolt}
+    assert await trying(employees_at_least=41) == set()
+    assert await trying(silent_days=30) == {bolt}
+    assert await trying(in_touch_days=30) == {engines}
+    unknown = {"statuses": ["lost"], "stages": ["offer"]}
+    refused = faults(await ana.post("/company-segments/lookups", json=unknown))
+    assert "/statuses/0" in refused
+    none = {"custom": [{"field": "none"}]}
+    problem(await ana.post("/company-segments/lookups", json=none), 404, "no-such-field")
+
+    paris = {
+        "slug": "paris", "title": "Paris", "cadence_days": 30, "criteria": {"location": "paris"}
+    }  # fmt: skip
+    await put(ana, "/company-segments/paris", paris)
+    assert (await put(ana, "/company-segments/paris", paris))["position"] is None
+    problem(
+        await ana.put("/company-segments/paris", json=paris | {"criteria": {}}), 422, "no-criteria"
+    )
+    problem(await ana.put("/company-segments/other", json=paris), 422, "slug-differs")
+    people = {"slug": "paris", "title": "There", "criteria": {"location": "paris"}}
+    await put(ana, "/segments/paris", people)
+    project()
+    [listed] = await found(ana, "/company-segments")
+    assert (listed["slug"], listed["cadence_days"], listed["companies"]) == ("paris", 30, 1)
+    [account] = (await found(ana, "/company-segments/paris/companies"))["items"]
+    assert (account["company"], account["status"], account["owner"], account["touched_at"]) == (
+        "Bolt", "prospect", "consultant:ben", SENT["sent_at"],
+    )  # fmt: skip
+    quiet = await found(ana, "/company-segments/paris/quiet")
+    assert [each["company_id"] for each in quiet["items"]] == [bolt]
+
+    until = (now() + timedelta(days=5)).date().isoformat()
+    snooze = {"until_on": until, "reason": "hiring_freeze"}
+    await written(ana, f"/companies/{bolt}/quiet-snoozes", snooze)
+    project()
+    assert (await found(ana, "/company-segments/paris/quiet"))["items"] == []
+    with stopped_at(now() + timedelta(days=9)):
+        quiet = await found(ana, "/company-segments/paris/quiet")
+    assert [each["company_id"] for each in quiet["items"]] == [bolt]
+
+    await put(ana, "/company-segments/paris", paris | {"retired": True})
+    project()
+    assert await found(ana, "/company-segments") == []
+    assert [each["slug"] for each in await found(ana, "/segments")] == ["paris"]
+    for path in ("none", "none/companies", "none/quiet"):
+        problem(await ana.get(f"/company-segments/{path}"), 404, "no-such-record")
 
 
 async def test_tags_in_use_are_listed_with_how_many_have_each(

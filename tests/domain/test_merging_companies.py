@@ -26,6 +26,8 @@ from builders import (
     order_filled,
     order_opened,
     sales,
+    target_dropped,
+    target_named,
 )
 from ledger_crm.domain.agreement import FeeEnded
 from ledger_crm.domain.company import Company
@@ -112,6 +114,13 @@ def test_what_either_has_already_is_a_no_op_or_refused() -> None:
     with pytest.raises(OwnAncestor):
         survivor.change(ParentNamed(parent_id=OTHER_COMPANY), by=ANA)
     assert not [*survivor.pending_events, *other.pending_events]
+
+
+def test_a_target_that_turned_out_to_be_the_client_can_be_dropped() -> None:
+    survivor, _ = whole([order_opened(), target_named(target_id=OTHER_COMPANY)], [])
+    dropped = target_dropped(target_id=OTHER_COMPANY)
+    survivor.target(dropped, by=ANA)
+    assert written(survivor) == [dropped]
 
 
 def test_the_terms_agreed_last_are_in_force_on_whichever_record_they_are() -> None:

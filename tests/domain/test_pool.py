@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from builders import pool_defined, pooled, segment_saved, sourced, unpooled
+from builders import (
+    company_segment_saved,
+    pool_defined,
+    pooled,
+    segment_saved,
+    sourced,
+    unpooled,
+)
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pool import Pool, PoolIsRetired
-from ledger_crm.domain.segment import Criteria, NoCriteria, Segment
+from ledger_crm.domain.segment import CompanyCriteria, Criteria, NoCriteria, Segment
 from scenario import ANA, given
 
 
@@ -39,6 +46,19 @@ def test_a_segment_is_saved_anew_and_the_same_again_is_nothing() -> None:
     later = segment_saved(criteria=Criteria(tags=("vip",)))
     given(Segment, segment_saved()).when(lambda s: s.save(later, by=ANA)).then(later)
     given(Segment, later).when(lambda s: s.save(later, by=ANA)).then_nothing()
+
+
+def test_a_segment_of_companies_is_saved_anew_with_another_cadence_and_has_criteria() -> None:
+    later = company_segment_saved(cadence_days=42)
+    given(Segment, company_segment_saved()).when(lambda s: s.save(later, by=ANA)).then(later)
+    given(Segment, later).when(lambda s: s.save(later, by=ANA)).then_nothing()
+    all_of_them = company_segment_saved(criteria=CompanyCriteria())
+    given(Segment, later).when(lambda s: s.save(all_of_them, by=ANA)).then_refused(NoCriteria)
+
+
+def test_people_and_companies_may_be_segments_of_one_name() -> None:
+    people, companies = segment_saved("north"), company_segment_saved("north")
+    assert Segment.begin(people, by=ANA).id != Segment.begin(companies, by=ANA).id
 
 
 def test_a_segment_is_not_everybody() -> None:

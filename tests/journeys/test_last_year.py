@@ -1,5 +1,6 @@
 """A pipeline's stages are renamed, reordered and retired half-way through a year: last year's
 conversion report does not move, and this year's counts the new stage with the old one.
+And the forecast of a moment, as known then, next to the same as known today.
 
 Against the servers as the user starts them.
 """
@@ -7,6 +8,7 @@ Against the servers as the user starts them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -91,3 +93,29 @@ def test_last_years_report_does_not_move_whatever_becomes_of_the_stages(api: htt
     both = report({"since": LAST["since"], "until": THIS["until"]})
     entered = {line["category"]: line["entered"] for line in both}
     assert entered["screening"] == 2, "the new stage counts with the old one"
+
+
+def test_a_forecast_as_it_was_known_stands_next_to_what_is_known_of_that_moment_now(
+    api: httpx.Client,
+) -> None:
+    """Given a deal, and another that was told after it of the day before it, when the first is won,
+    then the forecast of the moment at which only it was known has it as known then, both by what is
+    known now; and that of today has the other."""
+    client = post(api, "/companies", name="Eiderveld Bridges")["id"]
+    first = post(api, f"/companies/{client}/deals", title="A director", value_cents=3_000_000)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    post(
+        api, f"/companies/{client}/deals", title="Two planners", value_cents=1_000_000,
+        opened_at=yesterday,
+    )  # fmt: skip
+    won = f"/companies/{client}/deals/{first['created']}/moves"
+    last = post(api, won, stage="won")["position"]
+
+    def forecast(**asked: Any) -> list[int]:
+        answer = api.get("/deals/forecast", params={"company_id": client, **asked})
+        assert answer.status_code == 200, answer.text
+        return [month["value_cents"] for month in answer.json()]
+
+    assert forecast(after=last) == [1_000_000]
+    assert forecast(as_of=first["position"]) == [3_000_000]
+    assert forecast(as_of=first["position"], known="now") == [4_000_000]

@@ -34,6 +34,7 @@ from builders import (
     company_noted,
     company_promised,
     company_put_off,
+    company_segment_saved,
     company_snoozed,
     consent,
     consultant_added,
@@ -168,7 +169,7 @@ from ledger_crm.domain.pipeline import SALES, TALENT, Stage
 from ledger_crm.domain.privacy import PrivacyFacts
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.screening import Answer
-from ledger_crm.domain.segment import SegmentSaved
+from ledger_crm.domain.segment import Saved
 from ledger_crm.domain.shortlist import ClientVerdict, Door
 from ledger_crm.domain.webhook import (
     Webhook,
@@ -583,14 +584,20 @@ def _commands(draw: st.DrawFn) -> Command:
             slug = draw(st.sampled_from(["speakers", "mentors"]))
             about = draw(
                 st.sampled_from(
-                    [pooled(slug, pooled_at=at, text=text), unpooled(slug), None, segment_saved()]
+                    [
+                        pooled(slug, pooled_at=at, text=text),
+                        unpooled(slug),
+                        None,
+                        segment_saved(),
+                        company_segment_saved(),
+                    ]
                 )
             )
             match about:
                 case None:
                     retired = draw(st.booleans())
                     return lambda work: define_pool(work, pool_defined(slug, retired=retired))
-                case SegmentSaved():
+                case Saved():
                     return lambda work: save_segment(work, about)
             return lambda work: intake.pool(work, person, about)
         case -3:

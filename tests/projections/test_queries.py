@@ -46,7 +46,7 @@ from ledger_crm.domain.merging import Merged, Unmerged
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
-from ledger_crm.domain.segment import Criteria, SegmentSaved
+from ledger_crm.domain.segment import Criteria, SegmentEvents
 from ledger_crm.domain.team import TeamEvents
 from ledger_crm.domain.webhook import WebhookEvents
 from ledger_crm.ledger import Intent, Ledger
@@ -125,7 +125,7 @@ CATALOGUE = (
     | KeyCreated
     | PoolDefined
     | CampaignDefined
-    | SegmentSaved
+    | SegmentEvents
     | CustomFieldDefined
     | ConsultantEvents
     | TeamEvents

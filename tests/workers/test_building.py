@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -15,19 +17,27 @@ from ledger_crm.api.reading import Reads, View, open_pool, position
 from ledger_crm.commands import intake
 from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Entry, Event
+from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.segment import Criteria
 from ledger_crm.ledger import Intent, Ledger
-from ledger_crm.projections import LAST, NEXT, Projection, every, people
+from ledger_crm.projections import LAST, NEXT, Projection, Row, Table, every, people
 from ledger_crm.workers import building
-from ledger_crm.workers.beside import Kept, NothingKept, is_built, kept
+from ledger_crm.workers.beside import Kept, NothingKept, drop, is_built, kept
 from ledger_crm.workers.building import Busy, Swapped, build, go_back, rebuild
 from ledger_crm.workers.parts import PartDriver, Shared, prepare
-from ledger_crm.workers.projector import Driver, Projector, Read, connect, leading
+from ledger_crm.workers.projector import Driver, NotLeading, Projector, Read, connect, leading
 from projections.driving import driven, dump, positions, reading, running, until
 from projections.stories import PEOPLE, a_full_story, erasing
 from scenario import ANA, KEYRING
 
 ALL = every()
+
+
+class GonePerson(Row, frozen=True, kw_only=True):
+    id: UUID
+    name: str = ""
+
+
 PERSON = people.projection
 ADA = PEOPLE[0]
 
@@ -190,6 +200,47 @@ def test_a_new_version_is_prepared_while_the_old_one_is_read(database: str, read
         assert kept(conn) == [Kept("people", "last", PERSON.version, head)]
 
 
+def test_one_that_was_never_built_is_built(database: str, read: Read, ledger: Ledger) -> None:
+    with connect(database) as conn:
+        drop(conn, PERSON, "")
+        assert rebuild(database, PERSON, read, quiet) == Swapped(asyncio.run(ledger.head()), None)
+        assert kept(conn) == []
+        found = dump(conn, [PERSON])
+        assert found == driven_anew(conn, read)
+
+
+def test_a_version_that_lacks_a_table_leaves_it_to_the_one_before(
+    database: str, read: Read, ledger: Ledger
+) -> None:
+    """One can go back to that one; and once somebody is erased, nothing is left of its tables, nor
+    of a read model that the software does not have any more."""
+    [*others, lacking] = PERSON.tables
+    later = Projection(PERSON.name, *others, version=PERSON.version + 1)
+    gone = Table[Any]("gone_person", GonePerson, key="id")
+    gone.starts(PersonSourced)(lambda entry: GonePerson(id=entry.originator_id))
+    driven(database, [PERSON, Projection("gone", gone, version=1)], read, batch=500)
+    with connect(database) as conn:
+
+        def where_is(table: str) -> set[str]:
+            found = conn.execute(
+                "SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = %s", (table,)
+            )
+            return {schema for (schema,) in found.fetchall()}
+
+        before, there = dump(conn, [PERSON]), where_is(lacking.name)
+        build(database, later, read, quiet)
+        Driver(later, read, conn)
+        assert where_is(lacking.name) == {f"{LAST}{schema}" for schema in there}
+        go_back(database, PERSON)
+        assert dump(conn, [PERSON]) == before
+
+        build(database, later, read, quiet)
+        driver = Driver(later, read, conn)
+        asyncio.run(ledger.decide(erasing(ADA), intent=Intent(by=ANA)))
+        driver.catch_up()
+        assert where_is(lacking.name) == where_is(gone.name) == set()
+
+
 def test_what_somebody_gave_up_building_goes_when_a_projector_begins(
     database: str, read: Read
 ) -> None:
@@ -266,6 +317,30 @@ def test_parts_that_somebody_gave_up_go_when_a_projector_begins(database: str, r
         assert not [name for name in positions(database) if " " in name]
 
 
+def test_who_still_builds_a_part_finds_out_that_one_builds_it_alone(
+    database: str, read: Read, ledger: Ledger
+) -> None:
+    """Given parts whose parent was killed, then no row of theirs comes between those of another."""
+    driven(database, [PERSON], read, batch=500)
+    with connect(database, beside=NEXT) as conn:
+        prepare(conn, PERSON, 2)
+        orphan = PartDriver(PERSON, conn, 1, 2)
+        Driver(PERSON, read, conn, beside=NEXT)
+        with pytest.raises(NotLeading):
+            orphan.drive(ledger.store, asyncio.run(ledger.head()), lambda at: None)
+
+
+def test_one_goes_back_while_somebody_builds_it(database: str, read: Read) -> None:
+    driven(database, [PERSON], read, batch=500)
+    rebuild(database, PERSON, read, quiet)
+    with connect(database, beside=NEXT) as conn:
+        builds = Driver(PERSON, lambda after, limit: read(after, 20), conn, beside=NEXT)
+        builds.step(builds.read(0, 20))
+        go_back(database, PERSON)
+        builds.catch_up(batch=20)
+        assert [one.what for one in kept(conn)] == ["next"]
+
+
 def test_only_one_builds_beside(database: str, read: Read) -> None:
     driven(database, [PERSON], read, batch=500)
     stopped = threading.Event()
@@ -309,7 +384,10 @@ def test_nobody_who_reads_or_writes_meanwhile_is_denied_or_told_what_is_old(
             page = await view.page(
                 people.listing, Criteria(), on=clock.now(), cursor=None, limit=5, at=position
             )
-            for answer in (one, page):
+            past = View(reads, ledger, None, then=await reads.moment(str(at), None))
+            was = await past.one(people.card, ADA)
+            assert was.content == one.content
+            for answer in (one, page, was):
                 assert int(answer.headers["Ledger-Position"]) >= at
             answers += 1
         await pool.close()
@@ -326,9 +404,11 @@ def test_nobody_who_reads_or_writes_meanwhile_is_denied_or_told_what_is_old(
 
         thread = threading.Thread(target=work)
         thread.start()
-        yield
-        done.set()
-        thread.join(30)
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join(30)
 
     with load():
         for _ in range(swaps):

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, Projection, Row, Table
+from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, Projection, Row, Table, _projection
 from ledger_crm.workers.projector import Driver, connect
 from projections.driving import driven, dump, folded, of_list, stored
 
@@ -21,6 +22,7 @@ MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 class MadeUp(Row, frozen=True, kw_only=True):
     id: int
     of: int
+    position: int
     text: str = ""
 
 
@@ -61,12 +63,15 @@ class Forgotten(Fact): ...
 class NeverBeen(Fact): ...  # fmt: skip
 
 
-table: Any = Table("made_up", MadeUp, key="id", sql="CREATE INDEX made_up_of ON made_up (of);")
+INDEXES = """
+CREATE INDEX made_up_of ON made_up (of);
+CREATE INDEX made_up_newest ON made_up (position DESC);"""
+table: Any = Table("made_up", MadeUp, key="id", sql=INDEXES)
 projection = Projection("made_up", table, version=1)
 
 
 def begun(fact: Fact) -> MadeUp:
-    return MadeUp(id=fact.id, of=fact.of)
+    return MadeUp(id=fact.id, of=fact.of, position=fact.position)
 
 
 def told(row: MadeUp, fact: Fact) -> MadeUp:
@@ -112,7 +117,8 @@ FORGOTTEN_AND_GONE = [Made(0, 0, 1), Gone(0, 0, 5), Forgotten(0, 0, 6), Made(0, 
 def test_what_was_is_what_the_folds_say_wherever_a_driver_dies(
     databases: Callable[..., str], facts: Sequence[Any], ends: set[int], batch: int
 ) -> None:
-    """``ends``: after how many facts a driver dies, and another begins."""
+    """``ends``: after how many facts a driver dies, and another begins. Few rows of the
+    past are left, or many: each is seen once."""
     for position, fact in enumerate(facts, start=1):
         fact.position = position
     forgets = {f.position for f in facts if isinstance(f, Forgotten | NeverBeen)}
@@ -124,7 +130,8 @@ def test_what_was_is_what_the_folds_say_wherever_a_driver_dies(
         assert found == expected["made_up"], as_of
         assert conn.execute(f"SELECT count(*) FROM {home}.made_up").fetchone() == (len(found),)
 
-    with connect(databases()) as conn:
+    with pytest.MonkeyPatch.context() as few, connect(databases()) as conn:
+        few.setattr(_projection, "FEW", 3)
         for end in (*sorted(ends), len(facts)):
             Driver(projection, of_list(facts[:end]), conn).catch_up(batch=batch)
         for position in range(len(facts) + 1):

@@ -320,6 +320,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "cadence_days": 60,
         }
     },
+    "save_company_segment": {
+        "clients to be spoken to every six weeks": {
+            "slug": "key_clients",
+            "title": "Key clients",
+            "criteria": {"statuses": ["active", "repeat"], "tags": ["key_client"]},
+            "cadence_days": 42,
+        }
+    },
     "define_custom_field": {
         "a choice, asked before they are introduced": {
             "subject": "person",
@@ -397,6 +405,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "standing": "to_approach",
             "text": "Runs the team that built their engine.",
         }
+    },
+    "try_company_criteria": {
+        "clients to be won back": {"statuses": ["quiet", "former"], "silent_days": 120},
     },
     "try_criteria": {
         "who may be called": {"skills": ["python"], "contactable": True, "silent_days": 30},

@@ -65,6 +65,7 @@ LINKS = {
     "tags": "/tags",
     "campaigns": "/campaigns",
     "segments": "/segments",
+    "company_segments": "/company-segments",
     "consultants": "/consultants",
     "teams": "/teams",
     "applications": "/applications",

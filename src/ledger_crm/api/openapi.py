@@ -72,7 +72,7 @@ TAGS = {
     "pools": "People whom somebody put together, since when and why.",
     "campaigns": "Messages in steps: who is in each, and what they are to be sent next.",
     "teams": "Who of us there is, and who works with whom, on which day.",
-    "segments": "Criteria under a name, and who fits them now.",
+    "segments": "Criteria of people or of companies under a name, and who fits them now.",
     "custom fields": "What the agency asks beside what we ask for, typed, and its values.",
     "referrals": "Who was referred to us by whom, whom we referred to whom, what is owed for it.",
     "market": "Target companies of a search, who sits there, and conflicts before an approach.",

@@ -30,7 +30,9 @@ ROUTES: dict[Permission, str] = {
         read_candidacy list_applications read_application write_reply list_interviews list_offers
         list_shortlists read_shortlist preview_shortlist list_engagement list_quiet read_day
         list_follow_ups list_pools read_pool list_members list_segments read_segment try_criteria
-        list_segment_people list_segment_quiet look_up list_consultants read_consultant list_teams
+        list_segment_people list_segment_quiet list_company_segments read_company_segment
+        try_company_criteria list_segment_companies list_company_segment_quiet
+        look_up list_consultants read_consultant list_teams
         read_team list_team_members list_templates read_template list_custom_fields
         read_custom_field list_pipelines read_pipeline list_pipeline_versions
         read_pipeline_version list_campaigns read_campaign list_campaign_people
@@ -40,8 +42,8 @@ ROUTES: dict[Permission, str] = {
         add_person add_contact_point change_contact_point change_profile tag_person
         add_employment end_employment record_interaction record_permission add_document
         remove_document import_resume promise_follow_up change_follow_up snooze_person
-        pool_person define_pool save_segment define_campaign enroll_person research_person
-        refer_candidate set_person_fields
+        pool_person define_pool save_segment save_company_segment define_campaign enroll_person
+        research_person refer_candidate set_person_fields
         open_candidacy move_candidacy give_right_to_represent add_application record_interview
         add_company change_company snooze_company record_company_interaction
         promise_company_follow_up change_company_follow_up set_company_fields refer_client

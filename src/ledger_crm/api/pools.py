@@ -1,4 +1,5 @@
-"""/pools and /segments: people put together by hand, and people who fit."""
+"""/pools, /segments and /company-segments: people put together by hand, and people and companies
+that fit."""
 
 from __future__ import annotations
 
@@ -12,9 +13,18 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from ledger_crm.commands import intake
 from ledger_crm.commands.catalogue import define_pool, save_segment
 from ledger_crm.domain.pool import Pool, PoolDefined, Pooling, pool_id
-from ledger_crm.domain.segment import Criteria, Segment, SegmentSaved, segment_id
+from ledger_crm.domain.segment import (
+    CompanyCriteria,
+    CompanySegmentSaved,
+    Criteria,
+    Segment,
+    SegmentEvents,
+    SegmentSaved,
+    company_segment_id,
+    segment_id,
+)
 from ledger_crm.ledger import Receipt, Work
-from ledger_crm.projections import people, pools, tags
+from ledger_crm.projections import accounts, people, pools, tags
 
 from .acting import Act
 from .pipelines import SlugDiffers
@@ -182,6 +192,97 @@ class Segments(Controller):
         )
 
 
+class CompanySegments(Controller):
+    path = "/company-segments"
+    tags = ("segments",)
+
+    @get()
+    async def list_company_segments(
+        self, view: NamedDependency[View]
+    ) -> Response[list[accounts.CompanySegmentShown]]:
+        """List the segments of companies
+
+        Those in use, with how many companies fit now, by slug."""
+        return await view.answer(accounts.company_segments, NOTHING, on=view.now())
+
+    @post("/lookups", status_code=200)
+    async def try_company_criteria(
+        self,
+        view: NamedDependency[View],
+        data: JSONBody[CompanyCriteria],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[accounts.Account]]:
+        """Try criteria of companies without saving them
+
+        Which accounts fit now, the newest company first. It is a POST because criteria are a body;
+        it writes nothing."""
+        return await view.page(
+            accounts.fitting, data, on=view.now(), cursor=cursor, limit=limit, at=position
+        )
+
+    @get("/{slug:str}")
+    async def read_company_segment(
+        self, view: NamedDependency[View], slug: FromPath[str]
+    ) -> Response[accounts.CompanySegmentShown]:
+        """Read a segment of companies
+
+        Its criteria, and how many companies fit now."""
+        return await view.one(accounts.company_segment, slug, on=view.now())
+
+    @put("/{slug:str}")
+    async def save_company_segment(
+        self, act: NamedDependency[Act], slug: FromPath[str], data: JSONBody[CompanySegmentSaved]
+    ) -> Response[Receipt]:
+        """Save a segment of companies
+
+        New, or the next version of what is there."""
+        return await act.on(company_segment_id(slug), _save, slug, data)
+
+    @get("/{slug:str}/companies")
+    async def list_segment_companies(
+        self,
+        view: NamedDependency[View],
+        slug: FromPath[str],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[accounts.Account]]:
+        """List the companies that fit a segment
+
+        As accounts, now; the newest company first."""
+        return await view.page(
+            accounts.in_segment,
+            slug,
+            there=(accounts.criteria_of, slug),
+            on=view.now(),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+    @get("/{slug:str}/quiet")
+    async def list_company_segment_quiet(
+        self,
+        view: NamedDependency[View],
+        slug: FromPath[str],
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[accounts.Account]]:
+        """List which companies have gone quiet in a segment
+
+        With which nothing has passed for as long as its cadence, and which are not snoozed; the
+        newest company first. An account whose status is `quiet` is one that stopped ordering."""
+        return await view.page(
+            accounts.quiet_in_segment,
+            slug,
+            there=(accounts.criteria_of, slug),
+            on=view.now(),
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
+
+
 async def _define(work: Work, _: UUID, slug: str, definition: PoolDefined) -> Pool:
     """Raises SlugDiffers."""
     if definition.slug != slug:
@@ -189,7 +290,7 @@ async def _define(work: Work, _: UUID, slug: str, definition: PoolDefined) -> Po
     return await define_pool(work, definition)
 
 
-async def _save(work: Work, _: UUID, slug: str, definition: SegmentSaved) -> Segment:
+async def _save(work: Work, _: UUID, slug: str, definition: SegmentEvents) -> Segment:
     """Raises SlugDiffers, NoCriteria."""
     if definition.slug != slug:
         raise SlugDiffers(slug=definition.slug)
@@ -210,4 +311,4 @@ async def list_tags(
     return await view.page(tags.listing, kind=kind, cursor=cursor, limit=limit, at=tags.place)
 
 
-HANDLERS: list[Any] = [Pools, OfPeople, Segments, list_tags]
+HANDLERS: list[Any] = [Pools, OfPeople, Segments, CompanySegments, list_tags]

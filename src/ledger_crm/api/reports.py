@@ -4,7 +4,7 @@ how far candidacies come, and what we learn late."""
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, get
@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ledger_crm.domain.identity import Source
+from ledger_crm.domain.segment import AccountStatus
 from ledger_crm.projections import accounts, activity, funnel, history
 
 from .asking import OfTeam
@@ -20,7 +21,7 @@ from .past import From, To
 from .reading import Limit, Named, Page, Token, View, position
 
 Account = Annotated[
-    Literal["prospect", "qualified", "active", "repeat", "quiet", "former"] | None,
+    AccountStatus | None,
     QueryParameter(description="Only those that are this now."),
 ]
 First = Annotated[date, QueryParameter(description="The first day, in UTC.")]

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from ledger_crm.domain.access import ApiKey, Holder, parts
 from ledger_crm.domain.campaign import Campaign, CampaignDefined, campaign_id
+from ledger_crm.domain.custom import Subject
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.pipeline import SHIPPED, Pipeline, PipelineDefined, pipeline_id
 from ledger_crm.domain.pool import Pool, PoolDefined, pool_id
-from ledger_crm.domain.segment import Segment, SegmentSaved, segment_id
+from ledger_crm.domain.segment import Segment, SegmentEvents, SegmentSaved
 from ledger_crm.domain.template import Template, TemplateDefined, template_id
 from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
 
@@ -54,14 +55,14 @@ async def define_campaign(work: Work, definition: CampaignDefined) -> Campaign:
     return campaign
 
 
-async def save_segment(work: Work, definition: SegmentSaved) -> Segment:
+async def save_segment(work: Work, definition: SegmentEvents) -> Segment:
     """New, or another version of the one with its slug. Raises NoCriteria, NoSuchField,
     WrongFieldValue."""
-    await must_be_askable(work, definition.criteria.custom)
-    id = segment_id(definition.slug)
-    if not await work.has(id):
+    subject: Subject = "person" if isinstance(definition, SegmentSaved) else "company"
+    await must_be_askable(work, subject, definition.criteria.custom)
+    if not await work.has(definition.stream_id):
         return work.add(Segment.begin(definition, by=work.by))
-    segment = await work.get(Segment, id)
+    segment = await work.get(Segment, definition.stream_id)
     segment.save(definition, by=work.by)
     return segment
 

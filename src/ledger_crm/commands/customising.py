@@ -107,11 +107,11 @@ async def must_not_miss(work: Work, subject: Subject, known: Iterable[str], **of
         (await _fields(work, subject)).must_not_miss(known, of=subject, **of)
 
 
-async def must_be_askable(work: Work, asked: Sequence[FieldIs]) -> None:
-    """Of people: criteria that are kept and cannot be read would break the list of all segments.
-    Raises NoSuchField, WrongFieldValue."""
+async def must_be_askable(work: Work, subject: Subject, asked: Sequence[FieldIs]) -> None:
+    """Criteria that are kept and cannot be read would break the list of all segments. Raises
+    NoSuchField, WrongFieldValue."""
     for each in asked:
-        field = (await _fields(work, "person")).field(each.field)
+        field = (await _fields(work, subject)).field(each.field)
         try:
             for value in each.any_of:
                 sought(field, value)

@@ -17,7 +17,13 @@ from ledger_crm.domain.company import Company
 from ledger_crm.domain.identity import EmploymentEnded
 from ledger_crm.domain.invoice import InvoiceCredited, InvoiceRefunded, instalment_id
 from ledger_crm.domain.person import Person
-from ledger_crm.domain.segment import Criteria, SegmentSaved
+from ledger_crm.domain.segment import (
+    CompanyCriteria,
+    CompanySegmentSaved,
+    Criteria,
+    SegmentEvents,
+    SegmentSaved,
+)
 from ledger_crm.domain.shortlist import ClientVerdict, Door, VerdictGiven
 from ledger_crm.ledger import Work
 
@@ -68,12 +74,23 @@ class Whole(Agency):
             ("cold", "Not spoken to for half a year",
              Criteria(contactable=True, silent_days=180), 365),
         ):  # fmt: skip
-            saved = SegmentSaved(
+            people = SegmentSaved(
                 slug=self._slug(slug), title=title, criteria=criteria, cadence_days=cadence_days
             )
-            act = partial(catalogue.save_segment, definition=saved)
-            self._step(at, self._actor(by), act)
-            at += timedelta(minutes=4)
+            at = self._saved(at, by, people)
+        for slug, title, wanted, cadence_days in (
+            ("in_work", "Clients we work for", CompanyCriteria(statuses=("active", "repeat")), 42),
+            ("won_back", "To be won back", CompanyCriteria(statuses=("quiet", "former")), 120),
+        ):
+            clients = CompanySegmentSaved(
+                slug=self._slug(slug), title=title, criteria=wanted, cadence_days=cadence_days
+            )
+            at = self._saved(at, by, clients)
+
+    def _saved(self, at: datetime, by: str, definition: SegmentEvents) -> datetime:
+        act = partial(catalogue.save_segment, definition=definition)
+        self._step(at, self._actor(by), act)
+        return at + timedelta(minutes=4)
 
     # A shortlist behind a link
 

@@ -8,25 +8,24 @@ from uuid import UUID
 import msgspec
 
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.market import Researched, Targets
+from ledger_crm.domain.market import Researched, TargetNamed, Targets
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Work
 
 
 async def target(work: Work, company_id: UUID, fact: Targets) -> Company:
-    """Raises NoSuchRecord (client, target), and as ``Company.target``."""
+    """Who is dropped is so by all of its records. Raises NoSuchRecord (client, target), and as
+    ``Company.target``."""
     company = await work.get(Company, company_id)
-    if fact.target_id not in company.ids:
-        ids = (await work.get(Company, fact.target_id)).ids
-        named = {
-            id
-            for one in company.everyone
-            for order, id in one.targets
-            if order == fact.job_order_id
-        }  # by whichever record of it
-        if known := sorted(ids & named):
-            fact = msgspec.structs.replace(fact, target_id=known[0])
-    company.target(fact, by=work.by)
+    ids = (await work.get(Company, fact.target_id)).ids
+    named = {
+        id for one in company.everyone for order, id in one.targets if order == fact.job_order_id
+    }
+    known = sorted(ids & named)  # by whichever record of it
+    if isinstance(fact, TargetNamed):
+        known = known[:1]
+    for id in known or [fact.target_id]:
+        company.target(msgspec.structs.replace(fact, target_id=id), by=work.by)
     return work.last(company)
 
 

@@ -860,10 +860,10 @@ class Company(Filing):
     def target(self, fact: Targets, *, by: Actor) -> None:
         """Of a search. What is so already is a no-op. Raises NoSuchJobOrder, TargetIsClient, and
         for a new one JobOrderIsClosed."""
-        if fact.target_id in self.ids:
-            raise TargetIsClient(target_id=fact.target_id)
         self.job_order(fact.job_order_id)
         there = any((fact.job_order_id, fact.target_id) in one.targets for one in self.everyone)
+        if fact.target_id in self.ids and not there:  # a target may become the client by a merge
+            raise TargetIsClient(target_id=fact.target_id)
         if isinstance(fact, TargetNamed):
             self.order_not_over(fact.job_order_id)
         if there == isinstance(fact, TargetDropped):

@@ -25,12 +25,15 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.projection_position (
     position    bigint NOT NULL,            -- last entry projected, 0 before the first
     fault       text,                       -- why it halted
     serves_from bigint NOT NULL,            -- the ledger's head when the tables were made
-    generation  int NOT NULL DEFAULT 0      -- raised when other tables take their place
+    generation  int NOT NULL DEFAULT 0,     -- raised when other tables take their place
+    relations   text[]                      -- its tables and views; NULL: those of this version
 );
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attname = 'generation'
-                   AND attrelid = '{SCHEMA}.projection_position'::regclass) THEN
-        ALTER TABLE {SCHEMA}.projection_position ADD COLUMN generation int NOT NULL DEFAULT 0;
+    IF (SELECT count(*) FROM pg_attribute WHERE attname IN ('generation', 'relations')
+        AND attrelid = '{SCHEMA}.projection_position'::regclass) < 2 THEN
+        ALTER TABLE {SCHEMA}.projection_position
+            ADD COLUMN IF NOT EXISTS generation int NOT NULL DEFAULT 0,
+            ADD COLUMN IF NOT EXISTS relations text[];
     END IF;
 END $$
 """

@@ -49,20 +49,23 @@ def everyone(id: str) -> str:
       SELECT same.id FROM directory_merge same WHERE same.survivor_id = {survivor(id)})"""
 
 
-def of_any(clause: str, table: str = "person") -> str:
+def of_any(clause: str, table: str = "person", id: str = "") -> str:
     """A condition on a row ``p`` of a person, or of another table of records, also if it holds of
-    one that they have absorbed. In this form an index for the condition serves for all."""
-    return f"({clause} OR p.{table}_id = ANY({_absorbing(clause, table)}))"
+    one that they have absorbed. In this form an index for the condition serves for all. ``id``:
+    the table's key, if it is not called as the table is."""
+    id = id or f"{table}_id"
+    return f"({clause} OR p.{id} = ANY({_absorbing(clause, table, id)}))"
 
 
-def of_all(clause: str, *, unless: str = "false") -> str:
+def of_all(clause: str, table: str = "person", id: str = "", *, unless: str = "false") -> str:
     """... and of all that they have absorbed; it is not asked of one for which ``unless`` holds, a
     condition on ``p``, ``o``, and ``m``, when they were merged."""
-    return f"({clause} AND p.person_id <> ALL({_absorbing(clause, 'person', 'NOT', unless)}))"
+    id = id or f"{table}_id"
+    return f"({clause} AND p.{id} <> ALL({_absorbing(clause, table, id, 'NOT', unless)}))"
 
 
-def _absorbing(clause: str, table: str, sign: str = "", unless: str = "false") -> str:
-    theirs, id = clause.replace("p.", "o."), f"{table}_id"
+def _absorbing(clause: str, table: str, id: str, sign: str = "", unless: str = "false") -> str:
+    theirs = clause.replace("p.", "o.")
     return f"""ARRAY(SELECT m.survivor_id FROM directory_merge m
       JOIN {table} o ON o.{id} = m.id JOIN {table} p ON p.{id} = m.survivor_id
       WHERE {sign} ({theirs}) AND NOT coalesce({unless}, false))"""

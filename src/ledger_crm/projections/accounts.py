@@ -11,20 +11,29 @@
 
 The rhythm is the median time between two orders, once there are three of them; before that nobody
 knows it, and a year counts. The day on which that is asked comes from whoever asks.
+
+A segment of companies is criteria under a name, and all that they ask for is in these rows: what an
+account is, and who they are and when anything last passed between us. Quiet by a segment's cadence
+is silence, and says nothing of orders.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import Placed
 from ledger_crm.domain.company import CompanyAdded, DealFact
+from ledger_crm.domain.custom import FirmFieldCleared, FirmFieldSet
+from ledger_crm.domain.engagement import CompanyQuietSnoozed, contact, later
 from ledger_crm.domain.entry import Entry
+from ledger_crm.domain.firm import FirmProfileChanged, FirmTagged, FirmUntagged, OwnerAssigned
+from ledger_crm.domain.interaction import CompanyCalled, Interaction
 from ledger_crm.domain.joborder import (
     OVER,
     JobOrderOpened,
@@ -33,9 +42,12 @@ from ledger_crm.domain.joborder import (
     status_after,
 )
 from ledger_crm.domain.placement import FellThrough
+from ledger_crm.domain.segment import AccountStatus, CompanyCriteria, CompanySegmentSaved
 
-from ._projection import Cursor, Projection, Row, Table, stream
-from ._who import survivor
+from ._custom import values
+from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
+from ._segment import Given, Kept, in_use, kept, narrowed, quiet, saved
+from ._who import of_all, of_any, survivor
 
 NOT_YET_QUALIFIED = ("prospect", "contacted", "lost")
 
@@ -45,6 +57,13 @@ class AccountRow(Row, frozen=True, kw_only=True):
     position: int  # of its first entry: the order of the list
     added_at: datetime
     qualified_at: datetime | None = None
+    owner: str = ""
+    industry: str = ""
+    place: str = ""  # where they are, as it is looked for
+    employees: int | None = None
+    tags: str = ""  # a line each
+    touched_at: datetime | None = None  # when anything passed between us
+    snoozed_until_on: date | None = None
 
 
 class OrderRow(Row, frozen=True, kw_only=True):
@@ -71,12 +90,63 @@ orders = Table(
     key="job_order_id",
     sql="CREATE INDEX account_order_of ON account_order (company_id, opened_at);",
 )
-projection = Projection("accounts", accounts, orders, version=3)
+segments = saved("account_segment", CompanySegmentSaved)
+custom = values(
+    "account_field",
+    FirmFieldSet,
+    FirmFieldCleared,
+    of=lambda entry: (
+        None if entry.event.deal_id or entry.event.job_order_id else entry.originator_id
+    ),
+)
+projection = Projection("accounts", accounts, orders, segments, custom, version=4)
 
 
 @accounts.starts(CompanyAdded)
 def company_added(entry: Entry[CompanyAdded]) -> AccountRow:
-    return AccountRow(company_id=entry.originator_id, position=entry.position, added_at=entry.at)
+    fact = entry.event
+    return AccountRow(
+        company_id=entry.originator_id,
+        position=entry.position,
+        added_at=entry.at,
+        industry=fact.industry,
+        place=plain(fact.location),
+    )
+
+
+@accounts.on(FirmProfileChanged, key=stream)
+def profile_changed(row: AccountRow, entry: Entry[FirmProfileChanged]) -> AccountRow:
+    fact = entry.event
+    return replace(
+        row,
+        industry=row.industry if fact.industry is None else fact.industry,
+        place=row.place if fact.location is None else plain(fact.location),
+        employees=row.employees if fact.employees is None else fact.employees,
+    )
+
+
+@accounts.on(OwnerAssigned, key=stream)
+def owner_assigned(row: AccountRow, entry: Entry[OwnerAssigned]) -> AccountRow:
+    return replace(row, owner=entry.event.owner)
+
+
+@accounts.on(FirmTagged, FirmUntagged, key=stream)
+def tagged(row: AccountRow, entry: Entry[FirmTagged | FirmUntagged]) -> AccountRow:
+    tags = {*row.tags.split()} - {entry.event.tag}
+    if isinstance(entry.event, FirmTagged):
+        tags.add(entry.event.tag)
+    return replace(row, tags="\n".join(sorted(tags)))
+
+
+@accounts.on(CompanyCalled, key=stream)
+@accounts.on(Interaction, key=lambda entry: entry.event.company_id)
+def touched(row: AccountRow, entry: Entry[Interaction | CompanyCalled]) -> AccountRow:
+    return replace(row, touched_at=later(row.touched_at, later(*contact(entry.event))))
+
+
+@accounts.on(CompanyQuietSnoozed, key=stream)
+def snoozed(row: AccountRow, entry: Entry[CompanyQuietSnoozed]) -> AccountRow:
+    return replace(row, snoozed_until_on=entry.event.until_on)
 
 
 @accounts.on(DealFact, key=stream)
@@ -132,6 +202,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     rhythm_days  the median between two orders; None: not enough of them
     overdue_at   when twice the rhythm has passed since the last order or placement, or a year if
                  there is none; None: an order is open, or there never was one
+    owner        who of us answers for it
+    touched_at   when anything last passed between us
     position     of the company's first entry, to page by
     """
 
@@ -147,10 +219,24 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     last_placed_at: datetime | None
     rhythm_days: int | None
     overdue_at: datetime | None
+    owner: str
+    touched_at: datetime | None
     position: int
 
 
-ACCOUNTS = """
+class CompanySegmentShown(msgspec.Struct, frozen=True):
+    """companies  how many fit now"""
+
+    slug: str
+    version: int
+    title: str
+    criteria: CompanyCriteria
+    cadence_days: int
+    retired: bool
+    companies: int
+
+
+TOLD = """
 WITH theirs AS (
     SELECT coalesce(m.survivor_id, o.company_id) AS company_id, o.opened_at, o.over, o.placed,
            o.fell_through, o.first_placed_at, o.last_placed_at
@@ -200,6 +286,9 @@ told AS (
         WHEN placed >= 2 THEN 'repeat'
         WHEN open > 0 OR placed > 0 THEN 'active'
         ELSE 'qualified' END AS status FROM dated)
+"""
+THEIRS = "directory_merge m JOIN account o ON o.company_id = m.id WHERE m.survivor_id = t.id"
+ACCOUNTS = f"""{TOLD}
 SELECT t.id, d.name, t.status,
        CASE t.status
            WHEN 'prospect' THEN t.added_at
@@ -209,8 +298,11 @@ SELECT t.id, d.name, t.status,
            WHEN 'repeat' THEN t.repeat_since
            ELSE coalesce(t.open_since, t.last_placed_at) END,
        coalesce(t.orders, 0), coalesce(t.open, 0), coalesce(t.placed, 0), t.last_at,
-       t.last_placed_at, round(extract(epoch FROM t.rhythm) / 86400)::int, t.overdue_at, t.position
-FROM told t LEFT JOIN directory d ON d.id = t.id
+       t.last_placed_at, round(extract(epoch FROM t.rhythm) / 86400)::int, t.overdue_at,
+       coalesce(nullif(p.owner, ''), (SELECT o.owner FROM {THEIRS} AND o.owner <> ''
+           ORDER BY o.position DESC LIMIT 1), ''),
+       greatest(p.touched_at, (SELECT max(o.touched_at) FROM {THEIRS})), t.position
+FROM told t JOIN account p ON p.company_id = t.id LEFT JOIN directory d ON d.id = t.id
 """
 
 
@@ -218,17 +310,118 @@ async def listing(
     cur: Cursor,
     *,
     asked_at: datetime,
-    status: str | None = None,
+    status: AccountStatus | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Account]:
     """What they are at that moment, by what is known now; the newest company first. Page by passing
     the last one's position as ``before``. Joins the directory for the names."""
+    criteria = CompanyCriteria(statuses=(status,) if status else ())
+    return await fitting(cur, criteria, on=asked_at, before=before, limit=limit)
+
+
+async def fitting(
+    cur: Cursor,
+    criteria: CompanyCriteria,
+    *,
+    on: datetime,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Account]:
+    """Of ``listing``, who fits these. Joins the directory for the custom fields. Raises
+    NoSuchField, WrongFieldValue."""
+    return await _listed(cur, *await _fitting(cur, criteria, on), before, limit)
+
+
+async def company_segments(cur: Cursor, *, on: datetime) -> list[CompanySegmentShown]:
+    """Those in use, by slug."""
+    slugs = await in_use(cur, "account_segment")
+    return [found for slug in slugs if (found := await company_segment(cur, slug, on=on))]
+
+
+async def company_segment(cur: Cursor, slug: str, *, on: datetime) -> CompanySegmentShown | None:
+    found = await criteria_of(cur, slug)
+    if found is None:
+        return None
+    where, given = await _fitting(cur, found.criteria, on)
     await cur.execute(
-        f"{ACCOUNTS} WHERE (%(status)s::text IS NULL OR t.status = %(status)s)"
-        " AND (%(before)s::bigint IS NULL OR t.position < %(before)s)"
+        f"{TOLD} SELECT count(*) FROM told t JOIN account p ON p.company_id = t.id WHERE {where}",
+        given,
+    )
+    [fit] = await cur.fetchone() or [0]
+    return CompanySegmentShown(**asdict(found), companies=fit)
+
+
+async def criteria_of(cur: Cursor, slug: str) -> Kept[CompanyCriteria] | None:
+    """Of a segment of companies, and its cadence."""
+    return await kept(cur, "account_segment", slug, CompanyCriteria)
+
+
+async def in_segment(
+    cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
+) -> list[Account]:
+    """As ``fitting``; none if there is no such segment."""
+    found = await criteria_of(cur, slug)
+    if found is None:
+        return []
+    return await fitting(cur, found.criteria, on=on, before=before, limit=limit)
+
+
+async def quiet_in_segment(
+    cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
+) -> list[Account]:
+    """Of those in it, with whom something passed once and nothing for as long as its cadence, and
+    who are not snoozed; in the order of ``listing``."""
+    found = await criteria_of(cur, slug)
+    if found is None:
+        return []
+    where, given = await _fitting(cur, found.criteria, on)
+    silent, since = quiet(on, found.cadence_days, _any, _all)
+    return await _listed(cur, f"{where} AND {silent}", given | since, before, limit)
+
+
+def _any(clause: str) -> str:
+    return of_any(clause, "account", "company_id")
+
+
+def _all(clause: str) -> str:
+    return of_all(clause, "account", "company_id")
+
+
+async def _fitting(
+    cur: Cursor, criteria: CompanyCriteria, on: datetime
+) -> tuple[str, dict[str, Any]]:
+    """Of accounts ``t`` and their rows ``p``: a condition of our own words, and its values."""
+    least, most = criteria.employees_at_least, criteria.employees_at_most
+    industries = [each.lower() for each in criteria.industries]
+    given: Given = {
+        "industries": (_any("lower(p.industry) = ANY(%(industries)s)"), industries),
+        "location": (_any("p.place LIKE ALL(%(location)s)"), all_words(criteria.location)),
+        "owners": (_any("p.owner = ANY(%(owners)s)"), list(criteria.owners)),
+        "statuses": ("t.status = ANY(%(statuses)s)", list(criteria.statuses)),
+        "least": (_any("p.employees >= %(least)s"), least),
+        "most": (_any("p.employees <= %(most)s"), most),
+    }
+    clauses, asked = await narrowed(
+        cur,
+        given,
+        criteria,
+        on=on,
+        custom=("account_field", "company"),
+        any_of=_any,
+        all_of=_all,
+        tags=criteria.tags,
+    )
+    return " AND ".join(clauses) or "true", {"at": on} | asked
+
+
+async def _listed(
+    cur: Cursor, where: str, given: dict[str, Any], before: int | None, limit: int
+) -> list[Account]:
+    await cur.execute(
+        f"{ACCOUNTS} WHERE {where} AND (%(before)s::bigint IS NULL OR t.position < %(before)s)"
         " ORDER BY t.position DESC LIMIT %(limit)s",
-        {"at": asked_at, "status": status, "before": before, "limit": limit},
+        given | {"before": before, "limit": limit},
     )
     return [_account(*row) for row in await cur.fetchall()]
 
@@ -254,6 +447,8 @@ def _account(
     last_placed_at: datetime | None,
     rhythm_days: int | None,
     overdue_at: datetime | None,
+    owner: str,
+    touched_at: datetime | None,
     position: int,
 ) -> Account:
     last = f"the last order was opened on {last_at:%Y-%m-%d}" if last_at else ""
@@ -283,5 +478,7 @@ def _account(
         last_placed_at=last_placed_at,
         rhythm_days=rhythm_days,
         overdue_at=overdue_at,
+        owner=owner,
+        touched_at=touched_at,
         position=position,
     )

@@ -506,14 +506,16 @@ TAGS = """ARRAY(SELECT DISTINCT tag FROM company o, unnest(string_to_array(o.tag
 CUSTOM = shown_of(
     "company_field", f"ANY({everyone('p.company_id')})", first="v.of_id = p.company_id"
 )
-# a no of any of them, unless the survivor said something since; else what was said last
+# a no of any of them, the one that lasts longest, unless the survivor said something since; else
+# what was said last
 SAID = """
 LEFT JOIN LATERAL (
   SELECT o.off_limits_said_at, o.off_limits, o.off_limits_until_on, o.off_limits_with_subsidiaries
   FROM company o LEFT JOIN directory_merge m ON m.id = o.company_id
   WHERE o.company_id = ANY(%(ids)s) AND o.off_limits_said_at IS NOT NULL
   AND NOT coalesce(p.off_limits_said_at >= m.since, false)
-  ORDER BY o.off_limits DESC, o.off_limits_said_at DESC LIMIT 1) said ON true"""
+  ORDER BY o.off_limits DESC, o.off_limits_until_on DESC NULLS FIRST, o.off_limits_said_at DESC
+  LIMIT 1) said ON true"""
 JOB_ORDER = f"""
 o.job_order_id, o.title, o.openings, o.pipeline, o.opened_at, o.location, o.requisition,
 o.hiring_manager_id, o.salary_from_cents, o.salary_to_cents, o.currency, o.must_haves,

@@ -7,12 +7,12 @@ it is computed when it is asked for, on the day that the query is given.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ledger_crm.domain.candidacy import CandidacyOpened, StageReached
 from ledger_crm.domain.custom import CustomFieldCleared, CustomFieldSet, Value
@@ -41,9 +41,11 @@ from ledger_crm.domain.pool import PersonPooled, PersonUnpooled
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.domain.segment import Criteria, SegmentSaved
 
-from ._custom import fitting, shown_of, values
+from ._custom import shown_of, values
 from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
+from ._segment import Given, Kept, in_use, kept, narrowed, quiet
+from ._segment import saved as segments_of
 from ._who import Absorbed, everyone, is_merged, of_all, of_any, survivor
 
 
@@ -105,15 +107,6 @@ class EmploymentRow(Row, frozen=True, kw_only=True):
     ends_on: date | None
 
 
-class SegmentRow(Row, frozen=True, kw_only=True):
-    slug: str
-    version: int
-    title: str
-    criteria: str  # JSON
-    cadence_days: int
-    retired: bool
-
-
 people = Table(
     "person",
     PersonRow,
@@ -146,7 +139,7 @@ stages = Table(
     key="candidacy_id",
     sql="CREATE INDEX person_stage_now ON person_stage (stage, person_id);",
 )
-saved = Table("segment", SegmentRow, key="slug")
+saved = segments_of("segment", SegmentSaved)
 custom = values(
     "person_field",
     CustomFieldSet,
@@ -355,19 +348,6 @@ def stage_reached(row: StageRow, entry: Entry[StageReached]) -> StageRow:
     return replace(row, stage=entry.event.stage)
 
 
-@saved.starts(SegmentSaved)
-def segment_saved(entry: Entry[SegmentSaved]) -> SegmentRow:
-    fact = entry.event
-    return SegmentRow(
-        slug=fact.slug,
-        version=entry.originator_version,
-        title=fact.title,
-        criteria=msgspec.json.encode(fact.criteria).decode(),
-        cadence_days=fact.cadence_days,
-        retired=fact.retired,
-    )
-
-
 class Reach(msgspec.Struct, frozen=True):
     """primary  of its kind the one to use first: made so last, else the oldest"""
 
@@ -554,32 +534,23 @@ async def listing(
 
 async def segments(cur: Cursor, *, on: datetime) -> list[SegmentShown]:
     """Those in use, by slug."""
-    await cur.execute("SELECT slug FROM segment WHERE NOT retired ORDER BY slug")
-    slugs = [slug for (slug,) in await cur.fetchall()]
+    slugs = await in_use(cur, "segment")
     return [found for slug in slugs if (found := await segment(cur, slug, on=on))]
 
 
 async def segment(cur: Cursor, slug: str, *, on: datetime) -> SegmentShown | None:
-    await cur.execute(
-        "SELECT slug, version, title, criteria, cadence_days, retired FROM segment WHERE slug = %s",
-        (slug,),
-    )
-    row = await cur.fetchone()
-    if row is None:
+    found = await criteria_of(cur, slug)
+    if found is None:
         return None
-    slug, version, title, kept, cadence_days, retired = row
-    criteria = msgspec.json.decode(kept, type=Criteria)
-    where, values = await _fitting(cur, criteria, on)
+    where, values = await _fitting(cur, found.criteria, on)
     await cur.execute(f"SELECT count(*) FROM person p WHERE {where}", values)
-    [found] = await cur.fetchone() or [0]
-    return SegmentShown(slug, version, title, criteria, cadence_days, retired, found)
+    [fit] = await cur.fetchone() or [0]
+    return SegmentShown(**asdict(found), people=fit)
 
 
-async def criteria_of(cur: Cursor, slug: str) -> tuple[Criteria, int] | None:
+async def criteria_of(cur: Cursor, slug: str) -> Kept[Criteria] | None:
     """Of a segment, and its cadence."""
-    await cur.execute("SELECT criteria, cadence_days FROM segment WHERE slug = %s", (slug,))
-    row = await cur.fetchone()
-    return row and (msgspec.json.decode(row[0], type=Criteria), row[1])
+    return await kept(cur, "segment", slug, Criteria)
 
 
 async def in_segment(
@@ -587,42 +558,42 @@ async def in_segment(
 ) -> list[PersonListed]:
     """As ``listing``; nobody if there is no such segment."""
     found = await criteria_of(cur, slug)
-    return await listing(cur, found[0], on=on, before=before, limit=limit) if found else []
+    if found is None:
+        return []
+    return await listing(cur, found.criteria, on=on, before=before, limit=limit)
 
 
 async def quiet_in_segment(
     cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
 ) -> list[PersonListed]:
     """Of those in it, with whom something passed once and nothing for as long as its cadence, and
-    who are not snoozed; in the order of ``listing``."""
+    who are neither snoozed nor to be left alone; in the order of ``listing``."""
     found = await criteria_of(cur, slug)
     if found is None:
         return []
-    where, values = await _fitting(cur, found[0], on)
-    touched = of_any("p.touched_at < %(quiet_since)s")
-    quiet = f"{touched} AND " + of_all(
-        "coalesce(p.touched_at < %(quiet_since)s, true)"
-        " AND coalesce(p.snoozed_until_on < %(quiet_on)s, true)"
+    where, values = await _fitting(cur, found.criteria, on)
+    silent, since = quiet(on, found.cadence_days, of_any, of_all)
+    return await _listed(
+        cur, f"{where} AND {silent} AND {LEFT_OPEN}", values | since, before, limit
     )
-    values |= {"quiet_since": on - timedelta(days=found[1]), "quiet_on": on.date()}
-    return await _listed(cur, f"{where} AND {quiet}", values, before, limit)
 
 
 HERE = "p.erased_at IS NULL AND NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = p.person_id)"
 OVER = "coalesce(p.{}_until_on < %(on)s::date, false)"
-FREE = "(({} AND {}) = %(contactable)s)".format(
-    *(
-        of_all(f"p.{word}_refused = {OVER.format(word)}", unless=f"p.{word}_said_at >= m.since")
-        for word in ("consent", "contact")
-    )
-)
+
+
+def _open(word: str) -> str:
+    """They did not say no, or it is over."""
+    return of_all(f"p.{word}_refused = {OVER.format(word)}", unless=f"p.{word}_said_at >= m.since")
+
+
+LEFT_OPEN = _open("contact")
+FREE = f"(({_open('consent')} AND {LEFT_OPEN}) = %(contactable)s)"
 
 
 async def _fitting(cur: Cursor, criteria: Criteria, on: datetime) -> tuple[str, dict[str, object]]:
     """Of rows ``p`` of the table: a condition of our own words, and the values in it."""
-    days = {"silent": criteria.silent_days, "in_touch": criteria.in_touch_days}
-    since = {name: on - timedelta(days=each) if each else None for name, each in days.items()}
-    given: dict[str, tuple[str, object]] = {
+    given: Given = {
         "seniority": (of_any("p.seniority = ANY(%(seniority)s)"), list(criteria.seniority)),
         "location": (of_any("p.place LIKE ALL(%(location)s)"), all_words(criteria.location)),
         "channels": (of_any("p.channel = ANY(%(channels)s)"), list(criteria.channels)),
@@ -633,23 +604,20 @@ async def _fitting(cur: Cursor, criteria: Criteria, on: datetime) -> tuple[str, 
             list(criteria.stages),
         ),
         "contactable": (FREE, criteria.contactable),
-        "silent": (of_all("coalesce(p.touched_at < %(silent)s, true)"), since["silent"]),
-        "in_touch": (of_any("p.touched_at >= %(in_touch)s"), since["in_touch"]),
     }
-    for column, words in (
-        ("tags", criteria.tags),
-        ("skilled", skills_of(",".join(criteria.skills))),
-        ("pools", criteria.pools),
-    ):  # each for itself: one may be of one record, and the next of another
-        for n, word in enumerate(words):
-            there = f"string_to_array(p.{column}, E'\\n') @> %({column}_{n})s"
-            given[f"{column}_{n}"] = of_any(there), [word]
-    asked = {name: each for name, each in given.items() if each[1] not in (None, [])}
-    known, found = await fitting(cur, "person_field", "person", "p.person_id", criteria.custom)
-    clauses = [clause for clause, _ in asked.values()]
-    clauses += [of_any(known)] if criteria.custom else []
-    where = " AND ".join([*clauses, HERE])
-    return where, {"on": on} | {name: value for name, (_, value) in asked.items()} | found
+    clauses, values = await narrowed(
+        cur,
+        given,
+        criteria,
+        on=on,
+        custom=("person_field", "person"),
+        any_of=of_any,
+        all_of=of_all,
+        tags=criteria.tags,
+        skilled=skills_of(",".join(criteria.skills)),
+        pools=criteria.pools,
+    )
+    return " AND ".join([*clauses, HERE]), {"on": on} | values
 
 
 async def holders(

@@ -12,7 +12,16 @@ from typing import Any, TypeAlias
 import msgspec
 import psycopg
 
-from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, LAST, NEXT, PAST, SCHEMA, Projection
+from ledger_crm.projections import (
+    AS_IT_WAS,
+    AS_KNOWN,
+    LAST,
+    NEXT,
+    PAST,
+    SCHEMA,
+    Projection,
+    every,
+)
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -35,31 +44,37 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 def take_place(conn: Connection, projection: Projection) -> None:
-    """What was built beside is read, and what was read is kept. Not if it had not got as far: it
-    may remember somebody who is erased in what it has not read, and nobody would tell it. Within a
-    transaction of whoever has locked the row of its position."""
-    name = projection.name
+    """What was built beside is read, and what was read is kept. Not if nobody could go back to it,
+    nor if it had not got as far: it may remember somebody who is erased in what it has not read,
+    and nobody would tell it. Within a transaction of whoever has locked the row of its position."""
+    name, last, next_ = (row_of(which, projection.name) for which in ("", LAST, NEXT))
     drop(conn, projection, LAST)
+    conn.execute(  # it may never have been built
+        "INSERT INTO projection_position (name, version, position, serves_from)"
+        " VALUES (%s, 0, 0, 0) ON CONFLICT DO NOTHING",
+        (name,),
+    )
     _move(conn, projection, "", LAST)
     _move(conn, projection, NEXT, "")
     conn.execute(
-        "INSERT INTO projection_position (name, version, position, serves_from)"
-        " SELECT %s, version, position, serves_from FROM projection_position WHERE name = %s",
-        (row_of(LAST, name), name),
+        "INSERT INTO projection_position (name, version, position, serves_from, relations)"
+        " SELECT %s, version, position, serves_from, relations FROM projection_position"
+        " WHERE name = %s",
+        (last, name),
     )
-    [[is_behind]] = conn.execute(
-        "SELECT o.position < n.position FROM projection_position o, projection_position n"
-        " WHERE o.name = %s AND n.name = %s",
-        (name, row_of(NEXT, name)),
+    [[is_useless]] = conn.execute(
+        "SELECT o.position < n.position OR o.version < 1"
+        " FROM projection_position o, projection_position n WHERE o.name = %s AND n.name = %s",
+        (name, next_),
     ).fetchall()
-    if is_behind:
+    if is_useless:
         drop(conn, projection, LAST)
-    _stand_as(conn, name, row_of(NEXT, name))
+    _stand_as(conn, name, next_)
 
 
 def roll_back(conn: Connection, projection: Projection) -> int:
-    """What was replaced is read again, from where it stood; that position. Within a transaction.
-    Raises NothingKept."""
+    """What was replaced is read again, from where it stood; that position. Who builds one beside
+    goes on. Within a transaction. Raises NothingKept."""
     name, last = projection.name, row_of(LAST, projection.name)
     rows = conn.execute(
         "SELECT name, version, position FROM projection_position WHERE name IN (%s, %s)"
@@ -69,25 +84,56 @@ def roll_back(conn: Connection, projection: Projection) -> int:
     found = {named: (version, position) for named, version, position in rows}
     if name not in found or found.get(last, (None,))[0] != projection.version:
         raise NothingKept()
-    drop(conn, projection, NEXT)
-    _move(conn, projection, "", NEXT)
+    clear(conn, projection, "")
     _move(conn, projection, LAST, "")
     _stand_as(conn, name, last)
-    drop(conn, projection, NEXT)
     return int(found[last][1])
 
 
 def drop(conn: Connection, projection: Projection, which: str) -> None:
-    for table in projection.tables:
-        names = ", ".join(f"{which}{home}.{table.name}" for home in (SCHEMA, PAST))
-        conn.execute(f"DROP TABLE IF EXISTS {names} CASCADE".encode())
+    clear(conn, projection, which)
     conn.execute(
         "DELETE FROM projection_position WHERE name = %s", (row_of(which, projection.name),)
     )
+
+
+def clear(conn: Connection, projection: Projection, which: str) -> None:
+    """Its tables go; who builds a part of it finds out."""
+    _drop_tables(conn, _relations(conn, projection, which), which)
     if which == NEXT:
         conn.execute(
             "DELETE FROM projection_position WHERE name LIKE %s", (f"{PART}% {projection.name}",)
         )
+
+
+def _drop_tables(conn: Connection, relations: list[str], which: str) -> None:
+    for home in (SCHEMA, PAST):
+        for (name,) in conn.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname = ANY(%s)"
+            " AND relnamespace = %s::regnamespace ORDER BY relname",
+            (relations, f"{which}{home}"),
+        ).fetchall():
+            conn.execute(f"DROP TABLE IF EXISTS {which}{home}.{name} CASCADE".encode())
+
+
+def relations_of(projection: Projection) -> list[str]:
+    """Names of its tables, and of the views over them."""
+    views = [name for t in projection.tables for name in re.findall(r"CREATE VIEW (\w+)", t.views)]
+    return [*(table.name for table in projection.tables), *views]
+
+
+def _relations(conn: Connection, projection: Projection, which: str) -> list[str]:
+    """And of those that it had in the version that is there; not what is another's by now."""
+    mine = row_of(which, projection.name)
+    own, others = relations_of(projection), set[str]()
+    for name, stored in conn.execute(
+        "SELECT name, relations FROM projection_position WHERE relations IS NOT NULL"
+    ).fetchall():
+        if name == mine:
+            own += stored
+        elif name.rpartition(" ")[0] == mine.rpartition(" ")[0]:
+            others |= {*stored}
+    return [name for name in dict.fromkeys(own) if name not in others]
 
 
 def is_built(conn: Connection, projection: Projection) -> bool:
@@ -115,10 +161,25 @@ def _unled(conn: Connection, projection: Projection) -> int:
 def forget(conn: Connection, projection: Projection) -> None:
     """Somebody is erased, and no fold does it here: whoever builds one will come to it."""
     drop(conn, projection, LAST)
+    _drop_what_nobody_knows(conn)
     name = row_of(NEXT, projection.name)
     [[unled]] = conn.execute(f"SELECT pg_try_advisory_xact_lock({LEADS})", (name,)).fetchall()
     if unled:
         drop(conn, projection, NEXT)
+
+
+def _drop_what_nobody_knows(conn: Connection) -> None:
+    """Read models of another version of the software, which has more of them: it builds them anew,
+    if it still runs."""
+    known = [projection.name for projection in every()]
+    for name, relations in conn.execute(
+        "SELECT name, relations FROM projection_position"
+        " WHERE relations IS NOT NULL AND substring(name FROM '[^ ]+$') <> ALL(%s) ORDER BY name",
+        (known,),
+    ).fetchall():
+        which = name.rpartition(" ")[0]
+        _drop_tables(conn, relations, f"{which}_" if which else "")
+        conn.execute("DELETE FROM projection_position WHERE name = %s", (name,))
 
 
 def versions(conn: Connection) -> dict[str, int]:
@@ -149,9 +210,9 @@ def kept(conn: Connection) -> list[Kept]:
 
 
 def _move(conn: Connection, projection: Projection, which: str, to: str) -> None:
-    views = [name for t in projection.tables for name in re.findall(r"CREATE VIEW (\w+)", t.views)]
+    relations = _relations(conn, projection, which)
     for home in HOMES:
-        for name in (*(table.name for table in projection.tables), *views):
+        for name in relations:
             moving = f"ALTER TABLE IF EXISTS {which}{home}.{name} SET SCHEMA {to}{home}"
             conn.execute(moving.encode())
 
@@ -160,7 +221,8 @@ def _stand_as(conn: Connection, name: str, other: str) -> None:
     """Whoever drives it finds out, for its tables are others now."""
     conn.execute(
         "UPDATE projection_position p SET version = o.version, position = o.position,"
-        " serves_from = o.serves_from, fault = NULL, generation = p.generation + 1"
+        " serves_from = o.serves_from, relations = o.relations, fault = NULL,"
+        " generation = p.generation + 1"
         " FROM projection_position o WHERE p.name = %s AND o.name = %s",
         (name, other),
     )
@@ -169,7 +231,7 @@ def _stand_as(conn: Connection, name: str, other: str) -> None:
 
 def row_of(which: str, name: str) -> str:
     """What its position is kept under: no projection has a blank in its name."""
-    return f"{which.rstrip('_')} {name}"
+    return f"{which.rstrip('_')} {name}".strip()
 
 
 def part_of(name: str, number: int, of: int) -> str:

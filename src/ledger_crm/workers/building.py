@@ -119,25 +119,24 @@ def _follow(conn: Connection, driver: Driver) -> None:
 
 def _compared(conn: Connection, driver: Driver) -> list[str] | None:
     """In one snapshot, and without holding anybody up."""
+    name = driver.projection.name
     for _ in range(TRIES):
         conn.isolation_level = IsolationLevel.REPEATABLE_READ
         try:
             with conn.transaction():
-                if _level(conn, driver.projection):
+                found = conn.execute(
+                    "SELECT version, position FROM projection_position WHERE name IN (%s, %s)",
+                    (name, row_of(NEXT, name)),
+                ).fetchall()
+                if len(found) < 2 or found[0][0] != found[1][0]:
+                    return None
+                if found[0] == found[1]:
                     return _differing(conn, driver.projection)
         finally:
             conn.isolation_level = None
         driver.catch_up()
         sleep(0.05)
     return None
-
-
-def _level(conn: Connection, projection: Projection) -> bool:
-    found = conn.execute(
-        "SELECT version, position FROM projection_position WHERE name IN (%s, %s)",
-        (projection.name, row_of(NEXT, projection.name)),
-    ).fetchall()
-    return len(found) == 2 and found[0] == found[1]
 
 
 def _differing(conn: Connection, projection: Projection) -> list[str]:

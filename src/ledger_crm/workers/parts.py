@@ -24,7 +24,7 @@ from ledger_crm.projections import NEXT, POSITIONS, Projection, every
 from ledger_crm.sealing import Keyring
 from ledger_crm.store import Store, Undecodable
 
-from .beside import Connection, drop, part_of, row_of
+from .beside import Connection, drop, part_of, relations_of, row_of
 from .projector import BATCH, Driver, Hole, NotLeading, connect
 from .rows import NoSuchRow
 
@@ -136,9 +136,12 @@ def prepare(conn: Connection, projection: Projection, of: int) -> bool:
         for table in projection.tables:
             conn.execute(table.ddl(NEXT).encode())
         conn.cursor().executemany(
-            "INSERT INTO projection_position (name, version, position, serves_from)"
-            " SELECT %s, %s, 0, position FROM ledger.head",
-            [(name, -version), *((part, version) for part in parts)],
+            "INSERT INTO projection_position (name, version, position, serves_from, relations)"
+            " SELECT %s, %s, 0, position, %s FROM ledger.head",
+            [
+                (name, -version, relations_of(projection)),
+                *((part, version, None) for part in parts),
+            ],
         )
     return True
 

@@ -37,7 +37,18 @@ from ledger_crm.projections import (
 )
 from ledger_crm.store import Lost
 
-from .beside import LEADS, Connection, drop, forget, is_begun, is_built, row_of, take_place
+from .beside import (
+    LEADS,
+    Connection,
+    clear,
+    drop,
+    forget,
+    is_begun,
+    is_built,
+    relations_of,
+    row_of,
+    take_place,
+)
 from .rows import NOBODY, NoSuchRow, Rows
 
 Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
@@ -82,7 +93,7 @@ class Driver:
         self, projection: Projection, read: Read, conn: Connection, *, beside: str = ""
     ) -> None:
         self.projection, self.read, self.conn, self.beside = projection, read, conn, beside
-        self.name = row_of(beside, projection.name) if beside else projection.name
+        self.name = row_of(beside, projection.name)
         self._rows = {table.name: Rows(table, beside) for table in projection.tables}
         self.position, self.generation = self._begin()
 
@@ -195,6 +206,11 @@ class Driver:
             if (found := self._standing()) and found[0] == self.projection.version:
                 if not self.beside and is_begun(self.conn, self.projection):
                     drop(self.conn, self.projection, NEXT)  # whoever built it has given up
+                self.conn.execute(
+                    "UPDATE projection_position SET relations = %s"
+                    " WHERE name = %s AND relations IS NULL",
+                    (relations_of(self.projection), self.name),
+                )
                 return found[1:]
             if found and not self.beside and is_built(self.conn, self.projection):
                 take_place(self.conn, self.projection)
@@ -214,14 +230,15 @@ class Driver:
     def _create(self) -> None:
         for rows in self._rows.values():
             rows.forget()
+        clear(self.conn, self.projection, self.beside)
         for table in self.projection.tables:
             self.conn.execute(table.ddl(self.beside).encode())
         self.conn.execute(
-            "INSERT INTO projection_position (name, version, position, serves_from)"
-            " SELECT %s, %s, 0, position FROM ledger.head ON CONFLICT (name) DO UPDATE"
+            "INSERT INTO projection_position (name, version, position, serves_from, relations)"
+            " SELECT %s, %s, 0, position, %s FROM ledger.head ON CONFLICT (name) DO UPDATE"
             " SET version = excluded.version, position = 0, fault = NULL,"
-            " serves_from = excluded.serves_from",
-            (self.name, self.projection.version),
+            " serves_from = excluded.serves_from, relations = excluded.relations",
+            (self.name, self.projection.version, relations_of(self.projection)),
         )
 
 
