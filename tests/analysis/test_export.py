@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,27 @@ from scenario import ANA, KEYRING, NOON
 pytestmark = pytest.mark.xdist_group("analysis files")
 
 KEY = b"k" * 32
+
+
+Made = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def made(database: str, kept: Path, tmp_path: Path) -> Made:
+    """A copy of an export of the agency, which is made once: to make one folds all of it."""
+
+    def make(name: str = "x", *, key: bytes | None = None) -> Path:
+        whole = kept / ("opened" if key else "closed")
+        if not whole.exists():
+            export(database, whole, key=key)
+        return Path(shutil.copytree(whole, tmp_path / name))
+
+    return make
 
 
 def positions(folder: Path) -> list[int]:
@@ -119,7 +141,7 @@ def test_what_is_personal_is_in_it_only_on_demand(
     assert "Grace" not in said["opened"], "her key is destroyed"
 
 
-def test_nobodys_name_or_message_of_the_agency_is_in_it(database: str, tmp_path: Path) -> None:
+def test_nobodys_name_or_message_of_the_agency_is_in_it(database: str, made: Made) -> None:
     """Whatever the ledger seals: each sealed text of some length, looked for in every file; not
     those that stand in a clear fact too, as titles of jobs do."""
     with Slices(database, KEYRING) as opened, Slices(database) as closed:
@@ -137,12 +159,10 @@ def test_nobodys_name_or_message_of_the_agency_is_in_it(database: str, tmp_path:
         )
     texts = {text for text in texts if text not in clear}
     assert len(texts) > 200
-    export(database, tmp_path / "x")
-    said = repr(content(tmp_path / "x"))
+    said = repr(content(made()))
     found = [text for text in texts if repr(text)[1:-1] in said]
     assert found == []
-    export(database, tmp_path / "opened", key=KEY)
-    said = repr(content(tmp_path / "opened"))
+    said = repr(content(made("opened", key=KEY)))
     assert sum(repr(text)[1:-1] in said for text in texts) > 100
 
 
@@ -165,16 +185,16 @@ def test_again_it_adds_what_is_new_and_is_as_if_made_at_once(
     assert positions(tmp_path / "x") == list(range(1, head + 1))
 
 
-def test_only_what_can_have_changed_is_written_again(database: str, tmp_path: Path) -> None:
-    export(database, tmp_path / "x")
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "x" / "read").rglob("*.parquet")}
+def test_only_what_can_have_changed_is_written_again(database: str, made: Made) -> None:
+    folder = made()
+    before = {p: p.stat().st_mtime_ns for p in (folder / "read").rglob("*.parquet")}
 
     async def begin(work: Work) -> Person:
         return work.add(Person.source(sourced(name="New"), by=ANA))
 
     with Ledger(database, KEYRING) as ledger:
         asyncio.run(ledger.decide(begin, intent=Intent(by=ANA)))
-    export(database, tmp_path / "x")
+    export(database, folder)
 
     written = {p.stem for p, at in before.items() if p.stat().st_mtime_ns != at}
     assert {"person", "directory"} <= written
@@ -260,10 +280,9 @@ def test_who_is_erased_goes_from_what_was_opened(
 
 
 def test_what_does_not_belong_there_is_refused(
-    database: str, databases: Callable[..., str], read_models: str, tmp_path: Path
+    database: str, databases: Callable[..., str], read_models: str, made: Made, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "x"
-    export(database, folder)
+    folder = made()
     with pytest.raises(AnalysisFault, match="holds nothing that is sealed: leave out --open"):
         export(database, folder, key=KEY)
     other = databases(of=read_models)
@@ -294,30 +313,28 @@ def test_an_empty_ledger_has_an_empty_export(
     assert over_export(tmp_path / "x", "SELECT count(*) FROM person").rows == [(0,)]
 
 
-def test_its_schema_is_described(database: str, tmp_path: Path) -> None:
-    export(database, tmp_path / "x")
-    text = (tmp_path / "x" / "SCHEMA.md").read_text()
+def test_its_schema_is_described(made: Made) -> None:
+    folder = made()
+    text = (folder / "SCHEMA.md").read_text()
     for projection in every():
         for table in projection.tables:
             assert f"\n## {table.name}\n" in text
-            found = pq.read_schema(
-                tmp_path / "x" / "read" / projection.name / f"{table.name}.parquet"
-            )
+            found = pq.read_schema(folder / "read" / projection.name / f"{table.name}.parquet")
             assert found.names == list(table.columns)
 
 
 # SQL
 
 
-def test_live_and_exported_answer_alike(database: str, tmp_path: Path) -> None:
-    export(database, tmp_path / "x", key=KEY)
+def test_live_and_exported_answer_alike(database: str, made: Made) -> None:
+    folder = made(key=KEY)
     for query in (
         "SELECT category, count(*) AS n FROM funnel_step GROUP BY 1 ORDER BY 1",
         "WITH c AS (SELECT * FROM funnel_candidacy) SELECT d.name, count(*) AS n FROM c"
         " JOIN directory d ON d.id = c.company_id GROUP BY 1 ORDER BY 2 DESC, 1",
         "SELECT max(reached_at) AS newest FROM funnel_step",
     ):
-        exported = over_export(tmp_path / "x", query)
+        exported = over_export(folder, query)
         assert exported == over_live(database, query)
         assert exported.rows
 
@@ -357,10 +374,9 @@ def test_sql_comes_out_in_every_shape(told: Run, tmp_path: Path) -> None:
     ids=str,
 )
 def test_a_wrong_query_is_one_line(
-    told: Run, database: str, tmp_path: Path, words: tuple[str, ...], says: str
+    told: Run, made: Made, words: tuple[str, ...], says: str
 ) -> None:
-    export(database, tmp_path / "x")
-    code, out, err = told("sql", *words, "--export", str(tmp_path / "x"))
+    code, out, err = told("sql", *words, "--export", str(made()))
     assert (code, out, err.count("\n")) == (2, "", 1), (out, err)
     assert says in err
 

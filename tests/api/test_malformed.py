@@ -57,7 +57,7 @@ def nearly(draw: st.DrawFn, name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", TAKEN)
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_a_body_is_taken_or_told_why_not(name: str, data: st.DataObject) -> None:
     body = json.dumps(data.draw(nearly(name) | anything)).encode()
@@ -88,7 +88,7 @@ def objects(draw: st.DrawFn, depth: int = 2) -> str:
     return "{" + ",".join(pairs) + "}"
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(body=objects().map(str.encode))
 def test_no_name_that_is_given_twice_is_overlooked_at_a_glance(body: bytes) -> None:
     if _once(msgspec.json.decode(body), body):

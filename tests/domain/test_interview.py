@@ -220,4 +220,4 @@ class ProgressMachine(Machine):
 
 
 TestProgress = ProgressMachine.TestCase
-TestProgress.settings = settings(max_examples=80, stateful_step_count=25)
+TestProgress.settings = settings(max_examples=40, stateful_step_count=25)

@@ -381,4 +381,4 @@ class BooksMachine(Machine):
 
 
 TestBooks = BooksMachine.TestCase
-TestBooks.settings = settings(max_examples=150, stateful_step_count=30)
+TestBooks.settings = settings(max_examples=60, stateful_step_count=30)

@@ -274,4 +274,4 @@ class JobOrderMachine(Machine):
 
 
 TestJobOrder = JobOrderMachine.TestCase
-TestJobOrder.settings = settings(max_examples=100, stateful_step_count=30)
+TestJobOrder.settings = settings(max_examples=50, stateful_step_count=30)

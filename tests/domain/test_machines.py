@@ -377,6 +377,6 @@ class CompanyMachine(Machine):
 
 
 TestPerson = PersonMachine.TestCase
-TestPerson.settings = settings(max_examples=150, stateful_step_count=30)
+TestPerson.settings = settings(max_examples=60, stateful_step_count=30)
 TestCompany = CompanyMachine.TestCase
-TestCompany.settings = settings(max_examples=150, stateful_step_count=30)
+TestCompany.settings = settings(max_examples=60, stateful_step_count=30)

@@ -307,7 +307,7 @@ class PermissionMachine(RuleBasedStateMachine):
 
 
 TestPermissions = PermissionMachine.TestCase
-TestPermissions.settings = settings(max_examples=60, stateful_step_count=12, deadline=None)
+TestPermissions.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)
 
 
 @drawn(contact=st.sampled_from([sent(), call(), replied(), note()]))

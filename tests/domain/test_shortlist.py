@@ -348,4 +348,4 @@ class ShortlistMachine(Machine):
 
 
 TestShortlist = ShortlistMachine.TestCase
-TestShortlist.settings = settings(max_examples=80, stateful_step_count=25)
+TestShortlist.settings = settings(max_examples=40, stateful_step_count=25)

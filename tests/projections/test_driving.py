@@ -48,7 +48,7 @@ BATCHES = (1, 7, 500, 5000)
 ALL = every()
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=stories)
 def test_any_story_gives_the_same_tables_however_it_is_driven(
     databases: Callable[..., str], story: list[Command]

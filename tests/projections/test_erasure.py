@@ -118,7 +118,7 @@ def test_of_every_fact_nothing_is_left_in_any_table(
     assert ledger.store.data_keys([PERSON]) == {PERSON: None}
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=stories, after=stories)
 def test_after_any_story_the_tables_are_as_they_are_when_built_anew(
     databases: Callable[..., str], before: list[Command], after: list[Command]

@@ -46,7 +46,7 @@ def but_for_the_merge(dump: Dump) -> dict[str, object]:
     return kept
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=stories, merges=chains, firm=companies)
 def test_un_merged_every_read_model_is_as_it_was(
     databases: Callable[..., str],

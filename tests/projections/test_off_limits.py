@@ -47,7 +47,7 @@ def lives(draw: st.DrawFn) -> list[Event]:
     return told + draw(st.permutations(draw(st.lists(jobs, max_size=3, unique=True))))
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=st.lists(lives(), min_size=20, max_size=40))
 def test_whom_the_check_seats_somewhere_is_whom_the_command_protects_there(
     database: str, told: list[list[Event]]

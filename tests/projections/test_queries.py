@@ -186,7 +186,7 @@ async def pages(cur: Cursor, subject: UUID, size: int) -> list[history.HistoryLi
         found += page
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=stories)
 def test_a_history_is_complete_page_by_page_and_shows_no_business_of_others(
     databases: Callable[..., str], story: list[Command]
