@@ -30,7 +30,7 @@ def ledger_crm(
     home: Path | str, *words: str, stdin: bytes | None = None, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [*CLI, *words], env=environment(home, **env), input=stdin, capture_output=True, timeout=120
+        [*CLI, *words], env=environment(home, **env), input=stdin, capture_output=True, timeout=300
     )
 
 
