@@ -34,7 +34,7 @@ def ledger_crm(
     )
 
 
-def until(condition: Callable[[], Any], within_s: float = 30.0) -> Any:
+def until(condition: Callable[[], Any], within_s: float = 90.0) -> Any:
     """What ``condition`` gives once it is true; fails after ``within_s``."""
     waiting, ends_s = threading.Event(), monotonic() + within_s
     while not (found := condition()):

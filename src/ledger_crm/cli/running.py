@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import os
 import signal
 import socket
@@ -374,7 +373,6 @@ def _project(ledger: Ledger, url: str) -> None:
     from ledger_crm.projections import every
     from ledger_crm.workers.projector import Projector
 
-    gc.set_threshold(50_000, 50, 50)  # batches make many objects and no cycles
     projector = Projector(
         url, lambda after, limit: ledger.store.entries(after=after, limit=limit), every()
     )
