@@ -43,9 +43,11 @@ def log(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator
             counts = api.get("/candidates/counts", params=query | {"after": after}).json()
             cards = list(everything(api, "/candidates", **query))
             found[value] = ({count["stage"]: count for count in counts}, cards)
+        folder = str(tmp_path_factory.mktemp("log export") / "x")
         replayed = ledger_crm(home, "replay", str(DOCS / "analysis" / "fairness.py"))
-        asked = ledger_crm(home, "sql", BEGINS + SHOWN, "--live", "--format", "csv")
-        assert [done.returncode for done in (replayed, asked)] == [0, 0], asked.stderr
+        exported = ledger_crm(home, "export", folder)
+        asked = ledger_crm(home, "sql", BEGINS + SHOWN, "--export", folder, "--format", "csv")
+        assert [done.returncode for done in (replayed, exported, asked)] == [0, 0, 0]
         analysed = (replayed.stdout.decode(), asked.stdout.decode())
         yield {"report": report, "again": again, "orders": found, "analysed": analysed}
 
