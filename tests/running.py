@@ -30,11 +30,11 @@ def ledger_crm(
     home: Path | str, *words: str, stdin: bytes | None = None, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [*CLI, *words], env=environment(home, **env), input=stdin, capture_output=True, timeout=300
+        [*CLI, *words], env=environment(home, **env), input=stdin, capture_output=True, timeout=120
     )
 
 
-def until(condition: Callable[[], Any], within_s: float = 90.0) -> Any:
+def until(condition: Callable[[], Any], within_s: float = 30.0) -> Any:
     """What ``condition`` gives once it is true; fails after ``within_s``."""
     waiting, ends_s = threading.Event(), monotonic() + within_s
     while not (found := condition()):

@@ -67,7 +67,7 @@ def test_it_says_where_it_is_what_opens_it_and_what_to_try(up: Running) -> None:
 def test_ctrl_c_stops_all_of_it(home: Path, group: bool) -> None:
     up = Running(home)
     assert len(up.pids()) >= 7, "the supervisor, four workers, two servers"
-    assert up.interrupt(group=group) < 20
+    assert up.interrupt(group=group) < 5
     assert up.process.returncode == 0
     assert up.pids() == []
 
@@ -179,7 +179,7 @@ def test_a_follower_as_the_documents_have_it_outlives_the_database_and_the_api_a
                 until(lambda position=position: position in told)
         assert told == list(range(1, len(told) + 1))
         ended.set()
-        assert up.interrupt() < 20, "also while somebody follows"
+        assert up.interrupt() < 5, "also while somebody follows"
 
 
 def test_without_a_broker_commands_go_on_and_the_feed_catches_up(up: Running) -> None:

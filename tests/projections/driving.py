@@ -185,7 +185,7 @@ def running(projector: Projector) -> Iterator[Projector]:
         assert time.monotonic() - since < 3
 
 
-def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
+def until(condition: Callable[[], bool], within_s: float = 15.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
