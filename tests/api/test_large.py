@@ -22,7 +22,7 @@ from scenario import KEYRING
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("large")]  # filled once for both
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def filled(read_models: str, templates: Callable[..., str]) -> str:
     """The last person of a template whose tables are large."""
     url = templates("large", of=read_models)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -99,7 +98,7 @@ class Two:
         self.project()
         paths = [path.format(company=self.company, order=self.order) for path in LISTS]
         paths += [f"/people/{id}{path}" for id in (self.ada, self.twin) for path in OF_ONE]
-        answers = await asyncio.gather(*(self.ana.get(path) for path in paths))
+        answers = [await self.ana.get(path) for path in paths]  # in turn: four connections answer
         told = {}
         for words in ("lovelace", "byron"):
             asked = {"words": words}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -92,7 +91,7 @@ class Two:
         self.project()
         paths = [path.format(acme=self.acme, twin=self.twin, ada=self.ada) for path in LISTS]
         paths += [f"/companies/{id}{path}" for id in (self.acme, self.twin) for path in OF_ONE]
-        answers = await asyncio.gather(*(self.ana.get(path) for path in paths))
+        answers = [await self.ana.get(path) for path in paths]  # in turn: four connections answer
         told = {}
         for words in ("acme", "gmbh"):
             asked = {"words": words}
