@@ -85,7 +85,7 @@ def content(folder: Path) -> dict[str, Any]:
 
 
 def test_every_entry_is_in_it_as_it_is(database: str, tmp_path: Path) -> None:
-    exported, new = export(database, tmp_path / "x")
+    exported, new = export(database, tmp_path / "x", ledger_only=True)
     with Slices(database) as slices:
         told = [
             one for page in slices.pages(Slice(), after=0, upto=slices.head()) for one in page.told
@@ -101,6 +101,22 @@ def test_every_entry_is_in_it_as_it_is(database: str, tmp_path: Path) -> None:
         assert json.loads(row["fact"]) == msgspec.json.decode(entry.fact)
         assert row["sealed"] == ",".join(entry.sealed)
         assert row["month"] == f"{entry.recorded_at:%Y-%m}"
+
+
+def test_of_the_ledger_only_it_is_the_same_ledger_and_says_no_more(
+    database: str, made: Made, tmp_path: Path
+) -> None:
+    folder, whole = tmp_path / "ledger", made()
+    exported, _ = export(database, folder, ledger_only=True)
+    assert exported.tables == {}
+    assert content(folder) == {"ledger": content(whole)["ledger"]}
+    assert "## ledger" in (folder / "SCHEMA.md").read_text()
+    assert "of the read model" not in (folder / "SCHEMA.md").read_text().lower()
+    assert export(database, folder, ledger_only=True) == (exported, 0)
+    with pytest.raises(AnalysisFault, match="holds the ledger only: say --ledger-only"):
+        export(database, folder)
+    with pytest.raises(AnalysisFault, match="holds read models too: leave out --ledger-only"):
+        export(database, whole, ledger_only=True)
 
 
 def test_every_read_model_is_in_it_row_by_row(database: str, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def log(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator
             found[value] = ({count["stage"]: count for count in counts}, cards)
         folder = str(tmp_path_factory.mktemp("log export") / "x")
         replayed = ledger_crm(home, "replay", str(DOCS / "analysis" / "fairness.py"))
-        exported = ledger_crm(home, "export", folder)
+        exported = ledger_crm(home, "export", folder, "--ledger-only")
         asked = ledger_crm(home, "sql", BEGINS + SHOWN, "--export", folder, "--format", "csv")
         assert [done.returncode for done in (replayed, exported, asked)] == [0, 0, 0]
         analysed = (replayed.stdout.decode(), asked.stdout.decode())

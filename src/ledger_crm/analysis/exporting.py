@@ -67,7 +67,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     position   of the last entry in it
     opened     what is sealed is in it, in clear
     destroyed  data keys that were destroyed by then
-    tables     rows of each table of the read models
+    tables     rows of each table of the read models; empty if it holds the ledger only
     """
 
     format: int
@@ -83,9 +83,11 @@ def export(
     folder: Path,
     *,
     key: bytes | None = None,
+    ledger_only: bool = False,
     progress: Callable[[int, int, int], None] = lambda at, after, upto: None,
 ) -> tuple[Exported, int]:
     """And how many entries were new. ``key``: the deployment's, to export what is sealed, too.
+    ``ledger_only``: no read models, which take most of the time.
 
     Raises AnalysisFault, Undecodable, WrongKey, psycopg.Error.
     """
@@ -96,27 +98,34 @@ def export(
         before = found(folder)
         which = _ledger_id(slices)
         _must_go_on(folder, before, which, opened=key is not None, head=head)
+        has_models = (folder / "read").exists()
+        if has_models if ledger_only else (before and not has_models):
+            holds = "read models too: leave out" if ledger_only else "the ledger only: say"
+            raise AnalysisFault(f"{folder} holds {holds} --ledger-only, or name another folder")
         ledger = LedgerFiles(folder / "ledger")
         if key and before and before.destroyed != destroyed:
             ledger.begin_anew()  # whoever is erased since is in there
         if ledger.position > head:
             raise AnalysisFault(f"{folder} is at {ledger.position}, beyond this ledger's {head}")
-        models = ReadModels(folder, keeps=key is None)
-        begin, new = min(ledger.position, models.position), head - ledger.position
+        models = None if ledger_only else ReadModels(folder, keeps=key is None)
+        begin, new = ledger.position, head - ledger.position
+        if models:
+            begin = min(begin, models.position)
         for page in slices.pages(Slice(), after=begin, upto=head):
             for entry, told in zip(page.entries, page.told, strict=True):
                 if entry.position > ledger.position:
                     ledger.add(entry, told)
-                if entry.position > models.position:
+                if models and entry.position > models.position:
                     models.add(entry)
             progress(page.position, begin, head)
         ledger.flush()
-        models.write(head)
+        if models:
+            models.write(head)
         exported = Exported(
             format=FORMAT, ledger=which, position=head, opened=key is not None,
-            destroyed=destroyed, tables=models.counts(),
+            destroyed=destroyed, tables=models.counts() if models else {},
         )  # fmt: skip
-        _replace(folder / "SCHEMA.md", schema().encode())
+        _replace(folder / "SCHEMA.md", schema(models.projections if models else ()).encode())
         content = msgspec.json.format(msgspec.json.encode(exported)) + b"\n"
         _replace(folder / "export.json", content)
     return exported, new
@@ -256,7 +265,7 @@ class ReadModels:
         }
 
 
-def schema() -> str:
+def schema(projections: Sequence[Projection]) -> str:
     """What is in an export, for people."""
     lines = [
         "# What is in this export", "",
@@ -264,7 +273,7 @@ def schema() -> str:
         "", "## ledger", "", "| column | type | is |", "|---|---|---|",
         *(f"| {name} | {type_} | {says} |" for name, (type_, says) in LEDGER.items()),
     ]  # fmt: skip
-    for projection in every():
+    for projection in projections:
         for table in projection.tables:
             says = (table.row.__doc__ or "").strip().partition("\n")[0]
             lines += ["", f"## {table.name}", ""]

@@ -142,7 +142,14 @@ def _beside(real: Found, other: Found) -> Found:
     return found_in([*rows, *({"history": "instead"} | row for row in other.documents())])
 
 
-def export(folder: Path | None = None, /, *, open: Flag = False, json: Flag = False) -> None:
+def export(
+    folder: Path | None = None,
+    /,
+    *,
+    open: Flag = False,
+    ledger_only: Flag = False,
+    json: Flag = False,
+) -> None:
     """Write the ledger and every read model as Parquet files; again, it adds what is new. See
     docs/analysis.md.
 
@@ -152,6 +159,8 @@ def export(folder: Path | None = None, /, *, open: Flag = False, json: Flag = Fa
         Where they go; otherwise LEDGER_HOME/export.
     open:
         What is sealed too, of whoever is not erased: it takes the deployment's key.
+    ledger_only:
+        No read models: they take most of the time.
     json:
         Print what is in it as JSON.
     """
@@ -164,6 +173,7 @@ def export(folder: Path | None = None, /, *, open: Flag = False, json: Flag = Fa
         exported, new = exporting.export(
             url, folder,
             key=sealing_key(chosen) if open else None,
+            ledger_only=ledger_only,
             progress=lambda at, begin, end: drawn.update(
                 task, completed=at - begin, total=end - begin
             ),
