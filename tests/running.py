@@ -9,16 +9,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import httpx
 
+from waiting import PATIENCE_S, until
+
 CLI = (sys.executable, "-m", "ledger_crm.cli")
-READY_S = 60.0  # a bound for a busy machine; what it takes is measured in docs/performance.md
 
 
 def environment(home: Path | str, **more: str) -> dict[str, str]:
@@ -30,17 +30,8 @@ def ledger_crm(
     home: Path | str, *words: str, stdin: bytes | None = None, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [*CLI, *words], env=environment(home, **env), input=stdin, capture_output=True, timeout=120
+        [*CLI, *words], env=environment(home, **env), input=stdin, capture_output=True, timeout=600
     )
-
-
-def until(condition: Callable[[], Any], within_s: float = 30.0) -> Any:
-    """What ``condition`` gives once it is true; fails after ``within_s``."""
-    waiting, ends_s = threading.Event(), monotonic() + within_s
-    while not (found := condition()):
-        assert monotonic() < ends_s, f"not within {within_s} s"
-        waiting.wait(0.05)
-    return found
 
 
 class Running:
@@ -59,12 +50,12 @@ class Running:
         self.lines: list[str] = []
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self.url = until(self._address, READY_S)
+        self.url = until(self._address)
         self.key = (home / "api.key").read_text().strip()
 
     def api(self) -> httpx.Client:
         return httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=30
+            base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=60
         )
 
     def said(self, words: str) -> bool:
@@ -74,14 +65,11 @@ class Running:
         """Of everything that runs on this folder, by its command line or its environment."""
         return [pid for pid, line in processes() if str(self.home) in line and words in line]
 
-    def interrupt(self, *, group: bool = False) -> float:
-        """Ctrl-C; how long it took to end."""
-        began_s = monotonic()
+    def interrupt(self, *, group: bool = False) -> None:
+        """Ctrl-C, and until it has ended."""
         (os.killpg if group else os.kill)(self.process.pid, signal.SIGINT)
-        self.process.wait(30)
-        took_s = monotonic() - began_s
-        self._listening.join(10)
-        return took_s
+        self.process.wait(PATIENCE_S)
+        self._listening.join(PATIENCE_S)
 
     def kill(self) -> None:
         """kill -9 of the whole tree."""
@@ -90,8 +78,8 @@ class Running:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        self.process.wait(10)
-        self._listening.join(10)
+        self.process.wait(PATIENCE_S)
+        self._listening.join(PATIENCE_S)
 
     def _listen(self) -> None:
         assert self.process.stdout

@@ -22,8 +22,8 @@ from ledger_crm.commands import demo
 from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import Ledger
 from projections.test_queries import project
-from running import until
 from scenario import KEYRING
+from waiting import until
 
 pytestmark = pytest.mark.xdist_group("backup")
 

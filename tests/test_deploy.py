@@ -22,7 +22,8 @@ import yaml
 from conftest import url_of
 from ledger_crm.embedded import Postgres
 from ledger_crm.settings import PREFIX, Settings
-from running import CLI, environment, ledger_crm, printed, until
+from running import CLI, environment, ledger_crm, printed
+from waiting import until
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service"))

@@ -11,8 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ledger_crm.embedded import Claim, EmbeddedError, Nats, Postgres, holder
 from ledger_crm.leash import leashed
+from waiting import until
 
 OWNER = """
 import json, signal, sys
@@ -38,13 +38,6 @@ try:
 except EmbeddedError as error:
     sys.exit(str(error))
 """
-
-
-def until(condition: Callable[[], bool], within_s: float = 5.0) -> bool:
-    deadline = time.monotonic() + within_s
-    while not (met := condition()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return met
 
 
 def gone(pid: int) -> bool:
@@ -75,12 +68,12 @@ def owner(home: Path) -> Iterator[tuple[subprocess.Popen[str], list[Any]]]:
         finally:
             process.kill()
             process.wait()
-            assert until(lambda: gone(said[0]) and gone(said[1]))
+            until(lambda: gone(said[0]) and gone(said[1]))
 
 
 def told(*argv: str) -> str:
     """The one line in which an owner that must not start says why."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr.strip()
@@ -198,7 +191,7 @@ def test_a_pid_file_whose_number_somebody_else_has_by_now_stops_nothing(tmp_path
         uid = Path(f"/proc/{postgres.pid}").stat().st_uid
         note = (postgres.data / "postmaster.pid").read_text().partition("\n")[2]
         os.kill(postgres.pid, signal.SIGKILL)
-        assert until(lambda: not postgres.alive)
+        until(lambda: not postgres.alive)
         with subprocess.Popen(["sleep", "60"], user=uid) as somebody:
             (postgres.data / "postmaster.pid").write_text(f"{somebody.pid}\n{note}")
             postgres.start()

@@ -30,8 +30,9 @@ from ledger_crm.domain.entry import kind, sealed_fields
 from ledger_crm.domain.invoice import instalment_id
 from ledger_crm.ledger import Ledger
 from ledger_crm.sealing import Keyring
-from running import Running, printed, running, until
+from running import Running, printed, running
 from running import ledger_crm as command
+from waiting import until
 
 SOURCE = Path(ledger_crm.__file__).parent
 ROOT = SOURCE.parents[1]

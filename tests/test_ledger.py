@@ -75,6 +75,7 @@ from ledger_crm.ledger import (
     Work,
 )
 from scenario import ANA, BEN, KEYRING, NOON
+from waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -910,7 +911,7 @@ async def test_when_too_much_waits_the_next_is_sent_away_and_writes_nothing(
     with psycopg.connect(owner_database) as owner:
         owner.execute("UPDATE ledger.head SET position = position")  # nobody else gets by
         writing = [asyncio.create_task(record(ledger, id, note("n" * 500))) for id in people]
-        await until(lambda: any(task.done() for task in writing), 10)
+        await eventually(lambda: any(task.done() for task in writing))
         with pytest.raises(Busy):
             await record(ledger, late, note("n" * 2_500))
         owner.rollback()
@@ -1296,13 +1297,6 @@ async def test_a_server_that_takes_no_writes_any_more_is_as_good_as_away(
 # a database that is killed
 
 
-async def until(condition: Callable[[], bool], within_s: float) -> None:
-    deadline = monotonic() + within_s
-    while not condition():
-        assert monotonic() < deadline, "it did not come to pass"
-        await asyncio.sleep(0.01)
-
-
 async def test_what_was_acknowledged_outlives_the_database() -> None:
     """Killed under load, twice: each acknowledged receipt is in the ledger once, nothing is there
     twice, callers hear within a bound that nobody is there, and then it goes on by itself."""
@@ -1330,16 +1324,16 @@ async def test_what_was_acknowledged_outlives_the_database() -> None:
                 async with asyncio.TaskGroup() as tasks:
                     for id in people:
                         tasks.create_task(contribute(ledger, id))
-                    await until(lambda: len(acknowledged) > 40, 30)
+                    await eventually(lambda: len(acknowledged) > 40)
                     await asyncio.to_thread(server.kill)
-                    await until(lambda: bool(waited_s), 15)
+                    await eventually(lambda: bool(waited_s))
                     await asyncio.to_thread(server.start)
                     enough = len(acknowledged) + 40
-                    await until(lambda: len(acknowledged) > enough, 30)
+                    await eventually(lambda: len(acknowledged) > enough)
                     await asyncio.to_thread(server.kill)
                     await asyncio.to_thread(server.start)
                     enough = len(acknowledged) + 40
-                    await until(lambda: len(acknowledged) >= enough, 30)
+                    await eventually(lambda: len(acknowledged) >= enough)
                     stop.set()
                 entries: list[Entry[Any]] = []
                 while page := await ledger.entries(after=len(entries)):
@@ -1351,7 +1345,7 @@ async def test_what_was_acknowledged_outlives_the_database() -> None:
         for e in messages
     } == acknowledged
     assert len(messages) == len(acknowledged)
-    assert max(waited_s) < 8
+    assert max(waited_s) < PATIENCE_S
 
 
 # a database that is away, or hangs
@@ -1387,7 +1381,7 @@ async def test_of_a_database_that_is_away_all_who_ask_hear_soon(server: Postgres
             return_exceptions=True,
         )
         assert {type(answer) for answer in answers} == {Unavailable}
-        assert monotonic() - began_s < 20, "twenty in turn would be eighty seconds"
+        assert monotonic() - began_s < 60, "twenty in turn would be eighty seconds"
 
         server.start()
         assert await head_at_last(ledger) == 1
@@ -1397,16 +1391,16 @@ async def test_a_statement_that_takes_too_long_is_no_lost_connection(
     database: str, owner_database: str
 ) -> None:
     """It is not tried again, and those who ask something else get their answer."""
-    url = make_conninfo(database, options="-c statement_timeout=300ms")
+    url = make_conninfo(database, options="-c statement_timeout=2000ms")
     with Ledger(url, KEYRING) as ledger, psycopg.connect(owner_database) as owner:
         owner.execute("UPDATE ledger.head SET position = position")  # nobody else gets by
         began_s = monotonic()
         with pytest.raises(Unavailable):
             await add_person(ledger)
-        assert monotonic() - began_s < 0.6
+        assert monotonic() - began_s < 3.9
         assert not ledger._given_up_s
         with pytest.raises(Unavailable):
-            await ledger.run(ledger.store._select, "SELECT pg_sleep(1)")
+            await ledger.run(ledger.store._select, "SELECT pg_sleep(10)")
         assert not ledger._given_up_s
         owner.rollback()
         await add_person(ledger)
@@ -1425,16 +1419,16 @@ async def test_of_a_database_that_hangs_all_who_write_hear_soon(
         with stopped(server):
             began_s = monotonic()
             first = asyncio.create_task(record(ledger, people[0], note()))
-            await until(lambda: not ledger._saving._waiting and bool(ledger._saving._weight), 5)
+            await eventually(lambda: not ledger._saving._waiting and bool(ledger._saving._weight))
             answers = await asyncio.gather(
                 first,
                 *(record(ledger, id, note()) for id in people[1:]),
                 return_exceptions=True,
             )
             assert {type(answer) for answer in answers} <= {Unavailable, Busy}
-            assert monotonic() - began_s < 5
+            assert monotonic() - began_s < PATIENCE_S
         await head_at_last(ledger)
-        await until(lambda: not ledger._saving._weight, 10)
+        await eventually(lambda: not ledger._saving._weight)
         assert await ledger.head() == 9
 
 
@@ -1448,12 +1442,12 @@ async def test_a_database_that_hangs_is_waited_for_and_not_for_ever(
             began_s = monotonic()
             with pytest.raises(Unavailable):
                 await ledger.head()
-            assert monotonic() - began_s < 10
+            assert monotonic() - began_s < PATIENCE_S
         assert await head_at_last(ledger) == 0
 
 
 async def head_at_last(ledger: Ledger) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(Unavailable):
                 return await ledger.head()

@@ -12,8 +12,8 @@ from ledger_crm.api.reading import READERS, Pool
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Ledger, Work
-from projections.driving import until
 from scenario import NOON
+from waiting import until
 
 LARGE = 4_000  # rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, nullcontext
 from datetime import timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Intent, Ledger, Unavailable
 from ledger_crm.workers.listening import listen
 from scenario import ANA, KEYRING
+from waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -192,12 +193,6 @@ async def test_what_is_asked_wrongly_is_said(ana: httpx.AsyncClient, story: Any)
 # the stream
 
 
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 nobody tells
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 async def served(app: Litestar, ana: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """Over a real connection, with Ana's key."""
@@ -205,11 +200,11 @@ async def served(app: Litestar, ana: httpx.AsyncClient) -> AsyncIterator[httpx.A
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
     serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
+    await eventually(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     headers = {"Authorization": ana.headers["Authorization"]}
     url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_S) as client:
         yield client
     app.state.equipment.tide.stop()
     server.should_exit = True
@@ -340,7 +335,7 @@ async def test_a_key_that_cannot_be_looked_at_now_is_looked_at_again(
     async with aclosing(told(served, head - 1)) as stream:
         assert (await anext(stream))[0] == head
         monkeypatch.setattr(caller, "holder_of", away)
-        await until(lambda: len(refused) > 1)
+        await eventually(lambda: len(refused) > 1)
         monkeypatch.setattr(caller, "holder_of", look)
         await create_key(ledger, actor="consultant:dan")
         assert (await anext(stream))[0] == head + 1
@@ -356,9 +351,9 @@ async def test_a_key_that_is_revoked_is_told_nothing_more(
     async with aclosing(told(served, receipt.position)) as stream:
         reading = asyncio.create_task(_all(stream, positions))
         await create_key(ledger, actor="consultant:cid")
-        await until(lambda: positions)
+        await eventually(lambda: positions)
         revoked = await revoke_key(ledger, receipt.id)
-        await until(reading.done)
+        await eventually(reading.done)
         late = await create_key(ledger, actor="consultant:dan")
     assert positions[0] < revoked.position < late[0].position
     assert positions[1:] in ([], [revoked.position]), "at most what was read while it was revoked"
@@ -370,9 +365,9 @@ async def test_when_we_stop_followers_are_let_go(
     positions: list[int] = []
     async with aclosing(told(served)) as stream:
         reading = asyncio.create_task(_all(stream, positions))
-        await until(lambda: positions)
+        await eventually(lambda: positions)
         app.state.equipment.tide.stop()
-        await until(reading.done)
+        await eventually(reading.done)
     answer = await served.get("/events/stream")
     problem(answer, 503, "too-many-followers")
     assert answer.headers["retry-after"]
@@ -409,7 +404,7 @@ async def test_whoever_does_not_read_is_cut_off_and_one_too_many_is_sent_away(
     slow = asyncio.create_task(app(scope, receive, stuck))
     await begun.wait()
     problem(await ana.get("/events/stream"), 503, "too-many-followers")
-    await until(slow.done)
+    await eventually(slow.done)
     assert all(message.get("more_body", True) for message in sent), "it has no end: it was cut"
     assert len(sent) == 3, "and nothing was piled up for it"
 
@@ -423,9 +418,9 @@ async def test_who_follows_a_ledger_that_lost_its_end_is_not_told_another_as_if_
     positions: list[int] = []
     async with aclosing(told(served)) as stream:
         reading = asyncio.create_task(_all(stream, positions))
-        await until(lambda: len(positions) == head)
+        await eventually(lambda: len(positions) == head)
         monkeypatch.setattr(store.Store, "head", lambda _: head - 1)
         await create_key(ledger, actor="consultant:dan")
-        await until(reading.done)
+        await eventually(reading.done)
     assert positions == list(range(1, head + 1))
     problem(await served.get(f"/events/stream?after={head}"), 422, "after-the-head")

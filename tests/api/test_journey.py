@@ -15,6 +15,7 @@ from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import directory, history
 from ledger_crm.workers.projector import Driver, Projector, connect
+from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +28,7 @@ def running(projector: Projector) -> Iterator[None]:
         yield
     finally:
         projector.stop()
-        thread.join(timeout=10)
+        thread.join(timeout=PATIENCE_S)
         assert not thread.is_alive()
 
 

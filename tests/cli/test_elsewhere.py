@@ -11,7 +11,8 @@ import httpx
 import psycopg
 import pytest
 
-from running import ledger_crm, running, until
+from running import ledger_crm, running
+from waiting import until
 
 pytestmark = pytest.mark.xdist_group("elsewhere")
 

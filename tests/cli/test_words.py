@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from running import environment, ledger_crm, printed
+from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("words")
 
@@ -169,7 +170,7 @@ def as_somebody_else(home: Path, *words: str) -> subprocess.CompletedProcess[byt
         env=environment(home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

@@ -53,7 +53,7 @@ def two_years(templates: Callable[..., str], read_models: str) -> list[Entry[Eve
 async def cur(
     databases: Callable[..., str], two_years: list[Entry[Event]]
 ) -> AsyncIterator[Cursor]:
-    options = f"-c search_path={SCHEMA} -c statement_timeout=1500"
+    options = f"-c search_path={SCHEMA} -c statement_timeout=5000"
     url = databases(of="reported")
     async with (
         await psycopg.AsyncConnection.connect(url, options=options) as conn,

@@ -18,7 +18,8 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from ledger_crm.cli.house import running_address
-from running import Running, ledger_crm, printed, running, until
+from running import Running, ledger_crm, printed, running
+from waiting import until
 
 pytestmark = pytest.mark.xdist_group("forgotten")
 

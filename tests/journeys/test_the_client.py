@@ -14,6 +14,7 @@ import pytest
 
 from ledger_crm.client import AsyncClient, Client, Problem
 from running import Running, running
+from waiting import PATIENCE_S
 
 TAGGED = {"kind": "person.tagged", "tag": "vip"}
 
@@ -91,7 +92,7 @@ def test_a_refusal_is_a_problem_with_its_facts(up: Running, key: str) -> None:
 
 def test_it_follows_through_a_server_that_is_killed(up: Running, key: str) -> None:
     async def journey() -> list[int]:
-        async with AsyncClient(up.url, key) as crm:
+        async with AsyncClient(up.url, key, attempts=12) as crm:
             begin = (await crm.get("/health/ready", after=None))["head"]
             heard: list[int] = []
 
@@ -105,7 +106,7 @@ def test_it_follows_through_a_server_that_is_killed(up: Running, key: str) -> No
                 if n == 10:
                     [api] = up.pids("worker api")[:1]
                     os.kill(api, signal.SIGKILL)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while heard[-1:] != [receipt.position]:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             following.cancel()

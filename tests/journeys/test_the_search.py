@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from running import Running, ledger_crm, running, until
+from running import Running, ledger_crm, running
+from waiting import until
 
 pytestmark = pytest.mark.xdist_group("the search")
 

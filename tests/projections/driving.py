@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -31,6 +30,7 @@ from ledger_crm.store import Store
 from ledger_crm.workers import parts
 from ledger_crm.workers.beside import drop
 from ledger_crm.workers.projector import Connection, Driver, Once, Projector, Read, connect
+from waiting import PATIENCE_S
 
 Dump = dict[str, bytes]
 
@@ -178,18 +178,9 @@ def running(projector: Projector) -> Iterator[Projector]:
     try:
         yield projector
     finally:
-        since = time.monotonic()
         projector.stop()
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive(), "it does not stop"
-        assert time.monotonic() - since < 3
-
-
-def until(condition: Callable[[], bool], within_s: float = 15.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def standing(url: str) -> dict[str, tuple[int, int, str | None]]:

@@ -19,8 +19,9 @@ from ledger_crm import projections
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers.projector import Projector, connect
-from projections.driving import positions, reading, running, until
+from projections.driving import positions, reading, running
 from projections.stories import PEOPLE, a_full_story
+from waiting import PATIENCE_S, until
 
 NEW_READ_MODEL = '''
 """Notes: how many we wrote about whom."""
@@ -149,7 +150,7 @@ def test_a_new_interaction_is_one_struct(database: str, tmp_path: Path) -> None:
         [sys.executable, "-c", OVER_ALL_EDGES, database],
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
     assert done.returncode == 0, done.stderr.decode()

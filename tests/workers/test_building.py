@@ -26,9 +26,10 @@ from ledger_crm.workers.beside import Kept, NothingKept, drop, is_built, kept
 from ledger_crm.workers.building import Busy, Swapped, build, go_back, rebuild
 from ledger_crm.workers.parts import PartDriver, Shared, prepare
 from ledger_crm.workers.projector import Driver, NotLeading, Projector, Read, connect, leading
-from projections.driving import driven, dump, positions, reading, running, until
+from projections.driving import driven, dump, positions, reading, running
 from projections.stories import PEOPLE, a_full_story, erasing
 from scenario import ANA, KEYRING
+from waiting import until
 
 ALL = every()
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from ledger_crm.workers.leadership import leadership
+from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 ENDED = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -27,7 +28,7 @@ async def test_work_is_interrupted_when_the_session_that_leads_has_ended(
 ) -> None:
     """Else two would lead, and each would think that it alone does."""
     leads, never = asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         leading = asyncio.create_task(lead(database, leads, never))
         await leads.wait()
         with psycopg.connect(owner_database) as owner:
@@ -38,7 +39,7 @@ async def test_work_is_interrupted_when_the_session_that_leads_has_ended(
 
 async def test_one_leads_and_the_other_after_it(database: str) -> None:
     one, two, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(10), AsyncExitStack() as stack:
+    async with asyncio.timeout(PATIENCE_S), AsyncExitStack() as stack:
         await stack.enter_async_context(leadership(database, "relay", asyncio.Event()))
         one.set()
         waiting = asyncio.create_task(lead(database, two, stop))
@@ -53,7 +54,7 @@ async def test_one_leads_and_the_other_after_it(database: str) -> None:
 
 async def test_who_is_told_to_stop_is_not_told_that_it_lost(database: str) -> None:
     leads, never = asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         leading = asyncio.create_task(lead(database, leads, never))
         await leads.wait()
         leading.cancel()

@@ -29,6 +29,7 @@ from nats.js.api import StreamConfig
 from ledger_crm.workers import feed, relay
 from ledger_crm.workers.feed import STREAM, Halted, Message, audit, message_of, position, tail
 from ledger_crm.workers.relay import Refused, Relay, publish, rebuild, stand
+from waiting import PATIENCE_S
 
 # bcrypt of "reader", as an operator makes it; it begins with $, like a variable of nats.conf
 HASH_OF_READER = "$2b$04$ZPXSHE9mtce77MZ2VmmspOszhwF/.vnLY0M6zouC4LcuTJx5ort8K"
@@ -101,7 +102,7 @@ class Broker:
         self.process = subprocess.Popen(
             [nats_server(), "-c", str(self.conf)], stderr=subprocess.DEVNULL, env=self.env
         )
-        until = monotonic() + 10
+        until = monotonic() + PATIENCE_S
         while monotonic() < until:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.1).close()
@@ -112,7 +113,7 @@ class Broker:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
 
 def nats_server() -> str:
@@ -133,7 +134,7 @@ def with_client(broker: Broker, test: Callable[[Client], Awaitable[None]]) -> No
     async def run() -> None:
         nc = await feed.connect(broker.url, name="test")
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 await test(nc)
         finally:
             await nc.close()
@@ -160,7 +161,7 @@ async def dial(url: str) -> Client:
 
 
 async def reaches(nc: Client, expected: int) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while await reached(nc) < expected:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -291,7 +292,7 @@ def test_three_relays_that_are_stopped_and_continued_at_any_moment_publish_each_
 
     async def test(nc: Client) -> None:
         try:
-            until = monotonic() + 45
+            until = monotonic() + PATIENCE_S
             while await position(nc) < 3_000:
                 assert monotonic() < until
                 assert not any(relay.poll() for relay in relays), "a relay gave up"
@@ -301,11 +302,11 @@ def test_three_relays_that_are_stopped_and_continued_at_any_moment_publish_each_
                 paused.send_signal(signal.SIGCONT)
             for running in relays:
                 running.terminate()
-            assert [running.wait(10) for running in relays] == [0, 0, 0]
+            assert [running.wait(PATIENCE_S) for running in relays] == [0, 0, 0]
         finally:
             for running in relays:
                 running.kill()
-                running.wait(10)
+                running.wait(PATIENCE_S)
         assert await stored(nc) == [message_of(row) for row in book.lines]
 
     with_client(broker, test)
@@ -457,7 +458,7 @@ def test_the_next_page_is_read_while_one_is_published(
             return await super().__call__(after=after, limit=limit)
 
     async def patient(nc: Client, messages: Sequence[Message]) -> int:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await read.wait()
         return await publish(nc, messages)
 
@@ -586,7 +587,7 @@ def test_a_follower_gets_what_comes_after_and_survives_a_restart_and_a_rebuild(
                     seen.append(message.position)
 
         async def sees(last: int) -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while not seen or seen[-1] < last:
                     assert not following.done()
                     await asyncio.sleep(0.02)
@@ -634,12 +635,12 @@ def test_under_the_production_configuration_only_the_relay_writes(tmp_path: Path
             assert await stored(reader) == [message_of(row) for row in book.lines]
             assert await audit(reader, book) is None
             assert await what_it_may_not(reader) == []
-            js = reader.jetstream(timeout=2)
+            js = reader.jetstream(timeout=PATIENCE_S)
             sub = await js.pull_subscribe("crm.person.>", "invoices", stream=STREAM)
             for msg in await sub.fetch(5):
                 await msg.ack()
             await reader.flush()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 while (await sub.consumer_info()).num_ack_pending:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             await reader.close()

@@ -8,14 +8,18 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+import pytest
+
+from ledger_crm.workers import supervisor as module
 from ledger_crm.workers.supervisor import Child, Supervisor
+from waiting import PATIENCE_S, eventually, until
 
 ENV = {"PATH": os.environ["PATH"]}
-WORKS = "import os, time; print('at work', os.getpid(), flush=True); time.sleep(60)"
+WORKS = "import os, time; print('at work', os.getpid(), flush=True); time.sleep(900)"
+NEVER_S = 600.0
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + WORKS
 PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WORKS!r}])"
 
@@ -31,18 +35,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone(pids: list[int], within_s: float = 2.0) -> bool:
+def gone(pids: list[int]) -> bool:
     """What was killed is there until the kernel has come round to it."""
-    end = time.monotonic() + within_s
-    while any(map(alive, pids)) and time.monotonic() < end:
-        time.sleep(0.01)
-    return not any(map(alive, pids))
-
-
-async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - another process sets no event
-            await asyncio.sleep(0.01)
+    return bool(until(lambda: not any(map(alive, pids))))
 
 
 class Said(list[str]):
@@ -52,23 +47,20 @@ class Said(list[str]):
         return [int(pid) for line in self for pid in re.findall(r"at work (\d+)", line)]
 
 
-def supervised(supervisor: Supervisor, story: Callable[[], Coroutine[None, None, None]]) -> float:
-    """Plays the story while it runs, then stops it. How long stopping took, in seconds."""
+def supervised(supervisor: Supervisor, story: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Plays the story while it runs, then stops it."""
 
-    async def play() -> float:
-        async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+    async def play() -> None:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(supervisor.run())
             try:
                 await story()
             finally:
                 supervisor.stop()
-                since = time.monotonic()
             await running
-            return time.monotonic() - since
 
-    took_s = asyncio.run(play())
+    asyncio.run(play())
     assert supervisor.pids == {}
-    return took_s
 
 
 def test_a_child_that_dies_is_started_again_and_said_aloud() -> None:
@@ -76,9 +68,9 @@ def test_a_child_that_dies_is_started_again_and_said_aloud() -> None:
     supervisor = Supervisor([python("projector", WORKS)], say=said.append, first_s=0.05)
 
     async def story() -> None:
-        await until(lambda: len(said.pids()) == 1)
+        await eventually(lambda: len(said.pids()) == 1)
         os.kill(said.pids()[0], signal.SIGKILL)
-        await until(lambda: len(said.pids()) == 2)
+        await eventually(lambda: len(said.pids()) == 2)
 
     supervised(supervisor, story)
     assert "projector was killed by SIGKILL: starting it again in 0.05 s" in said
@@ -93,7 +85,7 @@ def test_it_waits_longer_each_time_up_to_a_bound() -> None:
     )
 
     async def story() -> None:
-        await until(lambda: len(said) >= 4)
+        await eventually(lambda: len(said) >= 4)
 
     supervised(supervisor, story)
     assert said[:4] == [
@@ -108,20 +100,21 @@ def test_after_a_while_in_good_health_it_does_not_wait_longer() -> None:
     )
 
     async def story() -> None:
-        await until(lambda: len(said) >= 3)
+        await eventually(lambda: len(said) >= 3)
 
     supervised(supervisor, story)
     assert set(said) == {"relay ended with 3: starting it again in 0.01 s"}
 
 
-def test_stopping_takes_along_what_a_child_has_started() -> None:
+def test_stopping_takes_along_what_a_child_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STOP_S", NEVER_S)
     said = Said()
     supervisor = Supervisor([python("api", PARENT), python("relay", WORKS)], say=said.append)
 
     async def story() -> None:
-        await until(lambda: len(said.pids()) == 2)
+        await eventually(lambda: len(said.pids()) == 2)
 
-    assert supervised(supervisor, story) < 2
+    supervised(supervisor, story)
     assert gone(said.pids())
 
 
@@ -130,34 +123,36 @@ def test_what_a_dead_child_had_started_goes_before_it_is_started_again() -> None
     supervisor = Supervisor([python("api", PARENT)], say=said.append, first_s=0.01)
 
     async def story() -> None:
-        await until(lambda: len(said.pids()) == 1)
+        await eventually(lambda: len(said.pids()) == 1)
         os.kill(supervisor.pids["api"], signal.SIGKILL)
-        await until(lambda: len(said.pids()) == 2)
+        await eventually(lambda: len(said.pids()) == 2)
         assert gone(said.pids()[:1]), "it would still hold its port"
 
     supervised(supervisor, story)
 
 
-def test_one_that_does_not_listen_is_killed_in_time() -> None:
+def test_one_that_does_not_listen_is_killed_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STOP_S", 0.2)
     said = Said()
     supervisor = Supervisor([python("deaf", DEAF)], say=said.append)
 
     async def story() -> None:
-        await until(lambda: len(said.pids()) == 1)
+        await eventually(lambda: len(said.pids()) == 1)
 
-    assert 2.5 < supervised(supervisor, story) < 4.5
+    supervised(supervisor, story)
     assert gone(said.pids())
 
 
-def test_a_second_ctrl_c_is_at_once() -> None:
+def test_a_second_ctrl_c_is_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STOP_S", NEVER_S)
     said = Said()
     supervisor = Supervisor([python("deaf", DEAF)], say=said.append)
 
     async def story() -> None:
-        await until(lambda: len(said.pids()) == 1)
+        await eventually(lambda: len(said.pids()) == 1)
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
-        await until(lambda: supervisor.pids == {}, 1.0)
+        await eventually(lambda: supervisor.pids == {})
 
     supervised(supervisor, story)
     assert gone(said.pids())
@@ -172,7 +167,7 @@ def test_a_line_of_any_length_stops_nothing() -> None:
     )
 
     async def story() -> None:
-        await until(lambda: ("api", "after") in heard)
+        await eventually(lambda: ("api", "after") in heard)
 
     supervised(supervisor, story)
     assert sum(line.count("x") for _, line in heard) == 1_000_000
@@ -183,7 +178,7 @@ def test_a_program_that_is_not_there_is_said() -> None:
     supervisor = Supervisor([Child("api", ["/no/such/program"], ENV)], say=said.append)
 
     async def story() -> None:
-        await until(lambda: len(said) >= 2)
+        await eventually(lambda: len(said) >= 2)
 
     supervised(supervisor, story)
     assert said[0].endswith("/no/such/program: No such file or directory")
@@ -204,7 +199,7 @@ def test_when_the_supervisor_itself_is_killed_its_children_go() -> None:
         pid = int(process.stdout.readline().rsplit(" ", 1)[1])
         assert alive(pid)
         process.kill()
-        asyncio.run(until(lambda: not alive(pid)))
+        until(lambda: not alive(pid))
 
 
 class Fragile:
@@ -233,7 +228,7 @@ def test_a_server_that_runs_and_does_not_work_is_started_again() -> None:
     supervisor = Supervisor([], servers=[server], say=said.append, sound_s=0.01)
 
     async def story() -> None:
-        await until(lambda: server.tries == 3)
+        await eventually(lambda: server.tries == 3)
 
     supervised(supervisor, story)
     assert said == [
@@ -247,7 +242,7 @@ def test_a_server_that_ends_is_brought_back() -> None:
     supervisor = Supervisor([], servers=[server], say=said.append, first_s=0.01)
 
     async def story() -> None:
-        await until(lambda: server.alive)
+        await eventually(lambda: server.alive)
 
     supervised(supervisor, story)
     assert said == [

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +37,7 @@ from ledger_crm.workers.leadership import leadership
 from ledger_crm.workers.projector import Driver, connect
 from ledger_crm.workers.webhooks import Webhooks, is_public, signed
 from scenario import ANA
+from waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -166,15 +167,6 @@ async def receiver(tmp_path: Path) -> AsyncIterator[Receiver]:
     await found.kill()
 
 
-async def until(condition: Callable[[], Any], within_s: float = 20.0) -> None:
-    async with asyncio.timeout(within_s):
-        while True:
-            found = condition()
-            if await found if isinstance(found, Awaitable) else found:
-                return
-            await asyncio.sleep(0.01)
-
-
 def checked(each: dict[str, Any], secret: str) -> dict[str, Any]:
     """The event, once its signature is checked as the specification says."""
     headers = each["headers"]
@@ -192,11 +184,11 @@ async def test_every_entry_is_sent_in_order_signed_and_without_what_is_sealed(
     head = await house.write(5)
     webhook = await house.add(receiver.url)
     async with house.sending():
-        await until(lambda: len(receiver.heard()) > head)
+        await eventually(lambda: len(receiver.heard()) > head)
         await house.write(3)
         last = await house.ledger.head()
-        await until(lambda: receiver.positions()[-1:] == [last])
-        await until(lambda: standing(house, webhook.id, last))
+        await eventually(lambda: receiver.positions()[-1:] == [last])
+        await eventually(lambda: standing(house, webhook.id, last))
     assert receiver.positions() == list(range(1, last + 1))
     events = [checked(each, webhook.secret) for each in receiver.heard()]
     assert [event["id"] for event in events] == [str(n) for n in range(1, last + 1)]
@@ -229,12 +221,12 @@ async def test_only_what_is_wanted_is_sent_and_only_after_where_it_begins(
     async with house.sending():
         await house.write(3)
         last = await house.ledger.head()
-        await until(lambda: standing(house, webhook.id, last))
+        await eventually(lambda: standing(house, webhook.id, last))
     assert [json.loads(each["body"])["type"] for each in receiver.heard()] == []
     kinds = ("person.note_written", "company.")
     other = await house.add(receiver.url, kinds=kinds, after=head)
     async with house.sending():
-        await until(lambda: standing(house, other.id, last + 1))
+        await eventually(lambda: standing(house, other.id, last + 1))
     assert {json.loads(each["body"])["type"] for each in receiver.heard()} == {
         "person.note_written"
     }
@@ -254,7 +246,7 @@ async def test_a_receiver_that_is_killed_sees_every_position_in_order(
         async with house.sending():
             head = await house.write(20)
             heard = len(receiver.heard())
-            await until(lambda n=heard: len(receiver.heard()) > n + 3)  # type: ignore[misc]
+            await eventually(lambda n=heard: len(receiver.heard()) > n + 3)  # type: ignore[misc]
             if number % 2:  # the sender stops in the middle of what it read
                 continue
             await receiver.kill()
@@ -262,7 +254,7 @@ async def test_a_receiver_that_is_killed_sees_every_position_in_order(
             await receiver.start()
     async with house.sending():
         head = await house.ledger.head()
-        await until(lambda: receiver.positions()[-1:] == [head], within_s=60)
+        await eventually(lambda: receiver.positions()[-1:] == [head])
     positions = receiver.positions()
     first = list(dict.fromkeys(positions))
     assert first == list(range(1, head + 1)), "every one, in order"
@@ -280,7 +272,7 @@ async def test_what_fails_is_tried_again_and_then_disabled_with_notice(
     head = await house.write(2)
     webhook = await house.add(receiver.url)
     async with house.sending(again_s=[0.01, 0.02]):
-        await until(lambda: disabled(house, webhook.id))
+        await eventually(lambda: disabled(house, webhook.id))
     shown = await house.shown(webhook.id)
     assert (shown.reason, shown.position) == ("failing", 0), "what was not sent waits"
     assert {each["headers"]["webhook-id"] for each in receiver.heard()} == {"entry_1"}
@@ -295,7 +287,7 @@ async def test_what_fails_is_tried_again_and_then_disabled_with_notice(
     await house.change(webhook.id, WebhookEnabled())
     async with house.sending(again_s=[0.01, 0.02]):
         last = await house.ledger.head()
-        await until(lambda: receiver.positions()[-1:] == [last])
+        await eventually(lambda: receiver.positions()[-1:] == [last])
     assert list(dict.fromkeys(receiver.positions())) == list(range(1, last + 1))
 
 
@@ -311,7 +303,7 @@ async def test_gone_disables_at_once_and_a_redirect_is_not_followed(
     await receiver.start(says)
     webhook = await house.add(receiver.url)
     async with house.sending(again_s=[0.01]):
-        await until(lambda: disabled(house, webhook.id))
+        await eventually(lambda: disabled(house, webhook.id))
     assert (await house.shown(webhook.id)).reason == reason
     assert len(receiver.heard()) == (1 if says == "410" else 2)
 
@@ -323,11 +315,11 @@ async def test_redriven_it_is_sent_again_under_the_same_ids(
     webhook = await house.add(receiver.url)
     async with house.sending():
         last = await house.ledger.head()
-        await until(lambda: standing(house, webhook.id, last))
+        await eventually(lambda: standing(house, webhook.id, last))
         await house.change(webhook.id, WebhookRedriven(after=2))
-        await until(lambda: receiver.positions().count(4) == 2 and standing(
+        await eventually(lambda: receiver.positions().count(4) == 2 and standing(
             house, webhook.id, last + 1))  # fmt: skip
-        await until(lambda: receiver.positions()[-1] == last + 1)
+        await eventually(lambda: receiver.positions()[-1] == last + 1)
     begun, again = list(range(1, last + 1)), list(range(3, last + 2))
     assert receiver.positions() in ([*begun, *again], [*begun, last + 1, *again])
 
@@ -341,7 +333,7 @@ async def test_what_is_disabled_or_removed_is_sent_nothing(
     three = await house.add(receiver.url)
     async with house.sending():
         last = await house.ledger.head()
-        await until(lambda: standing(house, three.id, last))
+        await eventually(lambda: standing(house, three.id, last))
     assert await house.log(one.id) == await house.log(two.id) == []
 
 
@@ -351,7 +343,7 @@ async def test_one_that_hangs_does_not_hold_up_another(house: House, receiver: R
         two = await house.add(receiver.url)
         async with house.sending():
             last = await house.ledger.head()
-            await until(lambda: standing(house, two.id, last))
+            await eventually(lambda: standing(house, two.id, last))
 
 
 async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(
@@ -360,8 +352,8 @@ async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(
     one = await house.add(receiver.url)
     two = await house.add(receiver.url.replace("http://127.0.0.1", "https://localhost"))
     async with house.sending(targets="public"):
-        await until(lambda: disabled(house, one.id))
-        await until(lambda: disabled(house, two.id))
+        await eventually(lambda: disabled(house, one.id))
+        await eventually(lambda: disabled(house, two.id))
     for webhook in (one, two):
         assert (await house.shown(webhook.id)).reason == "not_allowed"
     assert receiver.heard() == []
