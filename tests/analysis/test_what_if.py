@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
+from psycopg import AsyncConnection
 
 from analysis.test_replay import EXAMPLES, NAMES, example, head_of, written
 from conftest import Run
 from ledger_crm.analysis import AnalysisFault
 from ledger_crm.analysis.replaying import Fold, Instead, replay
+from ledger_crm.commands.catalogue import save_segment
 from ledger_crm.domain.candidacy import Placed
 from ledger_crm.domain.fee import Terms
-from ledger_crm.projections import fees
+from ledger_crm.domain.segment import SegmentSaved
+from ledger_crm.ledger import Intent, Ledger
+from ledger_crm.projections import AS_KNOWN, SCHEMA, fees, people
 from ledger_crm.slices import Slice, Slices
+from projections.test_queries import project
+from scenario import ANA, KEYRING
 
 pytestmark = pytest.mark.xdist_group("analysis")
+
+SEGMENTS = ("medallists", "sent_to_us")  # of the demo's, those that ask for no consent
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,6 +105,62 @@ def test_another_pipeline_has_no_stage_that_it_does_not_have(database: str) -> N
     assert instead["client_interview"]["candidacies"] == real["client_interview"]["candidacies"]
     assert instead["client_interview"]["median_days"] > real["client_interview"]["median_days"]
     assert instead["offer"]["candidacies"] == real["offer"]["candidacies"]
+
+
+async def quiet_at(url: str, at: int | None, end: datetime) -> set[tuple[str, UUID]]:
+    """Who is on the lists, as of a position, at the end of a day."""
+    home = f"{AS_KNOWN}," if at else ""
+    options = f"-c search_path={home}{SCHEMA} -c ledger.as_of={at or ''}"
+    async with await AsyncConnection.connect(url, options=options) as conn, conn.cursor() as cur:
+        return {
+            (slug, listed.id)
+            for slug in SEGMENTS
+            for listed in await people.quiet_in_segment(cur, slug, on=end, limit=10_000)
+        }
+
+
+def on(spells: list[dict[str, Any]], day: date) -> set[tuple[str, UUID]]:
+    return {
+        (spell["segment"], spell["person_id"])
+        for spell in spells
+        if spell["quiet_on"] <= day and (spell["until_on"] is None or day < spell["until_on"])
+    }
+
+
+def test_who_went_quiet_and_when_is_what_the_lists_showed(database: str) -> None:
+    """On each day since there are these segments, as it was known then."""
+    fold = example("gone_quiet")
+    spells = fold.result(replay(fold, database, Slice()).state)
+    with Slices(database) as slices:
+        ends = {
+            entry.timestamp.date(): entry.position
+            for page in slices.pages(Slice(), after=0, upto=slices.head())
+            for entry in page.entries
+        }
+    last = max(ends)
+    for day in (last - timedelta(days=n) for n in range(35)):
+        at = max(position for date, position in ends.items() if date <= day)
+        end = datetime.combine(day, time.max, UTC)
+        assert on(spells, day) == asyncio.run(quiet_at(database, at, end)), day
+    assert {spell["segment"] for spell in spells} == set(SEGMENTS)
+
+
+def test_under_another_cadence_those_are_quiet_who_would_be_if_it_were_saved(
+    database: str,
+) -> None:
+    fold, other = example("gone_quiet"), Instead(EXAMPLES / "what_if_cadence.py")
+    real = fold.result(replay(fold, database, Slice()).state)
+    instead = fold.result(replay(fold, database, Slice(), instead=other).state)
+    with Ledger(database, KEYRING) as ledger:
+        entries = list(ledger.store.entries(after=0, limit=100_000))
+        last = entries[-1].timestamp.date()
+        for saved in (each.event for each in entries if isinstance(each.event, SegmentSaved)):
+            shorter = replace(saved, cadence_days=min(30, saved.cadence_days))
+            save = partial(save_segment, definition=shorter)
+            asyncio.run(ledger.decide(save, intent=Intent(by=ANA)))
+        project(database, ledger)
+    end = datetime.combine(last, time.max, UTC)
+    assert on(real, last) < on(instead, last) == asyncio.run(quiet_at(database, None, end))
 
 
 def test_a_read_model_of_ours_tells_it_too(told: Run) -> None:
