@@ -319,8 +319,9 @@ class Companies(Controller):
     ) -> Response[Receipt]:
         """Amend a fee agreement
 
-        All of its terms again, as they hold from a moment on. Whoever was introduced before keeps
-        the version of then."""
+        All of its terms again, as they hold from a moment on: what is left out, like the last day
+        (`ends_on`), is no longer agreed. Whoever was introduced before keeps the version of
+        then."""
         return await act.on(company_id, AMEND_FEE, data)
 
     @post("/{company_id:uuid}/fees/endings")
