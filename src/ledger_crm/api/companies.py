@@ -55,6 +55,10 @@ Works = Annotated[
     QueryParameter(max_length=80, description="Only those that this one of us owns or shares in."),
 ]
 
+Broken = Annotated[
+    bool | None,
+    QueryParameter(description="Only those lost to somebody else while exclusive, or not."),
+]
 FirstYearPay = Annotated[
     int | None,
     QueryParameter(ge=0, le=10**15, description="To be told what one placement would bring."),
@@ -440,6 +444,7 @@ class JobOrders(Controller):
         company_id: FromQuery[UUID | None] = None,
         consultant: Works = None,
         team: OfTeam = None,
+        exclusivity_broken: Broken = None,
         custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
@@ -455,6 +460,7 @@ class JobOrders(Controller):
             company_id=company_id,
             consultant=consultant,
             team=team_on(team, view.today()),
+            exclusivity_broken=exclusivity_broken,
             custom=asked(custom),
             cursor=cursor,
             limit=limit,
