@@ -290,6 +290,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
     from ledger_crm.api.caller import Terms
     from ledger_crm.api.reading import open_pool
     from ledger_crm.api.serving import InOnePiece
+    from ledger_crm.storage import storage_at
     from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
     from ledger_crm.workers.listening import listen
@@ -325,7 +326,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
             pool=pool,
             feed_position=feed_position,
             body_limit_bytes=chosen.body_limit_bytes,
-            vault=Vault(chosen.home / "documents"),
+            vault=Vault(storage_at(chosen.vault, private=True)),
             terms=terms,
         )
         config = uvicorn.Config(
