@@ -13,13 +13,13 @@ import asyncio
 import hashlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from functools import cached_property
 from time import monotonic, sleep
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -182,12 +182,16 @@ class Memory:
         return len(self._held)
 
 
+Eye: TypeAlias = Callable[[Aggregate], Awaitable[Set[UUID]]]
+
+
 class Work:
     """Aggregates in hand for one decision, or for many that are written together.
 
     ``get`` gives the same object for the same id. What was read and not written is what the
     decision rests on: the transaction refuses it if that has moved (no write skew).
 
+    eye       of whoever decides: what of an aggregate they do not see; None: they see all
     memory    where to look first
     trusting  what is held there is taken as it is, and not read anew: then only what is written
               proves anything
@@ -207,6 +211,7 @@ class Work:
         self._memory, self._trusting = memory, trusting
         self._recalled: set[UUID] = set()  # taken as it is held
         self._of, self._expected = of, expected
+        self.eye: Eye | None = None
         self._known: dict[UUID, Aggregate] = {}
         self._keys: dict[UUID, DataKey | None] = {}
         self._made: dict[UUID, bytes] = {}  # keys that are not written yet, wrapped
@@ -236,6 +241,8 @@ class Work:
             await self._gather(found)
         if self._expected is not None and found.id == self._of and found.seen != self._expected:
             raise StaleVersion(id=id, expected=self._expected, found=found.seen)
+        if self.eye or found.unseen:
+            found.unseen = await self.eye(found) if self.eye else frozenset()
         return found
 
     async def _one(self, type_: type[A], id: UUID) -> A:
@@ -339,6 +346,8 @@ class Work:
                 keys = {id: self._keys[id]} if id in self._keys else {}
                 if known.beside:  # each is held for itself
                     known.beside = ()
+                if known.unseen:
+                    known.unseen = frozenset()
                 self._memory.keep(Held(known, keys, now_s))
         self.ledger.tidy_up()
 

@@ -281,8 +281,9 @@ async def test_no_moment_is_too_long_ago(
     await written(ana, "/people", ADA)
     project()
     for known in ("then", "now"):
-        answer = await found(ana, "/engagement/quiet", as_of="0001-01-01", known=known)
-        assert answer["items"] == []
+        for path in ("", "/people", "/companies"):
+            asked = {"as_of": "0001-01-01", "known": known, "days": 3650}
+            assert (await found(ana, f"/engagement/quiet{path}", **asked))["items"] == []
 
 
 async def test_what_was_not_known_yet_is_waited_for(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from api.journey import ADA, ENGINES, NOTE, REPLY, SENT, found, problem, written
+from api.journey import ADA, ENGINES, NOTE, REPLY, SENT, faults, found, problem, written
 from ledger_crm.domain.clock import now, stopped_at
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +92,137 @@ async def test_who_has_gone_quiet_is_listed_once_until_snoozed_and_again_after(
     with stopped_at(today + timedelta(days=11)):
         assert await ids(ana, "/engagement/quiet", days=30) == [ada]
         assert await ids(ana, "/engagement/quiet", days=1) == [ada, eve]
+
+
+def days_ago(days: int) -> str:
+    return (now() - timedelta(days=days)).isoformat()
+
+
+async def test_who_is_in_two_segments_has_gone_quiet_once_by_the_shorter_cadence(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Given people of different segments, spoken to at different times; when it is asked who has
+    gone quiet; then each is told once, by the cadence that is theirs, the longest silent first."""
+    touched = {"both": 40, "yearly": 50, "none": 45, "fresh": 5, "snoozed": 60, "alone": 70}
+    people = {}
+    for name, days in touched.items():
+        people[name] = (await written(ana, "/people", {"name": name}))["id"]
+        sent = SENT | {"sent_at": days_ago(days)}
+        await written(ana, f"/people/{people[name]}/interactions", sent)
+    for tag, names in {
+        "hot": ("both", "fresh", "snoozed", "alone"),
+        "cold": ("both", "yearly"),
+    }.items():
+        for name in names:
+            body = {"kind": "person.tagged", "tag": tag}
+            await written(ana, f"/people/{people[name]}/tags", body)
+    (await written(ana, "/people", {"name": "Nobody wrote to"}))["id"]
+    for slug, tag, days in (("monthly", "hot", 30), ("yearly", "cold", 365), ("old", "hot", 1)):
+        segment = {"slug": slug, "title": slug.title(), "criteria": {"tags": [tag]}}
+        segment |= {"cadence_days": days, "retired": slug == "old"}
+        assert (await ana.put(f"/segments/{slug}", json=segment)).status_code == 200
+    until = (now() + timedelta(days=5)).date().isoformat()
+    snooze = {"until_on": until, "reason": "parental_leave"}
+    await written(ana, f"/people/{people['snoozed']}/quiet-snoozes", snooze)
+    leave = {"kind": "person.do_not_contact_set", "set_at": days_ago(1)}
+    await written(ana, f"/people/{people['alone']}/permissions", leave)
+    project()
+
+    async def told(**asked: Any) -> list[tuple[str, str | None, int]]:
+        items = (await found(ana, "/engagement/quiet/people", **asked))["items"]
+        return [(each["name"], each["segment"], each["cadence_days"]) for each in items]
+
+    assert await told() == [("both", "monthly", 30)]
+    assert await told(days=44) == [("none", None, 44), ("both", "monthly", 30)]
+    assert await told(days=46) == [("both", "monthly", 30)]
+    assert await told(days=44, limit=1) == [("none", None, 44)]
+    after = (await found(ana, "/engagement/quiet/people", days=44, limit=1))["next"]
+    assert await told(days=44, cursor=after) == [("both", "monthly", 30)]
+    [one] = (await found(ana, "/engagement/quiet/people"))["items"]
+    sent_at = datetime.fromisoformat(one["touched_at"])
+    assert datetime.fromisoformat(one["since"]) == sent_at + timedelta(days=30)
+    assert (one["title"], one["owner"]) == ("Monthly", "consultant:ana")
+    assert await told(owner="consultant:ben") == []
+    assert await told(owner="consultant:ana") == [("both", "monthly", 30)]
+    with stopped_at(now() + timedelta(days=8)):
+        assert await told() == [("snoozed", "monthly", 30), ("both", "monthly", 30)]
+    with stopped_at(now() + timedelta(days=30)):
+        assert [name for name, _, _ in await told()] == ["snoozed", "both", "fresh"]
+    with stopped_at(now() + timedelta(days=330)):
+        assert ("yearly", "yearly", 365) in await told()
+    assert "query:days" in faults(await ana.get("/engagement/quiet/people", params={"days": 0}))
+    problem(
+        await ana.get("/engagement/quiet/people", params={"team": "none"}), 404, "no-such-record"
+    )
+
+    # what was known before they were tagged: they were in no segment
+    assert await told(as_of="2024-01-01") == []
+
+
+async def test_who_is_merged_has_gone_quiet_once_since_the_last_touch_of_either(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ada, twin = [(await written(ana, "/people", {"name": n}))["id"] for n in ("Ada", "Twin")]
+    for id, days in ((ada, 50), (twin, 40)):
+        sent = SENT | {"sent_at": days_ago(days), "message_id": f"<{days}@us>"}
+        await written(ana, f"/people/{id}/interactions", sent)
+    await written(ana, f"/people/{twin}/tags", {"kind": "person.tagged", "tag": "hot"})
+    segment = {"slug": "hot", "title": "Hot", "criteria": {"tags": ["hot"]}, "cadence_days": 30}
+    assert (await ana.put("/segments/hot", json=segment)).status_code == 200
+    await written(ana, f"/people/{ada}/merges", {"duplicate_id": twin})
+    project()
+    [one] = (await found(ana, "/engagement/quiet/people", days=30))["items"]
+    assert (one["id"], one["name"], one["segment"]) == (ada, "Ada", "hot")
+    assert now() - datetime.fromisoformat(one["touched_at"]) < timedelta(days=41)
+    with stopped_at(now() - timedelta(days=15)):  # the one had, the other had not
+        assert (await found(ana, "/engagement/quiet/people", days=30))["items"] == []
+
+
+async def test_a_company_in_two_segments_has_gone_quiet_once_by_the_shorter_cadence(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    firms = {}
+    for name, days in {"Both": 40, "Prospect": 20, "None": 50, "Snoozed": 60}.items():
+        firms[name] = (await written(ana, "/companies", {"name": name}))["id"]
+        call = {"kind": "company.call_held", "started_at": days_ago(days), "duration_s": 60}
+        await written(ana, f"/companies/{firms[name]}/interactions", call)
+    for name in ("Both", "Snoozed"):
+        tagged = {"kind": "company.tagged", "tag": "key"}
+        await written(ana, f"/companies/{firms[name]}/changes", tagged)
+    owned = {"kind": "company.owner_assigned", "owner": "consultant:ben"}
+    await written(ana, f"/companies/{firms['Both']}/changes", owned)
+    snooze = {"until_on": (now() + timedelta(days=5)).date().isoformat(), "reason": "freeze"}
+    await written(ana, f"/companies/{firms['Snoozed']}/quiet-snoozes", snooze)
+
+    async def save(slug: str, days: int, **criteria: Any) -> None:
+        segment = {"slug": slug, "title": slug, "criteria": criteria, "cadence_days": days}
+        assert (await ana.put(f"/company-segments/{slug}", json=segment)).status_code == 200
+        project()
+
+    async def told(**asked: Any) -> list[tuple[str, str | None, int, str]]:
+        items = (await found(ana, "/engagement/quiet/companies", **asked))["items"]
+        return [(x["name"], x["segment"], x["cadence_days"], x["owner"]) for x in items]
+
+    await save("key", 30, tags=["key"])
+    both = ("Both", "key", 30, "consultant:ben")
+    assert await told() == [both]
+    assert await told(days=45) == [("None", None, 45, ""), both]
+    await save("bens", 14, owners=["consultant:ben"])
+    both = ("Both", "bens", 14, "consultant:ben")
+    assert await told() == [both], "shorter"
+    await save("prospects", 15, statuses=["prospect"])  # which all of them are
+    assert await told() == [
+        ("None", "prospects", 15, ""), both, ("Prospect", "prospects", 15, ""),
+    ]  # fmt: skip
+    assert await told(owner="consultant:ben") == [both]
+    after = (await found(ana, "/engagement/quiet/companies", limit=2))["next"]
+    assert [x[0] for x in await told(cursor=after)] == ["Prospect"]
+    lines = (await ana.get("/engagement/quiet/companies", headers={"Accept": "text/csv"})).text
+    assert lines.splitlines()[0].startswith("id,name,touched_at,since,segment")
+
+    await written(ana, f"/companies/{firms['Both']}/merges", {"duplicate_id": firms["None"]})
+    project()
+    assert await told() == [both, ("Prospect", "prospects", 15, "")]
 
 
 async def test_a_note_is_in_the_history_of_everybody_it_mentions(

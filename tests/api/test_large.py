@@ -50,8 +50,14 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
     """Nor with a cursor, in the middle of it. Small tables may be read whole: it is cheaper."""
     company = (await written(ana, "/companies", ENGINES))["id"]
     order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    segment = {"slug": "vips", "title": "VIPs", "criteria": {"tags": ["vip"]}, "cadence_days": 30}
+    assert (await ana.put("/segments/vips", json=segment)).status_code == 200
     project()
     with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(
+            "UPDATE read.person SET touched_at = '2024-01-01'::timestamptz"
+            " + position * interval '1 minute'"
+        )
         owner.execute("ANALYZE")
         owner.execute("SELECT pg_stat_reset()")
         for page in (
@@ -74,6 +80,7 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
             f"/companies/{company}/contacts",
             f"/companies/{company}/account",
             "/engagement?limit=20",
+            "/engagement/quiet/people?days=30&limit=20",
             f"/follow-ups?person_id={filled}",
             f"/interviews?person_id={filled}",
             f"/offers?person_id={filled}",

@@ -28,7 +28,8 @@ TWIN = {
 LISTS = (
     "/people", "/people?tag=vip", "/people?tag=rare", "/people?skill=rust",
     "/people?channel=referral", "/people?stage=sourced", "/engagement",
-    "/engagement/quiet?days=30", "/candidates", "/candidates/counts?pipeline=talent", "/pools",
+    "/engagement/quiet?days=30", "/engagement/quiet/people?days=30",
+    "/candidates", "/candidates/counts?pipeline=talent", "/pools",
     "/pools/bench/members",
     "/introductions", "/placements", "/interviews", "/follow-ups", "/erasures", "/applications",
     "/day?on=2027-01-01&owner=consultant:ana", "/instalments", "/commissions", "/referrals",

@@ -142,11 +142,13 @@ class Act:
         draft: Draft | None = None,
         *,
         tells: bool = False,
+        sight: confidential.Sight | None = None,
     ) -> None:
         """``matching``: what If-Match says; ``intent`` expects the first version of it. ``draft``:
-        where it is decided, and not written yet; ``tells``: what is in it may be shown."""
+        where it is decided, and not written yet; ``tells``: what is in it may be shown;
+        ``sight``: of a caller who does not see everything."""
         self.ledger, self.intent, self.matching = ledger, intent, matching
-        self.draft, self.tells = draft, tells
+        self.draft, self.tells, self.sight = draft, tells, sight
 
     async def new(
         self,
@@ -157,7 +159,7 @@ class Act:
     ) -> Response[Receipt]:
         """On a record that begins here."""
         receipt, again = await self._decide(lambda work: command(work, *args, **kwargs))
-        return self._answer(receipt, again)
+        return await self._answer(receipt, again)
 
     async def on(
         self,
@@ -169,7 +171,7 @@ class Act:
     ) -> Response[Receipt]:
         """On the record with this id, which is the command's first argument."""
         receipt, again = await self._decide(lambda work: command(work, id, *args, **kwargs), of=id)
-        return self._answer(receipt, again)
+        return await self._answer(receipt, again)
 
     async def within(
         self,
@@ -195,11 +197,13 @@ class Act:
             assert receipt.position, "making something writes something"
             [entry] = await self.ledger.entries(after=receipt.position - 1, limit=1)
             made = _made(entry.event)
-        return self._answer(Made(receipt.id, receipt.version, receipt.position, made), again)
+        return await self._answer(Made(receipt.id, receipt.version, receipt.position, made), again)
 
     async def _decide(
         self, decision: Callable[[Work], Awaitable[Aggregate]], of: UUID | None = None
     ) -> tuple[Receipt, bool]:
+        if self.sight:
+            decision = self.sight.deciding(decision)
         if self.matching.anything:
             decision = _of_what_is_there(decision)
         for _ in (*self.matching.versions, None):
@@ -216,13 +220,16 @@ class Act:
                     raise
         raise Unavailable()  # it went to and fro between them
 
-    def _answer(self, receipt: Any, again: bool) -> Response[Any]:
+    async def _answer(self, receipt: Any, again: bool) -> Response[Any]:
         if (draft := self.draft) is not None and draft.trying:
+            foreseen = draft.foreseen
+            if self.sight and self.tells:
+                foreseen = await self.sight.foreseen(foreseen)
             told = [
                 Foretold(one.stream, one.version, one.kind, one.fact, one.sealed)
                 if self.tells
                 else Foretold(one.stream, one.version, one.kind)
-                for one in draft.foreseen
+                for one in foreseen
             ]
             trial = Trial(True, receipt.id, receipt.version, told, again)
             return Response(trial, status_code=200)
@@ -296,14 +303,17 @@ async def _act(
     ):
         raise NotInOne(operation=request.route_handler.handler_name)
     body = await request.body()
-    if holder and not holder.may(confidential.ALL) and confidential.may_name_one(body):
-        hidden = await request.app.state.equipment.hidden.of(holder)
-        confidential.must_name_none(confidential.texts_of(msgspec.json.decode(body)), hidden)
+    sight: confidential.Sight | None = None
+    if holder and not holder.may(confidential.ALL):
+        named = [*map(str, request.path_params.values())]
+        named += confidential.texts_of(msgspec.json.decode(body or b"{}"))
+        sight = confidential.Sight(request.app.state.equipment.hidden, holder, named)
     intent = intent_of(
         ledger, by, request.method, scope["path"], body, key or "",
         next(iter(matching.versions), None),
     )  # fmt: skip
-    return Act(ledger, intent, matching, draft, tells=bool(holder and holder.may(FOLLOW)))
+    tells = bool(holder and holder.may(FOLLOW))
+    return Act(ledger, intent, matching, draft, tells=tells, sight=sight)
 
 
 def _matching(asked: Sequence[str]) -> Matching:

@@ -66,6 +66,7 @@ from .reading import After, Pool, Reads, View
 from .reports import Reports
 
 BODY_LIMIT_BYTES = 1024 * 1024
+READING = ("GET", "HEAD")  # what a write names is looked at where it is decided
 FeedPosition: TypeAlias = Callable[[], Awaitable[int]]
 
 
@@ -148,7 +149,7 @@ def create_app(
             about = handler.handler_name
             equipment.callers.visited(connection, state.get("caller"), "refused", about)
             raise
-        if not state["holder"].may(confidential.ALL):
+        if connection.scope.get("method") in READING and not state["holder"].may(confidential.ALL):
             named = [connection.scope.get("path_params", {}).get("job_order_id")]
             asked = [
                 str(each)

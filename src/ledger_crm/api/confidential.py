@@ -1,25 +1,29 @@
 """Confidential job orders: whoever does not work on one sees nothing that names it.
 
-Looked at where all reads answer (``View``), where callers are let in, where writes begin, and where
-the ledger is followed; nowhere else, and by the one set that is made here. What is confidential now
-is not seen as of then either.
+Looked at where all reads answer (``View``), where callers are let in, where aggregates look for
+what a write names (``Sight``), and where the ledger is followed; nowhere else, and by the one set
+that is made here. What is confidential now is not seen as of then either.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
 
+from ledger_crm.commands.drafting import Foreseen
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.clock import today
+from ledger_crm.domain.entry import Aggregate, Event
+from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import Permission
-from ledger_crm.ledger import NoSuchRecord, Told
+from ledger_crm.ledger import NoSuchRecord, Told, Work
 from ledger_crm.projections import companies
 
 from .reading import DIRECTORY, Reads, level
@@ -29,9 +33,12 @@ TEAM: Permission = "confidential.team"
 TRUST_S = 1.0  # who is staffed or joins a team sees it after this long
 MOST = 1_024  # callers remembered at once
 NONE: frozenset[UUID] = frozenset()
-NAMES = ("id", "job_order_id")
+ORDER = "job_order_id"
+NAMES = ("id", ORDER)
+SEVERAL = (list, tuple, set, frozenset)
 ID_LENGTHS = range(32, 46)  # from bare digits to urn:uuid:
 USES = (companies.projection, DIRECTORY)
+Decision: TypeAlias = Callable[[Work], Awaitable[Aggregate]]
 
 
 class Hidden:
@@ -71,6 +78,88 @@ class Hidden:
         return found
 
 
+class Sight:
+    """What one request may decide on. Whatever it names of a job order that its caller does not
+    see is refused as if it were not there, where it is looked for: in the ledger itself, so that
+    nothing is told by the order in which a command looks.
+
+    named  ids that the request names, however they are written
+    """
+
+    def __init__(self, hidden: Hidden, holder: Holder, named: Iterable[str]) -> None:
+        self.named = frozenset(_ids(named))
+        self._of, self._holder = hidden, holder
+        self._hidden: frozenset[UUID] | None = None
+        self._looked_at: dict[UUID, Aggregate] = {}
+
+    async def hidden(self) -> frozenset[UUID]:
+        """Raises Unavailable, ReadModelBehind."""
+        if self._hidden is None:
+            self._hidden = await self._of.of(self._holder)
+        return self._hidden
+
+    async def eye(self, aggregate: Aggregate) -> Set[UUID]:
+        self._looked_at[aggregate.id] = aggregate
+        return await self._unseen(aggregate, self.named)
+
+    async def _unseen(self, aggregate: Aggregate, ids: Set[UUID]) -> Set[UUID]:
+        of_orders = dict(aggregate.on_job_orders(ids)) if ids else {}
+        hidden = await self.hidden() if of_orders else NONE
+        return frozenset(id for id, order in of_orders.items() if order in hidden)
+
+    def deciding(self, decision: Decision) -> Decision:
+        """As this caller may. Raises as ``decision``, and NoSuchRecord."""
+
+        async def decided(work: Work) -> Aggregate:
+            work.eye, self._looked_at = self.eye, {}
+            try:
+                subject = await decision(work)
+            except Refusal as refusal:
+                raise await self.told(refusal) from None
+            await self.must_be_seen([entry.event for entry in work.pending()])
+            return subject
+
+        return decided
+
+    async def must_be_seen(self, found: Sequence[Event]) -> None:
+        """By who decided this: a command that did not look for what is named. Raises
+        NoSuchRecord."""
+        unseen = self.named & frozenset(id for one in self._looked_at.values() for id in one.unseen)
+        if not unseen and any(getattr(fact, ORDER, None) in self.named for fact in found):
+            unseen = self.named & await self.hidden()
+        if unseen:
+            raise NoSuchRecord(id=min(unseen))
+
+    async def foreseen(self, found: list[Foreseen]) -> list[Foreseen]:
+        """What a dry run may tell of these."""
+        if not any(ORDER.encode() in bytes(entry.fact) for entry in found):
+            return found
+        hidden = await self.hidden()
+        return [told_of(entry, hidden) for entry in found]
+
+    async def told(self, refusal: Refusal) -> Refusal:
+        """Without what it says of others' job orders besides those that were named."""
+        said = {
+            id
+            for value in refusal.facts.values()
+            for id in (value if isinstance(value, SEVERAL) else (value,))
+            if isinstance(id, UUID)
+        } - self.named
+        unseen: set[UUID] = set()
+        for one in self._looked_at.values():
+            unseen |= await self._unseen(one, said)
+        if not unseen:
+            return refusal
+        shown = {}
+        for name, value in refusal.facts.items():
+            if isinstance(value, SEVERAL):
+                shown[name] = [each for each in value if each not in unseen]
+            elif not (isinstance(value, UUID) and value in unseen):
+                shown[name] = value
+        refusal.facts = shown
+        return refusal
+
+
 def without(found: Any, hidden: frozenset[UUID]) -> Any:
     """An answer without all that names one of these. Raises NoSuchRecord if it is one, or is of
     one."""
@@ -85,14 +174,9 @@ def without(found: Any, hidden: frozenset[UUID]) -> Any:
 def must_name_none(asked: Iterable[str], hidden: frozenset[UUID]) -> None:
     """None of these texts is the id of one of these, however it is written. Raises
     NoSuchRecord."""
-    for text in asked:
-        if len(text) in ID_LENGTHS and (id := _id(text)) in hidden:
+    for id in _ids(asked):
+        if id in hidden:
             raise NoSuchRecord(job_order_id=id)
-
-
-def may_name_one(body: bytes) -> bool:
-    """At a glance: names may be escaped in JSON."""
-    return b"job_order" in body or b"\\u" in body
 
 
 def texts_of(document: Any) -> Iterator[str]:
@@ -107,7 +191,10 @@ def texts_of(document: Any) -> Iterator[str]:
                 yield from texts_of(each)
 
 
-def told_of(entry: Told, hidden: frozenset[UUID]) -> Told:
+T = TypeVar("T", Told, Foreseen)
+
+
+def told_of(entry: T, hidden: frozenset[UUID]) -> T:
     """An entry as it is told: of a hidden one that something was written, and not what."""
     fact = bytes(entry.fact)
     if not any(str(id).encode() in fact for id in hidden):
@@ -118,11 +205,11 @@ def told_of(entry: Told, hidden: frozenset[UUID]) -> Told:
     return msgspec.structs.replace(entry, fact=shut, sealed=names)
 
 
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+def _ids(texts: Iterable[str]) -> Iterator[UUID]:
+    for text in texts:
+        if len(text) in ID_LENGTHS:
+            with suppress(ValueError):
+                yield UUID(text)
 
 
 GONE = object()

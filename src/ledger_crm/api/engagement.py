@@ -13,13 +13,26 @@ from ledger_crm.domain.company import Company
 from ledger_crm.domain.engagement import CompanyQuietSnoozed, Owing, PersonQuietSnoozed
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Receipt
-from ledger_crm.projections import engagement
+from ledger_crm.projections import accounts, engagement, people
 
 from .acting import Act, alone
+from .asking import OfTeam, team_on
 from .reading import Limit, Named, Page, Token, View
 
 Days = Annotated[
     int, QueryParameter(ge=1, le=3650, description="Nothing passed between us for so many days.")
+]
+Besides = Annotated[
+    int | None,
+    QueryParameter(
+        ge=1,
+        le=3650,
+        description="The cadence of whoever is in no segment; without it they are not listed.",
+    ),
+]
+Owner = Annotated[
+    str | None,
+    QueryParameter(max_length=80, description="Only those of this one of us."),
 ]
 
 
@@ -60,8 +73,9 @@ class Engagements(Controller):
     ) -> Response[Page[engagement.Engagement]]:
         """Who has gone quiet
 
-        With whom something passed once and nothing for so many days, the longest silent first. Who
-        is snoozed is not listed until that is over."""
+        With whom something passed once and nothing for so many days, the same for all, the longest
+        silent first. Who is snoozed is not listed until that is over. By the cadence of segments:
+        `/engagement/quiet/people` and `/engagement/quiet/companies`."""
         return await view.page(
             engagement.quiet,
             on=view.now(),
@@ -70,6 +84,60 @@ class Engagements(Controller):
             cursor=cursor,
             limit=limit,
             at=engagement.silent_since,
+        )
+
+    @get("/quiet/people")
+    async def list_quiet_people(
+        self,
+        view: NamedDependency[View],
+        days: Besides = None,
+        owner: Owner = None,
+        team: OfTeam = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[people.GoneQuiet]]:
+        """Which people have gone quiet
+
+        By the cadence of the segments that they are in, each once: somebody in several is quiet by
+        the shortest. The longest silent first. Who is snoozed or wants to be left alone is not
+        listed. `owner`: who of us last reached out, else who found them."""
+        return await view.page(
+            people.quiet_anywhere,
+            named=Named(team=team),
+            on=view.now(),
+            days=days,
+            owner=owner,
+            team=team_on(team, view.today()),
+            cursor=cursor,
+            limit=limit,
+            at=people.silent_since,
+        )
+
+    @get("/quiet/companies")
+    async def list_quiet_companies(
+        self,
+        view: NamedDependency[View],
+        days: Besides = None,
+        owner: Owner = None,
+        team: OfTeam = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[accounts.GoneQuiet]]:
+        """Which companies have gone quiet
+
+        By the cadence of the segments of companies that they are in, each once: one in several is
+        quiet by the shortest. The longest silent first. Which is snoozed is not listed. `owner`:
+        who of us answers for it."""
+        return await view.page(
+            accounts.quiet_anywhere,
+            named=Named(team=team),
+            on=view.now(),
+            days=days,
+            owner=owner,
+            team=team_on(team, view.today()),
+            cursor=cursor,
+            limit=limit,
+            at=accounts.silent_since,
         )
 
 

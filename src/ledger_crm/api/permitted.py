@@ -28,7 +28,8 @@ ROUTES: dict[Permission, str] = {
         read_posting read_screening read_market_map list_candidates count_candidates
         list_candidate_changes count_candidate_changes list_late_facts
         read_candidacy list_applications read_application write_reply list_interviews list_offers
-        list_shortlists read_shortlist preview_shortlist list_engagement list_quiet read_day
+        list_shortlists read_shortlist preview_shortlist list_engagement list_quiet
+        list_quiet_people list_quiet_companies read_day
         list_follow_ups list_pools read_pool list_members list_segments read_segment try_criteria
         list_segment_people list_segment_quiet list_company_segments read_company_segment
         try_company_criteria list_segment_companies list_company_segment_quiet

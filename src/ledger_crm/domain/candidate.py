@@ -11,7 +11,7 @@ why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -179,6 +179,12 @@ class Candidate(Mergeable):
         if not self.beside:
             return self.employments
         return {job: ends for one in self.everyone for job, ends in one.employments.items()}
+
+    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID]]:
+        for id, found in self.every_candidacy.items():
+            progress, order = found.progress, found.job_order_id
+            for each in ids & {id, order, *progress.interviews, *progress.offers}:
+                yield each, order
 
     def with_candidacy(self, id: UUID) -> Self:
         """The record that it is on. Raises NoSuchCandidacy."""
@@ -632,7 +638,7 @@ class Candidate(Mergeable):
     def candidacy(self, id: UUID) -> Candidacy:
         """Raises NoSuchCandidacy."""
         found = self.every_candidacy.get(id)
-        if found is None:
+        if found is None or id in self.unseen:
             raise NoSuchCandidacy(person_id=self.id, candidacy_id=id)
         return found
 

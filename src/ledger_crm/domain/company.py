@@ -11,7 +11,7 @@ as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -366,6 +366,18 @@ class Company(Filing):
             return deal_id in self.deals
         return getattr(event, "job_order_id", None) in self.job_orders
 
+    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID]]:
+        for one in self.everyone:
+            for id in ids & one.job_orders.keys():
+                yield id, id
+            for id in ids & one.shortlists.keys():
+                yield id, one.shortlists[id].job_order_id
+            for id in ids & one.books.instalments.keys():
+                yield id, one.books.instalments[id].job_order_id
+            for id in ids & one.agreements.keys():
+                if order := one.agreements[id].versions[0].job_order_id:
+                    yield id, order
+
     @property
     def ids(self) -> frozenset[UUID]:
         """Of all records of this company."""
@@ -596,7 +608,7 @@ class Company(Filing):
         """Raises as ``Books.must_raise``; NotAConsultant for an override by anybody else."""
         if fact.override and not by.startswith("consultant:"):
             raise NotAConsultant(actor=by)
-        due = self._books_for(fact).must_raise(fact)
+        due = self._books_for(fact).must_raise(fact, unseen=self.unseen)
         last = fact.due_on or fact.raised_at.date() + timedelta(days=due.payment_days)
         self.enter(msgspec.structs.replace(fact, due_on=last), by=by)
 
@@ -932,14 +944,14 @@ class Company(Filing):
     def shortlist(self, id: UUID) -> Shortlist:
         """Raises NoSuchShortlist."""
         shortlists = self.together(lambda one: one.shortlists)
-        if id not in shortlists:
+        if id not in shortlists or id in self.unseen:
             raise NoSuchShortlist(company_id=self.id, shortlist_id=id)
         return shortlists[id]
 
     def with_order(self, id: UUID) -> Company:
         """The record that it is on. Raises NoSuchJobOrder."""
         for one in self.everyone:
-            if id in one.job_orders:
+            if id in one.job_orders and id not in self.unseen:
                 return one
         raise NoSuchJobOrder(company_id=self.id, job_order_id=id)
 
@@ -975,7 +987,7 @@ class Company(Filing):
     def agreement(self, id: UUID) -> Agreement:
         """Raises NoSuchAgreement."""
         agreements = self.together(lambda one: one.agreements)
-        if id not in agreements:
+        if id not in agreements or id in self.unseen:
             raise NoSuchAgreement(company_id=self.id, agreement_id=id)
         return agreements[id]
 

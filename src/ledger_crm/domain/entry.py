@@ -9,7 +9,7 @@ Nothing here knows of SQL, HTTP or NATS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -359,6 +359,22 @@ class Aggregate(BaseAggregate[UUID]):
     def everyone(self) -> list[Self]:
         """All records of whom this is about, itself first."""
         return [self, *(one for other in self.beside for one in other.everyone)]
+
+    @property
+    def unseen(self) -> Set[UUID]:
+        """Ids that whoever decides now has named and may not see: for them there is nothing under
+        these (``Work.get``)."""
+        those: Set[UUID] = vars(self).get("_unseen", frozenset())
+        return those
+
+    @unseen.setter
+    def unseen(self, those: Set[UUID]) -> None:
+        self._unseen = those
+
+    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID]]:
+        """Of these those that are of something here that is on a job order, or of one: each with
+        its job order."""
+        return iter(())
 
     @property
     def seen(self) -> int:

@@ -11,6 +11,7 @@ since who started fell through, is not invoiced, but by a named consultant who s
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -349,14 +350,14 @@ class Books(msgspec.Struct):
             if due.job_order_id == job_order_id and due.on in on
         )
 
-    def must_raise(self, fact: InvoiceRaised) -> Due:
-        """Raises InvoiceTwice, NumberTaken, NoSuchInstalment, AnotherCurrency, MoreThanOpen;
-        NotOwedAnyMore without an override."""
+    def must_raise(self, fact: InvoiceRaised, *, unseen: Set[UUID] = frozenset()) -> Due:
+        """``unseen``: as of the aggregate. Raises InvoiceTwice, NumberTaken, NoSuchInstalment,
+        AnotherCurrency, MoreThanOpen; NotOwedAnyMore without an override."""
         if fact.invoice_id in self.invoices:
             raise InvoiceTwice(invoice_id=fact.invoice_id)
         self._must_be_new(fact.number)
         due = self.instalments.get(fact.instalment_id)
-        if due is None:
+        if due is None or fact.instalment_id in unseen:
             raise NoSuchInstalment(instalment_id=fact.instalment_id)
         _must_be_in(due.currency, fact.currency)
         _must_be_open(due.cents - due.invoiced_cents, fact.amount_cents)

@@ -3,9 +3,11 @@ narrow, and how criteria become a condition. What they ask for is known to that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -14,8 +16,10 @@ from ledger_crm.domain.segment import CompanyCriteria, Criteria, Saved
 
 from ._custom import fitting
 from ._projection import Cursor, Row, Table
+from ._who import everyone, survivor
 
 C = TypeVar("C", Criteria, CompanyCriteria)
+NOT_SNOOZED = "coalesce(p.snoozed_until_on < %(quiet_on)s, true)"
 Given = dict[str, tuple[str, object]]
 """By name a condition with it as a parameter, and its value; None or nothing: it is not asked."""
 
@@ -36,6 +40,26 @@ class Kept(msgspec.Struct, Generic[C], frozen=True):
     criteria: C
     cadence_days: int
     retired: bool
+
+
+class GoneQuiet(msgspec.Struct, frozen=True, kw_only=True):
+    """touched_at    when anything last passed between us
+    since         when that was as long ago as the cadence allows
+    segment       of those that they are in, the one with the shortest cadence; null: in none
+    title         of the segment; "": in none
+    cadence_days  of the segment; in none: the days that were asked for
+    owner         who of us answers for the company; of a person, who last reached out, else who
+                  found them
+    """
+
+    id: UUID
+    name: str
+    touched_at: datetime
+    since: datetime
+    segment: str | None
+    title: str
+    cadence_days: int
+    owner: str
 
 
 def saved(name: str, event: type[Saved]) -> Table[SegmentRow]:
@@ -74,6 +98,13 @@ async def in_use(cur: Cursor, table: str) -> list[str]:
     """Their slugs, in order."""
     await cur.execute(f"SELECT slug FROM {table} WHERE NOT retired ORDER BY slug".encode())
     return [slug for (slug,) in await cur.fetchall()]
+
+
+async def strictest(cur: Cursor, table: str, type_: type[C]) -> list[Kept[C]]:
+    """Those in use, the shortest cadence first: who is quiet in any that they are in is quiet in
+    the first."""
+    found = [await kept(cur, table, slug, type_) for slug in await in_use(cur, table)]
+    return sorted((each for each in found if each), key=lambda each: (each.cadence_days, each.slug))
 
 
 async def narrowed(
@@ -119,8 +150,99 @@ def quiet(
     """With whom something passed once, and nothing for as long as the cadence, and who are not
     snoozed."""
     clause = f"{any_of('p.touched_at < %(quiet_since)s')} AND " + all_of(
-        "coalesce(p.touched_at < %(quiet_since)s, true)"
-        " AND coalesce(p.snoozed_until_on < %(quiet_on)s, true)"
+        f"coalesce(p.touched_at < %(quiet_since)s, true) AND {NOT_SNOOZED}"
     )
     since = on - timedelta(days=cadence_days)
     return clause, {"quiet_since": since, "quiet_on": on.date()}
+
+
+async def gone_quiet(
+    cur: Cursor,
+    table: str,
+    segments: Sequence[Kept[C]],
+    fits: Callable[[C], Awaitable[tuple[str, dict[str, Any]]]],
+    where: str,
+    given: dict[str, Any],
+    *,
+    id: str,
+    owner: str,
+    begin: str = "",
+    join: str = "",
+    on: datetime,
+    days: int | None,
+    owners: Sequence[str] | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[GoneQuiet]:
+    """Each once, who is quiet by the cadence of any of these segments that they are in, or in none
+    and for so many ``days``; the longest silent first. Joins the directory for the names.
+
+    segments      the shortest cadence first
+    fits          a condition on rows ``p`` of the table, and the values in it
+    where, given  of ``p`` besides
+    id, owner     a column, and SQL of who of us it is that ``p`` is for
+    """
+    # of those that are merged, the row of the last touch (w) stands for all: an index has the order
+    cadences: list[int] = [each.cadence_days for each in segments]
+    shortest = min([*cadences, *([days] if days else [])], default=None)
+    if shortest is None:
+        return []
+    cases, values = [], given | {"on": on}
+    for n, each in enumerate(segments, start=1):
+        clause, asked = await fits(each.criteria)
+        own = re.sub(r"%\((\w+)\)s", rf"%(s{n}_\1)s", clause)  # each has a "tags_0"
+        cases.append(f"WHEN {own} THEN {n}")
+        values |= {f"s{n}_{name}": value for name, value in asked.items()}
+    nth = f"CASE {' '.join(cases)} END" if cases else "NULL::int"
+    at, last = before or (None, None)
+    # each of them is looked at for itself, in that order, until there are enough, however few the
+    # planner expects; unless what is told of all is looked at besides, which is better joined
+    each_alone = "" if begin else "OFFSET 0"
+    await cur.execute(
+        f"{begin} SELECT p.{id}, coalesce(d.name, ''), w.touched_at,"
+        " w.touched_at + p.days * interval '1 day', p.nth, p.days, p.owner"
+        f" FROM {table} w CROSS JOIN LATERAL (SELECT p.{id}, s.nth, c.days, {owner} AS owner"
+        f"  FROM {table} p {join} CROSS JOIN LATERAL (SELECT {nth} AS nth OFFSET 0) s"
+        "   CROSS JOIN LATERAL (SELECT CASE WHEN s.nth IS NULL THEN %(days)s::int"
+        "     ELSE (%(cadences)s::int[])[s.nth] END AS days) c"
+        f"  WHERE p.{id} = {survivor(f'w.{id}')}"
+        "    AND w.touched_at < %(on)s::timestamptz - c.days * interval '1 day'"
+        f"   AND {where} AND (%(owners)s::text[] IS NULL OR {owner} = ANY(%(owners)s))"
+        f"   AND NOT EXISTS (SELECT FROM {table} o WHERE o.{id} = ANY({everyone(f'w.{id}')})"
+        f"     AND (o.touched_at, o.{id}) > (w.touched_at, w.{id})) {each_alone}) p"
+        f" LEFT JOIN directory d ON d.id = p.{id} WHERE w.touched_at < %(shortest)s"
+        " AND (%(at)s::timestamptz IS NULL OR w.touched_at >= %(at)s"
+        f"   AND (w.touched_at, p.{id}) > (%(at)s, %(last)s))"
+        f" ORDER BY w.touched_at, p.{id} LIMIT %(limit)s",
+        values
+        | {
+            "days": days,
+            "cadences": cadences,
+            "shortest": on - timedelta(days=shortest),
+            "owners": owners,
+            "at": at,
+            "last": last,
+            "limit": limit,
+        },
+    )
+    found = []
+    for of_id, name, touched_at, since, fit, cadence_days, whose in await cur.fetchall():
+        segment = segments[fit - 1] if fit else None
+        found.append(
+            GoneQuiet(
+                id=of_id,
+                name=name,
+                touched_at=touched_at,
+                since=since,
+                segment=segment.slug if segment else None,
+                title=segment.title if segment else "",
+                cadence_days=cadence_days,
+                owner=whose,
+            )
+        )
+    return found
+
+
+def silent_since(item: GoneQuiet) -> tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID]:
+    """The place of an item in a list of these."""
+    return item.touched_at, item.id

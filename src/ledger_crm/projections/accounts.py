@@ -46,7 +46,21 @@ from ledger_crm.domain.segment import AccountStatus, CompanyCriteria, CompanySeg
 
 from ._custom import values
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
-from ._segment import Given, Kept, in_use, kept, narrowed, quiet, saved
+from ._segment import (
+    NOT_SNOOZED,
+    Given,
+    Kept,
+    gone_quiet,
+    in_use,
+    kept,
+    narrowed,
+    quiet,
+    saved,
+    strictest,
+)
+from ._segment import GoneQuiet as GoneQuiet
+from ._segment import silent_since as silent_since
+from ._team import Team, whose
 from ._who import of_all, of_any, survivor
 
 NOT_YET_QUALIFIED = ("prospect", "contacted", "lost")
@@ -82,7 +96,10 @@ accounts = Table(
     "account",
     AccountRow,
     key="company_id",
-    sql="CREATE INDEX account_newest ON account (position DESC);",
+    sql="""
+    CREATE INDEX account_newest ON account (position DESC);
+    CREATE INDEX account_touched ON account (touched_at, company_id);
+    """,
 )
 orders = Table(
     "account_order",
@@ -99,7 +116,7 @@ custom = values(
         None if entry.event.deal_id or entry.event.job_order_id else entry.originator_id
     ),
 )
-projection = Projection("accounts", accounts, orders, segments, custom, version=4)
+projection = Projection("accounts", accounts, orders, segments, custom, version=5)
 
 
 @accounts.starts(CompanyAdded)
@@ -287,7 +304,11 @@ told AS (
         WHEN open > 0 OR placed > 0 THEN 'active'
         ELSE 'qualified' END AS status FROM dated)
 """
-THEIRS = "directory_merge m JOIN account o ON o.company_id = m.id WHERE m.survivor_id = t.id"
+THEIRS = (
+    "directory_merge m JOIN account o ON o.company_id = m.id WHERE m.survivor_id = p.company_id"
+)
+OWNER = f"""coalesce(nullif(p.owner, ''), (SELECT o.owner FROM {THEIRS} AND o.owner <> ''
+           ORDER BY o.position DESC LIMIT 1), '')"""
 ACCOUNTS = f"""{TOLD}
 SELECT t.id, d.name, t.status,
        CASE t.status
@@ -299,8 +320,7 @@ SELECT t.id, d.name, t.status,
            ELSE coalesce(t.open_since, t.last_placed_at) END,
        coalesce(t.orders, 0), coalesce(t.open, 0), coalesce(t.placed, 0), t.last_at,
        t.last_placed_at, round(extract(epoch FROM t.rhythm) / 86400)::int, t.overdue_at,
-       coalesce(nullif(p.owner, ''), (SELECT o.owner FROM {THEIRS} AND o.owner <> ''
-           ORDER BY o.position DESC LIMIT 1), ''),
+       {OWNER},
        greatest(p.touched_at, (SELECT max(o.touched_at) FROM {THEIRS})), t.position
 FROM told t JOIN account p ON p.company_id = t.id LEFT JOIN directory d ON d.id = t.id
 """
@@ -378,6 +398,41 @@ async def quiet_in_segment(
     where, given = await _fitting(cur, found.criteria, on)
     silent, since = quiet(on, found.cadence_days, _any, _all)
     return await _listed(cur, f"{where} AND {silent}", given | since, before, limit)
+
+
+async def quiet_anywhere(
+    cur: Cursor,
+    *,
+    on: datetime,
+    days: int | None = None,
+    owner: str | None = None,
+    team: Team | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[GoneQuiet]:
+    """Each once, which ``quiet_in_segment`` finds in any of them, by the shortest cadence of those
+    that it is in; and by so many ``days`` which is in none. The longest silent first; page by
+    passing the last one's ``silent_since``. Joins the directory for the names, and for the team."""
+    segments = await strictest(cur, "account_segment", CompanyCriteria)
+    # what each account is by now is told only if it is asked for: it takes all orders
+    told = any(each.criteria.statuses for each in segments)
+    return await gone_quiet(
+        cur,
+        "account",
+        segments,
+        lambda criteria: _fitting(cur, criteria, on),
+        _all(NOT_SNOOZED),
+        {"quiet_on": on.date(), "at": on} if told else {"quiet_on": on.date()},
+        id="company_id",
+        owner=OWNER,
+        begin=TOLD if told else "",
+        join="JOIN told t ON t.id = p.company_id" if told else "",
+        on=on,
+        days=days,
+        owners=await whose(cur, owner, team),
+        before=before,
+        limit=limit,
+    )
 
 
 def _any(clause: str) -> str:

@@ -44,8 +44,21 @@ from ledger_crm.domain.segment import Criteria, SegmentSaved
 from ._custom import shown_of, values
 from ._lookup import Lookup
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
-from ._segment import Given, Kept, in_use, kept, narrowed, quiet
+from ._segment import (
+    NOT_SNOOZED,
+    Given,
+    Kept,
+    gone_quiet,
+    in_use,
+    kept,
+    narrowed,
+    quiet,
+    strictest,
+)
+from ._segment import GoneQuiet as GoneQuiet
 from ._segment import saved as segments_of
+from ._segment import silent_since as silent_since
+from ._team import Team, whose
 from ._who import Absorbed, everyone, is_merged, of_all, of_any, survivor
 
 
@@ -63,6 +76,7 @@ class PersonRow(Row, frozen=True, kw_only=True):
     address: str
     born_on: str
     found_by: str
+    owner: str  # who of us last reached out, else who found them
     location: str = ""
     place: str = ""  # the location as it is looked for
     seniority: str = ""
@@ -70,6 +84,7 @@ class PersonRow(Row, frozen=True, kw_only=True):
     skilled: str = ""  # as they are looked for, a line each
     tags: str = ""  # a line each
     pools: str = ""  # a line each
+    reached_at: datetime | None = None
     touched_at: datetime | None = None  # when anything passed between us
     snoozed_until_on: date | None = None
     consent_said_at: datetime | None = None
@@ -113,6 +128,7 @@ people = Table(
     key="person_id",
     sql="""
     CREATE INDEX person_newest ON person (position DESC);
+    CREATE INDEX person_touched ON person (touched_at, person_id);
     CREATE INDEX person_tags ON person USING gin (string_to_array(tags, E'\\n'));
     CREATE INDEX person_pools ON person USING gin (string_to_array(pools, E'\\n'));
     CREATE INDEX person_skills ON person USING gin (string_to_array(skilled, E'\\n'));
@@ -154,7 +170,7 @@ projection = Projection(
     stages,
     saved,
     custom,
-    version=12,
+    version=13,
     parallel="stream",
 )
 
@@ -176,6 +192,7 @@ def person_sourced(entry: Entry[PersonSourced]) -> PersonRow:
         address=fact.address,
         born_on=fact.born_on,
         found_by=fact.found_by or entry.by,
+        owner=fact.found_by or entry.by,
     )
 
 
@@ -219,7 +236,15 @@ def _with(lines: str, name: str, *, there: bool) -> str:
 
 @people.on(Interaction, key=stream)
 def touched(row: PersonRow, entry: Entry[Interaction]) -> PersonRow:
-    return replace(row, touched_at=later(row.touched_at, later(*contact(entry.event))))
+    reached_at, heard_at = contact(entry.event)
+    ours = reached_at and entry.by.startswith("consultant:")
+    newest = reached_at and (row.reached_at is None or reached_at >= row.reached_at)
+    return replace(
+        row,
+        owner=entry.by if ours and newest else row.owner,
+        reached_at=later(row.reached_at, reached_at),
+        touched_at=later(row.touched_at, later(reached_at, heard_at)),
+    )
 
 
 @people.on(PersonQuietSnoozed, key=stream)
@@ -271,6 +296,7 @@ def nobody_finds_them(row: PersonRow, entry: Entry[PersonErased]) -> PersonRow:
         address="",
         born_on="",
         found_by=row.found_by,
+        owner=row.found_by,
     )
 
 
@@ -575,6 +601,36 @@ async def quiet_in_segment(
     silent, since = quiet(on, found.cadence_days, of_any, of_all)
     return await _listed(
         cur, f"{where} AND {silent} AND {LEFT_OPEN}", values | since, before, limit
+    )
+
+
+async def quiet_anywhere(
+    cur: Cursor,
+    *,
+    on: datetime,
+    days: int | None = None,
+    owner: str | None = None,
+    team: Team | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int = 50,
+) -> list[GoneQuiet]:
+    """Each once, whom ``quiet_in_segment`` finds in any of them, by the shortest cadence of those
+    that they are in; and by so many ``days`` who is in none. The longest silent first; page by
+    passing the last one's ``silent_since``. Joins the directory for the names, and for the team."""
+    return await gone_quiet(
+        cur,
+        "person",
+        await strictest(cur, "segment", Criteria),
+        lambda criteria: _fitting(cur, criteria, on),
+        f"p.erased_at IS NULL AND {of_all(NOT_SNOOZED)} AND {LEFT_OPEN}",
+        {"quiet_on": on.date()},
+        id="person_id",
+        owner="w.owner",
+        on=on,
+        days=days,
+        owners=await whose(cur, owner, team),
+        before=before,
+        limit=limit,
     )
 
 

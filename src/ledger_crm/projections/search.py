@@ -65,6 +65,7 @@ class FieldRow(Row, frozen=True, kw_only=True):
     of: str  # id of what of theirs it is about
     field: str  # of a custom one its slug; of what is always asked for, a name with a dot
     words: str = ""
+    job_order_id: UUID | None = None  # that it is about, or is on
 
 
 WORDS = """(setweight(to_tsvector('simple', names), 'A')
@@ -107,7 +108,7 @@ fields = Table(
 )
 for of_somebody in (subjects, notes, fields):
     of_somebody.erases(of="subject_id")
-projection = Projection("search", subjects, notes, fields, version=7, parallel="stream")
+projection = Projection("search", subjects, notes, fields, version=8, parallel="stream")
 
 
 @subjects.starts(PersonSourced)
@@ -174,7 +175,8 @@ def known(entry: Entry[Known]) -> tuple[UUID, str, str]:
 
 def begun(entry: Entry[Known]) -> FieldRow:
     subject_id, of, field = known(entry)
-    return FieldRow(subject_id=subject_id, of=of, field=field)
+    order = entry.event.job_order_id
+    return FieldRow(subject_id=subject_id, of=of, field=field, job_order_id=order)
 
 
 @fields.on(
@@ -239,11 +241,11 @@ def number(entry: Entry[Ordered]) -> tuple[UUID, str, str] | None:
 
 
 def wanted_first(entry: Entry[Ordered]) -> FieldRow:
-    return _begun(wanted(entry))
+    return replace(_begun(wanted(entry)), job_order_id=entry.event.job_order_id)
 
 
 def numbered_first(entry: Entry[Ordered]) -> FieldRow:
-    return _begun(number(entry))
+    return replace(_begun(number(entry)), job_order_id=entry.event.job_order_id)
 
 
 @fields.on(JobOrderOpened, JobOrderChanged, key=wanted, start=wanted_first)
@@ -304,7 +306,7 @@ async def hits(
     """Who has all of these words, or words that begin so, in their profile, in one note, in one job
     title, e-mail address or custom field, or in the title or the number of one job order; or whose
     name or skills look alike. The best first. ``besides``: job orders by whose words nobody is
-    found. Joins the directory for the names."""
+    found, nor by those of what is on them. Joins the directory for the names."""
     home = await trigrams(cur)
 
     def like(told: str, column: str, unless: str = "false") -> str:
@@ -337,7 +339,7 @@ async def hits(
         max(ts_rank(to_tsvector('simple', k.words), to_tsquery('simple', %(query)s))) * 0.5
         FROM search_field k JOIN search_subject s USING (subject_id)
         WHERE to_tsvector('simple', k.words) @@ to_tsquery('simple', %(query)s)
-        AND k.of <> ALL(%(besides)s::text[])
+        AND (k.job_order_id IS NULL OR k.job_order_id <> ALL(%(besides)s))
         AND (%(kind)s::text IS NULL OR s.kind = %(kind)s)
         GROUP BY 1 ORDER BY 3 DESC LIMIT 200){alike if home else ""})
     SELECT f.is_id, f.kind, f.name, array_agg(f.found_in ORDER BY f.score DESC) FROM (
@@ -350,7 +352,7 @@ async def hits(
             "query": _query(words),
             "plain": plain(words),
             "kind": kind,
-            "besides": [str(id) for id in besides],
+            "besides": list(besides),
             "limit": limit,
         },
     )
