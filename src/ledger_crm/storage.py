@@ -138,15 +138,12 @@ class Bucket:
         self._place, self._prefix = place.rstrip("/"), address.path.strip("/")
         if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", address.netloc):
             raise StorageFault(f"{place} is no address: write s3://bucket, or s3://bucket/prefix")
-        # the others it reads itself
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         self._obstore, self._fault = obstore, exceptions.BaseError
         self._store = store.S3Store(
             address.netloc,
             prefix=self._prefix or None,
-            endpoint=endpoint or None,
             client_options={
-                "allow_http": endpoint.startswith("http://"),
+                "allow_http": True,  # if AWS_ENDPOINT_URL says so
                 "connect_timeout": "5s",
                 "timeout": "60s",
             },
