@@ -316,6 +316,7 @@ async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -
     from ledger_crm.api.caller import Terms
     from ledger_crm.api.reading import open_pool
     from ledger_crm.api.serving import InOnePiece
+    from ledger_crm.storage import storage_at
     from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
     from ledger_crm.workers.listening import listen
@@ -351,7 +352,7 @@ async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -
             pool=pool,
             feed_position=feed_position,
             body_limit_bytes=chosen.body_limit_bytes,
-            vault=Vault(chosen.home / "documents"),
+            vault=Vault(storage_at(chosen.vault, private=True)),
             terms=terms,
         )
         config = uvicorn.Config(
