@@ -33,6 +33,7 @@ from ledger_crm.ledger import Ledger, Unavailable, Undecodable, install
 from ledger_crm.sealing import Keyring, WrongKey
 from ledger_crm.settings import Settings, SettingsError
 from ledger_crm.store import Lost
+from ledger_crm.tracing import NotSetUp
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -65,6 +66,7 @@ _INPUT = (
     Fault,
     AnalysisFault,
     SettingsError,
+    NotSetUp,
     EmbeddedError,
     ImportFault,
     Refusal,
