@@ -199,8 +199,6 @@ class Span:
             kind=trace.SpanKind[role.upper()],
             links=_links(causes),
             attributes=_named(told),
-            record_exception=False,
-            set_status_on_exception=False,
         )
 
     @property
