@@ -1,16 +1,18 @@
-"""Archive: the ledger in sealed segments of files, and back into an empty database.
+"""Archive: the ledger in sealed segments, in a folder or a bucket, and back into an empty database.
 
     segments/000000000001.jsonl.gz   entries as stored, a line each; never changed, never removed
-    keys.jsonl.gz                    data keys, wrapped; destroyed ones without
-    reservations.jsonl.gz, receipts.jsonl.gz
+    keys.HASH.jsonl.gz               data keys, wrapped; destroyed ones without
+    reservations.HASH.jsonl.gz, receipts.HASH.jsonl.gz
     documents/                       the vault, as it is
-    manifest.json                    which segments there are, and the hash of each file
+    manifest.json                    which files there are, and the hash of each
 
 Everything personal is ciphertext in it, and what opens that is not: the deployment's key is kept
-apart. Keys, reservations and receipts change, so their files are written anew each time; keep only
-the newest, or a key that was destroyed meanwhile lives on in a copy.
+apart. Keys, reservations and receipts change, so their files are written anew, under the hash of
+what is in them; those of before go when the manifest no longer names them, or a key that was
+destroyed meanwhile would live on in a copy.
 
-The manifest is written last: a run that is killed leaves the archive of before.
+The manifest is written when all that it names is there, and nothing that it names goes before: a
+run that ends anywhere leaves the archive of before, or the new one.
 """
 
 from __future__ import annotations
@@ -18,11 +20,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
-import shutil
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -32,10 +32,12 @@ from psycopg import IsolationLevel
 from psycopg.rows import tuple_row
 
 from .sealing import Keyring, WrongKey
+from .storage import Storage
 
 FORMAT = 1
 SEGMENT = 50_000  # entries, at most
 PAGE = 5_000
+DOCUMENT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
 Progress = Callable[[int, int], None]
 
 
@@ -120,71 +122,72 @@ BEGIN = hashlib.sha256(b"ledger-crm archive 1").hexdigest()
 
 
 def archive(
-    url: str, folder: Path, vault: Path, *, progress: Progress = lambda at, of: None
+    url: str, place: Storage, vault: Storage, *, progress: Progress = lambda at, of: None
 ) -> tuple[Manifest, int]:
-    """Adds what is new, and how many entries that was. Raises ArchiveFault if the folder holds the
-    archive of another ledger, or of a later one; psycopg.Error."""
+    """Adds what is new, and how many entries that was. Raises ArchiveFault if the place holds the
+    archive of another ledger, or of a later one; StorageFault, psycopg.Error."""
     try:
-        before = manifest_of(folder) if (folder / "manifest.json").exists() else None
-        if (
-            before is None
-            and folder.exists()
-            and any(
-                path.name not in ("segments", "documents") and not path.name.endswith(".gz")
-                for path in folder.iterdir()
-            )
+        shelves = place.shelves()
+        before = manifest_of(place) if "manifest.json" in shelves else None
+        if before is None and any(
+            shelf not in ("segments", "documents") and not shelf.endswith(".gz")
+            for shelf in shelves
         ):
-            raise ArchiveFault(f"{folder} holds something else: name a folder of its own")
-        (folder / "segments").mkdir(parents=True, exist_ok=True)
+            raise ArchiveFault(f"{place} holds something else: name a place of its own")
         with _reading(url) as conn:
             [(head,)] = conn.execute("SELECT position FROM ledger.head").fetchall()
             segments = list(before.segments) if before else []
             at, ledger = (segments[-1].last, segments[-1].entries) if segments else (0, BEGIN)
-            if at:
-                _must_be_of(conn, folder, at, ledger, head)
+            if before and at:
+                _must_be_of(conn, place, before, head)
             new = head - at
             for first in range(at + 1, head + 1, SEGMENT):
                 last = min(first + SEGMENT - 1, head)
                 running = _Running(ledger)
                 lines = _lines(conn, first - 1, last, running, lambda at: progress(at, head))
-                name = f"segments/{first:012}.jsonl.gz"
-                file = _write(folder, name, lines)
+                file = _write(place, f"segments/{first:012}", lines)
                 if running.at != last:
                     raise ArchiveFault(f"the ledger has no entry at {running.at + 1}")
                 ledger = running.hex
                 segments.append(
                     Segment(
-                        name=name, sha256=file.sha256, lines=file.lines, first=first, last=last,
-                        entries=ledger,
+                        name=file.name, sha256=file.sha256, lines=file.lines, first=first,
+                        last=last, entries=ledger,
                     )
                 )  # fmt: skip
             check = conn.execute("SELECT key_check FROM ledger.deployment").fetchone()
+            documents = _added(vault, place.within("documents"))
             manifest = Manifest(
                 format=FORMAT, head=head, ledger=ledger, segments=segments,
                 key_check=bytes(check[0]).hex() if check else None,
-                keys=_write(folder, "keys.jsonl.gz", _keys(conn)),
-                reservations=_write(folder, "reservations.jsonl.gz", _reservations(conn)),
-                receipts=_write(folder, "receipts.jsonl.gz", _receipts(conn)),
-                documents=_copied(vault, folder / "documents"),
+                keys=_write(place, "keys", _keys(conn), hashed=True),
+                reservations=_write(place, "reservations", _reservations(conn), hashed=True),
+                receipts=_write(place, "receipts", _receipts(conn), hashed=True),
+                documents=len(documents),
             )  # fmt: skip
         content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
-        _put(folder / "manifest.json", content)
+        place.put("manifest.json", content)
+        for name in _addressed(place.within("documents")) - documents:
+            place.within("documents").drop(name)
+        for name in place.shelves():
+            if name.endswith(".gz") and name not in {file.name for file in manifest.files}:
+                place.drop(name)
     except OSError as fault:
-        raise ArchiveFault(f"{fault.filename or folder}: {fault.strerror}") from None
+        raise ArchiveFault(f"{fault.filename or place}: {fault.strerror}") from None
     return manifest, new
 
 
-def manifest_of(folder: Path) -> Manifest:
+def manifest_of(place: Storage) -> Manifest:
     """Raises ArchiveFault if there is none, or it is of another format, or has a gap."""
-    path = folder / "manifest.json"
+    path = f"{place}/manifest.json"
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        found = msgspec.json.decode(place.get("manifest.json"), type=Manifest)
     except OSError as fault:
-        raise ArchiveFault(f"{folder} is no archive: {path}: {fault.strerror}") from None
+        raise ArchiveFault(f"{place} is no archive: {path}: {fault.strerror}") from None
     except msgspec.MsgspecError:
         raise ArchiveFault(f"{path} is damaged: take it from another copy") from None
     if found.format != FORMAT:
-        raise ArchiveFault(f"{folder} was made by another version: its format is {found.format}")
+        raise ArchiveFault(f"{place} was made by another version: its format is {found.format}")
     at = 0
     for segment in found.segments:
         if segment.first != at + 1 or segment.last < segment.first:
@@ -195,22 +198,22 @@ def manifest_of(folder: Path) -> Manifest:
     return found
 
 
-def verify(folder: Path, *, progress: Progress = lambda at, of: None) -> Manifest:
+def verify(place: Storage, *, progress: Progress = lambda at, of: None) -> Manifest:
     """Every file is there and is what was written, every entry in its place. Raises
     ArchiveFault."""
-    manifest = manifest_of(folder)
+    manifest = manifest_of(place)
     ledger = BEGIN
     for segment in manifest.segments:
-        ledger = _checked(folder, segment, ledger)[1]
+        ledger = _checked(place, segment, ledger)[1]
         progress(segment.last, manifest.head)
     if ledger != manifest.ledger:
-        raise ArchiveFault(f"{folder}: its segments are those of another ledger")
+        raise ArchiveFault(f"{place}: its segments are those of another ledger")
     for file, type_ in (
         (manifest.keys, KeyLine), (manifest.reservations, ReservationLine),
         (manifest.receipts, ReceiptLine),
     ):  # fmt: skip
-        _decoded(folder, file, type_)
-    _documents(folder, manifest)
+        _decoded(place, file, type_)
+    _check_documents(place, manifest)
     return manifest
 
 
@@ -239,19 +242,19 @@ def against(url: str, manifest: Manifest, *, progress: Progress = lambda at, of:
 
 def restore(
     url: str,
-    folder: Path,
-    vault: Path,
+    place: Storage,
+    vault: Storage,
     keyring: Keyring,
     *,
     progress: Progress = lambda at, of: None,
 ) -> Manifest:
     """Into an empty database, in one transaction: it ends at the archived head, or stays empty.
     Raises ArchiveFault if it is not empty, or a file is missing or another; WrongKey."""
-    manifest = manifest_of(folder)
+    manifest = manifest_of(place)
     ours = keyring.hash_of("deployment", "check").hex()
     if manifest.key_check not in (None, ours):
         raise WrongKey("the sealing key is not the one this archive was sealed with")
-    _documents(folder, manifest)
+    _check_documents(place, manifest)
     with psycopg.connect(url, connect_timeout=5, row_factory=tuple_row) as conn:
         conn.execute("SELECT FROM ledger.head FOR UPDATE")
         _must_be_empty(conn)
@@ -264,11 +267,11 @@ def restore(
             conn, "data_keys (stream_id, wrapped, created_at, destroyed_at)",
             ("uuid", "bytea", "timestamptz", "timestamptz"),
             ((k.stream, k.wrapped, k.created_at, k.destroyed_at)
-             for k in _decoded(folder, manifest.keys, KeyLine)),
+             for k in _decoded(place, manifest.keys, KeyLine)),
         )  # fmt: skip
         ledger = BEGIN
         for segment in manifest.segments:
-            lines, ledger = _checked(folder, segment, ledger)
+            lines, ledger = _checked(place, segment, ledger)
             conn.execute("UPDATE ledger.head SET position = %s", (segment.last,))
             _copy_in(
                 conn,
@@ -278,21 +281,21 @@ def restore(
             )
             progress(segment.last, manifest.head)
         if ledger != manifest.ledger:
-            raise ArchiveFault(f"{folder}: its segments are those of another ledger")
+            raise ArchiveFault(f"{place}: its segments are those of another ledger")
         # after the entries: those of whoever is erased were given up with them
         _copy_in(
             conn, "reservations (key, scope, stream_id)", ("bytea", "text", "uuid"),
             ((r.key, r.scope, r.stream)
-             for r in _decoded(folder, manifest.reservations, ReservationLine)),
+             for r in _decoded(place, manifest.reservations, ReservationLine)),
         )  # fmt: skip
         _copy_in(
             conn, "receipts (key, fingerprint, stream_id, version, position, recorded_at)",
             ("bytea", "bytea", "uuid", "bigint", "bigint", "timestamptz"),
             ((r.key, r.fingerprint, r.stream, r.version, r.position, r.recorded_at)
-             for r in _decoded(folder, manifest.receipts, ReceiptLine)),
+             for r in _decoded(place, manifest.receipts, ReceiptLine)),
         )  # fmt: skip
         _rebuild_read_models(conn)
-        _copied(folder / "documents", vault, only_add=True)
+        _added(place.within("documents"), vault)
     return manifest
 
 
@@ -369,21 +372,20 @@ def _receipts(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[ReceiptLine
 
 
 def _must_be_of(
-    conn: psycopg.Connection[tuple[Any, ...]], folder: Path, at: int, ledger: str, head: int
+    conn: psycopg.Connection[tuple[Any, ...]], place: Storage, manifest: Manifest, head: int
 ) -> None:
     """The archive's last segment is this ledger's."""
-    if at > head:
-        raise ArchiveFault(
-            f"{folder} is at {at}, beyond this ledger's {head}: it is another ledger's, or this one"
-            " was restored from an older backup; name another folder"
-        )
-    manifest = manifest_of(folder)
     segment = manifest.segments[-1]
+    if segment.last > head:
+        raise ArchiveFault(
+            f"{place} is at {segment.last}, beyond this ledger's {head}: it is another ledger's, or"
+            " this one was restored from an older backup; name another place"
+        )
     running = _Running(manifest.segments[-2].entries if len(manifest.segments) > 1 else BEGIN)
     for _ in _lines(conn, segment.first - 1, segment.last, running, lambda at: None):
         pass
-    if running.hex != ledger:
-        raise ArchiveFault(f"{folder} is the archive of another ledger: name another folder")
+    if running.hex != segment.entries:
+        raise ArchiveFault(f"{place} is the archive of another ledger: name another place")
 
 
 def _must_be_empty(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
@@ -415,30 +417,31 @@ def _copy_in(
             copy.write_row(row)
 
 
-def _write(folder: Path, name: str, lines: Iterable[msgspec.Struct]) -> File:
-    """In its place whole, with the same bytes for the same lines."""
-    path, encode, count = folder / name, msgspec.json.Encoder().encode, 0
-    new = path.with_name(f".{path.name}.new")
-    with new.open("wb") as file:
+def _write(
+    place: Storage, name: str, lines: Iterable[msgspec.Struct], *, hashed: bool = False
+) -> File:
+    """In its place whole, with the same bytes for the same lines. ``hashed``: under their hash."""
+    encode, count = msgspec.json.Encoder().encode, 0
+    with place.draft(name.rpartition("/")[2]) as file:
         with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as out:
             for line in lines:
                 out.write(encode(line) + b"\n")
                 count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    sha256 = _hash_of(new.read_bytes())
-    new.replace(path)
+        file.seek(0)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        name = f"{name}.{sha256[:16]}.jsonl.gz" if hashed else f"{name}.jsonl.gz"
+        place.keep(file, name)
     return File(name=name, sha256=sha256, lines=count)
 
 
 L = TypeVar("L", bound=msgspec.Struct)
 
 
-def _decoded(folder: Path, file: File, type_: type[L]) -> list[L]:
+def _decoded(place: Storage, file: File, type_: type[L]) -> list[L]:
     """Raises ArchiveFault if it is not there, or not what was written."""
-    path = folder / file.name
+    path = f"{place}/{file.name}"
     try:
-        content = path.read_bytes()
+        content = place.get(file.name)
     except FileNotFoundError:
         raise ArchiveFault(f"{path} is missing: take it from another copy") from None
     except OSError as fault:
@@ -458,57 +461,43 @@ def _decoded(folder: Path, file: File, type_: type[L]) -> list[L]:
     return found
 
 
-def _checked(folder: Path, segment: Segment, before: str) -> tuple[list[Line], str]:
+def _checked(place: Storage, segment: Segment, before: str) -> tuple[list[Line], str]:
     """Its entries, each in its place."""
-    lines, running = _decoded(folder, segment, Line), _Running(before)
+    lines, running = _decoded(place, segment, Line), _Running(before)
     for line in lines:
         running.add(line)
     if [line.position for line in lines] != list(range(segment.first, segment.last + 1)):
         raise ArchiveFault(
-            f"{folder / segment.name} does not hold {segment.first} to {segment.last}"
+            f"{place}/{segment.name} does not hold {segment.first} to {segment.last}"
         )
     if running.hex != segment.entries:
-        raise ArchiveFault(f"{folder / segment.name} does not follow those before it")
+        raise ArchiveFault(f"{place}/{segment.name} does not follow those before it")
     return lines, running.hex
 
 
-def _documents(folder: Path, manifest: Manifest) -> None:
-    found = 0
-    for path in (folder / "documents").glob("??/*"):
-        if _hash_of(path.read_bytes()) != path.name:
-            raise ArchiveFault(f"{path} is not what was written: take it from another copy")
+def _check_documents(place: Storage, manifest: Manifest) -> None:
+    """Those that a run which was killed had added already do no harm."""
+    documents, found = place.within("documents"), 0
+    for name in sorted(_addressed(documents)):
+        if _hash_of(documents.get(name)) != name.rpartition("/")[2]:
+            raise ArchiveFault(
+                f"{documents}/{name} is not what was written: take it from another copy"
+            )
         found += 1
-    if found != manifest.documents:
-        raise ArchiveFault(
-            f"{folder / 'documents'} has {found} documents, and not {manifest.documents}"
-        )
+    if found < manifest.documents:
+        raise ArchiveFault(f"{documents} has {found} documents, and not {manifest.documents}")
 
 
-def _copied(source: Path, target: Path, *, only_add: bool = False) -> int:
-    """Documents that are not there yet; what was dropped is dropped. How many there are."""
-    names = {
-        f"{path.parent.name}/{path.name}" for path in source.glob("??/*") if len(path.name) == 64
-    }
-    for name in sorted(names):
-        if not (target / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            new = (target / name).with_suffix(".new")
-            shutil.copy2(source / name, new)
-            new.replace(target / name)
-    if not only_add:
-        for path in target.glob("??/*"):
-            if f"{path.parent.name}/{path.name}" not in names:
-                path.unlink()
-    return len(names)
+def _added(source: Storage, target: Storage) -> set[str]:
+    """Documents that are not there yet. The names of all that are in the source."""
+    names = _addressed(source)
+    for name in sorted(names - _addressed(target)):
+        target.put(name, source.get(name))
+    return names
 
 
-def _put(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+def _addressed(storage: Storage) -> set[str]:
+    return {name for name in storage.names() if DOCUMENT.fullmatch(name)}
 
 
 def _hash_of(content: bytes) -> str:

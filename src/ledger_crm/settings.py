@@ -57,6 +57,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=0, le=65535),
         _says("port of the API; 0 takes any that is free", "a number from 0 to 65535"),
     ] = 8000
+    documents: Annotated[
+        str,
+        Meta(pattern=r"^(s3://[a-z0-9][a-z0-9.-]*(/\S*)?|(?!\w+://).*)\Z"),
+        _says(
+            "where documents are kept, a folder or a bucket of S3 (with the AWS_* variables); "
+            "not set: documents in LEDGER_HOME",
+            "the path of a folder, or s3://bucket/prefix",
+        ),
+    ] = ""
     database_url: Annotated[
         PostgresUrl | None,
         _says(
@@ -197,6 +206,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Where people reach the API."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def vault(self) -> str:
+        """Where documents are kept."""
+        return self.documents or str(self.home / "documents")
 
     @property
     def on_this_machine(self) -> bool:

@@ -1,12 +1,11 @@
-"""The vault: sealed bytes on disk, each under the hash of what is stored. It knows no keys and
-nobody's name, and the same address always holds the same bytes."""
+"""The vault: sealed bytes, each under the hash of what is stored. It knows no keys and nobody's
+name, and the same address always holds the same bytes."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from contextlib import suppress
-from pathlib import Path
+
+from .storage import Storage
 
 
 class Damaged(Exception):
@@ -14,32 +13,21 @@ class Damaged(Exception):
 
 
 class Vault:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    """Raises as its storage does."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
 
     def put(self, sealed: bytes) -> str:
-        """The address. On disk when it returns, whole or not at all."""
+        """The address. Kept when it returns, whole or not at all."""
         address = hashlib.sha256(sealed).hexdigest()
-        path = self._path(address)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = path.with_suffix(f".{os.getpid()}.{os.urandom(4).hex()}")
-        try:
-            with open(part, "xb", opener=_private) as file:
-                file.write(sealed)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        for folder in (path.parent, self.folder):
-            _sync(folder)
+        self.storage.put(_name(address), sealed)
         return address
 
     def get(self, address: str) -> bytes:
         """Raises Damaged."""
         try:
-            sealed = self._path(address).read_bytes()
+            sealed = self.storage.get(_name(address))
         except FileNotFoundError:
             raise Damaged(address) from None
         if hashlib.sha256(sealed).hexdigest() != address:
@@ -48,20 +36,8 @@ class Vault:
 
     def drop(self, address: str) -> None:
         """Also if it is not there."""
-        with suppress(FileNotFoundError):
-            self._path(address).unlink()
-
-    def _path(self, address: str) -> Path:
-        return self.folder / address[:2] / address
+        self.storage.drop(_name(address))
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _name(address: str) -> str:
+    return f"{address[:2]}/{address}"

@@ -22,12 +22,13 @@ from builders import sourced
 from conftest import Run
 from ledger_crm import archive as archives
 from ledger_crm.analysis.checksums import checksums_of, difference
-from ledger_crm.archive import ArchiveFault, archive, restore, verify
+from ledger_crm.archive import ArchiveFault, Manifest
 from ledger_crm.commands import demo
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.ledger import Intent, Ledger, Work
 from ledger_crm.sealing import Keyring, WrongKey
+from ledger_crm.storage import Files
 from ledger_crm.vault import Vault
 from projections.test_queries import project
 from scenario import ANA, KEYRING, NOON
@@ -45,8 +46,23 @@ def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "SEGMENT", 2_000)
 
 
-def put_back(url: str, folder: Path, vault: Path | None = None) -> archives.Manifest:
-    return restore(url, folder, vault or folder.with_name("vault of another"), KEYRING)
+def vault_in(folder: Path) -> Vault:
+    return Vault(Files(folder, private=True))
+
+
+def archive(url: str, folder: Path, vault: Path) -> tuple[Manifest, int]:
+    return archives.archive(url, Files(folder), vault_in(vault).storage)
+
+
+def verify(folder: Path) -> Manifest:
+    return archives.verify(Files(folder))
+
+
+def put_back(
+    url: str, folder: Path, vault: Path | None = None, keyring: Keyring = KEYRING
+) -> Manifest:
+    vault = vault or folder.with_name("vault of another")
+    return archives.restore(url, Files(folder), vault_in(vault).storage, keyring)
 
 
 def row(url: str, query: str) -> Any:
@@ -72,7 +88,7 @@ def test_archived_and_restored_everything_is_as_it_was(
     database: str, empty: str, tmp_path: Path
 ) -> None:
     """Heads, entries, keys, reservations, receipts; and every read model, by its checksum."""
-    vault = Vault(tmp_path / "vault")
+    vault = vault_in(tmp_path / "vault")
     addresses = [vault.put(content) for content in (b"one", b"another")]
     manifest, new = archive(database, tmp_path / "a", tmp_path / "vault")
     assert new == manifest.head > 4_000
@@ -82,7 +98,7 @@ def test_archived_and_restored_everything_is_as_it_was(
 
     assert again == manifest
     assert stored(empty) == stored(database)
-    assert [Vault(tmp_path / "other vault").get(each) for each in addresses] == [
+    assert [vault_in(tmp_path / "other vault").get(each) for each in addresses] == [
         b"one", b"another",
     ]  # fmt: skip
     with Ledger(empty, KEYRING) as ledger:
@@ -154,7 +170,7 @@ def test_who_was_erased_stays_erased_whatever_copy_of_the_keys_there_is(
             for name in ("Ada", "Grace")
         )
         archive(url, tmp_path / "a", tmp_path / "vault")
-        old_keys = (tmp_path / "a" / "keys.jsonl.gz").read_bytes()
+        old_keys = only(tmp_path / "a", "keys").read_bytes()
         erased = PersonErased(erased_at=NOON)
         asyncio.run(
             ledger.change(Person, grace, lambda p: p.enter(erased, by=ANA), intent=Intent(by=ANA))
@@ -163,7 +179,7 @@ def test_who_was_erased_stays_erased_whatever_copy_of_the_keys_there_is(
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
     manifest["keys"]["sha256"] = archives._hash_of(old_keys)
     (tmp_path / "a" / "manifest.json").write_text(json.dumps(manifest))
-    (tmp_path / "a" / "keys.jsonl.gz").write_bytes(old_keys)
+    only(tmp_path / "a", "keys").write_bytes(old_keys)
 
     restored = databases(of=read_models)
     put_back(restored, tmp_path / "a")
@@ -183,10 +199,14 @@ def test_who_was_erased_stays_erased_whatever_copy_of_the_keys_there_is(
 
 
 def whole(url: str, folder: Path) -> Path:
-    vault = Vault(folder.with_name("vault"))
-    vault.put(b"a document")
-    archive(url, folder, vault.folder)
+    vault_in(folder.with_name("vault")).put(b"a document")
+    archive(url, folder, folder.with_name("vault"))
     return folder
+
+
+def only(folder: Path, what: str) -> Path:
+    [path] = folder.glob(f"{what}.*.jsonl.gz")
+    return path
 
 
 def segments(folder: Path) -> list[Path]:
@@ -226,8 +246,8 @@ WRONG: list[tuple[Callable[[Path], object], str]] = [
     (_rewritten, "000000002001.jsonl.gz does not follow those before it"),
     (_a_gap, "has a gap after position 2000"),
     (lambda folder: segments(folder)[1].unlink(), "000000002001.jsonl.gz is missing"),
-    (lambda folder: (folder / "keys.jsonl.gz").unlink(), "keys.jsonl.gz is missing"),
-    (lambda folder: (folder / "receipts.jsonl.gz").write_bytes(b""), "receipts.jsonl.gz is not"),
+    (lambda folder: only(folder, "keys").unlink(), ".jsonl.gz is missing"),
+    (lambda folder: only(folder, "receipts").write_bytes(b""), ".jsonl.gz is not what was"),
     (lambda folder: (folder / "manifest.json").unlink(), "is no archive"),
     (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is damaged"),
     (_another_document, "is not what was written"),
@@ -272,7 +292,7 @@ def test_a_database_that_is_not_empty_is_left_alone(
 def test_another_deployments_key_is_refused(database: str, empty: str, tmp_path: Path) -> None:
     folder = whole(database, tmp_path / "a")
     with pytest.raises(WrongKey, match="this archive was sealed with"):
-        restore(empty, folder, tmp_path / "v", Keyring(b"x" * 32))
+        put_back(empty, folder, keyring=Keyring(b"x" * 32))
 
 
 def test_an_archive_is_of_one_ledger(
@@ -285,11 +305,11 @@ def test_an_archive_is_of_one_ledger(
     with Ledger(other, KEYRING) as ledger:
         ledger.store.check_key()
         asyncio.run(demo.play(ledger, seed=5, until=date(2026, 11, 1), size=0.2))
-        assert asyncio.run(ledger.head()) > archives.manifest_of(folder).head
+        assert asyncio.run(ledger.head()) > archives.manifest_of(Files(folder)).head
     with pytest.raises(ArchiveFault, match="is the archive of another ledger"):
         archive(other, folder, tmp_path / "vault")
     with pytest.raises(ArchiveFault, match="differs from the archive between positions 1 and 2000"):
-        archives.against(other, archives.manifest_of(folder))
+        archives.against(other, archives.manifest_of(Files(folder)))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "holiday.jpg").touch()
     with pytest.raises(ArchiveFault, match="holds something else"):
@@ -300,19 +320,21 @@ DIES = """
 import os, signal, sys
 from pathlib import Path
 from ledger_crm import archive as archives
+from ledger_crm.storage import Files
 
 archives.SEGMENT = 1_000
 written, write = 0, archives._write
 
-def dying(folder, name, lines):
+def dying(place, name, lines, **more):
     global written
     written += 1
     if written == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
-    return write(folder, name, lines)
+    return write(place, name, lines, **more)
 
 archives._write = dying
-archives.archive(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[2]).with_name("vault"))
+folder = Path(sys.argv[2])
+archives.archive(sys.argv[1], Files(folder), Files(folder.with_name("vault")))
 """
 
 

@@ -18,6 +18,7 @@ from ledger_crm.commands.catalogue import create_key, ship
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
+from ledger_crm.storage import Files
 from ledger_crm.vault import Vault
 from ledger_crm.workers.projector import Driver, Once, Projector, connect
 
@@ -32,7 +33,7 @@ async def key(ledger: Ledger) -> str:
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
-    return Vault(tmp_path / "documents")
+    return Vault(Files(tmp_path / "documents", private=True))
 
 
 @pytest.fixture

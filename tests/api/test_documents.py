@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from api.journey import ADA, faults, found, problem, written
+from ledger_crm import storage
 from ledger_crm.ledger import Ledger
+from ledger_crm.storage import Files
 from ledger_crm.vault import Vault
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +27,8 @@ def cv(data: bytes = SECRET, **changes: Any) -> dict[str, Any]:
 
 
 def on_disk(vault: Vault) -> list[Path]:
-    return [path for path in vault.folder.rglob("*") if path.is_file()]
+    assert isinstance(vault.storage, Files)
+    return [path for path in vault.storage.folder.rglob("*") if path.is_file()]
 
 
 async def test_a_document_comes_back_as_it_was_and_lies_sealed_on_the_disk(
@@ -58,6 +61,27 @@ async def test_a_document_comes_back_as_it_was_and_lies_sealed_on_the_disk(
     assert problem(there, 409, "document-there")["document_id"] == listed["id"]
     await written(ana, f"{eve}/documents", cv())  # the same bytes, under another key
     assert len(on_disk(vault)) == 2
+
+
+async def test_a_storage_that_does_not_answer_is_told_and_nothing_is_written(
+    ana: httpx.AsyncClient, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket's. The same again, when it is back, is the first time."""
+    ada = f"/people/{(await written(ana, '/people', ADA))['id']}"
+    there, headers = vault.storage, {"Idempotency-Key": "one"}
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "RETRIES", 0)
+        patched.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        patched.setenv("AWS_ACCESS_KEY_ID", "ana")
+        patched.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        vault.storage = storage.Bucket("s3://crm/vault")
+        away = await ana.post(f"{ada}/documents", json=cv(), headers=headers)
+        problem(away, 503, "documents-away")
+        assert away.headers["Retry-After"] == "10"
+    vault.storage = there
+    assert on_disk(vault) == []
+    await written(ana, f"{ada}/documents", cv(), **headers)
+    assert len(on_disk(vault)) == 1
 
 
 async def test_a_removed_document_is_gone_and_may_come_back(

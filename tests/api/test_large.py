@@ -58,6 +58,7 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
             "UPDATE read.person SET touched_at = '2024-01-01'::timestamptz"
             " + position * interval '1 minute'"
         )
+        owner.execute("UPDATE read.market_word SET refuses = true")
         owner.execute("ANALYZE")
         owner.execute("SELECT pg_stat_reset()")
         for page in (
@@ -91,6 +92,8 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
             f"/candidates?person_id={filled}",
             f"/candidates?job_order_id={order}",
             "/duplicates",
+            "/off-limits",
+            f"/off-limits?company_id={company}",
             "/events?limit=20",
             f"/events?stream={filled}&limit=20",
         ):

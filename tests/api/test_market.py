@@ -294,6 +294,34 @@ async def test_an_agreement_with_a_group_protects_the_people_below_it_and_whom_w
     assert [each["agreed_with"] for each in later["above"]] == ["Group"]
     problem(await ana.get(f"/companies/{kim}/off-limits"), 404, "no-such-record")
 
+    async def listed(**asked: Any) -> list[tuple[str, bool, str | None, int, int, int]]:
+        return [
+            (each["agreed_with"], each["with_subsidiaries"], each["until_on"], each["companies"],
+             each["people"], each["placed"])
+            for each in (await found(ana, "/off-limits", **asked))["items"]
+        ]  # fmt: skip
+
+    of_whole = ("Group", True, None, 3, 2, 1)
+    alone_at_works = ("Works", False, "2024-12-31", 1, 1, 1)
+    assert await listed(on=ON) == [of_whole, alone_at_works], "the last written down first"
+    assert await listed(on="2024-04-30") == [], "before they were agreed"
+    before_vic_began = ("Works", False, "2024-12-31", 1, 0, 0)
+    assert before_vic_began in await listed(on="2024-05-09")
+    assert await listed(on="2024-12-31") == [of_whole, alone_at_works]
+    assert await listed(on="2025-01-01") == [of_whole]
+    assert await listed(on=ON, company_id=works) == [alone_at_works]
+    assert await listed(on=ON, company_id=shop) == []
+    assert await listed(on=ON, ends_before="2024-12-31") == []
+    assert await listed(on=ON, ends_before="2025-01-01") == [alone_at_works]
+    first = await found(ana, "/off-limits", on=ON, limit=1)
+    assert (first["items"][0]["text"], first["items"][0]["agreed_at"]) == ("All of us", AT)
+    assert await listed(on=ON, limit=1, cursor=first["next"]) == [alone_at_works]
+    problem(await ana.get("/off-limits", params={"company_id": kim}), 404, "no-such-record")
+    withdrawn = {"kind": "person.consent_withdrawn", "withdrawn_at": AT}
+    await written(ana, f"/people/{lee}/permissions", withdrawn)
+    project()
+    assert len(await listed(on=ON)) == 2, "it is about companies"
+
     # who no longer belongs to them is free, and so is who does when it is lifted
     await written(ana, f"/companies/{shop}/changes", named | {"parent_id": None})
     await written(ana, f"/people/{kim}/interactions", message("2024-05-13"))
@@ -301,3 +329,5 @@ async def test_an_agreement_with_a_group_protects_the_people_below_it_and_whom_w
     await refused(vic, "2025-01-02", works, group)
     await written(ana, f"/companies/{group}/off-limits", lifted)
     await written(ana, f"/people/{vic}/interactions", message("2025-01-02"))
+    project()
+    assert await listed(on="2025-01-01") == []

@@ -20,6 +20,7 @@ TWIN = {
     "added_at": "2024-01-02T09:00:00Z",
 }  # fmt: skip
 LISTS = (
+    "/off-limits?on=2024-06-01", "/off-limits?on=2024-03-10&company_id={acme}",
     "/companies", "/companies?q=acme", "/companies?tag=key", "/companies?domain=acme.test",
     "/companies?industry=engines", "/companies?owner=consultant:ana",
     "/companies?parent_id={twin}", "/job-orders", "/job-orders?company_id={twin}", "/accounts",

@@ -287,7 +287,8 @@ def test_three_relays_that_are_stopped_and_continued_at_any_moment_publish_each_
     file = tmp_path / "ledger.jsonl"
     file.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in book.lines))
     command = [sys.executable, __file__, broker.url, str(file)]
-    relays = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(3)]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    relays = [subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env) for _ in range(3)]
     dice = random.Random(11)
 
     async def test(nc: Client) -> None:

@@ -16,6 +16,7 @@ from litestar.routes import HTTPRoute
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger
+from ledger_crm.storage import Files
 from ledger_crm.vault import Vault
 
 from . import (
@@ -100,7 +101,7 @@ class Equipment:
         self.reads = Reads(pool)
         self.hidden = confidential.Hidden(self.reads)
         self.tide = following.Tide(ledger)
-        self.vault = vault or Vault(Path(".ledger/documents").absolute())
+        self.vault = vault or Vault(Files(Path(".ledger/documents").absolute(), private=True))
         self.provider = oidc.Provider(terms)
         self.callers = Callers(ledger, pool, terms)
         self.key = guard or self.callers

@@ -16,7 +16,7 @@ from ledger_crm.ledger import Receipt
 from ledger_crm.projections import market
 
 from .acting import Act
-from .reading import View
+from .reading import Limit, Named, Page, Token, View, position
 
 
 class Market(Controller):
@@ -98,6 +98,34 @@ class Market(Controller):
         belongs to; of the own one which companies it covers, and who is protected by it: who works
         there as anybody, and whom we placed there."""
         return await view.one(market.off_limits, company_id, on=on or view.today())
+
+    @get("/off-limits")
+    async def list_off_limits(
+        self,
+        view: NamedDependency[View],
+        on: FromQuery[date | None] = None,
+        company_id: FromQuery[UUID | None] = None,
+        ends_before: FromQuery[date | None] = None,
+        cursor: Token = None,
+        limit: Limit = 50,
+    ) -> Response[Page[market.AgreementListed]]:
+        """List which companies are off limits
+
+        The agreements that hold on that day, the last written down first, with how many companies
+        each covers, how many people it protects there, and how many of them because we placed
+        them. `company_id`: only those with this company; which of others protect its people tells
+        `/companies/{id}/off-limits`. `ends_before`: only those whose last day lies before this
+        one."""
+        return await view.page(
+            market.agreements,
+            named=Named(company_id=company_id),
+            on=on or view.today(),
+            company_id=company_id,
+            ends_before=ends_before,
+            cursor=cursor,
+            limit=limit,
+            at=position,
+        )
 
 
 HANDLERS: list[Any] = [Market]

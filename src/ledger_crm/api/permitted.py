@@ -24,9 +24,10 @@ ROUTES: dict[Permission, str] = {
         read_document export_resume read_person_engagement list_person_pools check_person
         list_company_documents read_company_document list_tags
         list_companies read_company read_company_history read_account list_accounts list_contacts
-        read_company_engagement check_company read_off_limits list_job_orders read_job_order
-        read_posting read_screening read_market_map list_candidates count_candidates
-        list_candidate_changes count_candidate_changes list_late_facts
+        read_company_engagement check_company read_off_limits list_off_limits
+        list_job_orders read_job_order read_posting read_screening read_market_map
+        list_candidates count_candidates list_candidate_changes count_candidate_changes
+        list_late_facts
         read_candidacy list_applications read_application write_reply list_interviews list_offers
         list_shortlists read_shortlist preview_shortlist list_engagement list_quiet
         list_quiet_people list_quiet_companies read_day

@@ -30,6 +30,7 @@ from ledger_crm.domain.refusals import (
 from ledger_crm.ledger import Busy
 from ledger_crm.ledger import Unavailable as LedgerUnavailable
 from ledger_crm.projections import OUT_OF_REACH, TOOK_TOO_LONG
+from ledger_crm.storage import StorageFault
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -192,6 +193,14 @@ class Unavailable(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
+class DocumentsAway(HttpProblem):
+    """Where documents are kept does not answer. Try again; with the same Idempotency-Key nothing is
+    done twice."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "10"}
+
+
 class TookTooLong(HttpProblem):
     """The answer takes longer than we let one take. Ask for less: a shorter period, or one client,
     consultant or team."""
@@ -273,6 +282,13 @@ def out_of_reach(request: Request[Any, Any, Any], _: Exception) -> Response[dict
     return refused(request, Unavailable())
 
 
+def documents_away(
+    request: Request[Any, Any, Any], fault: StorageFault
+) -> Response[dict[str, Any]]:
+    log.error("documents away", fault=str(fault), request_id=cause.get())
+    return refused(request, DocumentsAway())
+
+
 def took_too_long(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:
     return refused(request, TookTooLong())
 
@@ -347,6 +363,7 @@ HANDLERS: dict[int | type[Exception], Any] = {
     Refusal: refused,
     Busy: too_busy,
     LedgerUnavailable: out_of_reach,
+    StorageFault: documents_away,
     **dict.fromkeys(OUT_OF_REACH, out_of_reach),
     TOOK_TOO_LONG: took_too_long,
     HTTPException: http,

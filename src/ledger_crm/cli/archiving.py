@@ -13,6 +13,7 @@ import msgspec
 from ledger_crm import archive as archives
 from ledger_crm.analysis.checksums import Checksums, checksums_of, difference
 from ledger_crm.sealing import Keyring
+from ledger_crm.storage import storage_at
 
 from .analysing import sealing_key
 from .house import Empty, Fault, bar, console, database, load, looked_at
@@ -20,59 +21,61 @@ from .house import Empty, Fault, bar, console, database, load, looked_at
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
 
-def archive(folder: Path, /, *, verify: Flag = False, json: Flag = False) -> None:
-    """Write the ledger, its keys and documents to files, sealed as they are; again, it adds what is
-    new. See deploy/README.md.
+def archive(place: str, /, *, verify: Flag = False, json: Flag = False) -> None:
+    """Write the ledger, its keys and documents to files or to S3, sealed as they are; again, it
+    adds what is new. See deploy/README.md.
 
     Parameters
     ----------
-    folder:
-        Where it goes. Segments in it never change; its manifest has the hash of each.
+    place:
+        Where it goes: a folder, or s3://bucket/prefix with AWS_ACCESS_KEY_ID,
+        AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL. Segments in it never change; its
+        manifest has the hash of each.
     verify:
         Write nothing: check every file, and that the ledger here begins as the archived one. Exit
         code 2 if anything is missing or another.
     json:
         Print the manifest as JSON.
     """
-    chosen, vault = load(), load().home / "documents"
+    chosen, there = load(), storage_at(place)
     if verify:
         with bar() as drawn:
             task = drawn.add_task("verifying", total=None)
             manifest = archives.verify(
-                folder, progress=lambda at, of: drawn.update(task, completed=at, total=of)
+                there, progress=lambda at, of: drawn.update(task, completed=at, total=of)
             )
-        says = _compared(folder, manifest)
+        says = _compared(place, manifest)
     else:
         with looked_at(chosen) as url, bar() as drawn:
             task = drawn.add_task("archiving", total=None)
             manifest, new = archives.archive(
-                url, folder, vault,
+                url, there, storage_at(chosen.vault, private=True),
                 progress=lambda at, of: drawn.update(task, completed=at, total=of),
             )  # fmt: skip
-        says = f"{folder} is at {manifest.head}, {new} of them new"
+        says = f"{there} is at {manifest.head}, {new} of them new"
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         return
     console().print(f"{says}; its hash is {manifest.ledger}", markup=False)
 
 
-def restore(folder: Path, /) -> None:
+def restore(place: str, /) -> None:
     """Fill an empty database from an archive: it ends at the same head, or stays empty.
 
     The deployment's key must be there: LEDGER_SEALING_KEY, or sealing.key in the new LEDGER_HOME.
 
     Parameters
     ----------
-    folder:
-        Of the archive.
+    place:
+        Of the archive: a folder, or s3://bucket/prefix.
     """
-    chosen = load()
+    chosen, there = load(), storage_at(place)
     keyring = Keyring(sealing_key(chosen))
-    archives.manifest_of(folder)  # before anything is made for it
+    archives.manifest_of(there)  # before anything is made for it
     with database(chosen) as url, bar() as drawn:
         task = drawn.add_task("restoring", total=None)
         manifest = archives.restore(
-            url, folder, chosen.home / "documents", keyring,
+            url, there, storage_at(chosen.vault, private=True), keyring,
             progress=lambda at, of: drawn.update(task, completed=at, total=of),
         )  # fmt: skip
     console().print(
@@ -110,9 +113,9 @@ def checksums(*, against: Path | None = None, json: Flag = False) -> None:
             console().print(f"the same, at {found.head}: {len(found.tables)} tables")
 
 
-def _compared(folder: Path, manifest: archives.Manifest) -> str:
+def _compared(place: str, manifest: archives.Manifest) -> str:
     """With the ledger that is here, if one is."""
-    whole = f"{folder} is whole, up to {manifest.head}"
+    whole = f"{place} is whole, up to {manifest.head}"
     try:
         with looked_at(load()) as url, bar() as drawn:
             task = drawn.add_task("comparing", total=None)

@@ -32,6 +32,7 @@ from ledger_crm.embedded import EmbeddedError, Postgres
 from ledger_crm.ledger import Ledger, Unavailable, Undecodable, install
 from ledger_crm.sealing import Keyring, WrongKey
 from ledger_crm.settings import Settings, SettingsError
+from ledger_crm.storage import StorageFault
 from ledger_crm.store import Lost
 from ledger_crm.tracing import NotSetUp
 
@@ -93,6 +94,8 @@ def told(fault: Exception) -> tuple[int, str] | None:
     if isinstance(fault, OSError):
         where = f"{fault.filename}: " if fault.filename else ""
         return 1, f"{where}{fault.strerror or type(fault).__name__}"
+    if isinstance(fault, StorageFault):
+        return 2, explained(fault)
     archives = sys.modules.get("ledger_crm.archive")  # loaded by the commands that need it
     if archives and isinstance(fault, archives.ArchiveFault):
         return 2, explained(fault)

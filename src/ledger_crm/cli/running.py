@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Worker = Literal["api", "projector", "relay", "webhooks"]
 WORKERS: tuple[Worker, ...] = ("projector", "relay", "webhooks", "api")
 READY_S = 60.0
+WAITING = 2048  # callers, at most, while the API is not there
 
 
 def up(
@@ -59,7 +60,11 @@ def up(
     must_be_possible(os.environ)
     with ExitStack() as house:
         claim = house.enter_context(Claim(chosen.home))
-        port = _free_port(chosen.host, chosen.port if port is None else port)
+        # Ours, so that nobody takes the port while the API is not there, and who calls then waits.
+        listening = house.enter_context(
+            _listening(chosen.host, chosen.port if port is None else port)
+        )
+        port = int(listening.getsockname()[1])
         address = f"http://{_for_url(chosen.host)}:{port}"
         env, servers = _servers(house, chosen)
         env |= {"LEDGER_PORT": str(port)}
@@ -67,8 +72,11 @@ def up(
         key = asyncio.run(_prepared(ledger, chosen))
         claim.announce(address)
         heard = house.enter_context(hearing(chosen.home / "log", WORKERS, _say))
+        program, fd = [sys.executable, "-m", "ledger_crm.cli", "worker"], listening.fileno()
         children = [
-            Child(name, [sys.executable, "-m", "ledger_crm.cli", "worker", name], env)
+            Child(name, [*program, name, "--fd", str(fd)], env, fds=[fd])
+            if name == "api"
+            else Child(name, [*program, name], env)
             for name in WORKERS
         ]
         supervisor = Supervisor(children, say=_say, heard=heard, servers=servers)
@@ -76,15 +84,21 @@ def up(
     _say("stopped")
 
 
-def worker(name: Worker, /) -> None:
+def worker(name: Worker, /, *, fd: int | None = None) -> None:
     """Run one worker in the foreground: what up starts, for systemd and containers.
 
     Parameters
     ----------
     name:
         Which one. LEDGER_DATABASE_URL must be set, for the relay LEDGER_NATS_URL too.
+    fd:
+        The API's: an open file that is a socket to listen on, instead of LEDGER_HOST and
+        LEDGER_PORT.
     """
     chosen = load()
+    if fd is not None and name != "api":
+        raise Fault(f"--fd is the API's: {name} does not listen")
+    listening = None if fd is None else _given(fd)
     if not chosen.database_url:
         raise Fault("a worker does not start servers: set LEDGER_DATABASE_URL, or use up")
     if name == "relay" and not chosen.nats_url:
@@ -93,7 +107,7 @@ def worker(name: Worker, /) -> None:
     with traced(os.environ, name), ledger_at(chosen.database_url, chosen) as ledger:
         match name:
             case "api":
-                asyncio.run(_serve(ledger, chosen))
+                asyncio.run(_serve(ledger, chosen, listening))
             case "projector":
                 _project(ledger, chosen.database_url)
             case "relay":
@@ -200,12 +214,13 @@ async def _fill_and_greet(
 def _level(address: str, head: int) -> bool:
     """Whether the API answers and every read model has got to ``head``."""
     import json
+    from http.client import HTTPException
     from urllib.request import urlopen
 
     try:
         with urlopen(f"{address}/health/ready", timeout=2) as answer:  # noqa: S310 our own
             ready = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return False
     return all(projection["position"] >= head for projection in ready["projections"])
 
@@ -259,14 +274,25 @@ def _say(line: str) -> None:
     print(f"ledger-crm: {line}", flush=True)
 
 
-def _free_port(host: str, port: int) -> int:
-    """Raises Fault if it is taken."""
+def _given(fd: int) -> socket.socket:
+    """Raises Fault if it is no socket."""
+    try:
+        return socket.socket(fileno=fd)
+    except OSError as fault:
+        raise Fault(f"--fd {fd} is no socket to listen on ({fault.strerror})") from None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Raises Fault if the port is taken."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            return int(probe.getsockname()[1])
+        with ExitStack() as unless_it_listens:
+            listening = unless_it_listens.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((host, port))
+            listening.listen(WAITING)
+            unless_it_listens.pop_all()
+            return listening
     except UnicodeError:  # no host name: an empty part, or a long one
         raise Fault(f"{host} is no host name: set LEDGER_HOST to one, or to 127.0.0.1") from None
     except OSError as fault:
@@ -285,13 +311,14 @@ def _for_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-async def _serve(ledger: Ledger, chosen: Settings) -> None:
+async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -> None:
     import uvicorn
 
     from ledger_crm.api.app import create_app
     from ledger_crm.api.caller import Terms
     from ledger_crm.api.reading import open_pool
     from ledger_crm.api.serving import InOnePiece
+    from ledger_crm.storage import storage_at
     from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
     from ledger_crm.workers.listening import listen
@@ -327,7 +354,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
             pool=pool,
             feed_position=feed_position,
             body_limit_bytes=chosen.body_limit_bytes,
-            vault=Vault(chosen.home / "documents"),
+            vault=Vault(storage_at(chosen.vault, private=True)),
             terms=terms,
         )
         config = uvicorn.Config(
@@ -354,7 +381,7 @@ async def _serve(ledger: Ledger, chosen: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(hint, stop)
         listening = asyncio.create_task(listen(chosen.database_url, tide.wake))
         try:
-            await server.serve()
+            await server.serve([door] if door else None)
             await app.state.equipment.callers.visits.settled()
         finally:
             listening.cancel()

@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
@@ -37,6 +36,7 @@ from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, Work
 from ledger_crm.sealing import seal_bytes, unseal_bytes
+from ledger_crm.storage import Storage
 from ledger_crm.vault import Damaged, Vault
 
 F = TypeVar("F", bound=Filing)
@@ -113,8 +113,8 @@ async def _file(
 class _Noting(Vault):
     """The vault, and what was put into it."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
         self.addresses: set[str] = set()
 
     def put(self, sealed: bytes) -> str:
@@ -129,7 +129,7 @@ async def leaving_nothing(
 ) -> AsyncIterator[Vault]:
     """A vault for one decision, which puts its bytes as often as it is made. Of those that the
     record does not name then nothing is left; unless nobody can say what was written."""
-    noting = _Noting(vault.folder)
+    noting = _Noting(vault.storage)
     refused: Refusal | None = None
     try:
         yield noting

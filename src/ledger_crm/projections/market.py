@@ -84,6 +84,8 @@ class WordRow(Row, frozen=True, kw_only=True):
     """What was last said about contacting a person, or about the people of a company."""
 
     id: UUID
+    of_company: bool = False
+    position: int = 0  # of the entry that said it
     said_at: datetime | None = None  # consent, or off-limits
     refuses: bool = False
     until_on: date | None = None
@@ -136,7 +138,10 @@ said = Table(
     "market_word",
     WordRow,
     key="id",
-    sql="CREATE INDEX market_word_below ON market_word (parent_id) WHERE parent_id IS NOT NULL;",
+    sql="""
+    CREATE INDEX market_word_below ON market_word (parent_id) WHERE parent_id IS NOT NULL;
+    CREATE INDEX market_word_off_limits ON market_word (position DESC) WHERE of_company AND refuses;
+    """,
 )
 searches = Table(
     "market_search",
@@ -155,7 +160,7 @@ active = Table(
 )
 research.erases()
 seats.erases()
-projection = Projection("market", targets, research, seats, said, searches, active, version=4)
+projection = Projection("market", targets, research, seats, said, searches, active, version=5)
 
 
 @targets.starts(TargetNamed)
@@ -212,7 +217,7 @@ def employment_ended(row: SeatRow, entry: Entry[EmploymentEnded]) -> SeatRow:
 
 @said.starts(PersonSourced, CompanyAdded)
 def came(entry: Entry[PersonSourced | CompanyAdded]) -> WordRow:
-    return WordRow(id=entry.originator_id)
+    return WordRow(id=entry.originator_id, of_company=isinstance(entry.event, CompanyAdded))
 
 
 @said.on(ConsentGiven, ConsentWithdrawn, OffLimitsAgreed, OffLimitsLifted, key=stream)
@@ -224,6 +229,7 @@ def allowed(
         return row
     return replace(
         row,
+        position=entry.position,
         said_at=word.said_at,
         refuses=word.refuses,
         until_on=word.until_on,
@@ -317,6 +323,25 @@ class Agreement(msgspec.Struct, frozen=True):
     until_on: date | None
     with_subsidiaries: bool
     text: str
+
+
+class AgreementListed(Agreement, frozen=True):
+    """Not to approach the people of a company, nor whom we placed with it; a named consultant may
+    all the same, and says why (``override``).
+
+    until_on           its last day; null: until it is lifted
+    with_subsidiaries  it also protects the people of companies that belong to that one
+    companies          how many it covers, the one that it is agreed with among them
+    people             how many sit there on that day and are protected: as anybody there, or
+                       because we placed them
+    placed             how many of them because we placed them, and nobody wrote an employment
+    position           of the entry, to page by
+    """
+
+    companies: int
+    people: int
+    placed: int
+    position: int
 
 
 class FirmCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -452,6 +477,10 @@ WHERE a.starts_on <= %(on)s AND NOT a.fallen
     AND (b.starts_on, b.candidacy_id) > (a.starts_on, a.candidacy_id)))"""
 
 
+# what the survivor said since they are merged counts for both
+SAID_SINCE = """EXISTS (SELECT FROM directory_merge m JOIN market_word s ON s.id = m.survivor_id
+   WHERE m.id = {}.id AND s.said_at >= m.since)"""
+
 # whose people an agreement with %(id)s protects
 BELOW = f"""
 WITH RECURSIVE below AS (
@@ -522,6 +551,55 @@ async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsSho
         asked,
     )
     return OffLimitsShown(*shown, companies, [Protected(*row) for row in await cur.fetchall()])
+
+
+async def agreements(
+    cur: Cursor,
+    *,
+    on: date,
+    company_id: UUID | None = None,
+    ends_before: date | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[AgreementListed]:
+    """In force on that day, the last written down first; page by passing the last one's position as
+    ``before``. Joins the directory for the names.
+
+    ends_before  only those whose last day lies before this one
+    """
+    await cur.execute(
+        "SELECT w.id, coalesce(d.is_id, w.id), coalesce(d.name, ''), w.said_at, w.until_on,"
+        " w.with_subsidiaries, w.text, w.position"
+        " FROM market_word w LEFT JOIN who d ON d.id = w.id"
+        " WHERE w.of_company AND w.refuses AND w.said_at < %(on)s::date + 1"
+        " AND coalesce(w.until_on >= %(on)s, true)"
+        f" AND NOT {SAID_SINCE.format('w')}"
+        f" AND (%(company)s::uuid IS NULL OR w.id = ANY({everyone('%(company)s::uuid')}))"
+        " AND (%(ends)s::date IS NULL OR w.until_on < %(ends)s)"
+        " AND (%(before)s::bigint IS NULL OR w.position < %(before)s)"
+        " ORDER BY w.position DESC LIMIT %(limit)s",
+        {"on": on, "company": company_id, "ends": ends_before, "before": before, "limit": limit},
+    )
+    told: list[Any] = await cur.fetchall()
+    await cur.execute(
+        "WITH RECURSIVE below AS ("
+        "  SELECT f.id AS of_id, f.whole, o.id"
+        "  FROM unnest(%(ids)s::uuid[], %(whole)s::boolean[]) f (id, whole)"
+        f" CROSS JOIN LATERAL unnest({everyone('f.id')}) o (id)"
+        "  UNION SELECT b.of_id, b.whole, o.id FROM below b"
+        "  JOIN market_word w ON w.parent_id = b.id"
+        f" CROSS JOIN LATERAL unnest({everyone('w.id')}) o (id) WHERE b.whole)"
+        " SELECT b.of_id, count(DISTINCT coalesce(c.is_id, b.id)),"
+        "  count(DISTINCT coalesce(p.is_id, s.person_id)),"
+        "  count(DISTINCT coalesce(p.is_id, s.person_id)) FILTER (WHERE s.position = 0)"
+        " FROM below b LEFT JOIN who c ON c.id = b.id"
+        f" LEFT JOIN LATERAL (SELECT * FROM {SITTING} s"
+        "   WHERE s.company_id = b.id AND s.role = 'employee' OFFSET 0) s ON true"
+        " LEFT JOIN who p ON p.id = s.person_id GROUP BY b.of_id",
+        {"on": on, "ids": [row[0] for row in told], "whole": [row[5] for row in told]},
+    )
+    covered = {id: counts for id, *counts in await cur.fetchall()}
+    return [AgreementListed(*(*row, *covered[id], at)) for id, *row, at in told]
 
 
 async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | None:
@@ -764,9 +842,7 @@ async def _agreements(cur: Cursor, ids: Sequence[UUID], *, on: date) -> dict[UUI
         " SELECT a.of_id, a.said_at, a.refuses, a.until_on, a.with_subsidiaries, a.text,"
         "  coalesce(d.is_id, a.id), coalesce(d.name, '') FROM nearest a"
         " LEFT JOIN who d ON d.id = a.id WHERE a.refuses AND (a.up = 0 OR a.with_subsidiaries)"
-        # what the survivor said since they are merged counts for both
-        " AND NOT EXISTS (SELECT FROM directory_merge m JOIN market_word s ON s.id = m.survivor_id"
-        "   WHERE m.id = a.id AND s.said_at >= m.since) ORDER BY a.of_id, a.up, a.id <> a.of_id",
+        f" AND NOT {SAID_SINCE.format('a')} ORDER BY a.of_id, a.up, a.id <> a.of_id",
         {"ids": list(ids)},
     )
     found: dict[UUID, list[Agreement]] = {}

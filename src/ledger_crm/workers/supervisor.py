@@ -24,11 +24,12 @@ CHUNK_BYTES = 64 << 10
 
 @dataclass(frozen=True)
 class Child:
-    """One worker process. ``env``: its whole environment."""
+    """One worker process. ``env``: its whole environment; ``fds``: files that it gets from us."""
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
+    fds: Sequence[int] = ()
 
 
 class Server(Protocol):
@@ -127,6 +128,7 @@ class Supervisor:
                 stdout=theirs,
                 stderr=STDOUT,
                 start_new_session=True,
+                pass_fds=child.fds,
             )
         finally:
             os.close(theirs)
