@@ -7,6 +7,7 @@ import shutil
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from io import BytesIO, TextIOWrapper
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -131,27 +132,35 @@ def ledger(database: str) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def told(
-    database: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
-    """The program's exit code and what it wrote, in this process and on this test's database."""
-    monkeypatch.setenv("LEDGER_DATABASE_URL", database)
-    monkeypatch.setenv("LEDGER_SEALING_KEY", urlsafe_b64encode(b"k" * 32).decode())
+def program(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """The program's exit code and what it wrote, in this process. Starting one costs a second."""
     monkeypatch.setenv("COLUMNS", "300")
 
-    def run(*words: str) -> tuple[int, str, str]:
+    def run(*words: str, stdin: bytes = b"", **env: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["ledger-crm", *words])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(str(end.code))
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(stdin)))
+        with monkeypatch.context() as here:
+            for name, value in env.items():
+                here.setenv(name, value)
+            try:
+                cli.main()
+                code = 0
+            except SystemExit as end:
+                code = int(str(end.code))
         said = capfd.readouterr()
         return code, said.out, said.err
 
     logging = structlog.get_config()  # which the program sets, and others of this process need
     yield run
     structlog.configure(**logging)
+
+
+@pytest.fixture
+def told(database: str, program: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The program on this test's database."""
+    monkeypatch.setenv("LEDGER_DATABASE_URL", database)
+    monkeypatch.setenv("LEDGER_SEALING_KEY", urlsafe_b64encode(b"k" * 32).decode())
+    return program
 
 
 @pytest.fixture(scope="session")

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import importlib
 import json
-import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 ROOT = Path(__file__).parents[1]
+Program = Callable[..., tuple[int, str, str]]
 
 
-def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.fixture
+def benchmarks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Program]:
+    """The exit code of ``python -m benchmarks``, and what it says."""
+    monkeypatch.syspath_prepend(ROOT)
+    main = importlib.import_module("benchmarks.__main__").main
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        try:
+            code = main(list(map(str, arguments)))
+        except SystemExit as end:
+            code, _ = 1, print(end.code, file=sys.stderr)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    logging = structlog.get_config()
+    yield run
+    structlog.configure(**logging)
 
 
 def kept(folder: Path, *, ratio: float, floor: float | None) -> Path:
@@ -43,17 +61,17 @@ def kept(folder: Path, *, ratio: float, floor: float | None) -> Path:
     ("ratio", "floor", "code"), [(0.079, 0.08, 1), (0.08, 0.08, 0), (0.001, None, 0)]
 )
 def test_check_fails_under_a_floor_and_only_there(
-    tmp_path: Path, ratio: float, floor: float | None, code: int
+    benchmarks: Program, tmp_path: Path, ratio: float, floor: float | None, code: int
 ) -> None:
-    checked = benchmarks("--check", "--table", kept(tmp_path, ratio=ratio, floor=floor))
-    assert checked.returncode == code
-    assert ("under its floor: import" in checked.stderr) == bool(code)
+    checked, _, said = benchmarks("--check", "--table", kept(tmp_path, ratio=ratio, floor=floor))
+    assert checked == code
+    assert ("under its floor: import" in said) == bool(code)
 
 
-def test_without_check_a_broken_floor_is_only_said(tmp_path: Path) -> None:
-    said = benchmarks("--table", kept(tmp_path, ratio=0.01, floor=0.08))
-    assert said.returncode == 0
-    assert "under its floor: import" in said.stderr
+def test_without_check_a_broken_floor_is_only_said(benchmarks: Program, tmp_path: Path) -> None:
+    code, _, said = benchmarks("--table", kept(tmp_path, ratio=0.01, floor=0.08))
+    assert code == 0
+    assert "under its floor: import" in said
 
 
 def test_a_figure_is_one_line_of_json_and_holds_the_medians_of_its_pairs(
@@ -71,22 +89,24 @@ def test_a_figure_is_one_line_of_json_and_holds_the_medians_of_its_pairs(
     assert (found["runs"], found["spread"]) == (3, [0.1, 0.4])
 
 
-def test_an_unknown_figure_is_refused_with_the_names_of_those_there_are() -> None:
-    refused = benchmarks("--only", "speed")
-    assert refused.returncode == 1
-    assert "rebuild_history" in refused.stderr
-    assert "Traceback" not in refused.stderr
+def test_an_unknown_figure_is_refused_with_the_names_of_those_there_are(
+    benchmarks: Program,
+) -> None:
+    code, _, said = benchmarks("--only", "speed")
+    assert code == 1
+    assert "rebuild_history" in said
 
 
-def test_a_file_that_holds_no_results_is_refused_in_a_line(tmp_path: Path) -> None:
+def test_a_file_that_holds_no_results_is_refused_in_a_line(
+    benchmarks: Program, tmp_path: Path
+) -> None:
     (other := tmp_path / "other.json").write_text("[]")
-    refused = benchmarks("--table", other)
-    assert refused.returncode == 1
-    assert str(other) in refused.stderr
-    assert "Traceback" not in refused.stderr
+    code, _, said = benchmarks("--table", other)
+    assert code == 1
+    assert str(other) in said
 
 
-def test_the_documented_table_is_what_the_committed_results_say() -> None:
-    table = benchmarks("--table", ROOT / "docs/performance.json").stdout
+def test_the_documented_table_is_what_the_committed_results_say(benchmarks: Program) -> None:
+    _, table, _ = benchmarks("--table", ROOT / "docs/performance.json")
     assert table
     assert table in (ROOT / "docs/performance.md").read_text()

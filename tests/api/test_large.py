@@ -67,6 +67,7 @@ async def test_no_page_reads_a_large_table_from_end_to_end(
             f"/companies/{company}",
             f"/companies/{company}/history",
             f"/job-orders/{order}",
+            "/job-orders?exclusivity_broken=true",
             "/people?limit=20",
             "/people?tag=vip",
             "/people?skill=python",

@@ -218,6 +218,44 @@ async def test_a_rebate_is_taken_off_what_is_to_invoice_and_is_listed_until_it_i
     assert await told() == ([], [(0, True)])
 
 
+async def test_a_rebate_that_is_more_than_is_due_at_the_start_is_left_to_credit_notes(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Given a retained search in thirds of 30,000.00, of which the one for the signing is invoiced;
+    when somebody who started leaves and all is to be paid back; then the third of the start is not
+    invoiced, and the rest is left to credit on what was invoiced before."""
+    company, order, _ = await client_with(ana)
+    whole = {"guarantee_days": 90, "ladder": [{"until_day": 90, "rebate_bp": 10_000}]}
+    retained = RETAINED | whole | {"job_order_id": order}
+    await written(ana, f"/companies/{company}/fees", retained)
+    _, way = await introduced(ana, company, order)
+    await written(ana, f"{way}/placements", PLACED | {"first_year_pay_cents": 10_000_000})
+    await written(ana, f"{way}/starts", {"starts_on": "2024-05-01"})
+    project()
+    due = {each["on"]: each for each in (await found(ana, "/instalments"))["items"]}
+    signing = due["signing"]["amount_cents"]
+    books = f"/companies/{company}/invoices"
+    bill = {"instalment_id": due["signing"]["id"], "number": "1", "amount_cents": signing}
+    bill |= {"currency": "EUR", "raised_at": "2024-05-02T09:00:00Z"}
+    invoice = (await written(ana, books, bill))["created"]
+    fell = {"left_on": "2024-06-14", "reason": "counter_offer", "decided_by": "candidate"}
+    await written(ana, f"{way}/fall-throughs", fell)
+    project()
+
+    due = {each["on"]: each for each in (await found(ana, "/instalments"))["items"]}
+    start = due["start"]["amount_cents"]
+    assert (due["start"]["rebate_cents"], due["start"]["to_invoice_cents"]) == (start, 0)
+    assert due["signing"]["rebate_cents"] == 0
+    [owed] = (await found(ana, "/remedies", settled=False))["items"]
+    assert owed["amount_cents"] == 3_000_000 > start
+    assert owed["to_settle_cents"] == signing
+    credit = {"invoice_id": invoice, "number": "C1", "amount_cents": signing, "currency": "EUR"}
+    credit |= {"credited_at": "2024-07-02T09:00:00Z", "reason": "rebate"}
+    await written(ana, f"{books}/credits", credit)
+    project()
+    assert (await found(ana, "/remedies", settled=False))["items"] == []
+
+
 async def test_a_replacement_is_listed_until_it_is_given(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
@@ -403,6 +441,9 @@ async def test_an_exclusive_order_that_is_found_elsewhere_is_flagged_and_stays_s
     project()
     listed = (await found(ana, "/job-orders"))["items"]
     assert {each["id"]: each["exclusivity_broken"] for each in listed} == {order: True, free: False}
+    for broken, id in ((True, order), (False, free)):
+        [one] = (await found(ana, "/job-orders", exclusivity_broken=broken))["items"]
+        assert one["id"] == id
     told = "found elsewhere, though exclusive with us until 2024-06-30"
     assert (await lines(ana, f"/companies/{company}")).count(told) == 1
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.journey import ENGINES, FEE, ORDER, faults, found, written
+from api.journey import ENGINES, FEE, ORDER, faults, found, problem, written
 
 pytestmark = pytest.mark.anyio
 
@@ -81,11 +81,20 @@ async def test_an_agreement_that_runs_out_is_on_its_owners_day_until_it_is_renew
     await written(ana, f"{fees}/amendments", amended | {"ends_on": "2025-06-30"})
     assert await on_day_of("cyd") == set()
     assert await on_day_of("cyd", on="2025-06-01") == {of_order}
+
+    # amended again without a last day: it holds until it is ended, and there is nothing to renew
+    terms = f"{orders}/{order}/terms"
+    over = await ana.get(terms, params={"at": "2025-07-01T00:00:00Z"})
+    problem(over, 404, "no-terms-then")
+    await written(ana, f"{fees}/amendments", amended | {"amended_at": "2024-07-01T10:00:00Z"})
+    assert await on_day_of("cyd", on="2025-06-01") == set()
+    third = await found(ana, terms, at="2030-01-01T00:00:00Z")
+    assert (third["agreement_id"], third["agreement_version"]) == (of_order, 3)
     later = FEE | {"agreed_at": "2025-01-01T10:00:00Z", "ends_on": "2025-12-31"}
     newer = (await written(ana, fees, later))["created"]
     assert await on_day_of("ben") == set()
     assert await on_day_of("ben", on="2025-12-01") == {newer}
-    over = {"agreement_id": newer, "ended_at": "2025-12-31T10:00:00Z"}
-    await written(ana, f"{fees}/endings", over)
+    ended = {"agreement_id": newer, "ended_at": "2025-12-31T10:00:00Z"}
+    await written(ana, f"{fees}/endings", ended)
     assert await to_renew("2025-12-01") == set()
     assert lasting not in await to_renew("2025-12-01", within_days=3650)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from conftest import Run
 from running import ledger_crm, printed
 
 pytestmark = pytest.mark.xdist_group("wrong input")
@@ -28,14 +29,29 @@ def taken_port() -> Iterator[str]:
         yield str(server.getsockname()[1])
 
 
-def refused(home: Path | str, *words: str, stdin: bytes | None = None, **env: str) -> str:
-    done = ledger_crm(home, *words, stdin=stdin, **env)
-    line = done.stderr.decode()
-    assert done.returncode == 2, (done.returncode, line)
+@pytest.fixture
+def refused(program: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What is said instead of doing it."""
+    for name in [name for name in os.environ if name.startswith("LEDGER_")]:
+        monkeypatch.delenv(name)
+
+    def line(home: Path | str, *words: str, stdin: bytes = b"", **env: str) -> str:
+        return one_line(*program(*words, stdin=stdin, LEDGER_HOME=str(home), **env))
+
+    return line
+
+
+def one_line(code: int, out: str, line: str) -> str:
+    assert code == 2, (code, line)
     assert line.startswith("ledger-crm: ")
     assert line.count("\n") == 1
-    assert not done.stdout
+    assert not out
     return line
+
+
+def test_a_process_of_its_own_says_the_same_and_leaves_with_2(home: Path) -> None:
+    done = ledger_crm(home, "events", "show", "abc")
+    assert "abc" in one_line(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.mark.parametrize(
@@ -66,8 +82,10 @@ def refused(home: Path | str, *words: str, stdin: bytes | None = None, **env: st
     ],
     ids=" ".join,
 )
-def test_a_wrong_word(home: Path, words: tuple[str, ...], says: str) -> None:
-    assert says in refused(home, *words, stdin=b"")
+def test_a_wrong_word(
+    refused: Callable[..., str], home: Path, words: tuple[str, ...], says: str
+) -> None:
+    assert says in refused(home, *words)
 
 
 @pytest.mark.parametrize(
@@ -80,40 +98,44 @@ def test_a_wrong_word(home: Path, words: tuple[str, ...], says: str) -> None:
         ("LEDGER_DATABASE_URL", "postgresql://u:hush@127.0.0.1:1/x", "does not answer"),
     ],
 )
-def test_a_wrong_setting(home: Path, name: str, value: str, says: str) -> None:
+def test_a_wrong_setting(
+    refused: Callable[..., str], home: Path, name: str, value: str, says: str
+) -> None:
     line = refused(home, "projections", "status", **{name: value})
     assert says in line
     assert "hush" not in line
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64, "nosuch.invalid", "192.0.2.1"])
-def test_a_host_that_is_none_of_ours(home: Path, host: str) -> None:
+def test_a_host_that_is_none_of_ours(refused: Callable[..., str], home: Path, host: str) -> None:
     line = refused(home, "up", "--port", "0", LEDGER_HOST=host)
     assert host in line
     assert "LEDGER_HOST" in line
 
 
-def test_traces_that_cannot_be_had(home: Path) -> None:
+def test_traces_that_cannot_be_had(refused: Callable[..., str], home: Path) -> None:
     assert "write otlp" in refused(home, "up", OTEL_TRACES_EXPORTER="zipkin")
 
 
-def test_a_port_in_use(home: Path, taken_port: str) -> None:
+def test_a_port_in_use(refused: Callable[..., str], home: Path, taken_port: str) -> None:
     assert taken_port in refused(home, "up", "--port", taken_port)
 
 
-def test_a_file_with_a_missing_column(home: Path) -> None:
+def test_a_file_with_a_missing_column(refused: Callable[..., str], home: Path) -> None:
     line = refused(home, "import", "-", "-m", MAPPING, stdin=b"Symbol,Security\nA,B\n")
     assert "no column" in line
 
 
-def test_another_sealing_key_than_the_ledger_was_sealed_with(home: Path) -> None:
+def test_another_sealing_key_than_the_ledger_was_sealed_with(
+    refused: Callable[..., str], home: Path
+) -> None:
     assert printed(ledger_crm(home, "key", "list", "--json")) == []
     other = "x" * 43 + "="
     assert "sealing key" in refused(home, "key", "list", LEDGER_SEALING_KEY=other)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root: see test_embedded.py")
-def test_a_folder_without_permission(tmp_path: Path) -> None:
+def test_a_folder_without_permission(refused: Callable[..., str], tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert str(tmp_path) in refused(tmp_path / "home", "key", "list")
 

@@ -16,6 +16,8 @@ from ledger_crm.client import AsyncClient, Client, Problem
 from running import Running, running
 from waiting import PATIENCE_S
 
+pytestmark = pytest.mark.xdist_group("the client")  # one house for all
+
 TAGGED = {"kind": "person.tagged", "tag": "vip"}
 
 

@@ -127,13 +127,29 @@ def test_what_was_wrong_is_told_and_not_brought_back_by_who_remembers_it(
             until(level)
             assert b"garbled" in dump(conn, [PERSON])["person"]
 
-            assert rebuild(database, PERSON, read, quiet).differing == ["person"]
+            differing = ["person", "past.person"]  # what is replaced is of the past
+            assert rebuild(database, PERSON, read, quiet).differing == differing
 
             write_note(ledger)
             until(level)
             assert b"garbled" not in dump(conn, [PERSON], past=False)["person"]
             found = dump(conn, [PERSON])
         assert found == driven_anew(conn, read)
+
+
+@pytest.mark.parametrize(
+    "garbled",
+    ["location = 'garbled'", "known_until = known_until + 1", "held_from = held_from + '1 day'"],
+)
+def test_what_was_wrong_of_the_past_alone_is_told_too(
+    database: str, read: Read, garbled: str
+) -> None:
+    driven(database, [PERSON], read, batch=500)
+    with connect(database) as conn:
+        which = "(SELECT max(known_until) FROM past.person)"
+        conn.execute(f"UPDATE past.person SET {garbled} WHERE known_until = {which}".encode())
+        assert rebuild(database, PERSON, read, quiet).differing == ["past.person"]
+        assert rebuild(database, PERSON, read, quiet).differing == []
 
 
 def test_one_can_go_back_and_it_catches_up(

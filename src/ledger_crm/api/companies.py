@@ -55,6 +55,10 @@ Works = Annotated[
     QueryParameter(max_length=80, description="Only those that this one of us owns or shares in."),
 ]
 
+Broken = Annotated[
+    bool | None,
+    QueryParameter(description="Only those lost to somebody else while exclusive, or not."),
+]
 FirstYearPay = Annotated[
     int | None,
     QueryParameter(ge=0, le=10**15, description="To be told what one placement would bring."),
@@ -319,8 +323,9 @@ class Companies(Controller):
     ) -> Response[Receipt]:
         """Amend a fee agreement
 
-        All of its terms again, as they hold from a moment on. Whoever was introduced before keeps
-        the version of then."""
+        All of its terms again, as they hold from a moment on: what is left out, like the last day
+        (`ends_on`), is no longer agreed. Whoever was introduced before keeps the version of
+        then."""
         return await act.on(company_id, AMEND_FEE, data)
 
     @post("/{company_id:uuid}/fees/endings")
@@ -439,6 +444,7 @@ class JobOrders(Controller):
         company_id: FromQuery[UUID | None] = None,
         consultant: Works = None,
         team: OfTeam = None,
+        exclusivity_broken: Broken = None,
         custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
@@ -454,6 +460,7 @@ class JobOrders(Controller):
             company_id=company_id,
             consultant=consultant,
             team=team_on(team, view.today()),
+            exclusivity_broken=exclusivity_broken,
             custom=asked(custom),
             cursor=cursor,
             limit=limit,

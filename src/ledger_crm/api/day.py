@@ -101,9 +101,9 @@ async def list_renewals(
     """List fee agreements to renew
 
     Whose last day is near, of everybody, of one of us or of a team as it is on that day; the first
-    to end first, at most 200. Not those that were ended, that a later one replaced, or whose job
-    order is over. Each is its job order's owner's, else the client's owner's, else of who agreed
-    it."""
+    to end first, at most 200. Not those that were ended, that a later one replaced, whose job order
+    is over, or whose newest version has no last day: it holds until it is ended. Each is its job
+    order's owner's, else the client's owner's, else of who agreed it."""
     return await view.answer(
         day.to_renew,
         Named(team=team),

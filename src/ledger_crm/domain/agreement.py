@@ -40,7 +40,8 @@ class FeeAgreed(Terms, frozen=True, kw_only=True, tag="company.fee_agreed"):
 
 class FeeAmended(Terms, frozen=True, kw_only=True, tag="company.fee_amended"):
     """The same agreement in other words, all of them said again, for who is introduced from then
-    on."""
+    on. What is left out is as if it had never been said: without ``ends_on`` there is no last day
+    any more, and nothing to renew."""
 
     may_lie_ahead: ClassVar[bool] = True
 

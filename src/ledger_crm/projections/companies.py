@@ -152,6 +152,7 @@ job_orders = Table(
     CREATE INDEX job_order_newest ON job_order (position DESC);
     CREATE INDEX job_order_of ON job_order (company_id, position DESC);
     CREATE INDEX job_order_status ON job_order (status, position DESC);
+    CREATE INDEX job_order_broken ON job_order (position DESC) WHERE exclusivity_broken;
     """,
 )
 custom = values(  # of companies and of job orders
@@ -162,7 +163,7 @@ custom = values(  # of companies and of job orders
         None if entry.event.deal_id else entry.event.job_order_id or entry.originator_id
     ),
 )
-projection = Projection("companies", companies, domains, fees, job_orders, custom, version=12)
+projection = Projection("companies", companies, domains, fees, job_orders, custom, version=13)
 
 
 @companies.starts(CompanyAdded)
@@ -668,6 +669,7 @@ async def orders(
     company_id: UUID | None = None,
     consultant: str | None = None,
     team: Team | None = None,
+    exclusivity_broken: bool | None = None,
     custom: Sequence[FieldIs] = (),
     before: int | None = None,
     limit: int = 50,
@@ -684,12 +686,14 @@ async def orders(
         " AND (%(working)s::text[] IS NULL OR o.owner = ANY(%(working)s) OR EXISTS (SELECT"
         "   FROM jsonb_array_elements(o.shares::jsonb) s"
         "   WHERE s ->> 'consultant' = ANY(%(working)s)))"
+        " AND (%(broken)s::boolean IS NULL OR o.exclusivity_broken = %(broken)s)"
         f" AND {fits}"
         " ORDER BY o.position DESC LIMIT %(limit)s",
         known
         | {
             "before": before,
             "status": status,
+            "broken": exclusivity_broken,
             "company": company_id,
             "working": working,
             "limit": limit,

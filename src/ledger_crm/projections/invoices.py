@@ -185,7 +185,9 @@ class InstalmentShown(msgspec.Struct, frozen=True, kw_only=True):
     """on             signing, shortlist, start; elsewhere: the order was filled without us
     candidacy_id   whose start it is; null: it is for the job order
     invoiced_cents  so far; what was credited to be invoiced anew is taken off
-    rebate_cents    of it, what is not owed any more, since who started fell through
+    rebate_cents    of it, what is not owed any more, since who started fell through; what of a
+                    rebate is more than this is credited on other invoices of the job order:
+                    /remedies tells how much
     to_invoice_cents  what is left of it to invoice
     """
 
@@ -234,7 +236,7 @@ INVOICED = (
     "(SELECT coalesce(sum(v.amount_cents - v.anew_cents), 0)::bigint FROM invoice v"
     " WHERE v.instalment_id = i.instalment_id)"
 )
-REBATE = "coalesce(r.amount_cents, 0)"
+REBATE = "least(coalesce(r.amount_cents, 0), i.amount_cents)"
 TO_INVOICE = f"greatest(i.amount_cents - {REBATE} - {INVOICED}, 0)"
 OPEN = "(v.amount_cents - v.credited_cents - v.paid_cents + v.refunded_cents)"
 

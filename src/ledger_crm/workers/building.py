@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 from psycopg import IsolationLevel
 
-from ledger_crm.projections import NEXT, SCHEMA, Projection
+from ledger_crm.projections import NEXT, PAST, SCHEMA, Projection
 
 from .beside import Connection, roll_back, row_of, take_place
 from .parts import Shared, build_parts
@@ -30,8 +30,9 @@ class Busy(Exception):
 
 class Swapped(msgspec.Struct, frozen=True):
     """position   at which it took the other's place
-    differing  tables that were not as those which they replaced; None: the two could not be
-               compared, being of different versions or never at the same position
+    differing  tables that were not as those which they replaced, those of the past as
+               ``past.name``; None: the two could not be compared, being of different versions or
+               never at the same position
     """
 
     position: int
@@ -140,15 +141,18 @@ def _compared(conn: Connection, driver: Driver) -> list[str] | None:
 
 
 def _differing(conn: Connection, projection: Projection) -> list[str]:
+    """Tables of now, and of the past as ``past.name``: with the spans in which a row was known and
+    held, and so with every answer as of whenever."""
     names = []
     for table in projection.tables:
-        sums = [
-            conn.execute(
-                "SELECT count(*), sum(hashtextextended(shown::text, 0)::numeric)"
-                f" FROM {home}.{table.name} shown".encode()
-            ).fetchone()
-            for home in (SCHEMA, f"{NEXT}{SCHEMA}")
-        ]
-        if sums[0] != sums[1]:
-            names.append(table.name)
+        for home in (SCHEMA, PAST) if table.keeps_past else (SCHEMA,):
+            sums = [
+                conn.execute(
+                    "SELECT count(*), sum(hashtextextended(shown::text, 0)::numeric)"
+                    f" FROM {beside}{home}.{table.name} shown".encode()
+                ).fetchone()
+                for beside in ("", NEXT)
+            ]
+            if sums[0] != sums[1]:
+                names.append(table.name if home == SCHEMA else f"{PAST}.{table.name}")
     return names
