@@ -29,6 +29,7 @@ DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service"))
 WORKERS = {"api", "projector", "relay", "webhooks"}
 KNOWN = {PREFIX + name.upper() for name in Settings.__struct_fields__ if name != "given"}
+OF_TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"}
 OWNER = "owner_in_production"  # the cluster's own ledger_owner is its superuser
 
 
@@ -175,7 +176,7 @@ def test_compose_gives_the_workers_known_settings_and_the_owner_to_migrate_alone
 ) -> None:
     for name in ("migrate", *WORKERS):
         given = set(compose["services"][name]["environment"])
-        assert given <= KNOWN
+        assert given <= KNOWN | OF_TRACES
         assert ("LEDGER_DATABASE_OWNER_URL" in given) == (name == "migrate")
     for variable in re.findall(r"LEDGER_\w+", (DEPLOY / "Dockerfile").read_text()):
         assert variable in KNOWN
@@ -192,7 +193,7 @@ def test_no_secret_of_compose_has_a_default_and_the_example_names_them_all() -> 
     text = (DEPLOY / "compose.yaml").read_text()
     asked = set(re.findall(r"\$\{(\w+):\?", text))
     defaulted = set(re.findall(r"\$\{(\w+)(?!:\?)[^\w]", text)) - asked
-    assert defaulted == {"LEDGER_LOG_LEVEL"}
+    assert defaulted == {"LEDGER_LOG_LEVEL", *OF_TRACES}
     example = (DEPLOY / "compose.env.example").read_text()
     assert set(re.findall(r"^(\w+)=$", example, re.MULTILINE)) == asked
     assert re.findall(r"^\w+=.+$", example, re.MULTILINE) == []

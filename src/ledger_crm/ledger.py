@@ -25,6 +25,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from . import tracing
 from .domain.entry import Actor, Aggregate, Entry, Event, kind
 from .domain.merging import RecordIsMerged
 from .domain.privacy import PersonErased
@@ -636,6 +637,17 @@ class Ledger:
         self, entries: Sequence[Entry[Event]], keys: dict[UUID, DataKey | None], append: Append
     ) -> Sequence[int]:
         """See ``Work.commit``, which is how to call it. Raises Repeated, Busy besides."""
+        with tracing.span("append", expected=(Refusal, Repeated), entries=len(entries)) as span:
+            if span:
+                span.tell(kinds=sorted({kind(entry.event) for entry in entries}))
+            positions = await self._append(entries, keys, append)
+            if positions:
+                span.tell(position=positions[-1])
+        return positions
+
+    async def _append(
+        self, entries: Sequence[Entry[Event]], keys: dict[UUID, DataKey | None], append: Append
+    ) -> Sequence[int]:
         rows, fresh = self.store.sealed(entries, keys)
         fresh = append.data_keys | fresh
         append = msgspec.structs.replace(append, data_keys=fresh)

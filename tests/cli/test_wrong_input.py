@@ -113,6 +113,10 @@ def test_a_host_that_is_none_of_ours(refused: Callable[..., str], home: Path, ho
     assert "LEDGER_HOST" in line
 
 
+def test_traces_that_cannot_be_had(refused: Callable[..., str], home: Path) -> None:
+    assert "write otlp" in refused(home, "up", OTEL_TRACES_EXPORTER="zipkin")
+
+
 def test_a_port_in_use(refused: Callable[..., str], home: Path, taken_port: str) -> None:
     assert taken_port in refused(home, "up", "--port", taken_port)
 

@@ -2,7 +2,7 @@
 fees and counts still add up.
 
 Against the servers as the user starts them; every value of every table, every document, every
-message of the feed and every file is looked through for their words.
+message of the feed, every file and all traces are looked through for their words.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from collecting import Collector, collecting
 from ledger_crm.cli.house import running_address
 from running import Running, ledger_crm, printed, running
 from waiting import until
@@ -34,8 +35,14 @@ REPORTS = (
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("forgotten")) as up:
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("forgotten"), **collector.env) as up:
         yield up
 
 
@@ -92,7 +99,9 @@ def books(api: httpx.Client, after: int) -> dict[str, Any]:
     return found
 
 
-def test_a_placed_person_is_forgotten_and_the_books_add_up(up: Running) -> None:
+def test_a_placed_person_is_forgotten_and_the_books_add_up(
+    up: Running, collector: Collector
+) -> None:
     with up.api() as api:
         client = post(api, "/companies", name="Eiderveld Freight", domain="eider.example")["id"]
         firm = f"/companies/{client}"
@@ -169,6 +178,8 @@ def test_a_placed_person_is_forgotten_and_the_books_add_up(up: Running) -> None:
         until(lambda: level(api))
         assert in_tables(up.home) == set()
         assert in_files(up.home) == []
+        until(lambda: any(b"/erasure" in span.name.encode() for _, span in collector.spans))
+        assert not [word for word in WORDS if word.encode() in collector.text]
         assert not any(up.home.glob("documents/*/*"))
         assert read(api, way, **after)["name"] == "[erased]"
         tail = ledger_crm(
@@ -192,3 +203,24 @@ def test_a_placed_person_is_forgotten_and_the_books_add_up(up: Running) -> None:
         [fell] = read(api, "/placements", status="fell_through", after=left["position"])["items"]
         assert (fell["fee_cents"], fell["remedy"]) == (15_000_00, "replacement")
         assert post(api, "/people", name="A namesake", email=email)["id"] not in way
+
+
+def test_one_trace_goes_through_all_workers(up: Running, collector: Collector) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    with up.api() as api:
+        sent = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+        answer = api.post("/people", json={"name": "Ada Byron"}, headers=sent)
+        assert answer.status_code == 201
+
+    def linked(worker: str, begins: str) -> bool:
+        ids = [link.trace_id for span in collector.of(worker, begins) for link in span.links]
+        return bytes.fromhex(trace) in ids
+
+    until(lambda: linked("projector", "project history"))
+    until(lambda: linked("relay", "publish"))
+
+    def ours() -> list[str]:
+        named = [span.name for _, span in collector.spans if span.trace_id == bytes.fromhex(trace)]
+        return sorted(named)
+
+    until(lambda: ours() == ["POST /people", "append", "command"])

@@ -143,12 +143,15 @@ class Act:
         *,
         tells: bool = False,
         sight: confidential.Sight | None = None,
+        operation: str = "",
     ) -> None:
         """``matching``: what If-Match says; ``intent`` expects the first version of it. ``draft``:
         where it is decided, and not written yet; ``tells``: what is in it may be shown;
-        ``sight``: of a caller who does not see everything."""
+        ``sight``: of a caller who does not see everything; ``operation``: as the API's document
+        names it."""
         self.ledger, self.intent, self.matching = ledger, intent, matching
         self.draft, self.tells, self.sight = draft, tells, sight
+        self.operation = operation
 
     async def new(
         self,
@@ -209,7 +212,8 @@ class Act:
         for _ in (*self.matching.versions, None):
             try:
                 door = self.ledger if self.draft is None else self.draft
-                return await decided(door.answer(decision, intent=self.intent, of=of))
+                answering = door.answer(decision, intent=self.intent, of=of)
+                return await decided(answering, self.operation)
             except StaleVersion as refused:
                 found = refused.facts.get("found")
                 if found != self.intent.expected and found in self.matching.versions:
@@ -313,7 +317,8 @@ async def _act(
         next(iter(matching.versions), None),
     )  # fmt: skip
     tells = bool(holder and holder.may(FOLLOW))
-    return Act(ledger, intent, matching, draft, tells=tells, sight=sight)
+    operation = request.route_handler.handler_name
+    return Act(ledger, intent, matching, draft, tells=tells, sight=sight, operation=operation)
 
 
 def _matching(asked: Sequence[str]) -> Matching:

@@ -13,9 +13,10 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from ledger_crm import tracing
 from ledger_crm.domain.entry import cause, new_id, through
 
-from .metrics import requested
+from .metrics import METHODS, requested
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -28,6 +29,7 @@ HEADERS = [
 ]
 HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 PRIVATE = (b"cache-control", b"no-store")
+TRACE = (b"traceparent", b"tracestate")
 
 log = structlog.get_logger("ledger_crm.api")
 
@@ -42,7 +44,10 @@ def edge(app: ASGIApp) -> ASGIApp:
         asked = scope["method"]
         if asked == "HEAD":  # as GET, without the body (RFC 9110, 9.3.2)
             scope = {**scope, "method": "GET", "head": True}  # type: ignore[assignment]
-        request_id = new_id().hex  # ours: what a client sends would be kept in clear, for ever
+        span = tracing.span("request", role="server", sent=_trace_of(scope))
+        # ours: what a client sends would be kept in clear, for ever; but for the trace that it is
+        # part of, in which it is 16 bytes
+        request_id = span.id or new_id().hex
         token, came = cause.set(request_id), through.set("")
         status, began_s = 0, time.monotonic()
 
@@ -62,22 +67,36 @@ def edge(app: ASGIApp) -> ASGIApp:
                 message["body"] = b""
             await send(message)
 
-        try:
-            await app(scope, receive, send_traced)
-        finally:
-            state: dict[str, Any] = scope.get("state", {})
-            took_s = time.monotonic() - began_s
-            requested(asked, scope.get("path_template", "-"), status, took_s)
-            log.info(
-                "request",
-                method=asked,
-                route=scope.get("path_template", "-"),
-                status=status,
-                duration_ms=round(took_s * 1000, 1),
-                request_id=request_id,
-                actor=state.get("actor", "-"),
-            )
-            cause.reset(token)
-            through.reset(came)
+        with span:
+            try:
+                await app(scope, receive, send_traced)
+            finally:
+                state: dict[str, Any] = scope.get("state", {})
+                took_s, route = time.monotonic() - began_s, scope.get("path_template", "-")
+                requested(asked, route, status, took_s)
+                if span:
+                    known = asked if asked in METHODS else "_OTHER"
+                    span.tell(method=known, route=route, status=status)
+                    span.end_as(f"{known} {route}", failed=not status or status >= 500)
+                log.info(
+                    "request",
+                    method=asked,
+                    route=route,
+                    status=status,
+                    duration_ms=round(took_s * 1000, 1),
+                    request_id=request_id,
+                    actor=state.get("actor", "-"),
+                )
+                cause.reset(token)
+                through.reset(came)
 
     return traced
+
+
+def _trace_of(scope: Scope) -> dict[str, str] | None:
+    """What the caller says of the trace that this is part of."""
+    if not tracing.is_on():
+        return None
+    return {
+        name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in TRACE
+    }

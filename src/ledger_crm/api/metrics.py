@@ -16,6 +16,7 @@ from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
+from ledger_crm import tracing
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Unavailable
 from ledger_crm.projections import OUT_OF_REACH, Standing, every, standings, webhooks
@@ -62,17 +63,20 @@ def requested(method: str, route: str, status: int, took_s: float) -> None:
         lost.inc()
 
 
-async def decided(deciding: Awaitable[tuple[T, bool]]) -> tuple[T, bool]:
+async def decided(deciding: Awaitable[tuple[T, bool]], operation: str) -> tuple[T, bool]:
     """What a command gives, timed."""
     begun_s, outcome = monotonic(), "failed"
-    try:
-        receipt, again = await deciding
-        outcome = "replayed" if again else "written"
-    except Refusal:
-        outcome = "refused"
-        raise
-    finally:
-        _outcomes[outcome].observe(monotonic() - begun_s)
+    with tracing.span("command", expected=Refusal, operation=operation) as span:
+        try:
+            receipt, again = await deciding
+            outcome = "replayed" if again else "written"
+        except Refusal as refusal:
+            outcome = "refused"
+            span.tell(refusal=refusal.code)
+            raise
+        finally:
+            _outcomes[outcome].observe(monotonic() - begun_s)
+            span.tell(outcome=outcome)
     return receipt, again
 
 

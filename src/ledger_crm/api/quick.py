@@ -187,7 +187,8 @@ async def _record(
     fact, key = _decode(body), headers.get(b"idempotency-key", b"").decode()
     intent = acting.intent_of(ledger, caller.holder.actor, "POST", path, body, key)
     receipt, again = await metrics.decided(
-        ledger.answer(lambda work: intake.record(work, id, fact), intent=intent, of=id)
+        ledger.answer(lambda work: intake.record(work, id, fact), intent=intent, of=id),
+        "record_interaction",
     )
     return Answer(201, receipt, acting.headers_of(receipt, again))
 

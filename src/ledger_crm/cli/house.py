@@ -34,6 +34,7 @@ from ledger_crm.sealing import Keyring, WrongKey
 from ledger_crm.settings import Settings, SettingsError
 from ledger_crm.storage import StorageFault
 from ledger_crm.store import Lost
+from ledger_crm.tracing import NotSetUp
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -66,6 +67,7 @@ _INPUT = (
     Fault,
     AnalysisFault,
     SettingsError,
+    NotSetUp,
     EmbeddedError,
     ImportFault,
     Refusal,

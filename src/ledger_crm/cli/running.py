@@ -21,6 +21,7 @@ from ledger_crm.commands import catalogue
 from ledger_crm.embedded import Claim, Nats, Postgres
 from ledger_crm.ledger import Ledger
 from ledger_crm.settings import Settings
+from ledger_crm.tracing import must_be_possible, traced
 from ledger_crm.workers.supervisor import Child, Supervisor
 
 from .hearing import hearing
@@ -56,6 +57,7 @@ def up(
         Of the API instead of LEDGER_PORT; 0 takes any that is free.
     """
     chosen = load()
+    must_be_possible(os.environ)
     with ExitStack() as house:
         claim = house.enter_context(Claim(chosen.home))
         # Ours, so that nobody takes the port while the API is not there, and who calls then waits.
@@ -102,7 +104,7 @@ def worker(name: Worker, /, *, fd: int | None = None) -> None:
     if name == "relay" and not chosen.nats_url:
         raise Fault("the relay needs a broker: set LEDGER_NATS_URL")
     log_as_json(chosen.log_level)
-    with ledger_at(chosen.database_url, chosen) as ledger:
+    with traced(os.environ, name), ledger_at(chosen.database_url, chosen) as ledger:
         match name:
             case "api":
                 asyncio.run(_serve(ledger, chosen, listening))

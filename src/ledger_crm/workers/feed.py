@@ -33,6 +33,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.errors import APIError, NotFoundError
 
+from ledger_crm import tracing
 from ledger_crm.domain.shape import SCHEMAS
 
 STREAM = "LEDGER"
@@ -76,6 +77,7 @@ class Message(msgspec.Struct, frozen=True):
     position: int
     subject: str  # crm.person.message_replied.<stream id>
     payload: bytes
+    cause: str = ""  # the span that the entry came of, if it was traced; it is not sent
 
     @property
     def headers(self) -> dict[str, str]:
@@ -101,6 +103,7 @@ class _State(msgspec.Struct):
     timestamp: str
     event: msgspec.Raw
     sealed: dict[str, msgspec.Raw] = {}
+    cause: str = ""
 
 
 _state = msgspec.json.Decoder(_State)
@@ -133,7 +136,8 @@ def message_of(row: Row) -> Message:
         state.event,
         ",".join(sorted(state.sealed)),
     )
-    return Message(row.id, f"crm.{row.topic}.{stream_id}", _encoder.encode(event))
+    traced = state.cause if tracing.SPAN.fullmatch(state.cause) else ""
+    return Message(row.id, f"crm.{row.topic}.{stream_id}", _encoder.encode(event), traced)
 
 
 def same_entry(stored: Message, row: Row) -> bool:

@@ -25,6 +25,7 @@ import psycopg
 import structlog
 from psycopg.rows import tuple_row
 
+from ledger_crm import tracing
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.ledger import Undecodable
@@ -131,7 +132,7 @@ class Driver:
     def write(self, entries: Sequence[Entry[Event]], upto: int) -> None:
         """All that is its business up to there."""
         try:
-            with self.conn.transaction(), self.conn.cursor() as cur:
+            with self._span(entries, upto), self.conn.transaction(), self.conn.cursor() as cur:
                 cur.execute(  # first: who has lost the lead waits here, and writes no row
                     "UPDATE projection_position SET position = %s, fault = NULL"
                     " WHERE name = %s AND version = %s AND position = %s AND generation = %s",
@@ -153,6 +154,22 @@ class Driver:
                 rows.forget()
             raise
         self.position = upto
+
+    def _span(self, entries: Sequence[Entry[Event]], upto: int) -> tracing.Span | tracing.Nothing:
+        """None of what is none of its business: each entry passes all read models."""
+        if not tracing.is_on():
+            return tracing.NOTHING
+        ours = [e for e in entries if self.projection.handlers_of(type(e.event))]
+        if not ours:
+            return tracing.NOTHING
+        return tracing.span(
+            f"project {self.projection.name}",
+            role="consumer",
+            causes=(entry.cause for entry in ours),
+            projection=self.projection.name,
+            entries=len(ours),
+            position=upto,
+        )
 
     def stands(self) -> bool:
         """Whether the projection is where this driver left it; not after ``ask_to_rebuild``."""

@@ -26,6 +26,8 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import NotFoundError
 
+from ledger_crm import tracing
+
 from .feed import ANSWER_S, STREAM, SUBJECTS, Halted, Message, Rows, message_of, same_entry
 
 BATCH = 1000  # messages; the server's own limit
@@ -131,7 +133,8 @@ class Relay:
             for messages in _batches(found, at, nc.max_payload):
                 try:
                     async with self._sending:
-                        at = await publish(nc, messages)
+                        with _span(messages):
+                            at = await publish(nc, messages)
                 except Refused as refused:
                     log.warning("feed was refused, looks again", error=str(refused))
                     stood, at = at, await self._stand(nc)
@@ -399,6 +402,17 @@ async def _close(nc: Client) -> None:
     with suppress(nats.errors.Error, OSError):
         async with asyncio.timeout(1):
             await nc.close()
+
+
+def _span(messages: Sequence[Message]) -> tracing.Span | tracing.Nothing:
+    return tracing.span(
+        "publish",
+        role="producer",
+        causes=(message.cause for message in messages),
+        expected=Refused,
+        entries=len(messages),
+        position=messages[-1].position,
+    )
 
 
 def _name(error: Exception) -> str:
