@@ -186,9 +186,12 @@ def test_again_it_adds_what_is_new_and_is_as_if_made_at_once(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "FILE_ROWS", 700)
+    monkeypatch.setattr(exporting, "PART_ROWS", 50)
     first, _ = export(database, tmp_path / "x")
+    kept = (tmp_path / "x" / exporting.STATE).stat().st_mtime_ns
     files = {p: p.stat().st_mtime_ns for p in (tmp_path / "x" / "ledger").rglob("*.parquet")}
-    assert export(database, tmp_path / "x")[1] == 0
+    assert export(database, tmp_path / "x") == (first, 0)
+    assert (tmp_path / "x" / exporting.STATE).stat().st_mtime_ns == kept, "nothing is kept anew"
     head = play(database, seed=2)
 
     again, new = export(database, tmp_path / "x")

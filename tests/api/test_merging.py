@@ -404,3 +404,25 @@ async def test_a_receipt_tells_the_version_that_readers_see(two: Two) -> None:
         two.project()
         card = await two.ana.get(f"/people/{two.ada}")
         assert card.headers["etag"].startswith(f'"{receipt["version"]}-')
+
+
+async def test_who_is_introduced_on_one_record_and_hired_on_the_other_was_hired_past_us(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ada, twin = [(await written(ana, "/people", {"name": n}))["id"] for n in ("Ada", "A. Byron")]
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    await written(ana, f"/companies/{company}/fees", FEE | {"tail_months": 12})
+    order = (await written(ana, f"/companies/{company}/job-orders", ORDER))["created"]
+    body = {"company_id": company, "job_order_id": order}
+    candidacy = (await written(ana, f"/people/{ada}/candidacies", body))["created"]
+    path = f"/people/{ada}/candidacies/{candidacy}"
+    await written(ana, f"{path}/rights-to-represent", {"given_at": "2024-03-01T09:00:00Z"})
+    await written(ana, f"{path}/introductions", {"introduced_at": "2024-03-02T09:00:00Z"})
+    job = {"company_id": company, "starts_on": "2024-06-01"}
+    await written(ana, f"/people/{twin}/employments", job)
+    project()
+    assert (await found(ana, "/introductions", hired_past_us=True))["items"] == []
+    await written(ana, f"/people/{ada}/merges", {"duplicate_id": twin})
+    project()
+    [flagged] = (await found(ana, "/introductions", hired_past_us=True))["items"]
+    assert (flagged["person_id"], flagged["hired_on"]) == (ada, "2024-06-01")

@@ -254,6 +254,55 @@ async def test_who_was_introduced_keeps_the_terms_of_then_also_un_merged(two: Tw
     assert (await found(ana, "/instalments", company_id=two.twin))["items"] == []
 
 
+async def test_who_was_introduced_to_one_and_hired_by_the_other_was_hired_past_us(two: Two) -> None:
+    """Given people introduced to Acme under a tail and hired by its other record, or by a daughter
+    of that; when the two are merged; then they are flagged, and stay so: it is evidence."""
+    ana = two.ana
+    tail = FEE | {"agreed_at": "2024-02-03T10:00:00Z", "tail_months": 12}
+    await written(ana, f"/companies/{two.acme}/fees", tail)
+
+    async def hired(name: str, **job: Any) -> str:
+        person = (await written(ana, "/people", {"name": name}))["id"]
+        body = {"company_id": two.acme, "job_order_id": two.orders[two.acme]}
+        candidacy = (await written(ana, f"/people/{person}/candidacies", body))["created"]
+        path = f"/people/{person}/candidacies/{candidacy}"
+        await written(ana, f"{path}/rights-to-represent", {"given_at": "2024-03-01T09:00:00Z"})
+        await written(ana, f"{path}/introductions", {"introduced_at": "2024-03-02T09:00:00Z"})
+        await written(ana, f"/people/{person}/employments", {"company_id": two.twin} | job)
+        return str(person)
+
+    async def past_us() -> dict[str, str]:
+        two.project()
+        items = (await found(ana, "/introductions", hired_past_us=True))["items"]
+        return {each["person"]: each["hired_on"] for each in items}
+
+    bob = await hired("Bob", starts_on="2024-06-01")
+    await hired("Kim", starts_on="2024-07-01", company_id=two.child)
+    await hired("Too late", starts_on="2025-03-03")
+    await hired("Before", starts_on="2023-03-03")
+    await hired("Some day")
+    assert await past_us() == {}
+    tried = await ana.post(
+        f"/companies/{two.acme}/merges", json={"duplicate_id": two.twin}, params={"dry_run": True}
+    )
+    assert sorted(each["kind"] for each in tried.json()["entries"]) == [
+        "company.absorbed", "company.merged", *["person.backdoor_suspected"] * 2
+    ]  # fmt: skip
+    late = await hired("Late", starts_on="2024-08-01")  # which no read model knows yet
+    receipt = await two.merge()
+    assert receipt["id"] == two.acme
+    assert await past_us() == {"Bob": "2024-06-01", "Kim": "2024-07-01"}
+    assert (await two.merge())["position"], "looked for again"
+    flagged = {"Bob": "2024-06-01", "Kim": "2024-07-01", "Late": "2024-08-01"}
+    assert await past_us() == flagged
+    assert (await two.merge())["position"] is None, "and once"
+    for path in (f"/people/{bob}", f"/people/{late}", f"/companies/{two.acme}"):
+        lines = [each["line"] for each in (await found(ana, f"{path}/history"))["items"]]
+        assert "hired past us, within the tail until 2025-03-02" in lines
+    await two.undo()
+    assert await past_us() == flagged
+
+
 async def test_what_forbids_a_merge_of_companies_is_told(two: Two) -> None:
     ana, new = two.ana, f"/companies/{two.acme}/merges"
     problem(await ana.post(new, json={"duplicate_id": two.acme}), 422, "merged-with-itself")

@@ -271,6 +271,34 @@ def test_a_job_without_a_first_day_is_of_the_day_on_which_we_hear_of_it() -> Non
         )
 
 
+AT_THE_OTHER = [*IN_TAIL, employed(company_id=BOLT, starts_on=FIRST_DAY)]
+
+
+def test_whose_employer_turns_out_to_be_the_client_is_flagged_then_and_once() -> None:
+    """Given somebody introduced to one record of a firm and hired by another; when the two turn out
+    to be one; then they were hired past us, from their first day on."""
+
+    def look(person: Person) -> None:
+        for _ in range(2):
+            person.look_past_us({BOLT: {BOLT, COMPANY}}, by=ANA)
+
+    given(Person, *AT_THE_OTHER).when(look).then(backdoor(starts_on=FIRST_DAY, tail_until_on=TAIL))
+
+
+@pytest.mark.parametrize(
+    ("history", "group"),
+    [
+        (AT_THE_OTHER, {BOLT}),
+        ([*IN_TAIL, employed(company_id=BOLT)], {BOLT, COMPANY}),  # nobody knows since when
+        ([*IN_TAIL, employed(company_id=UUID(int=7), starts_on=FIRST_DAY)], {BOLT, COMPANY}),
+        ([*IN_TAIL, employed(company_id=BOLT, starts_on=date(2020, 1, 1))], {BOLT, COMPANY}),
+        ([*AT_THE_OTHER, placed()], {BOLT, COMPANY}),
+    ],
+)
+def test_nobody_else_is_whose_employer_is_merged(history: list[Any], group: set[UUID]) -> None:
+    given(Person, *history).when(lambda p: p.look_past_us({BOLT: group}, by=ANA)).then()
+
+
 @pytest.mark.parametrize(
     ("history", "job"),
     [

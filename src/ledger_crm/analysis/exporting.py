@@ -42,6 +42,7 @@ from .tables import arrow
 FORMAT = 1
 ANEW = "remove the export, and make it anew"
 FILE_ROWS = 50_000  # of the ledger, at most
+PART_ROWS = 5_000  # of what is kept, at most
 STATE = ".folded"  # the read models' rows, without anything sealed
 BY_SEALED_TEXT = frozenset[str]()
 """Tables whose keys are made of what is sealed: closed, they hold fewer rows."""
@@ -220,15 +221,12 @@ class ReadModels:
         self.folder = folder
         self.projections = every()
         self._kept = Kept(folder / STATE, _program(self.projections)) if keeps else None
-        self.position, self.tables = 0, dict[str, Tables]()
         try:
-            self.position, self.tables = (self._kept and self._kept.found()) or (0, {})
+            self.position, self.tables = self._taken_back()
         except Exception:  # of another program, or damaged: as if there were none
-            self.position, self.tables = 0, {}
+            self.position, self.tables = 0, self._empty()
         if not self._kept:
             (folder / STATE).unlink(missing_ok=True)
-        for projection in self.projections:
-            self.tables.setdefault(projection.name, Tables(projection)).projection = projection
         self._anew = self.position == 0
         self._folding: dict[type[Event], list[Tables]] = {}  # by the kinds that came
 
@@ -254,8 +252,23 @@ class ReadModels:
         for path in (self.folder / "read").glob("*/*.parquet"):  # of a table that is no more
             if f"{path.parent.name}/{path.stem}" not in there:
                 path.unlink()
-        if self._kept:
-            self._kept.keep(position, self.tables)
+        if self._kept and (self._anew or self._folding):
+            tables = self.tables.values()
+            self._kept.keep_parts(position, chain.from_iterable(t.parts(PART_ROWS) for t in tables))
+
+    def _empty(self) -> dict[str, Tables]:
+        return {projection.name: Tables(projection) for projection in self.projections}
+
+    def _taken_back(self) -> tuple[int, dict[str, Tables]]:
+        """Raises whatever is wrong with what was kept."""
+        tables = self._empty()
+        found = self._kept.parts() if self._kept else None
+        if found is None:
+            return 0, tables
+        position, parts = found
+        for part in parts:
+            tables[part[0]].take(part)
+        return position, tables
 
     def counts(self) -> dict[str, int]:
         return {

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, TypeAlias
 
 from ledger_crm.domain.entry import Entry
 from ledger_crm.projections import Changing, ChangingEach, Key, Projection, Row, Starting, Table
 
 from . import AnalysisFault
+
+Part: TypeAlias = tuple[str, str, list[Row]]
+"""Rows, of a table, of a projection."""
 
 
 class Tables:
@@ -75,6 +80,19 @@ class Tables:
             table.name: [self.rows[table.name][key] for key in sorted(self.rows[table.name])]
             for table in self.projection.tables
         }
+
+    def parts(self, rows: int) -> Iterator[Part]:
+        """All that there is, in parts of at most so many rows; ``take`` takes them back."""
+        for name, found in self.rows.items():
+            each = iter(found.values())
+            while part := list(islice(each, rows)):
+                yield self.projection.name, name, part
+
+    def take(self, part: Part) -> None:
+        _, name, rows = part
+        [table] = [table for table in self.projection.tables if table.name == name]
+        for row in rows:
+            self._put(table, table.key_of(row), row)
 
     def _put(self, table: Table[Any], key: Key, row: Row | None) -> None:
         rows = self.rows[table.name]

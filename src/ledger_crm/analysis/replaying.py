@@ -17,7 +17,7 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -298,42 +298,68 @@ class Kept:
 
     def found(self) -> tuple[int, Any] | None:
         """Raises AnalysisFault if it is another replay's, somebody else's, or damaged."""
+        if found := self.parts():
+            position, parts = found
+            return position, next(parts)
+        return None
+
+    def parts(self) -> tuple[int, Iterator[Any]] | None:
+        """As they were kept. Raises as ``found``."""
         try:
-            with self.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_uid != os.geteuid():
-                    raise AnalysisFault(f"{self.path} is not yours: it would be run as a program")
-                content = file.read()
+            file = self.path.open("rb")
         except FileNotFoundError:
             return None
         except OSError as fault:
             raise AnalysisFault(f"{self.path}: {fault.strerror}") from None
-        head, _, rest = content.partition(b"\n")
-        words = head.decode(errors="replace").split()
-        if len(words) != 4 or words[0] != "ledger-crm-replay":
-            raise AnalysisFault(f"{self.path} is nothing that a replay kept: name another --keep")
-        if words[1] != self.fingerprint:
-            raise AnalysisFault(
-                f"{self.path} was kept by another fold, or of another slice: remove it, or name"
-                " another --keep"
-            )
-        if words[3] != hashlib.sha256(rest).hexdigest():
-            raise AnalysisFault(f"{self.path} is damaged: remove it")
-        return int(words[2]), pickle.loads(rest)  # noqa: S301  # ours: see above
+        with file:
+            if os.fstat(file.fileno()).st_uid != os.geteuid():
+                raise AnalysisFault(f"{self.path} is not yours: it would be run as a program")
+            words = file.readline(1000).decode(errors="replace").split()
+            if len(words) != 4 or words[0] != "ledger-crm-replay":
+                raise AnalysisFault(
+                    f"{self.path} is nothing that a replay kept: name another --keep"
+                )
+            if words[1] != self.fingerprint:
+                raise AnalysisFault(
+                    f"{self.path} was kept by another fold, or of another slice: remove it, or name"
+                    " another --keep"
+                )
+            begins = file.tell()
+            if words[3] != hashlib.file_digest(file, "sha256").hexdigest():
+                raise AnalysisFault(f"{self.path} is damaged: remove it")
+        return int(words[2]), self._unpickled(begins)
+
+    def _unpickled(self, begins: int) -> Iterator[Any]:
+        with self.path.open("rb") as file:
+            file.seek(begins)
+            while file.peek(1):
+                yield pickle.load(file)  # noqa: S301  # ours: see above
 
     def keep(self, position: int, state: Any) -> None:
         """Raises AnalysisFault for a state that cannot be kept."""
-        try:
-            rest = pickle.dumps(state, protocol=5)
-        except Exception as fault:
-            raise AnalysisFault(f"this state cannot be kept: {_said(fault)}") from None
-        digest = hashlib.sha256(rest).hexdigest()
-        head = f"ledger-crm-replay {self.fingerprint} {position} {digest}\n"
-        new = self.path.with_name(f".{self.path.name}.new")
+        self.keep_parts(position, [state])
+
+    def keep_parts(self, position: int, parts: Iterable[Any]) -> None:
+        """Each by itself: whoever pickles remembers all that is in it, which takes more memory than
+        the thing. Raises AnalysisFault for one that cannot be kept."""
+        new, digest = self.path.with_name(f".{self.path.name}.new"), hashlib.sha256()
         with new.open("wb") as file:
-            file.write(head.encode() + rest)
+            file.write(self._head(position, "-" * 64))
+            for part in parts:
+                try:
+                    content = pickle.dumps(part, protocol=5)
+                except Exception as fault:
+                    raise AnalysisFault(f"this state cannot be kept: {_said(fault)}") from None
+                digest.update(content)
+                file.write(content)
+            file.seek(0)
+            file.write(self._head(position, digest.hexdigest()))
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
+
+    def _head(self, position: int, digest: str) -> bytes:
+        return f"ledger-crm-replay {self.fingerprint} {position} {digest}\n".encode()
 
 
 def _fingerprint(fold: Fold, job: Job) -> str:

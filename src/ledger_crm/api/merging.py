@@ -16,10 +16,10 @@ from ledger_crm.domain.clock import now
 from ledger_crm.domain.entry import Instant, Reason, Sealed
 from ledger_crm.domain.merging import Absorbed, CompanyAbsorbed, PersonAbsorbed
 from ledger_crm.ledger import Receipt
-from ledger_crm.projections import duplicates
+from ledger_crm.projections import duplicates, market
 
 from .acting import Act, fields
-from .reading import Limit, Page, Token, View
+from .reading import Limit, Page, Reads, Token, View
 
 A = TypeVar("A", bound=Absorbed)
 
@@ -90,17 +90,24 @@ class CompanyMerges(Controller):
 
     @post()
     async def merge_companies(
-        self, act: NamedDependency[Act], company_id: FromPath[UUID], data: JSONBody[Merge]
+        self,
+        act: NamedDependency[Act],
+        reads: NamedDependency[Reads],
+        company_id: FromPath[UUID],
+        data: JSONBody[Merge],
     ) -> Response[Receipt]:
         """Merge a duplicate into a company
 
         From then on there is one: every list, history and report shows it by this id, and the
         duplicate's leads here, in reads and in writes. Nothing is copied or lost, and it can be
         undone. Of fee agreements of either the last to be agreed is in force; who was introduced
-        before keeps their terms. Off-limits of either counts for both. 409 if one belongs to the
-        other, if the duplicate is merged already, or if there were more than 100 records of one
-        company. The same again changes nothing."""
-        return await act.on(company_id, merging.merge_companies, data.fact(CompanyAbsorbed))
+        before keeps their terms. Off-limits of either counts for both. Who was introduced to one
+        and hired by the other, within the tail, is flagged as hired past us. 409 if one belongs to
+        the other, if the duplicate is merged already, or if there were more than 100 records of one
+        company. The same again changes nothing, but that it looks for such hires again."""
+        fact = data.fact(CompanyAbsorbed)
+        people = await reads.by_now(market.between, company_id, data.duplicate_id)
+        return await act.on(company_id, merging.merge_companies, fact, people)
 
     @post("/{other_id:uuid}/undo")
     async def undo_company_merge(

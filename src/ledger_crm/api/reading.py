@@ -320,6 +320,22 @@ class Reads:
                 except OUT_OF_REACH:
                     _raise_unless_dead(conn, until_s)
 
+    async def by_now(
+        self,
+        query: Callable[Concatenate[Cursor, P], Awaitable[list[T]]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> list[T]:
+        """For a write: where it has to look, as far as its read model has got; nothing, if that may
+        not be read. It decides by what it finds there on the ledger. Raises Unavailable."""
+        projection = sys.modules[query.__module__].projection
+
+        async def ask() -> list[T]:
+            async with self.snapshot((projection, DIRECTORY)) as (cur, stands_at):
+                return await query(cur, *args, **kwargs) if stands_at >= 0 else []
+
+        return await answered(ask())
+
     async def moment(self, as_of: str | None, known: str | None) -> Then | None:
         """None if nobody asks about the past. Raises Malformed, AfterTheHead."""
         if as_of is None:

@@ -3,6 +3,7 @@ at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -26,22 +27,40 @@ M = TypeVar("M", bound=Mergeable)
 
 
 async def merge(work: Work, person_id: UUID, fact: PersonAbsorbed) -> Person:
-    """Raises NoSuchRecord and RecordIsMerged, for either of them; and as ``Person.absorb``."""
+    """Who is on one record introduced, and on the other hired by them, was hired past us. Raises
+    NoSuchRecord and RecordIsMerged, for either of them; and as ``Person.absorb``."""
     survivor, duplicate = await _both(work, Person, person_id, fact)
     survivor.absorb(duplicate, fact, by=work.by)
+    await _look_past_us(work, survivor.id)
     return work.last(survivor)
 
 
-async def merge_companies(work: Work, company_id: UUID, fact: CompanyAbsorbed) -> Company:
-    """Raises NoSuchRecord and RecordIsMerged, for either of them; BelongTogether, and as
-    ``Company.absorb``."""
+async def merge_companies(
+    work: Work, company_id: UUID, fact: CompanyAbsorbed, people: Sequence[UUID] = ()
+) -> Company:
+    """``people``: who may have been hired past us, now that the two are one. Whether they were is
+    decided here, again if it is merged already. Raises NoSuchRecord and RecordIsMerged, for either
+    of them; BelongTogether, and as ``Company.absorb``."""
     survivor, duplicate = await _both(work, Company, company_id, fact)
     if duplicate is not survivor:
         for one, other in ((survivor, duplicate), (duplicate, survivor)):
             if one.ids & ids_of(await above(work, other)):
                 raise BelongTogether(survivor_id=survivor.id, duplicate_id=duplicate.id)
     survivor.absorb(duplicate, fact, by=work.by)
+    for id in people:
+        await _look_past_us(work, id)
     return work.last(survivor)
+
+
+async def _look_past_us(work: Work, person_id: UUID) -> None:
+    person = await work.get(Person, person_id)
+    if person.erased or not person.every_candidacy:
+        return
+    groups = {}
+    for id in {job.company_id for job in person.every_employment if job.starts_on}:
+        employer = await work.get(Company, id)
+        groups[id] = ids_of([employer, *await above(work, employer)])
+    person.look_past_us(groups, by=work.by)
 
 
 async def _both(work: Work, type_: type[M], id: UUID, fact: Absorbed) -> tuple[M, M]:

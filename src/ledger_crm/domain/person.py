@@ -9,7 +9,7 @@ need; records that are merged decide as one. What holds of a candidacy is in ``c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Literal, Self
 from uuid import UUID
@@ -536,6 +536,14 @@ class Person(Candidate, Filing):
         if fact not in self.every_employment:
             self.enter(fact, by=by)
             self._flag_backdoors(fact, {fact.company_id, *above}, by)
+
+    def look_past_us(self, groups: Mapping[UUID, set[UUID]], *, by: Actor) -> None:
+        """Whether jobs of theirs, as they are known by now, are hires past us: for what has become
+        one firm since they were told. ``groups``: an employer with all that it is or belongs to.
+        Not a job without a first day: it would be today's, and was told who knows when."""
+        for job in list(self.every_employment):
+            if job.starts_on and job.company_id in groups:
+                self._flag_backdoors(job, groups[job.company_id], by)
 
     def end_employment(self, fact: EmploymentEnded, *, by: Actor) -> None:
         """Raises NotEmployed, EndsBeforeItStarts."""

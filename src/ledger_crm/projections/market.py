@@ -602,6 +602,29 @@ async def agreements(
     return [AgreementListed(*(*row, *covered[id], at)) for id, *row, at in told]
 
 
+async def between(cur: Cursor, company_id: UUID, other_id: UUID) -> list[UUID]:
+    """Who has, or had, a job at one of these two or below it, from a day that is known, and is on a
+    job order of one of them or above it: at most 200. For who asks whether somebody was hired past
+    us where the two turn out to be one."""
+    await cur.execute(
+        "WITH RECURSIVE firm AS ("
+        "  SELECT o.id FROM unnest(%(ids)s::uuid[]) f (id)"
+        f" CROSS JOIN LATERAL unnest({everyone('f.id')}) o (id)),"
+        " below AS (SELECT id FROM firm UNION SELECT o.id FROM below b"
+        "   JOIN market_word w ON w.parent_id = b.id"
+        f"  CROSS JOIN LATERAL unnest({everyone('w.id')}) o (id)),"
+        " above AS (SELECT id FROM firm UNION SELECT o.id FROM above a"
+        "   JOIN market_word w ON w.id = a.id AND w.parent_id IS NOT NULL"
+        f"  CROSS JOIN LATERAL unnest({everyone('w.parent_id')}) o (id))"
+        f" SELECT DISTINCT {survivor('s.person_id')} FROM below b"
+        " JOIN market_seat s ON s.company_id = b.id AND s.starts_on IS NOT NULL"
+        " WHERE EXISTS (SELECT FROM market_active c JOIN above a ON a.id = c.company_id"
+        f"   WHERE c.person_id = ANY({everyone('s.person_id')})) LIMIT %(most)s",
+        {"ids": [company_id, other_id], "most": MOST},
+    )
+    return [id for (id,) in await cur.fetchall()]
+
+
 async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | None:
     """Joins the directory for the names."""
     await cur.execute(
