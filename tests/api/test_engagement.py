@@ -11,6 +11,7 @@ import pytest
 
 from api.journey import ADA, ENGINES, NOTE, REPLY, SENT, faults, found, problem, written
 from ledger_crm.domain.clock import now, stopped_at
+from ledger_crm.projections import _segment
 
 pytestmark = pytest.mark.anyio
 
@@ -98,11 +99,16 @@ def days_ago(days: int) -> str:
     return (now() - timedelta(days=days)).isoformat()
 
 
+@pytest.mark.parametrize("few", [0, _segment.FEW])  # many in segments, and not
 async def test_who_is_in_two_segments_has_gone_quiet_once_by_the_shorter_cadence(
-    ana: httpx.AsyncClient, project: Callable[[], None]
+    ana: httpx.AsyncClient,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
 ) -> None:
     """Given people of different segments, spoken to at different times; when it is asked who has
     gone quiet; then each is told once, by the cadence that is theirs, the longest silent first."""
+    monkeypatch.setattr(_segment, "FEW", few)
     touched = {"both": 40, "yearly": 50, "none": 45, "fresh": 5, "snoozed": 60, "alone": 70}
     people = {}
     for name, days in touched.items():

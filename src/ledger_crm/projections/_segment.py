@@ -16,7 +16,9 @@ from ledger_crm.domain.segment import CompanyCriteria, Criteria, Saved
 
 from ._custom import fitting
 from ._projection import Cursor, Row, Table
-from ._who import everyone, survivor
+from ._who import everyone, of_any, survivor
+
+FEW = 5_000  # who may be quiet; of more, a page is soon full whoever is looked at first
 
 C = TypeVar("C", Criteria, CompanyCriteria)
 NOT_SNOOZED = "coalesce(p.snoozed_until_on < %(quiet_on)s, true)"
@@ -187,13 +189,15 @@ async def gone_quiet(
     shortest = min([*cadences, *([days] if days else [])], default=None)
     if shortest is None:
         return []
-    cases, values = [], given | {"on": on}
+    fit, values = [], given | {"on": on}
     for n, each in enumerate(segments, start=1):
         clause, asked = await fits(each.criteria)
-        own = re.sub(r"%\((\w+)\)s", rf"%(s{n}_\1)s", clause)  # each has a "tags_0"
-        cases.append(f"WHEN {own} THEN {n}")
+        fit.append(re.sub(r"%\((\w+)\)s", rf"%(s{n}_\1)s", clause))  # each has a "tags_0"
         values |= {f"s{n}_{name}": value for name, value in asked.items()}
-    nth = f"CASE {' '.join(cases)} END" if cases else "NULL::int"
+        values[f"s{n}_since"] = on - timedelta(days=each.cadence_days)
+    cases = " ".join(f"WHEN {clause} THEN {n}" for n, clause in enumerate(fit, start=1))
+    nth = f"CASE {cases} END" if fit else "NULL::int"
+    few = None if days or begin else await _few(cur, table, id, fit, values)
     at, last = before or (None, None)
     # each of them is looked at for itself, in that order, until there are enough, however few the
     # planner expects; unless what is told of all is looked at besides, which is better joined
@@ -211,6 +215,7 @@ async def gone_quiet(
         f"   AND NOT EXISTS (SELECT FROM {table} o WHERE o.{id} = ANY({everyone(f'w.{id}')})"
         f"     AND (o.touched_at, o.{id}) > (w.touched_at, w.{id})) {each_alone}) p"
         f" LEFT JOIN directory d ON d.id = p.{id} WHERE w.touched_at < %(shortest)s"
+        f" AND (%(few)s::uuid[] IS NULL OR w.{id} = ANY(%(few)s))"
         " AND (%(at)s::timestamptz IS NULL OR w.touched_at >= %(at)s"
         f"   AND (w.touched_at, p.{id}) > (%(at)s, %(last)s))"
         f" ORDER BY w.touched_at, p.{id} LIMIT %(limit)s",
@@ -218,6 +223,7 @@ async def gone_quiet(
         | {
             "days": days,
             "cadences": cadences,
+            "few": few,
             "shortest": on - timedelta(days=shortest),
             "owners": owners,
             "at": at,
@@ -226,8 +232,8 @@ async def gone_quiet(
         },
     )
     found = []
-    for of_id, name, touched_at, since, fit, cadence_days, whose in await cur.fetchall():
-        segment = segments[fit - 1] if fit else None
+    for of_id, name, touched_at, since, place, cadence_days, whose in await cur.fetchall():
+        segment = segments[place - 1] if place else None
         found.append(
             GoneQuiet(
                 id=of_id,
@@ -241,6 +247,26 @@ async def gone_quiet(
             )
         )
     return found
+
+
+async def _few(
+    cur: Cursor, table: str, id: str, fit: Sequence[str], values: dict[str, Any]
+) -> list[UUID] | None:
+    """All who may be quiet in one of these segments, by all their ids: where they are few, it takes
+    long to come upon them among all others. None: there are many."""
+    theirs = " UNION ".join(
+        f"(SELECT p.{id} FROM {table} p WHERE {clause}"
+        f" AND {of_any(f'p.touched_at < %(s{n}_since)s', table, id)} LIMIT %(many)s)"
+        for n, clause in enumerate(fit, start=1)
+    )
+    await cur.execute(
+        f"WITH fit (id) AS ({theirs}) SELECT id FROM fit"
+        " UNION SELECT m.id FROM directory_merge m JOIN fit f ON f.id = m.survivor_id"
+        " LIMIT %(many)s",
+        values | {"many": FEW + 1},
+    )
+    found = [id for (id,) in await cur.fetchall()]
+    return found if len(found) <= FEW else None
 
 
 def silent_since(item: GoneQuiet) -> tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID]:
