@@ -40,6 +40,7 @@ from .store import (
     Kept,
     Loaded,
     Lost,
+    NoRoom,
     Refused,
     Row,
     Save,
@@ -54,8 +55,8 @@ from .store import (
 from .together import Full, NoAnswer, Together
 
 __all__ = [
-    "ALL", "Busy", "Followed", "Intent", "Ledger", "Receipt", "Row", "Told", "Unavailable",
-    "Undecodable", "Wanted", "Work", "install",
+    "ALL", "Busy", "DiskIsFull", "Followed", "Intent", "Ledger", "Receipt", "Row", "Told",
+    "Unavailable", "Undecodable", "Wanted", "Work", "install",
 ]  # fmt: skip
 
 A = TypeVar("A", bound=Aggregate)
@@ -102,6 +103,11 @@ class KeyReused(Invalid):
 
 class Unavailable(Exception):
     """The database does not answer; try again. With an idempotency key nothing happens twice."""
+
+
+class DiskIsFull(Unavailable):
+    """The database's disk is full; nothing of this was written. Whoever runs it has to make
+    room."""
 
 
 class Busy(Unavailable):
@@ -770,6 +776,8 @@ class Ledger:
                 await asyncio.sleep(wait_s)
             except Slow:
                 raise Unavailable() from None
+            except NoRoom:
+                raise DiskIsFull() from None
         raise AssertionError("not reached: the last attempt returns or raises")
 
     async def _together(self, together: Together[Q, T], question: Q) -> T:
@@ -783,10 +791,12 @@ class Ledger:
             raise Unavailable() from None
         except Slow:
             raise Unavailable() from None
+        except NoRoom:
+            raise DiskIsFull() from None
 
     def _save(self, saves: Sequence[Save]) -> Sequence[Sequence[int] | Exception]:
         """In the thread of those who save, and again if the connection was lost. Raises NoAnswer,
-        Slow."""
+        Slow, NoRoom."""
 
         def save() -> Sequence[Sequence[int] | Exception]:
             try:

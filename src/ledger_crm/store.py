@@ -69,6 +69,10 @@ class Slow(Exception):
     """The database ended a statement that took too long. Nothing of it happened."""
 
 
+class NoRoom(Exception):
+    """The database's disk is full. Nothing of what was asked happened."""
+
+
 class RefusedBy(IntegrityError):
     """``rule``: the name of the database's rule, as ``refused_by`` tells it."""
 
@@ -363,7 +367,8 @@ class EntryMapper(Mapper[UUID]):
 class Datastore(PostgresDatastore):
     """The library's pool. A server that takes no writes any more (SQLSTATE 25006: it was the
     primary until a failover) counts as lost, like one that is away. One that has ended a statement
-    (57014: it took too long) does not: it is there, and nothing of the statement happened."""
+    (57014: it took too long), or has no room for what it writes (53100), does not: it is there, and
+    nothing of the statement happened."""
 
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[Any]]:
@@ -375,6 +380,8 @@ class Datastore(PostgresDatastore):
                 raise psycopg.OperationalError("the server takes no writes") from standby
             except psycopg.errors.QueryCanceled as slow:
                 raise Slow() from slow
+            except psycopg.errors.DiskFull as full:
+                raise NoRoom() from full
 
 
 class Recorder(PostgresApplicationRecorder):

@@ -307,6 +307,8 @@ async def test_what_was_not_known_yet_is_waited_for(
         ("-1", "neither a position"),
         ("9999-12-31", "lies ahead"),
         ("2999-01-01T00:00:00Z", "lies ahead"),
+        ("20260301", "20260301 is a position, and the ledger ends at "),
+        ("20260301", ": for the day, write 2026-03-01"),
     ],
 )
 async def test_what_is_no_moment_is_said(
@@ -350,4 +352,5 @@ async def test_a_position_that_nobody_was_told_is_refused(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
     project()
-    problem(await ana.get("/people", params={"as_of": str(10**15)}), 422, "after-the-head")
+    for nobody in (str(10**15), "20260230", "99999999"):  # and no day either
+        problem(await ana.get("/people", params={"as_of": nobody}), 422, "after-the-head")

@@ -17,6 +17,7 @@ from litestar import Litestar
 
 from api.documented import Documented
 from api.journey import ADA, found, problem, written
+from conftest import Run
 from ledger_crm.api import front, problems, reading
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import faults_of
@@ -213,6 +214,40 @@ async def test_a_database_that_is_away_is_said_so_and_comes_back_by_itself(
         conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await written(ana, f"/people/{person}/interactions", note)
     assert (await ana.get(f"/people/{person}")).status_code == 200
+
+
+async def test_a_full_disk_is_told_as_that_and_nothing_is_written(
+    ana: httpx.AsyncClient,
+    told: Run,
+    project: Callable[[], None],
+    ledger: Ledger,
+    owner_database: str,
+) -> None:
+    """The server says so of itself, by a trigger: its code is that of a write without room."""
+    person = (await written(ana, "/people", ADA))["id"]
+    project()
+    head, note = await ledger.head(), {"kind": "person.note_written", "text": "Kept?"}
+    with psycopg.connect(owner_database, autocommit=True) as conn:
+        conn.execute(
+            "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE 'No space left on device' USING ERRCODE = '53100'; END $$"
+        )
+        conn.execute(
+            "CREATE TRIGGER no_room BEFORE INSERT ON ledger.entries EXECUTE FUNCTION no_room()"
+        )
+        began_s = monotonic()
+        where = f"/people/{person}/interactions"
+        answer = await ana.post(where, json=note, headers={"Idempotency-Key": "one"})
+        problem(answer, 503, "disk-full")
+        assert answer.headers["retry-after"] == "60"
+        assert monotonic() - began_s < PATIENCE_S
+        assert await ledger.head() == head
+        code, _, err = await asyncio.to_thread(told, "key", "create", "consultant:ana")
+        assert (code, err.count("\n"), "disk is full" in err) == (2, 1, True), err
+        assert (await ana.get(f"/people/{person}")).status_code == 200
+        conn.execute("DROP TRIGGER no_room ON ledger.entries")
+    await written(ana, where, note, **{"Idempotency-Key": "one"})
+    assert await ledger.head() == head + 1
 
 
 async def test_of_a_database_that_hangs_everybody_hears_in_time(

@@ -62,6 +62,7 @@ ByTime = Annotated[
 ]
 UNREADABLE = "neither a position, nor an instant with its offset, nor a day as in 2026-03-01"
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # nothing was before, and days can be taken from it
+NO_DASHES = "{} is a position, and the ledger ends at {}: for the day, write {}"
 AHEAD = "it lies ahead: nobody knows yet"
 WITHOUT = "it says how `as_of` is meant, which is not there"
 
@@ -96,6 +97,8 @@ async def then(cur: Cursor, as_of: str, known: str | None, name: str = "as_of") 
         position = int(as_of)
         head, written = await written_at(cur, min(position or 1, 2**63 - 1))
         if position > head:
+            if day := _meant(as_of):
+                raise Malformed(faults=[Fault(f"query:{name}", NO_DASHES.format(as_of, head, day))])
             raise AfterTheHead(after=position, head=head)
         at = written or clock.now()
     else:
@@ -110,6 +113,14 @@ async def then(cur: Cursor, as_of: str, known: str | None, name: str = "as_of") 
     if known == "now":
         return Then(head, at, AS_IT_WAS, at.isoformat())
     return Then(position, at, AS_KNOWN, str(position))
+
+
+def _meant(digits: str) -> date | None:
+    """The day that somebody means who leaves out the dashes."""
+    try:
+        return date.fromisoformat(digits) if len(digits) == 8 else None
+    except ValueError:
+        return None
 
 
 def _instant(text: str) -> datetime | None:

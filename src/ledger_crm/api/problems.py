@@ -27,9 +27,9 @@ from ledger_crm.domain.refusals import (
     Stale,
     Unknown,
 )
-from ledger_crm.ledger import Busy
+from ledger_crm.ledger import Busy, DiskIsFull
 from ledger_crm.ledger import Unavailable as LedgerUnavailable
-from ledger_crm.projections import OUT_OF_REACH, TOOK_TOO_LONG
+from ledger_crm.projections import NO_ROOM, OUT_OF_REACH, TOOK_TOO_LONG
 from ledger_crm.storage import StorageFault
 
 MEDIA_TYPE = "application/problem+json"
@@ -193,6 +193,14 @@ class Unavailable(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
 
 
+class DiskFull(HttpProblem):
+    """The database's disk is full: nothing of this was written. Whoever runs it has to make room;
+    then try again."""
+
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "60"}
+
+
 class DocumentsAway(HttpProblem):
     """Where documents are kept does not answer. Try again; with the same Idempotency-Key nothing is
     done twice."""
@@ -282,6 +290,11 @@ def out_of_reach(request: Request[Any, Any, Any], _: Exception) -> Response[dict
     return refused(request, Unavailable())
 
 
+def disk_full(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:
+    log.error("disk full", request_id=cause.get())
+    return refused(request, DiskFull())
+
+
 def documents_away(
     request: Request[Any, Any, Any], fault: StorageFault
 ) -> Response[dict[str, Any]]:
@@ -363,6 +376,8 @@ HANDLERS: dict[int | type[Exception], Any] = {
     Refusal: refused,
     Busy: too_busy,
     LedgerUnavailable: out_of_reach,
+    DiskIsFull: disk_full,
+    NO_ROOM: disk_full,
     StorageFault: documents_away,
     **dict.fromkeys(OUT_OF_REACH, out_of_reach),
     TOOK_TOO_LONG: took_too_long,

@@ -29,7 +29,7 @@ from ledger_crm.analysis import AnalysisFault
 from ledger_crm.commands.mapping import ImportFault
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.embedded import EmbeddedError, Postgres
-from ledger_crm.ledger import Ledger, Unavailable, Undecodable, install
+from ledger_crm.ledger import DiskIsFull, Ledger, Unavailable, Undecodable, install
 from ledger_crm.sealing import Keyring, WrongKey
 from ledger_crm.settings import Settings, SettingsError
 from ledger_crm.storage import StorageFault
@@ -122,6 +122,8 @@ def explained(fault: BaseException) -> str:
             "the database refused: its role may not do this; set LEDGER_DATABASE_OWNER_URL to one"
             " that owns the database, and: ledger-crm migrate"
         )
+    if isinstance(fault, psycopg.errors.DiskFull | DiskIsFull):
+        return "the database's disk is full: make room there, and try again"
     if isinstance(fault, psycopg.OperationalError):
         return "the database does not answer; see: ledger-crm doctor"
     if isinstance(fault, psycopg.Error):

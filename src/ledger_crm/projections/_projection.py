@@ -32,6 +32,9 @@ OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError)
 TOOK_TOO_LONG = psycopg.errors.QueryCanceled
 """What it raises when the database ends it: it is there, and a shorter question is answered."""
 
+NO_ROOM = psycopg.errors.DiskFull
+"""What it raises when its disk is full: it is there, and whoever runs it has to make room."""
+
 NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 """What it raises while the tables of a read model are not there, or not yet as it knows them."""
 
