@@ -28,6 +28,10 @@ from scenario import KEYRING
 
 Run = Callable[..., tuple[int, str, str]]
 
+# Some hundred processes are started, and none of them should compile the whole program anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 hypothesis.settings.register_profile("house", print_blob=True, deadline=None)
 hypothesis.settings.load_profile("house")
 

@@ -195,6 +195,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1, le=3_650),
         _says("for so long the access log tells who was at the door", "days, 1 to 3650"),
     ] = 400
+    api_url: Annotated[
+        str,
+        Meta(pattern=r"^(https?://[^\s/?#@]+/?)?\Z"),
+        _says(
+            "a server that read and report ask; not set: the one that runs on LEDGER_HOME, or the"
+            " database",
+            "an address like https://crm.example.com, without a path",
+        ),
+    ] = ""
+    api_key: Annotated[
+        str,
+        Meta(pattern=r"^[\x21-\x7e]*\Z"),
+        _says("the key for it", "a key as ledger-crm key create shows it: lcrm_...", secret=True),
+    ] = ""
     webhook_targets: Annotated[
         WebhookTargets,
         _says("where webhooks may be sent: https to public addresses, or any", "public or any"),
@@ -252,6 +266,10 @@ def load(environ: Mapping[str, str]) -> Settings:
     if values.get("database_owner_url") and not values.get("database_url"):
         raise SettingsError(
             "LEDGER_DATABASE_OWNER_URL is set without LEDGER_DATABASE_URL: set both, or neither"
+        )
+    if bool(values.get("api_url")) != bool(values.get("api_key")):
+        raise SettingsError(
+            "LEDGER_API_URL needs LEDGER_API_KEY, and it that: set both, or neither"
         )
     if values.get("oidc_issuer") and not values.get("oidc_client_id"):
         raise SettingsError(

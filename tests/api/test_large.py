@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("large")]  # filled onc
 @pytest.fixture(scope="session")
 def filled(read_models: str, templates: Callable[..., str]) -> str:
     """The last person of a template whose tables are large."""
-    url = templates("large", of=read_models)
+    url = templates("large_tables", of=read_models)
     with Ledger(url, KEYRING) as ledger, connect(url) as conn:
         person = asyncio.run(fill(ledger, people=LARGE + 200))
         with drivers_of(every(), reading(ledger), conn) as drivers:
@@ -36,7 +36,7 @@ def filled(read_models: str, templates: Callable[..., str]) -> str:
 
 @pytest.fixture
 def template(filled: str) -> str:
-    return "large"
+    return "large_tables"
 
 
 async def test_no_page_reads_a_large_table_from_end_to_end(

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import uvicorn
 
 from builders import added, order_opened, sourced
 from conftest import Run
+from ledger_crm.api.app import create_app
+from ledger_crm.api.reading import open_pool
+from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.person import Person
+from ledger_crm.domain.role import Role
+from ledger_crm.embedded import Claim
 from ledger_crm.ledger import Intent, Ledger, Work
 from projections.test_queries import project
 from scenario import ANA, COMPANY, KEYRING
+from waiting import until
 
 
 @pytest.fixture
@@ -138,3 +147,114 @@ def test_what_is_not_built_yet_is_said(
     assert (code, out) == (2, "")
     assert "not projected yet" in err
     assert "ledger-crm up" in err
+
+
+class Served:
+    """The API on this test's database, over HTTP, until ``stop``."""
+
+    server: uvicorn.Server | None
+
+    def __init__(self, database: str) -> None:
+        self.database, self.server = database, None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._thread.start()
+        until(lambda: self.server and self.server.started)
+        assert self.server
+        self.url = f"http://127.0.0.1:{self.server.servers[0].sockets[0].getsockname()[1]}"
+
+    def key(self, role: Role) -> str:
+        with Ledger(self.database, KEYRING) as ledger:
+            _, text = asyncio.run(create_key(ledger, actor="consultant:ben", role=role))
+            project(self.database, ledger)
+        return text
+
+    def stop(self) -> None:
+        assert self.server
+        self.server.should_exit = True
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        with Ledger(self.database, KEYRING) as ledger:
+            async with open_pool(self.database, most=2) as pool:
+                app = create_app(ledger=ledger, pool=pool, feed_position=ledger.head)
+                config = uvicorn.Config(
+                    app, port=0, log_config=None, access_log=False, lifespan="off"
+                )
+                self.server = uvicorn.Server(config)
+                self.server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+                await self.server.serve()
+                await app.state.equipment.callers.visits.settled()
+
+
+@pytest.fixture
+def served(database: str, agency: None) -> Iterator[Served]:
+    served = Served(database)
+    yield served
+    served.stop()
+
+
+READ: tuple[tuple[str, ...], ...] = (
+    ("people",), ("people", "--json", "--limit", "4"), ("people", "--channel", "other"),
+    (f"companies/{COMPANY}",), (f"/companies/{COMPANY}/", "--json"), (), ("invoices",),
+    ("candidates/counts",), ("people", "--colour", "red"), ("peeple",), ("people/abc",),
+    ("revenue", "--by", "moon"), (f"people/{COMPANY}",), ("people", "--as-of", "2020-01-01"),
+)  # fmt: skip
+
+
+def test_a_server_is_asked_that_is_named_and_says_the_same(
+    told: Run, served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("ledger_crm.cli.reading.PAGE", 3)
+    here = {words: told("read", *words) for words in READ}
+    monkeypatch.delenv("LEDGER_DATABASE_URL")
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path / "nothing is here"))
+    monkeypatch.setenv("LEDGER_API_URL", f"{served.url}/")
+    monkeypatch.setenv("LEDGER_API_KEY", served.key("owner"))
+    assert {words: told("read", *words) for words in READ} == here
+
+    monkeypatch.setenv("LEDGER_API_KEY", served.key("resourcer"))
+    code, out, err = told("read", "fees")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "your role lacks the permission" in err
+    monkeypatch.setenv("LEDGER_API_KEY", "lcrm_of_nobody")
+    assert "is LEDGER_API_KEY right?" in told("read", "people")[2]
+    monkeypatch.delenv("LEDGER_API_KEY")
+    assert "set both, or neither" in told("read", "people")[2]
+
+
+def test_a_server_that_is_named_and_away_is_one_line(
+    told: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger_crm.client.AGAIN_S", 0.0)
+    monkeypatch.setenv("LEDGER_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("LEDGER_API_KEY", "lcrm_hush")
+    code, out, err = told("read", "people")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "no answer from http://127.0.0.1:9" in err
+    assert "hush" not in err
+
+
+def test_the_server_of_this_folder_is_asked_if_there_is_one(
+    told: Run,
+    served: Served,
+    databases: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """There is no database in the folder: nobody but the server can have answered."""
+    monkeypatch.delenv("LEDGER_DATABASE_URL")
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+    with Claim(tmp_path) as claim:
+        claim.announce(served.url)
+        assert "empty" in told("read", "people")[2], "there is no key"
+        key = tmp_path / "api.key"
+        key.write_text("lcrm_of_nobody")
+        assert "empty" in told("read", "people")[2], "it is not let in, and looks for itself"
+        key.write_text(served.key("owner"))
+        assert len(json.loads(told("read", "people", "--json")[1])) == 7
+        with monkeypatch.context() as named:
+            named.setenv("LEDGER_DATABASE_URL", databases(of="template_ledger"))
+            assert "not projected yet" in told("read", "people")[2], "that of another database"
+        claim.announce("http://127.0.0.1:9")
+        assert "empty" in told("read", "people")[2], "that one is gone"
+    assert "empty" in told("read", "people")[2], "nobody runs here"

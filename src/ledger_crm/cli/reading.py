@@ -1,25 +1,32 @@
 """``read``: any list or record that the API gives, on the command line.
 
-It is the API's own answer, asked for in this process: so every list, filter, refusal and paging
-rule is there that is there over HTTP, and a new one needs nothing here. Whoever may open the
-database needs no key.
+It is the API's own answer: so every list, filter, refusal and paging rule is there that is there
+over HTTP, and a new one needs nothing here. Who answers is the server that is named, else the one
+that runs on this folder, which takes a tenth of the time; else the API is asked in this process,
+and whoever may open the database needs no key.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 from urllib.parse import quote, urlencode
 
 import cyclopts
 import msgspec
+from httpx import TransportError
 
+from ledger_crm.client import Client, Problem
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.entry import Actor
 from ledger_crm.ledger import Ledger
+from ledger_crm.settings import Settings
 
-from .documents import openapi
-from .house import Fault, console, load, opened, plain, print_columns, run
+from .house import Fault, console, load, opened, plain, print_columns, run, running_address
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -57,18 +64,20 @@ def read(
         As the API names them.
     """
     filters = {name.replace("-", "_"): value for name, value in filters.items()}
-    what, found = what.strip("/"), _catalogue()
-    if what:
-        names = _filters(found, what, filters)
-        most = limit if "cursor" in names else None
-        with opened(load(), to_look=True) as (ledger, url):
-            found = run(lambda: _found(ledger, url, what, most, filters))
-        found = found[:limit] if isinstance(found, list) else found
-    else:
-        found = [
+    what = what.strip("/")
+
+    def found_by(source: Source) -> Any:
+        catalogue = _catalogue(source)
+        if what:
+            names = _filters(catalogue, what, filters)
+            return source.answer(what, limit if "cursor" in names else None, filters)
+        return [
             {"what": path, "filters": [name for name in names if name not in PAGING]}
-            for path, names in found.items()
+            for path, names in catalogue.items()
         ]
+
+    found = _asked(found_by)
+    found = found[:limit] if what and isinstance(found, list) else found
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     elif isinstance(found, dict):
@@ -81,20 +90,133 @@ def read(
 
 def asked(what: str, **filters: str) -> Any:
     """The API's answer, of a list all of it. Raises Fault."""
-    most = EVERYTHING if "limit" in _parameters(what) else None
-    with opened(load(), to_look=True) as (ledger, url):
-        return run(lambda: _found(ledger, url, what, most, filters))
+
+    def found_by(source: Source) -> Any:
+        names = next(n for path, n in _catalogue(source).items() if _is(path, what))
+        return source.answer(what, EVERYTHING if "limit" in names else None, filters)
+
+    return _asked(found_by)
 
 
-def _parameters(what: str) -> list[str]:
-    return next(names for path, names in _catalogue().items() if _is(path, what))
+class Source(Protocol):
+    """Who answers."""
+
+    def document(self) -> Any:
+        """Of the API, in OpenAPI."""
+
+    def answer(self, what: str, most: int | None, filters: dict[str, str]) -> Any:
+        """Of a list in pages the items, ``most`` of them or somewhat more. Raises Fault."""
 
 
-def _catalogue() -> Any:
+class Away(Fault):
+    """No answer from a server, or none for us."""
+
+
+def _asked(ask: Callable[[Source], Any]) -> Any:
+    """Raises Fault."""
+    chosen = load()
+    if chosen.api_url:
+        with Client(chosen.api_url, chosen.api_key) as crm:
+            return ask(Server(crm, chosen.api_url))
+    if here := _here(chosen):
+        address, key = here
+        with suppress(Away), Client(address, key, attempts=1) as crm:
+            return ask(Server(crm, address))
+    return ask(ThisProcess(chosen))
+
+
+def _here(chosen: Settings) -> tuple[str, str] | None:
+    """The server that runs on this folder, and the key of its owner; None if there is none, or the
+    database is named, which may be another."""
+    if chosen.database_url:
+        return None
+    with suppress(OSError):
+        key = (chosen.home / "api.key").read_text().strip()
+        if key and (address := running_address(chosen.home)):
+            return address, key
+    return None
+
+
+class Server:
+    def __init__(self, crm: Client, address: str) -> None:
+        self.crm, self.address = crm, address
+
+    def document(self) -> Any:
+        return self._heard("openapi.json", lambda: self.crm.get("/openapi.json"))
+
+    def answer(self, what: str, most: int | None, filters: dict[str, str]) -> Any:
+        path, first = f"/{quote(what)}", min(most or PAGE, PAGE)
+        if most is None:
+            return self._heard(what, lambda: self.crm.get(path, **filters))
+        pages = self.crm.pages(path, limit=first, **filters)
+        return self._heard(what, lambda: list(islice(pages, most)))
+
+    def _heard(self, what: str, ask: Callable[[], Any]) -> Any:
+        """Raises Away, and Fault with what the problem says."""
+        try:
+            return ask()
+        except TransportError as fault:
+            kind = type(fault).__name__
+            raise Away(
+                f"no answer from {self.address} ({kind}); is LEDGER_API_URL right?"
+            ) from None
+        except Problem as problem:
+            if problem.status == 401:
+                raise Away(f"{self.address}: {problem}; is LEDGER_API_KEY right?") from None
+            raise Fault(_says(what, problem.status, str(problem))) from None
+
+
+class ThisProcess:
+    """The whole application, in here."""
+
+    def __init__(self, chosen: Settings) -> None:
+        self.chosen = chosen
+
+    def document(self) -> Any:
+        return _application()[1]
+
+    def answer(self, what: str, most: int | None, filters: dict[str, str]) -> Any:
+        with opened(self.chosen, to_look=True) as (ledger, url):
+            return run(lambda: self._answer(ledger, url, what, most, filters))
+
+    async def _answer(
+        self, ledger: Ledger, url: str, what: str, most: int | None, filters: dict[str, str]
+    ) -> Any:
+        from ledger_crm.api.reading import open_pool
+
+        app, _ = _application()
+        async with open_pool(url, most=1) as pool:
+            app.state.equipment.furnish(
+                ledger=ledger, pool=pool, feed_position=ledger.head, guard=_is_here
+            )
+            if most is None:
+                return await _answer(app, what, filters)
+            items: list[Any] = []
+            query: dict[str, Any] = {**filters, "limit": min(most, PAGE)}
+            while True:
+                page = await _answer(app, what, query)
+                items += page["items"]
+                if page["next"] is None or len(items) >= most:
+                    return items
+                query["cursor"] = page["next"]
+
+
+@cache
+def _application() -> tuple[Litestar, Any]:
+    """Not furnished yet, and its document: they take a second or two."""
+    from ledger_crm.api.app import create_app
+    from ledger_crm.api.openapi import document
+
+    nothing = cast("Any", None)
+    app = create_app(ledger=nothing, pool=nothing, feed_position=nothing)
+    return app, document(app)
+
+
+def _catalogue(source: Source) -> dict[str, list[str]]:
     """What can be read, and by which parameters: all that answers with JSON to whoever has a key.
     It is in the API's document, for which nothing is opened."""
     found = {}
-    for path, operations in openapi()["paths"].items():
+    for path, operations in source.document()["paths"].items():
         asked = operations.get("get")
         if asked is None or {"key": []} not in asked.get("security", ()):
             continue
@@ -114,27 +236,6 @@ def _filters(catalogue: dict[str, list[str]], what: str, asked: dict[str, str]) 
         known = ", ".join(f"--{name.replace('_', '-')}" for name in names) or "none"
         raise Fault(f"{what} has no filter {', '.join(wrong)}; it has: {known}")
     return found
-
-
-async def _found(
-    ledger: Ledger, url: str, what: str, most: int | None, filters: dict[str, str]
-) -> Any:
-    """The answer; of a list in pages the items, ``most`` of them or somewhat more."""
-    from ledger_crm.api.app import create_app
-    from ledger_crm.api.reading import open_pool
-
-    async with open_pool(url, most=1) as pool:
-        app = create_app(ledger=ledger, pool=pool, feed_position=ledger.head, guard=_is_here)
-        if most is None:
-            return await _answer(app, what, filters)
-        items: list[Any] = []
-        query: dict[str, Any] = {**filters, "limit": min(most, PAGE)}
-        while True:
-            page = await _answer(app, what, query)
-            items += page["items"]
-            if page["next"] is None or len(items) >= most:
-                return items
-            query["cursor"] = page["next"]
 
 
 async def _is_here(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -172,9 +273,13 @@ async def _answer(app: Litestar, what: str, query: dict[str, Any]) -> Any:
     status = next(message["status"] for message in sent if "status" in message)
     body = msgspec.json.decode(b"".join(message.get("body", b"") for message in sent))
     if status != 200:
-        hint = "; ledger-crm up fills the read models" if status == 503 else ""
-        raise Fault(f"{what}: {body.get('detail') or body['title']}{hint}")
+        raise Fault(_says(what, status, body["detail"]))
     return body
+
+
+def _says(what: str, status: int, detail: str) -> str:
+    hint = "; ledger-crm up fills the read models" if status == 503 else ""
+    return f"{what}: {detail}{hint}"
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
