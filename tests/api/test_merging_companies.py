@@ -320,6 +320,25 @@ async def test_what_forbids_a_merge_of_companies_is_told(two: Two) -> None:
     problem(await ana.post(f"/companies/{two.acme}/changes", json=circle), 422, "own-ancestor")
 
 
+async def test_off_limits_that_is_lifted_on_one_that_is_merged_further_is_lifted(two: Two) -> None:
+    """Given that Acme absorbed its twin, which was off limits, and lifted it; when Acme is merged
+    into a third record; then it is still lifted: nobody is kept from approaching them."""
+    ana = two.ana
+    third = (await written(ana, "/companies", {"name": "Third"}))["id"]
+    merges = f"/companies/{two.acme}/merges"
+    await written(ana, merges, {"duplicate_id": two.twin, "absorbed_at": "2024-04-01T00:00:00Z"})
+    lifted = {"kind": "company.off_limits_lifted", "lifted_at": "2024-04-02T00:00:00Z"}
+    await written(ana, f"/companies/{two.acme}/off-limits", lifted)
+    merges = f"/companies/{third}/merges"
+    await written(ana, merges, {"duplicate_id": two.acme, "absorbed_at": "2024-05-01T00:00:00Z"})
+    two.project()
+    assert (await found(ana, "/off-limits", on="2024-06-01"))["items"] == []
+    assert (await found(ana, f"/companies/{third}"))["off_limits"]["refuses"] is False
+    assert (await found(ana, f"/people/{two.ada}/conflicts", on="2024-06-01"))["free"]
+    message = SENT | {"sent_at": "2024-06-01T09:00:00Z"}
+    await written(ana, f"/people/{two.ada}/interactions", message)
+
+
 async def test_likely_duplicates_are_proposed_until_somebody_decided(two: Two) -> None:
     path = "/duplicates/companies"
 

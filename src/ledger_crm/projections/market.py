@@ -45,7 +45,7 @@ from ledger_crm.domain.placement import FellThrough, PlacementStarted
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
-from ._who import everyone, known_as, survivor
+from ._who import everyone, known_as, said_since, survivor
 
 MOST = 200  # targets of a search, people at a company, searches of a person
 CLIENT_DAYS = 365  # after somebody started there
@@ -467,6 +467,7 @@ SELECT 0, a.person_id, a.company_id, coalesce(j.name, ''), 'employee', a.starts_
   a.job_order_id
 FROM market_active a LEFT JOIN directory j ON j.id = a.job_order_id
 WHERE a.starts_on <= %(on)s AND NOT a.fallen
+  AND NOT EXISTS (SELECT FROM market_word w WHERE w.id = a.person_id AND w.erased)
   AND NOT EXISTS (SELECT FROM market_seat s WHERE s.person_id = ANY({everyone("a.person_id")})
     AND CASE WHEN s.company_id = ANY({everyone("a.company_id")})
       THEN {THERE} OR s.ends_on >= a.starts_on AND s.ends_on < %(on)s
@@ -476,10 +477,6 @@ WHERE a.starts_on <= %(on)s AND NOT a.fallen
     AND b.starts_on <= %(on)s AND (b.full_time OR b.company_id = ANY({everyone("a.company_id")}))
     AND (b.starts_on, b.candidacy_id) > (a.starts_on, a.candidacy_id)))"""
 
-
-# what the survivor said since they are merged counts for both
-SAID_SINCE = """EXISTS (SELECT FROM directory_merge m JOIN market_word s ON s.id = m.survivor_id
-   WHERE m.id = {}.id AND s.said_at >= m.since)"""
 
 # whose people an agreement with %(id)s protects
 BELOW = f"""
@@ -573,7 +570,7 @@ async def agreements(
         " FROM market_word w LEFT JOIN who d ON d.id = w.id"
         " WHERE w.of_company AND w.refuses AND w.said_at < %(on)s::date + 1"
         " AND coalesce(w.until_on >= %(on)s, true)"
-        f" AND NOT {SAID_SINCE.format('w')}"
+        f" AND NOT {said_since('w', 'said_at', 'market_word', 'id')}"
         f" AND (%(company)s::uuid IS NULL OR w.id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(ends)s::date IS NULL OR w.until_on < %(ends)s)"
         " AND (%(before)s::bigint IS NULL OR w.position < %(before)s)"
@@ -757,22 +754,20 @@ async def people_checked(
     placed = {(same[person_id], company_id) for person_id, company_id in await cur.fetchall()}
     await cur.execute(
         "SELECT w.id, coalesce(d.name, ''), w.said_at, w.refuses, w.until_on, w.text,"
-        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text, m.since,"
-        " w.erased FROM market_word w JOIN who d ON d.id = w.id AND d.kind = 'person'"
-        " LEFT JOIN directory_merge m ON m.id = w.id"
+        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text,"
+        f" {said_since('w', 'said_at', 'market_word', 'id')},"
+        f" {said_since('w', 'contact_said_at', 'market_word', 'id')}, w.erased"
+        " FROM market_word w JOIN who d ON d.id = w.id AND d.kind = 'person'"
         " WHERE w.id = ANY(%(ids)s)",
         asked,
     )
     found: dict[UUID, PersonCheck] = {}
     told = await cur.fetchall()
     said: dict[UUID, list[tuple[Any, Any]]] = {}
-    own = {id: words for id, _, *words, _, _ in told}
-    for id, _, *words, since, _ in told:
-        later = own[same[id]]  # what the survivor said since they are merged counts for both
-        consent, contact = (
-            word if since is None or not newest or newest < since else (None, False, None, "")
-            for word, newest in ((words[:4], later[0]), (words[4:], later[4]))
-        )
+    for id, _, *words, consent_over, contact_over, _ in told:
+        nothing = (None, False, None, "")
+        consent = nothing if consent_over else words[:4]
+        contact = nothing if contact_over else words[4:]
         said.setdefault(same[id], []).append((consent, contact))
     for id, name, *_, erased in told:
         if same[id] != id:
@@ -865,7 +860,8 @@ async def _agreements(cur: Cursor, ids: Sequence[UUID], *, on: date) -> dict[UUI
         " SELECT a.of_id, a.said_at, a.refuses, a.until_on, a.with_subsidiaries, a.text,"
         "  coalesce(d.is_id, a.id), coalesce(d.name, '') FROM nearest a"
         " LEFT JOIN who d ON d.id = a.id WHERE a.refuses AND (a.up = 0 OR a.with_subsidiaries)"
-        f" AND NOT {SAID_SINCE.format('a')} ORDER BY a.of_id, a.up, a.id <> a.of_id",
+        f" AND NOT {said_since('a', 'said_at', 'market_word', 'id')}"
+        " ORDER BY a.of_id, a.up, a.id <> a.of_id",
         {"ids": list(ids)},
     )
     found: dict[UUID, list[Agreement]] = {}
