@@ -17,7 +17,13 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from ledger_crm.domain.candidacy import CandidacyClosed, CandidacyOpened, Placed, StageReached
+from ledger_crm.domain.candidacy import (
+    CandidacyClosed,
+    CandidacyOpened,
+    Introduced,
+    Placed,
+    StageReached,
+)
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.firm import ParentNamed
@@ -41,7 +47,7 @@ from ledger_crm.domain.permission import (
     Word,
 )
 from ledger_crm.domain.person import PersonSourced
-from ledger_crm.domain.placement import FellThrough, PlacementStarted
+from ledger_crm.domain.placement import BackdoorSuspected, FellThrough, PlacementStarted
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
@@ -116,6 +122,9 @@ class ActiveRow(Row, frozen=True, kw_only=True):
     starts_on: date | None = None  # placed by us
     full_time: bool = True
     fallen: bool = False
+    introduced_on: date | None = None
+    tail_until_on: date | None = None
+    past_us: bool = False  # hired past us, as is written down
 
 
 targets = Table("market_target", TargetRow, key="job_order_id, target_id")
@@ -160,7 +169,7 @@ active = Table(
 )
 research.erases()
 seats.erases()
-projection = Projection("market", targets, research, seats, said, searches, active, version=5)
+projection = Projection("market", targets, research, seats, said, searches, active, version=6)
 
 
 @targets.starts(TargetNamed)
@@ -294,6 +303,9 @@ def moved(row: ActiveRow, entry: Entry[StageReached]) -> ActiveRow:
         since=fact.reached_at,
         closed=isinstance(fact, CandidacyClosed),
     )
+    if isinstance(fact, Introduced):
+        first = row.introduced_on or fact.introduced_at.date()
+        return replace(row, introduced_on=first, tail_until_on=fact.tail_until_on)
     if isinstance(fact, Placed):
         return replace(row, starts_on=fact.starts_on, full_time=fact.full_time)
     return row
@@ -307,6 +319,11 @@ def started(row: ActiveRow, entry: Entry[PlacementStarted]) -> ActiveRow:
 @active.on(FellThrough, key=lambda entry: entry.event.candidacy_id)
 def fell_through(row: ActiveRow, entry: Entry[FellThrough]) -> ActiveRow:
     return replace(row, fallen=True)
+
+
+@active.on(BackdoorSuspected, key=lambda entry: entry.event.candidacy_id)
+def hired_past_us(row: ActiveRow, entry: Entry[BackdoorSuspected]) -> ActiveRow:
+    return replace(row, past_us=True)
 
 
 class Agreement(msgspec.Struct, frozen=True):
@@ -600,9 +617,10 @@ async def agreements(
 
 
 async def between(cur: Cursor, company_id: UUID, other_id: UUID) -> list[UUID]:
-    """Who has, or had, a job at one of these two or below it, from a day that is known, and is on a
-    job order of one of them or above it: at most 200. For who asks whether somebody was hired past
-    us where the two turn out to be one."""
+    """Who began a job at one of these two or below it, within the tail of an introduction to one of
+    them or above it, and was neither placed there by us nor flagged yet: at most 200. For who asks
+    whether somebody was hired past us where the two turn out to be one; whoever is flagged makes
+    room for the next."""
     await cur.execute(
         "WITH RECURSIVE firm AS ("
         "  SELECT o.id FROM unnest(%(ids)s::uuid[]) f (id)"
@@ -614,9 +632,13 @@ async def between(cur: Cursor, company_id: UUID, other_id: UUID) -> list[UUID]:
         "   JOIN market_word w ON w.id = a.id AND w.parent_id IS NOT NULL"
         f"  CROSS JOIN LATERAL unnest({everyone('w.parent_id')}) o (id))"
         f" SELECT DISTINCT {survivor('s.person_id')} FROM below b"
-        " JOIN market_seat s ON s.company_id = b.id AND s.starts_on IS NOT NULL"
+        " JOIN market_seat s ON s.company_id = b.id"
         " WHERE EXISTS (SELECT FROM market_active c JOIN above a ON a.id = c.company_id"
-        f"   WHERE c.person_id = ANY({everyone('s.person_id')})) LIMIT %(most)s",
+        f"   WHERE c.person_id = ANY({everyone('s.person_id')}) AND NOT c.past_us"
+        "   AND s.starts_on BETWEEN c.introduced_on AND c.tail_until_on)"
+        " AND NOT EXISTS (SELECT FROM market_active c JOIN above a ON a.id = c.company_id"
+        f"   WHERE c.person_id = ANY({everyone('s.person_id')})"
+        "   AND c.starts_on IS NOT NULL AND NOT c.fallen) LIMIT %(most)s",
         {"ids": [company_id, other_id], "most": MOST},
     )
     return [id for (id,) in await cur.fetchall()]
