@@ -358,6 +358,13 @@ async def test_what_is_said_on_each_that_they_went_on_as_counts_from_then_on(
     two.project()
     assert (await found(ana, f"/people/{z}"))["contact"]["refuses"] is refuses
     assert (await found(ana, f"/people/{z}/conflicts", on="2024-06-01"))["free"] is not refuses
+    reply = REPLY | {"replied_at": "2024-06-01T09:00:00Z"}
+    await written(ana, f"/people/{x}/interactions", reply)
+    two.project()
+    for list_ in ("/engagement/quiet", "/engagement/quiet/people"):
+        assert (z in ids((await found(ana, list_, days=1))["items"])) is not refuses, list_
+    day = await found(ana, "/day", on="2024-06-02", owner="consultant:ana")
+    assert (z in ids(day["answers"])) is not refuses
     fit = await ana.post("/segments/lookups", json={"contactable": True})
     assert (z in ids(fit.json()["items"])) is not refuses
 
