@@ -28,6 +28,8 @@ RULES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a message to who said stop: do-not-contact": ("stopped", "person.message_sent", SENT),
     "a call to who said stop: do-not-contact": ("stopped", "person.call_held", CALL),
     "a message to the off-limits: off-limits": ("theirs", "person.message_sent", SENT),
+    "all the same, with no reason said: off-limits": (
+        "theirs", "person.message_sent", SENT | {"override": " "}),
     "a call to the off-limits: off-limits": ("theirs", "person.call_held", CALL),
     "an interview before the introduction: not-put-forward": (
         "listed", "person.candidacy_moved", {"stage": "client_interview", "at": AT}),
