@@ -298,8 +298,9 @@ def test_a_rejection_is_of_the_side_of_its_exit_and_names_a_human_or_a_rule(
     case = given(Person, sourced(), opened()).when(move(to, **why))
     if allowed:
         case.then(closed(to, **why))
-        nobody = move(to, **why | {"decider": ""})
-        given(Person, sourced(), opened()).when(nobody).then_refused(ReasonMissing)
+        for nobody in ("", " \t"):
+            unnamed = move(to, **why | {"decider": nobody})
+            given(Person, sourced(), opened()).when(unnamed).then_refused(ReasonMissing)
     else:
         case.then_refused(WrongSide, decided_by=decided_by)
 
