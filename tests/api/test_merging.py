@@ -369,6 +369,25 @@ async def test_what_is_said_on_each_that_they_went_on_as_counts_from_then_on(
     assert (z in ids(fit.json()["items"])) is not refuses
 
 
+async def test_who_answers_to_another_record_waits_for_whom_of_us_wrote_to_them(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Given somebody to whom Ana wrote, and who answered from an address that became a record of
+    its own; when the two are merged; then the answer is owed by her, and not by who entered it."""
+    of = {"found_by": "consultant:zoe"}
+    ada, twin = [(await written(ana, "/people", of | {"name": n}))["id"] for n in ("Ada", "A.")]
+    await written(ana, f"/people/{ada}/interactions", SENT)
+    await written(ana, f"/people/{twin}/interactions", REPLY)
+    await written(ana, f"/people/{ada}/merges", merge_of(twin))
+    project()
+    for owner, owed in (("consultant:ana", [ada]), ("consultant:zoe", [])):
+        day = await found(ana, "/day", on="2024-03-05", owner=owner)
+        assert ids(day["answers"]) == owed, owner
+        assert all(each["reached_at"] == SENT["sent_at"] for each in day["answers"])
+        quiet = await found(ana, "/engagement/quiet/people", days=1, owner=owner)
+        assert ids(quiet["items"]) == owed, owner
+
+
 def lately() -> dict[str, Any]:
     return {"sent_at": now().isoformat()}
 

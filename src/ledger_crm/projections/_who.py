@@ -49,6 +49,17 @@ def everyone(id: str) -> str:
       SELECT same.id FROM directory_merge same WHERE same.survivor_id = {survivor(id)})"""
 
 
+def reached_out(record: str, table: str) -> str:
+    """Who of us it was last, to anybody whom this is one of; to none of them: the owner of this
+    row. ``record``: an alias of a row of the table."""
+    return f"""CASE WHEN {record}.person_id IN (
+        SELECT unnest(ARRAY[id, survivor_id]) FROM directory_merge)
+      THEN (SELECT o.owner FROM {table} o
+        WHERE o.person_id = ANY({everyone(f"{record}.person_id")})
+        ORDER BY o.reached_at DESC NULLS LAST, o.person_id <> {record}.person_id LIMIT 1)
+      ELSE {record}.owner END"""
+
+
 def said_since(record: str, said: str, table: str, id: str) -> str:
     """Whether something later was said on one that this record went on as, since it did: that
     counts for both. Through however many, each since its own moment.

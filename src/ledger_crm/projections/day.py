@@ -58,7 +58,7 @@ from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
 from ._team import Team, whose
-from ._who import everyone, said_since
+from ._who import everyone, reached_out, said_since
 
 MOST = 200  # of each on one day
 RENEWAL_DAYS = 60  # to talk a client into new terms, and to hear that they let them run out
@@ -451,6 +451,8 @@ class Day(msgspec.Struct, frozen=True):
     occasions: list[Occasion]
 
 
+WAITS = "a.heard_at > greatest(a.reached_at, a.waived_at, '-infinity')"
+THEIRS = everyone("a.person_id")
 FOLLOW_UP = """
 SELECT f.follow_up_id, coalesce(p.is_id, f.person_id),
        CASE WHEN f.person_id IS NOT NULL THEN coalesce(p.name, '') END,
@@ -471,21 +473,25 @@ async def owed(cur: Cursor, *, owner: str | None, on: date, team: Team | None = 
     )
     due = [_shown(row) for row in await cur.fetchall()]
     await cur.execute(
-        "SELECT coalesce(d.is_id, a.person_id), coalesce(d.name, ''), a.heard_at, a.reached_at,"
-        " a.owner FROM owed_answer a"
-        " LEFT JOIN who d ON d.id = a.person_id WHERE a.owner = ANY(%s)"
-        " AND a.heard_at > greatest(a.reached_at, a.waived_at, '-infinity')"
-        " AND a.heard_at < %s::date + 1"
+        "WITH waits AS (SELECT a.* FROM owed_answer a"
+        f"  WHERE a.owner = ANY(%(owners)s) AND {WAITS}"
+        "  UNION SELECT a.* FROM directory_merge m"
+        f" JOIN owed_answer a ON a.person_id IN (m.id, m.survivor_id) WHERE {WAITS})"
+        " SELECT coalesce(d.is_id, a.person_id), coalesce(d.name, ''), a.heard_at,"
+        f" (SELECT max(o.reached_at) FROM owed_answer o WHERE o.person_id = ANY({THEIRS})), w.owner"
+        f" FROM waits a CROSS JOIN LATERAL (SELECT {reached_out('a', 'owed_answer')} AS owner) w"
+        " LEFT JOIN who d ON d.id = a.person_id WHERE w.owner = ANY(%(owners)s)"
+        " AND a.heard_at < %(on)s::date + 1"
         " AND NOT EXISTS (SELECT FROM owed_answer o WHERE o.left_alone"
-        "   AND coalesce(o.left_alone_until_on >= %s::date, true)"
+        "   AND coalesce(o.left_alone_until_on >= %(on)s::date, true)"
         f"  AND NOT {said_since('o', 'left_alone_said_at', 'owed_answer', 'person_id')}"
-        f"  AND o.person_id = ANY({everyone('a.person_id')}))"
+        f"  AND o.person_id = ANY({THEIRS}))"
         " AND NOT EXISTS (SELECT FROM owed_answer o WHERE o.person_id <> a.person_id"
-        f"   AND o.person_id = ANY({everyone('a.person_id')}) AND ("
+        f"   AND o.person_id = ANY({THEIRS}) AND ("
         "   greatest(o.reached_at, o.waived_at) >= a.heard_at"
         "   OR (o.heard_at, o.person_id) > (a.heard_at, a.person_id)))"
-        " ORDER BY a.heard_at, a.person_id LIMIT %s",
-        (owners, on, on, MOST),
+        " ORDER BY a.heard_at, a.person_id LIMIT %(most)s",
+        {"owners": owners, "on": on, "most": MOST},
     )
     waiting = [OwedAnswer(*row) for row in await cur.fetchall()]
     found = await to_renew(cur, on=on, owner=owner, team=team)

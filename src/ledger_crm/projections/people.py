@@ -59,7 +59,7 @@ from ._segment import GoneQuiet as GoneQuiet
 from ._segment import saved as segments_of
 from ._segment import silent_since as silent_since
 from ._team import Team, whose
-from ._who import Absorbed, everyone, is_merged, of_all, of_any, said_since, survivor
+from ._who import Absorbed, everyone, is_merged, of_all, of_any, reached_out, said_since, survivor
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
@@ -624,7 +624,7 @@ async def quiet_anywhere(
         f"p.erased_at IS NULL AND {of_all(NOT_SNOOZED)} AND {LEFT_OPEN}",
         {"quiet_on": on.date()},
         id="person_id",
-        owner="w.owner",
+        owner=reached_out("w", "person"),
         on=on,
         days=days,
         owners=await whose(cur, owner, team),
