@@ -310,10 +310,12 @@ async def test_those_who_follow_at_the_head_share_one_look_into_the_ledger(
 async def test_what_is_shared_is_told_to_each_as_they_may_see_it(
     served: httpx.AsyncClient,
     ana: httpx.AsyncClient,
+    app: Litestar,
     ledger: Ledger,
     story: dict[str, str],
     project: Callable[[], None],
 ) -> None:
+    tide = app.state.equipment.tide
     _, text = await create_key(ledger, actor="integration:warehouse", role="analyst")
     head = await ledger.head()
     other = httpx.AsyncClient(
@@ -324,6 +326,7 @@ async def test_what_is_shared_is_told_to_each_as_they_may_see_it(
     async with other:
         streams = [told(client, head) for client in (served, other, served, other)]
         first = [asyncio.create_task(anext(stream)) for stream in streams]
+        await eventually(lambda: tide._followers == 4 and tide.head == head and not tide._reads)
         path = f"/companies/{story['company']}/job-orders"
         order = await written(ana, path, ORDER | {"title": "Treasurer", "confidential": True})
         project()
