@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -23,6 +24,7 @@ from ledger_crm import cli
 from ledger_crm.embedded import Nats, Postgres
 from ledger_crm.ledger import Ledger, install
 from ledger_crm.projections import every
+from ledger_crm.workers import feed
 from ledger_crm.workers.projector import Driver, connect
 from scenario import KEYRING
 
@@ -62,13 +64,26 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def nats() -> Iterator[str]:
-    """A throw-away broker with JetStream. Whoever makes streams in it removes them."""
+def _broker() -> Iterator[str]:
     with (
         TemporaryDirectory(prefix="ledger-tests-", dir="/tmp") as home,
         Nats(Path(home) / "nats", durable=False) as server,
     ):
         yield server.url
+
+
+@pytest.fixture
+def nats(_broker: str) -> Iterator[str]:
+    """A throw-away broker with JetStream. No stream of this test is left for the next."""
+
+    async def clean() -> None:
+        nc = await feed.connect(_broker, name="test")
+        for stream in await nc.jetstream().streams_info():
+            await nc.jetstream().delete_stream(str(stream.config.name))
+        await nc.close()
+
+    yield _broker
+    asyncio.run(clean())
 
 
 @pytest.fixture

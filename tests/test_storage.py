@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from buckets import S3, s3_in
 from ledger_crm import storage
 from ledger_crm.storage import Bucket, Files, Storage, StorageFault, storage_at
 from ledger_crm.vault import Damaged, Vault
+from running import ledger_crm
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -116,6 +118,21 @@ def test_what_is_wrong_with_a_bucket_is_one_line(
         assert says in str(told.value)
         assert "\n" not in str(told.value)
         assert environ["AWS_SECRET_ACCESS_KEY"] not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "state", "says"),
+    [
+        ("s3://crm/vault", "ok", "s3://crm/vault answers"),
+        ("s3://nosuch/vault", "FAIL", "s3://nosuch/vault: there is no such bucket"),
+    ],
+)
+def test_doctor_says_whether_the_documents_storage_answers(
+    server: S3, tmp_path: Path, place: str, state: str, says: str
+) -> None:
+    done = ledger_crm(tmp_path, "doctor", "--json", LEDGER_DOCUMENTS=place, **server.environ)
+    [found] = [check for check in json.loads(done.stdout) if check["check"] == "documents"]
+    assert (found["state"], found["says"]) == (state, says)
 
 
 @pytest.mark.parametrize("place", ["s3://", "s3://B", "s3:///a", "s3://who:secret@crm/a"])

@@ -142,7 +142,7 @@ async def test_an_account_is_read_and_listed(
     project()
     shown = await found(ana, f"/companies/{company}/account")
     assert (shown["status"], shown["since"], shown["why"]) == (
-        "active", "2026-01-01T00:00:00Z", "1 open",
+        "active", "2026-01-01T00:00:00Z", "1 order open",
     )  # fmt: skip
     [prospect] = (await found(ana, "/accounts", status="prospect"))["items"]
     assert (prospect["company_id"], prospect["company"]) == (other, "Looms")

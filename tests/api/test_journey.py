@@ -182,8 +182,13 @@ async def test_who_asked_us_to_stop_is_left_alone_on_every_path(
     await written(ana, permits, late)
     again = await ana.post(said, json=may)
     assert (again.status_code, again.json()["position"]) == (201, None), "delivered again"
-    lines = [line["line"] for line in (await found(ana, f"/people/{ada}/history"))["items"]]
-    assert {"consent withdrawn", "consent given", "do not contact until 2024-03-31"} <= set(lines)
+    history = (await found(ana, f"/people/{ada}/history"))["items"]
+    told = {(line["line"], line["text"]) for line in history}
+    lines = {line for line, _ in told}
+    assert {"consent withdrawn", "consent given"} <= lines
+    assert "do not contact until 2024-03-31: asked us" in lines
+    why = "all the same: She wrote to me first"
+    assert ("message sent by email", f"{SENT['text']}\n{why}") in told
 
 
 async def test_a_read_after_a_receipt_waits_for_the_read_model(

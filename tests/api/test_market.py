@@ -218,6 +218,17 @@ async def test_whom_we_placed_sits_there_though_nobody_wrote_an_employment(
     assert (await found(ana, f"{people['Stays']}/conflicts", on="2024-05-09"))["free"]
     assert not (await found(ana, f"{people['To come']}/conflicts", on="2024-07-01"))["free"]
 
+    async def protected() -> tuple[int, int]:
+        [agreed] = (await found(ana, "/off-limits", on=ON))["items"]
+        listed = (await found(ana, f"/companies/{cog}/off-limits", on=ON))["people"]
+        assert len(listed) == agreed["people"]
+        return agreed["people"], agreed["placed"]
+
+    assert await protected() == (1, 1)
+    await written(ana, f"{people['Stays']}/erasure", {"reason": "asked_us"})
+    project()
+    assert await protected() == (0, 0), "who is erased cannot be approached"
+
 
 async def test_an_agreement_with_a_group_protects_the_people_below_it_and_whom_we_placed(
     ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]

@@ -321,6 +321,54 @@ async def test_what_forbids_a_merge_is_told_and_what_forbids_more_counts_for_bot
     problem(undo, 410, "person-is-erased")
 
 
+@pytest.mark.parametrize(
+    ("of_x", "of_y", "since", "refuses"),
+    [
+        ("set 2024-01-01", "", "lifted 2024-03-01", False),
+        ("set 2024-01-01", "lifted 2024-01-15", "", True),  # when Y was somebody else
+        ("set 2024-03-05", "set 2024-03-01 until 2024-03-02", "", True),  # said last, on X itself
+    ],
+)
+async def test_what_is_said_on_each_that_they_went_on_as_counts_from_then_on(
+    two: Two, of_x: str, of_y: str, since: str, refuses: bool
+) -> None:
+    """Reads and writes agree also where X was merged into Y, and Y into Z: a word on Y was lost."""
+    ana = two.ana
+    x, y, z = [(await written(ana, "/people", {"name": name}))["id"] for name in "XYZ"]
+
+    async def said(id: str, word: str) -> None:
+        if word:
+            how, day, *until = word.replace(" until ", " ").split()
+            fact = {"kind": f"person.do_not_contact_{how}", f"{how}_at": f"{day}T00:00:00Z"}
+            until_on = {"until_on": until[0]} if until else {}
+            await written(ana, f"/people/{id}/permissions", fact | until_on)
+
+    async def merged(survivor: str, id: str, day: str) -> None:
+        absorbed = merge_of(id) | {"absorbed_at": f"{day}T00:00:00Z"}
+        await written(ana, f"/people/{survivor}/merges", absorbed)
+
+    await said(x, of_x)
+    await said(y, of_y)
+    await merged(y, x, "2024-02-01")
+    await said(y, since)
+    await merged(z, y, "2024-04-01")
+    message, tried = SENT | {"sent_at": "2024-06-01T09:00:00Z"}, {"dry_run": True}
+    answer = await ana.post(f"/people/{z}/interactions", json=message, params=tried)
+    assert answer.status_code == (403 if refuses else 200), answer.text
+    two.project()
+    assert (await found(ana, f"/people/{z}"))["contact"]["refuses"] is refuses
+    assert (await found(ana, f"/people/{z}/conflicts", on="2024-06-01"))["free"] is not refuses
+    reply = REPLY | {"replied_at": "2024-06-01T09:00:00Z"}
+    await written(ana, f"/people/{x}/interactions", reply)
+    two.project()
+    for list_ in ("/engagement/quiet", "/engagement/quiet/people"):
+        assert (z in ids((await found(ana, list_, days=1))["items"])) is not refuses, list_
+    day = await found(ana, "/day", on="2024-06-02", owner="consultant:ana")
+    assert (z in ids(day["answers"])) is not refuses
+    fit = await ana.post("/segments/lookups", json={"contactable": True})
+    assert (z in ids(fit.json()["items"])) is not refuses
+
+
 def lately() -> dict[str, Any]:
     return {"sent_at": now().isoformat()}
 

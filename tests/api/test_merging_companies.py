@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from api.journey import FEE, ORDER, SENT, found, problem, written
+from ledger_crm.projections import market
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +48,7 @@ class Two:
 
     def __init__(self, ana: httpx.AsyncClient, project: Callable[[], None]) -> None:
         self.ana, self.project = ana, project
+        self.tail: str | None = None  # an agreement of Acme's with one
 
     async def begin(self) -> None:
         ana = self.ana
@@ -258,29 +260,17 @@ async def test_who_was_introduced_to_one_and_hired_by_the_other_was_hired_past_u
     """Given people introduced to Acme under a tail and hired by its other record, or by a daughter
     of that; when the two are merged; then they are flagged, and stay so: it is evidence."""
     ana = two.ana
-    tail = FEE | {"agreed_at": "2024-02-03T10:00:00Z", "tail_months": 12}
-    await written(ana, f"/companies/{two.acme}/fees", tail)
-
-    async def hired(name: str, **job: Any) -> str:
-        person = (await written(ana, "/people", {"name": name}))["id"]
-        body = {"company_id": two.acme, "job_order_id": two.orders[two.acme]}
-        candidacy = (await written(ana, f"/people/{person}/candidacies", body))["created"]
-        path = f"/people/{person}/candidacies/{candidacy}"
-        await written(ana, f"{path}/rights-to-represent", {"given_at": "2024-03-01T09:00:00Z"})
-        await written(ana, f"{path}/introductions", {"introduced_at": "2024-03-02T09:00:00Z"})
-        await written(ana, f"/people/{person}/employments", {"company_id": two.twin} | job)
-        return str(person)
 
     async def past_us() -> dict[str, str]:
         two.project()
         items = (await found(ana, "/introductions", hired_past_us=True))["items"]
         return {each["person"]: each["hired_on"] for each in items}
 
-    bob = await hired("Bob", starts_on="2024-06-01")
-    await hired("Kim", starts_on="2024-07-01", company_id=two.child)
-    await hired("Too late", starts_on="2025-03-03")
-    await hired("Before", starts_on="2023-03-03")
-    await hired("Some day")
+    bob = await hired(two, "Bob", starts_on="2024-06-01")
+    await hired(two, "Kim", starts_on="2024-07-01", company_id=two.child)
+    await hired(two, "Too late", starts_on="2025-03-03")
+    await hired(two, "Before", starts_on="2023-03-03")
+    await hired(two, "Some day")
     assert await past_us() == {}
     tried = await ana.post(
         f"/companies/{two.acme}/merges", json={"duplicate_id": two.twin}, params={"dry_run": True}
@@ -288,7 +278,7 @@ async def test_who_was_introduced_to_one_and_hired_by_the_other_was_hired_past_u
     assert sorted(each["kind"] for each in tried.json()["entries"]) == [
         "company.absorbed", "company.merged", *["person.backdoor_suspected"] * 2
     ]  # fmt: skip
-    late = await hired("Late", starts_on="2024-08-01")  # which no read model knows yet
+    late = await hired(two, "Late", starts_on="2024-08-01")  # which no read model knows yet
     receipt = await two.merge()
     assert receipt["id"] == two.acme
     assert await past_us() == {"Bob": "2024-06-01", "Kim": "2024-07-01"}
@@ -301,6 +291,29 @@ async def test_who_was_introduced_to_one_and_hired_by_the_other_was_hired_past_u
         assert "hired past us, within the tail until 2025-03-02" in lines
     await two.undo()
     assert await past_us() == flagged
+
+
+async def test_of_more_hires_past_us_than_one_merge_looks_at_the_same_merge_finds_the_rest(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were flagged, or placed there by us, or are no hires past us, were looked at
+    again, and the rest never."""
+    monkeypatch.setattr(market, "MOST", 1)
+    orders = f"/companies/{two.acme}/job-orders"
+    two.orders[two.acme] = (await written(two.ana, orders, ORDER | {"openings": 9}))["created"]
+    for each in "123":
+        await hired(two, "Placed " + each, company_id=two.acme, placed=True)
+        await hired(two, "Too late " + each, starts_on="2025-03-03")
+    names = ["Bob", "Kim", "Lee"]
+    for name in names:
+        await hired(two, name, starts_on="2024-06-01")
+    for n in (1, 2, 3):
+        two.project()
+        assert (await two.merge())["position"], f"the hire {n}"
+    two.project()
+    assert (await two.merge())["position"] is None
+    items = (await found(two.ana, "/introductions", hired_past_us=True))["items"]
+    assert sorted(each["person"] for each in items) == names
 
 
 async def test_what_forbids_a_merge_of_companies_is_told(two: Two) -> None:
@@ -320,6 +333,25 @@ async def test_what_forbids_a_merge_of_companies_is_told(two: Two) -> None:
     problem(await ana.post(f"/companies/{two.acme}/changes", json=circle), 422, "own-ancestor")
 
 
+async def test_off_limits_that_is_lifted_on_one_that_is_merged_further_is_lifted(two: Two) -> None:
+    """Given that Acme absorbed its twin, which was off limits, and lifted it; when Acme is merged
+    into a third record; then it is still lifted: nobody is kept from approaching them."""
+    ana = two.ana
+    third = (await written(ana, "/companies", {"name": "Third"}))["id"]
+    merges = f"/companies/{two.acme}/merges"
+    await written(ana, merges, {"duplicate_id": two.twin, "absorbed_at": "2024-04-01T00:00:00Z"})
+    lifted = {"kind": "company.off_limits_lifted", "lifted_at": "2024-04-02T00:00:00Z"}
+    await written(ana, f"/companies/{two.acme}/off-limits", lifted)
+    merges = f"/companies/{third}/merges"
+    await written(ana, merges, {"duplicate_id": two.acme, "absorbed_at": "2024-05-01T00:00:00Z"})
+    two.project()
+    assert (await found(ana, "/off-limits", on="2024-06-01"))["items"] == []
+    assert (await found(ana, f"/companies/{third}"))["off_limits"]["refuses"] is False
+    assert (await found(ana, f"/people/{two.ada}/conflicts", on="2024-06-01"))["free"]
+    message = SENT | {"sent_at": "2024-06-01T09:00:00Z"}
+    await written(ana, f"/people/{two.ada}/interactions", message)
+
+
 async def test_likely_duplicates_are_proposed_until_somebody_decided(two: Two) -> None:
     path = "/duplicates/companies"
 
@@ -337,6 +369,26 @@ async def test_likely_duplicates_are_proposed_until_somebody_decided(two: Two) -
     assert await pairs() == [acme]
     await two.undo()
     assert await pairs() == [("ACME GmbH", "Acme", ["name"]), acme]
+
+
+async def hired(two: Two, name: str, *, placed: bool = False, **job: Any) -> str:
+    """Somebody introduced to Acme under a tail, and employed at its other record."""
+    ana, order = two.ana, two.orders[two.acme]
+    if two.tail is None:
+        tail = FEE | {"agreed_at": "2024-02-03T10:00:00Z", "tail_months": 12}
+        two.tail = (await written(ana, f"/companies/{two.acme}/fees", tail))["created"]
+    person = (await written(ana, "/people", {"name": name}))["id"]
+    body = {"company_id": two.acme, "job_order_id": order}
+    candidacy = (await written(ana, f"/people/{person}/candidacies", body))["created"]
+    path = f"/people/{person}/candidacies/{candidacy}"
+    await written(ana, f"{path}/rights-to-represent", {"given_at": "2024-03-01T09:00:00Z"})
+    await written(ana, f"{path}/introductions", {"introduced_at": "2024-03-02T09:00:00Z"})
+    if placed:
+        start = {"starts_on": "2024-05-01", "first_year_pay_cents": 1}
+        await written(ana, f"{path}/placements", start | {"placed_at": "2024-04-02T09:00:00Z"})
+        job["starts_on"] = "2024-05-01"
+    await written(ana, f"/people/{person}/employments", {"company_id": two.twin} | job)
+    return str(person)
 
 
 async def targeted(ana: httpx.AsyncClient, company: str, search: str, id: str, what: str) -> None:

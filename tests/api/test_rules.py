@@ -28,6 +28,8 @@ RULES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a message to who said stop: do-not-contact": ("stopped", "person.message_sent", SENT),
     "a call to who said stop: do-not-contact": ("stopped", "person.call_held", CALL),
     "a message to the off-limits: off-limits": ("theirs", "person.message_sent", SENT),
+    "all the same, with no reason said: off-limits": (
+        "theirs", "person.message_sent", SENT | {"override": " "}),
     "a call to the off-limits: off-limits": ("theirs", "person.call_held", CALL),
     "an interview before the introduction: not-put-forward": (
         "listed", "person.candidacy_moved", {"stage": "client_interview", "at": AT}),
@@ -48,6 +50,21 @@ RULES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "an order of a stranger: not-a-contact": (
         "company", "company.job_order_opened",
         {"title": "Engineer", "opened_at": AT, "hiring_manager_id": "stopped"}),
+}  # fmt: skip
+STARTS = {"placed_at": AT, "starts_on": "2024-05-01", "first_year_pay_cents": 60_000_00}
+NO_FILE: dict[str, tuple[str, str, dict[str, Any]]] = {
+    # what no file can say: whose it is, the last part of its path, its fields
+    "into a campaign, who withdrew consent: no-consent": ("silent", "campaigns", {}),
+    "into a campaign, who said stop: do-not-contact": ("stopped", "campaigns", {}),
+    "into a campaign, the off-limits: off-limits": ("theirs", "campaigns", {}),
+    "introduced without a right to represent: no-right-to-represent": (
+        "listed", "introductions", {"introduced_at": AT}),
+    "introduced on an order that is held: job-order-is-closed": (
+        "waiting", "introductions", {"introduced_at": AT}),
+    "introduced, who said stop: do-not-contact": (
+        "asked", "introductions", {"introduced_at": AT}),
+    "placed before being introduced: not-introduced": ("listed", "placements", STARTS),
+    "placed full-time twice at once: placed-at-once": ("busy", "placements", STARTS),
 }  # fmt: skip
 
 
@@ -85,20 +102,31 @@ def asked(ids: dict[str, str], whose: str, kind: str, said: dict[str, Any]) -> d
     return fields
 
 
-async def over_http(
-    ana: httpx.AsyncClient, ids: dict[str, str], whose: str, kind: str, fields: dict[str, Any]
-) -> httpx.Response:
+def command(
+    ids: dict[str, str], whose: str, kind: str, fields: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Its path and body."""
     of = f"/{'companies' if whose == 'company' else 'people'}/{ids[whose]}"
     match kind:
         case "person.candidacy_moved":
-            path = f"{of}/candidacies/{ids['candidacy']}/moves"
+            return f"{of}/candidacies/{ids['candidacy']}/moves", fields
         case "person.candidacy_opened":
-            path = f"{of}/candidacies"
+            return f"{of}/candidacies", fields
         case "company.job_order_opened":
-            path = f"{of}/job-orders"
+            return f"{of}/job-orders", fields
         case _:
-            path, fields = f"{of}/interactions", {"kind": kind} | fields
-    return await ana.post(path, json=fields)
+            return f"{of}/interactions", {"kind": kind} | fields
+
+
+async def refused_over_http(
+    ana: httpx.AsyncClient, path: str, body: dict[str, Any], code: str
+) -> None:
+    """By itself, and in a batch."""
+    answer = await ana.post(path, json=body)
+    assert problem(answer, answer.status_code, code)["status"] in (403, 409, 422)
+    wish = {"commands": [{"method": "POST", "path": path, "body": body}]}
+    [result] = (await ana.post("/batch", json=wish)).json()["results"]
+    assert (result["status"], result["answer"]["type"]) == (answer.status_code, f"/problems/{code}")
 
 
 async def by_file(
@@ -123,7 +151,7 @@ async def by_file(
 
 
 @pytest.mark.parametrize("rule", RULES)
-async def test_a_rule_refuses_by_its_own_problem_over_http_and_from_a_file(
+async def test_a_rule_refuses_by_its_own_problem_over_http_in_a_batch_and_from_a_file(
     ana: httpx.AsyncClient, ledger: Ledger, ids: dict[str, str], rule: str
 ) -> None:
     code = rule.rpartition(": ")[2]
@@ -131,8 +159,56 @@ async def test_a_rule_refuses_by_its_own_problem_over_http_and_from_a_file(
     fields = asked(ids, whose, kind, said)
     before = await ledger.head()
 
-    answer = await over_http(ana, ids, whose, kind, fields)
+    await refused_over_http(ana, *command(ids, whose, kind, fields), code)
 
-    assert problem(answer, answer.status_code, code)["status"] in (403, 409, 422)
     assert await by_file(ledger, ids, whose, kind, fields) == f"/problems/{code}"
+    assert await ledger.head() == before, "nothing was written"
+
+
+@pytest.fixture
+async def ways(ana: httpx.AsyncClient, ids: dict[str, str]) -> dict[str, str]:
+    """To each candidacy: of who waits, was asked to, is busy elsewhere, is only listed."""
+    company = f"/companies/{ids['company']}"
+    for name in ("held", "own", "other"):
+        ids[name] = (await written(ana, f"{company}/job-orders", ORDER))["created"]
+    for name in ("waiting", "asked", "busy"):
+        ids[name] = (await written(ana, "/people", {"name": name}))["id"]
+    made = {"listed": f"/people/{ids['listed']}/candidacies/{ids['candidacy']}"}
+
+    async def represented(name: str, order: str) -> str:
+        on = {"company_id": ids["company"], "job_order_id": ids[order]}
+        opened = await written(ana, f"/people/{ids[name]}/candidacies", on)
+        way = f"/people/{ids[name]}/candidacies/{opened['created']}"
+        await written(ana, f"{way}/rights-to-represent", {"given_at": "2024-03-01T00:00:00Z"})
+        return way
+
+    made["waiting"] = await represented("waiting", "held")
+    held = {"kind": "company.job_order_held", "job_order_id": ids["held"], "reason": "budget"}
+    on = {"held_at": "2024-03-04T10:00:00Z"}
+    await written(ana, f"{company}/job-orders/steps", held | on)
+    made["asked"] = await represented("asked", "order")
+    stop = {"kind": "person.do_not_contact_set", "set_at": "2024-03-04T00:00:00Z"}
+    await written(ana, f"/people/{ids['asked']}/permissions", stop)
+    first, made["busy"] = await represented("busy", "own"), await represented("busy", "other")
+    for way in (first, made["busy"]):
+        await written(ana, f"{way}/introductions", {"introduced_at": "2024-03-02T00:00:00Z"})
+    await written(ana, f"{first}/placements", STARTS)
+    campaign = {"slug": "spring", "title": "Spring", "steps": [{"channel": "email"}]}
+    assert (await ana.put("/campaigns/spring", json=campaign)).status_code == 200
+    return made
+
+
+@pytest.mark.parametrize("rule", NO_FILE)
+async def test_a_rule_that_no_file_can_reach_refuses_over_http_and_in_a_batch(
+    ana: httpx.AsyncClient, ledger: Ledger, ids: dict[str, str], ways: dict[str, str], rule: str
+) -> None:
+    code = rule.rpartition(": ")[2]
+    whose, to, body = NO_FILE[rule]
+    path = f"{ways.get(whose, f'/people/{ids[whose]}')}/{to}"
+    if to == "campaigns":
+        body = {"kind": "person.enrolled", "campaign": "spring", "enrolled_at": AT}
+    before = await ledger.head()
+
+    await refused_over_http(ana, path, body, code)
+
     assert await ledger.head() == before, "nothing was written"

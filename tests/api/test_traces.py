@@ -104,12 +104,7 @@ async def relayed(url: str, ledger: Ledger, head: int) -> None:
         stop=stop,
         progress=lambda at: stop.set() if at == head else None,
     )
-    nc = await feed.connect(url, name="test")
-    try:
-        await relay.run()
-    finally:
-        await nc.jetstream().delete_stream(feed.STREAM)
-        await nc.close()
+    await relay.run()
 
 
 async def test_what_is_refused_or_broken_is_told_and_names_nobody(

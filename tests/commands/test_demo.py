@@ -184,7 +184,7 @@ async def test_there_is_something_to_see_in_each_part_of_the_trade(small: Ledger
         "company.target_named", "person.researched", "company.shortlist_drawn",
         "consultant.added", "team.defined", "team.joined", "campaign.defined", "person.enrolled",
         "pool.defined", "person.pooled", "person.screening_answered", "segment.saved",
-        "segment.of_companies_saved",
+        "segment.of_companies_saved", "company.off_limits_agreed",
         "company.shortlist_shared", "company.shortlist_seen", "company.shortlist_commented",
         "person.presentation_written", "company.remedy_owed", "company.invoice_credited",
     } <= told  # fmt: skip

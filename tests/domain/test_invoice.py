@@ -248,6 +248,12 @@ def test_an_invoice_is_payable_by_the_days_of_the_terms_or_by_the_day_it_says() 
         (
             REBATED,
             "raise",
+            raised(raised_at=LATER, amount_cents=500_001, override=" "),
+            NotOwedAnyMore,
+        ),
+        (
+            REBATED,
+            "raise",
             raised(raised_at=LATER, amount_cents=2_000_001, override="!"),
             MoreThanOpen,
         ),

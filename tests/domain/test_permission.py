@@ -175,6 +175,11 @@ def test_a_consultant_may_contact_them_all_the_same_and_says_why() -> None:
     given(Person, sourced(), no_consent(), leave_alone()).when(record(contact)).then(contact)
 
 
+def test_a_blank_is_no_reason() -> None:
+    contact = sent(sent_at=AFTER, override=" \t")
+    given(Person, sourced(), leave_alone()).when(record(contact)).then_refused(DoNotContact)
+
+
 def test_nobody_else_may() -> None:
     contact = sent(sent_at=AFTER, override="It was planned")
     given(Person, sourced(), no_consent()).when(record(contact, ROBOT)).then_refused(

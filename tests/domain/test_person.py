@@ -45,7 +45,7 @@ from ledger_crm.domain.candidate import (
 )
 from ledger_crm.domain.clock import stopped_at
 from ledger_crm.domain.contact import NotAnEmailAddress
-from ledger_crm.domain.entry import NotYet
+from ledger_crm.domain.entry import Event, NotYet
 from ledger_crm.domain.interaction import Interaction
 from ledger_crm.domain.interview import NotPutForward
 from ledger_crm.domain.person import EndsBeforeItStarts, NameMissing, NotADay, NotOneLine, Person
@@ -90,6 +90,26 @@ def test_somebody_is_sourced() -> None:
     person = Person.source(sourced(), by=BEN)
     [entry] = person.collect_events()
     assert (entry.event, entry.by, entry.originator_topic) == (sourced(), BEN, "person")  # type: ignore[attr-defined]
+
+
+SOUGHT = {"origin": "a search for rust", "found_by": BEN, "lawful_basis": "consent"}
+
+
+@pytest.mark.parametrize(
+    ("fact", "line", "told"),
+    [
+        (sourced(), "sourced by linkedin, on legitimate interest", ""),
+        (sourced(**SOUGHT), f"sourced by linkedin, found by {BEN}, on consent", SOUGHT["origin"]),
+        (employed(), "employed as hiring manager", "CTO"),
+        (sent(override="She asked"), "message sent by email", "Hello\nall the same: She asked"),
+        (introduced(override="He asked"), "introduced to the client", "all the same: He asked"),
+        (closed(), "closed as rejected by client: salary too low", ""),
+        (closed(text="Sorry", decider="Charles"), "closed as rejected by client: salary too low",
+         "Sorry\ndecided by: Charles"),
+    ],
+)  # fmt: skip
+def test_a_history_tells_who_what_and_why(fact: Event, line: str, told: str) -> None:
+    assert (fact.line, fact.told) == (line, told)
 
 
 @pytest.mark.parametrize("name", ["Ada\nByron", "\x1b[31mEve", "A\x7f"])
@@ -278,8 +298,9 @@ def test_a_rejection_is_of_the_side_of_its_exit_and_names_a_human_or_a_rule(
     case = given(Person, sourced(), opened()).when(move(to, **why))
     if allowed:
         case.then(closed(to, **why))
-        nobody = move(to, **why | {"decider": ""})
-        given(Person, sourced(), opened()).when(nobody).then_refused(ReasonMissing)
+        for nobody in ("", " \t"):
+            unnamed = move(to, **why | {"decider": nobody})
+            given(Person, sourced(), opened()).when(unnamed).then_refused(ReasonMissing)
     else:
         case.then_refused(WrongSide, decided_by=decided_by)
 

@@ -133,6 +133,7 @@ def test_a_named_consultant_may_say_why_all_the_same() -> None:
     given(Person, *PLACED, *ELSEWHERE_TOO).when(place(override="Two halves")).then(
         placed_there(override="Two halves")
     )
+    given(Person, *PLACED, *ELSEWHERE_TOO).when(place(override=" ")).then_refused(PlacedAtOnce)
     given(Person, *PLACED, *ELSEWHERE_TOO).when(
         place(by=Actor("system:import"), override="x")
     ).then_refused(NotAConsultant)

@@ -21,6 +21,7 @@ from ledger_crm.embedded import EmbeddedError, Nats, Postgres
 from ledger_crm.projections import SCHEMA, Standing, every, standings
 from ledger_crm.sealing import Keyring
 from ledger_crm.settings import Settings, SettingsError
+from ledger_crm.storage import StorageFault, storage_at
 
 from .house import connected, console, load, looked_at, plain, run, running_address, told
 
@@ -149,6 +150,8 @@ def _checks() -> Iterator[Check]:
     given = len(chosen.given)
     yield Check("settings", "ok", f"{given} from the environment; see: ledger-crm settings")
     yield _folder(chosen.home)
+    if chosen.documents:  # else they are in that folder
+        yield _documents(chosen.documents)
     yield from _programs(chosen)
     idle = not (chosen.database_url or running_address(chosen.home / "postgres"))
     if idle:
@@ -198,6 +201,15 @@ def _folder(home: Path) -> Check:
     if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
         return Check("folder", "FAIL", f"{says}; no permission: {_whose(there)}")
     return Check("folder", "ok", says)
+
+
+def _documents(place: str) -> Check:
+    try:
+        storage_at(place).shelves()
+    except (StorageFault, OSError) as fault:
+        code_and_line = told(fault)
+        return Check("documents", "FAIL", code_and_line[1] if code_and_line else str(fault))
+    return Check("documents", "ok", f"{place} answers")
 
 
 def _programs(chosen: Settings) -> Iterator[Check]:

@@ -21,6 +21,7 @@ from ledger_crm.commands import catalogue
 from ledger_crm.embedded import Claim, Nats, Postgres
 from ledger_crm.ledger import Ledger
 from ledger_crm.settings import Settings
+from ledger_crm.storage import storage_at
 from ledger_crm.tracing import must_be_possible, traced
 from ledger_crm.workers.supervisor import Child, Supervisor
 
@@ -58,6 +59,7 @@ def up(
     """
     chosen = load()
     must_be_possible(os.environ)
+    storage_at(chosen.vault)  # is no address, or not installed: before anything is started
     with ExitStack() as house:
         claim = house.enter_context(Claim(chosen.home))
         # Ours, so that nobody takes the port while the API is not there, and who calls then waits.
@@ -318,7 +320,6 @@ async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -
     from ledger_crm.api.caller import Terms
     from ledger_crm.api.reading import open_pool
     from ledger_crm.api.serving import InOnePiece
-    from ledger_crm.storage import storage_at
     from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
     from ledger_crm.workers.listening import listen

@@ -1,5 +1,6 @@
 """What the clients of the demo agency see, and what went wrong with whom they took: a shortlist
-behind a link and what the client says to it, a rebate and a replacement, saved segments.
+behind a link and what the client says to it, a rebate and a replacement, saved segments, and whose
+people are off limits.
 
 Told after all else, by rules and no die: whatever is added here, the rest stays as it is.
 """
@@ -16,6 +17,7 @@ from ledger_crm.domain.candidate import candidacy_id
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.identity import EmploymentEnded
 from ledger_crm.domain.invoice import InvoiceCredited, InvoiceRefunded, instalment_id
+from ledger_crm.domain.permission import OffLimitsAgreed
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.segment import (
     CompanyCriteria,
@@ -57,6 +59,7 @@ class Whole(Agency):
         self.shortlist_id = self._shown_to_the_client()
         self._fell_through("rebate", SETTLED_DAYS)
         self._fell_through("replacement", LEFT_ON_DAY + 3)
+        self._off_limits()
 
     def _agree(self, at: datetime, client: Client, text: str, order: Order | None = None) -> None:
         super()._agree(at, client, text, order)
@@ -128,6 +131,22 @@ class Whole(Agency):
         said = partial(_comment, door=door, text=trade.TO_THE_LIST, at=at)
         self._step(at, theirs, said, order.client)
         return id
+
+    # Off limits
+
+    def _off_limits(self) -> None:
+        """Of the two clients for whose newest orders somebody was found; as the last of all, for
+        nobody may be approached there from then on."""
+        at = max(step.at for step in self.steps if step.at < self.end)
+        found = [o for o in self.orders if o.fate == "filled" and o.ends_at < self.end]
+        found.sort(key=lambda each: (each.opened_at, str(each.id)), reverse=True)
+        clients = {order.client.id: order.client for order in found}
+        for client, text in zip(clients.values(), trade.OFF_LIMITS, strict=False):
+            at += timedelta(minutes=1)
+            until_on = at.date() + timedelta(days=365)
+            fact = OffLimitsAgreed(agreed_at=at, until_on=until_on, text=text)
+            agree = partial(_agree_off_limits, company_id=client.id, fact=fact)
+            self._step(at, self._actor(client.owner), agree, client)
 
     def _in_work(self, order: Order, at: datetime) -> list[tuple[Someone, bool]]:
         """Whom we would show then; first those whom the client knows by name."""
@@ -215,6 +234,12 @@ async def _draw(
                 by=work.by,
             )  # fmt: skip
     work.last(company).draw_shortlist(id, job_order_id, listed, at=at, by=work.by)
+    return company
+
+
+async def _agree_off_limits(work: Work, company_id: UUID, fact: OffLimitsAgreed) -> Company:
+    company = await work.get(Company, company_id)
+    company.set_off_limits(fact, by=work.by)
     return company
 
 

@@ -54,3 +54,8 @@ BLIND = (
 )
 LEFT = "Took the counter-offer of the employer before. No word against the client."
 RESEARCHED = "Leads the same kind of work there, by their own web page."
+
+OFF_LIMITS = (
+    "In the new terms: nobody of theirs for a year, nor whom we brought them.",
+    "They asked for it when they gave us the next search.",
+)

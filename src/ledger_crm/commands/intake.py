@@ -212,7 +212,11 @@ async def record(work: Work, person_id: UUID, interaction: Interaction) -> Perso
         if await work.has_written(each.id, interaction):
             return person
     try:
-        if isinstance(interaction, Outbound) and interaction.by_us and not interaction.override:
+        if (
+            isinstance(interaction, Outbound)
+            and interaction.by_us
+            and not interaction.override.strip()
+        ):
             await _must_be_approachable_at_work(work, person, interaction.occurred_at or now())
         person.record(interaction, by=work.by)
     except (Forbidden, NotEnrolled):
@@ -258,7 +262,7 @@ async def campaign(work: Work, person_id: UUID, fact: CampaignFacts) -> Person:
     found.must_be_in_use()
     if fact.company_id:
         await work.get(Company, fact.company_id)
-    for moment in (fact.enrolled_at or now(), now()) if not fact.override else ():
+    for moment in (fact.enrolled_at or now(), now()) if not fact.override.strip() else ():
         await _must_be_approachable_at_work(work, person, moment)
     person.enroll(fact, by=work.by)
     return person

@@ -88,6 +88,10 @@ class CandidacyClosed(StageReached, frozen=True, kw_only=True, tag="person.candi
     def line(self) -> str:
         return f"closed as {words(self.stage)}: {words(self.reason)}"
 
+    @property
+    def told(self) -> str:
+        return "\n".join(filter(None, (self.text, self.decider and f"decided by: {self.decider}")))
+
 
 class CandidacyReopened(StageReached, frozen=True, kw_only=True, tag="person.candidacy_reopened"):
     """It came back from an exit, into this stage."""

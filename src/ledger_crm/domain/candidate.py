@@ -306,7 +306,7 @@ class Candidate(Mergeable):
         where = _where(candidacy_id, found, stage)
         if stage.is_exit:
             rejects = REJECTS.get(stage.category)
-            named = to.decider or (to.decided_by in ("client", "candidate") and not rejects)
+            named = to.decider.strip() or (to.decided_by in ("client", "candidate") and not rejects)
             if not (to.reason and to.decided_by and named):
                 raise ReasonMissing(stage=stage.id)
             if rejects and to.decided_by not in rejects:
@@ -418,7 +418,7 @@ class Candidate(Mergeable):
             must_sum_up(shares)
         if override and not by.startswith("consultant:"):
             raise NotAConsultant(actor=by)
-        if full_time and not override:
+        if full_time and not override.strip():
             self._must_be_free_to_start(starts_on)
         self.enter(
             c.Placed(
@@ -646,7 +646,7 @@ class Candidate(Mergeable):
         """``at``: None if they contact us."""
         if override and not by.startswith("consultant:"):
             raise NotAConsultant(actor=by)
-        if at and not override:
+        if at and not override.strip():
             self._must_be_free(at)
 
     def _must_be_free(self, at: datetime) -> None:

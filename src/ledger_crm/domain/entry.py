@@ -195,7 +195,8 @@ class Event(
     def told(self) -> str:
         """What was said, for a history: of sealed fields, and therefore gone with their key."""
         text: str = getattr(self, "text", "")
-        return text
+        override: str = getattr(self, "override", "")
+        return "\n".join(filter(None, (text, override and f"all the same: {override}")))
 
     @property
     def occurred_at(self) -> datetime | None:

@@ -134,6 +134,10 @@ class Employed(PersonFact, frozen=True, kw_only=True, tag="person.employed"):
     def line(self) -> str:
         return f"employed as {words(self.role)}"
 
+    @property
+    def told(self) -> str:
+        return self.title
+
 
 class EmploymentEnded(PersonFact, frozen=True, kw_only=True, tag="person.employment_ended"):
     """They leave a company, in all that they are there.

@@ -362,7 +362,7 @@ class Books(msgspec.Struct):
         _must_be_in(due.currency, fact.currency)
         _must_be_open(due.cents - due.invoiced_cents, fact.amount_cents)
         not_owed = due.not_owed(fact.amount_cents, fact.raised_at.date())
-        if not_owed and not fact.override:
+        if not_owed and not fact.override.strip():
             owed = fact.amount_cents - not_owed
             raise NotOwedAnyMore(to_invoice_cents=owed, rebate_cents=due.rebate_cents)
         return due

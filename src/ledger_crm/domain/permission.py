@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from .entry import CompanyFact, Instant, PersonFact, Reason, Sealed
+from .entry import CompanyFact, Instant, PersonFact, Reason, Sealed, words
 from .refusals import Forbidden, Invalid
 
 
@@ -71,7 +71,8 @@ class DoNotContactSet(PersonFact, frozen=True, kw_only=True, tag="person.do_not_
 
     @property
     def line(self) -> str:
-        return "do not contact" + (f" until {self.until_on}" if self.until_on else "")
+        until = f" until {self.until_on}" if self.until_on else ""
+        return f"do not contact{until}" + (f": {words(self.reason)}" if self.reason else "")
 
 
 class DoNotContactLifted(PersonFact, frozen=True, kw_only=True, tag="person.do_not_contact_lifted"):

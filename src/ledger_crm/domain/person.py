@@ -159,7 +159,12 @@ class PersonSourced(PersonFact, frozen=True, kw_only=True, tag="person.sourced")
 
     @property
     def line(self) -> str:
-        return f"sourced by {words(self.channel)}"
+        by = f", found by {self.found_by}" if self.found_by else ""
+        return f"sourced by {words(self.channel)}{by}, on {words(self.lawful_basis)}"
+
+    @property
+    def told(self) -> str:
+        return self.origin
 
 
 class ContactPointAdded(PersonFact, frozen=True, kw_only=True, tag="person.contact_point_added"):

@@ -49,6 +49,21 @@ def everyone(id: str) -> str:
       SELECT same.id FROM directory_merge same WHERE same.survivor_id = {survivor(id)})"""
 
 
+def said_since(record: str, said: str, table: str, id: str) -> str:
+    """Whether something later was said on one that this record went on as, since it did: that
+    counts for both. Through however many, each since its own moment.
+
+    record     an alias of the row
+    said       the column of when the last word was said
+    table, id  of these rows, and their key
+    """
+    return f"""EXISTS (SELECT FROM directory_merge m,
+      unnest(string_to_array(m.chain, E'\\n')) link (at)
+      JOIN {table} later ON later.{id} = split_part(link.at, ' ', 1)::uuid
+      WHERE m.id = {record}.{id} AND later.{said} >=
+        greatest(split_part(link.at, ' ', 2)::timestamptz, {record}.{said}))"""
+
+
 def of_any(clause: str, table: str = "person", id: str = "") -> str:
     """A condition on a row ``p`` of a person, or of another table of records, also if it holds of
     one that they have absorbed. In this form an index for the condition serves for all. ``id``:
@@ -59,7 +74,7 @@ def of_any(clause: str, table: str = "person", id: str = "") -> str:
 
 def of_all(clause: str, table: str = "person", id: str = "", *, unless: str = "false") -> str:
     """... and of all that they have absorbed; it is not asked of one for which ``unless`` holds, a
-    condition on ``p``, ``o``, and ``m``, when they were merged."""
+    condition on that one, ``o``."""
     id = id or f"{table}_id"
     return f"({clause} AND p.{id} <> ALL({_absorbing(clause, table, id, 'NOT', unless)}))"
 
@@ -68,7 +83,7 @@ def _absorbing(clause: str, table: str, id: str, sign: str = "", unless: str = "
     theirs = clause.replace("p.", "o.")
     return f"""ARRAY(SELECT m.survivor_id FROM directory_merge m
       JOIN {table} o ON o.{id} = m.id JOIN {table} p ON p.{id} = m.survivor_id
-      WHERE {sign} ({theirs}) AND NOT coalesce({unless}, false))"""
+      WHERE {sign} ({theirs}) AND NOT {unless})"""
 
 
 async def known_as(cur: Cursor, ids: Sequence[UUID]) -> dict[UUID, UUID]:

@@ -510,13 +510,14 @@ def _account(
     if last_at and last_placed_at and last_placed_at > last_at:
         last += f", somebody was placed on {last_placed_at:%Y-%m-%d}"
     rhythm = f"an order every {rhythm_days} days, and {last}" if rhythm_days is not None else last
+    many = "1 order" if open == 1 else f"{open} orders"
     why = {
         "prospect": "no deal has been qualified, and no fee agreed",
         "qualified": f"{last}, and nobody was placed"
         if orders
         else "a deal is qualified or a fee agreed",
-        "active": f"{open} open" if open else last,
-        "repeat": f"placed on {placed} orders" + (f", {open} open" if open else ""),
+        "active": f"{many} open" if open else last,
+        "repeat": f"placed on {placed} orders" + (f", {many} open" if open else ""),
         "quiet": rhythm,
         "former": last,
     }[status]

@@ -45,7 +45,7 @@ from ledger_crm.domain.segment import FieldIs
 from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 from ._team import Team, whose
-from ._who import Absorbed, everyone, of_any, survivor
+from ._who import Absorbed, everyone, of_any, said_since, survivor
 
 
 class CompanyRow(Row, frozen=True, kw_only=True):
@@ -509,12 +509,12 @@ CUSTOM = shown_of(
 )
 # a no of any of them, the one that lasts longest, unless the survivor said something since; else
 # what was said last
-SAID = """
+SAID = f"""
 LEFT JOIN LATERAL (
   SELECT o.off_limits_said_at, o.off_limits, o.off_limits_until_on, o.off_limits_with_subsidiaries
-  FROM company o LEFT JOIN directory_merge m ON m.id = o.company_id
+  FROM company o
   WHERE o.company_id = ANY(%(ids)s) AND o.off_limits_said_at IS NOT NULL
-  AND NOT coalesce(p.off_limits_said_at >= m.since, false)
+  AND NOT {said_since("o", "off_limits_said_at", "company", "company_id")}
   ORDER BY o.off_limits DESC, o.off_limits_until_on DESC NULLS FIRST, o.off_limits_said_at DESC
   LIMIT 1) said ON true"""
 JOB_ORDER = f"""

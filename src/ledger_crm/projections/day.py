@@ -58,7 +58,7 @@ from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
 from ._team import Team, whose
-from ._who import everyone
+from ._who import everyone, said_since
 
 MOST = 200  # of each on one day
 RENEWAL_DAYS = 60  # to talk a client into new terms, and to hear that they let them run out
@@ -91,6 +91,7 @@ class AnswerRow(Row, frozen=True, kw_only=True):
     waived_at: datetime | None = None  # what they said until then wants no answer
     left_alone: bool = False
     left_alone_until_on: date | None = None
+    left_alone_said_at: datetime | None = None
 
 
 class OccasionRow(Row, frozen=True, kw_only=True):
@@ -161,7 +162,7 @@ renewals = Table(
     """,
 )
 answerable = Table("answerable", AnswerableRow, key="id")
-projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=6)
+projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=7)
 
 
 @follow_ups.starts(FollowUpPromised)
@@ -241,7 +242,14 @@ def waived(row: AnswerRow, entry: Entry[NoAnswerNeeded]) -> AnswerRow:
 @answers.on(DoNotContactSet, DoNotContactLifted, key=stream)
 def left_alone(row: AnswerRow, entry: Entry[DoNotContactSet | DoNotContactLifted]) -> AnswerRow:
     word = entry.event.word
-    return replace(row, left_alone=word.refuses, left_alone_until_on=word.until_on)
+    if row.left_alone_said_at and word.said_at < row.left_alone_said_at:
+        return row
+    return replace(
+        row,
+        left_alone=word.refuses,
+        left_alone_until_on=word.until_on,
+        left_alone_said_at=word.said_at,
+    )
 
 
 occasions.erases()
@@ -470,6 +478,7 @@ async def owed(cur: Cursor, *, owner: str | None, on: date, team: Team | None = 
         " AND a.heard_at < %s::date + 1"
         " AND NOT EXISTS (SELECT FROM owed_answer o WHERE o.left_alone"
         "   AND coalesce(o.left_alone_until_on >= %s::date, true)"
+        f"  AND NOT {said_since('o', 'left_alone_said_at', 'owed_answer', 'person_id')}"
         f"  AND o.person_id = ANY({everyone('a.person_id')}))"
         " AND NOT EXISTS (SELECT FROM owed_answer o WHERE o.person_id <> a.person_id"
         f"   AND o.person_id = ANY({everyone('a.person_id')}) AND ("

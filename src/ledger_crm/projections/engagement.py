@@ -40,7 +40,7 @@ from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
-from ._who import everyone
+from ._who import everyone, said_since
 
 SHORT_BYTES = 200
 
@@ -53,6 +53,7 @@ class EngagementRow(Row, frozen=True, kw_only=True):
     waived_at: datetime | None = None  # what they said until then wants no answer
     left_alone: bool = False
     left_alone_until_on: date | None = None  # the last day of that
+    left_alone_said_at: datetime | None = None
     touched_at: datetime | None = None  # the later of the two
     by: str = ""  # who of us had the last touch
     opened_at: datetime | None = None
@@ -82,7 +83,7 @@ engagements = Table(
 )
 threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
 threads.erases()
-projection = Projection("engagement", engagements, threads, version=6)
+projection = Projection("engagement", engagements, threads, version=7)
 
 
 @engagements.starts(PersonSourced)
@@ -122,7 +123,14 @@ def left_alone(
     row: EngagementRow, entry: Entry[DoNotContactSet | DoNotContactLifted]
 ) -> EngagementRow:
     word = entry.event.word
-    return replace(row, left_alone=word.refuses, left_alone_until_on=word.until_on)
+    if row.left_alone_said_at and word.said_at < row.left_alone_said_at:
+        return row
+    return replace(
+        row,
+        left_alone=word.refuses,
+        left_alone_until_on=word.until_on,
+        left_alone_said_at=word.said_at,
+    )
 
 
 @engagements.on(MessageOpened, key=stream)
@@ -294,6 +302,7 @@ async def quiet(
         "t.touched_at < %(since)s AND coalesce(e.snoozed_until_on < %(today)s, true)"
         " AND NOT EXISTS (SELECT FROM engagement o WHERE o.left_alone"
         "   AND coalesce(o.left_alone_until_on >= %(today)s, true)"
+        f"  AND NOT {said_since('o', 'left_alone_said_at', 'engagement', 'subject_id')}"
         f"  AND o.subject_id = ANY({everyone('t.subject_id')}))"
     )
     values = {"kind": kind, "since": on - timedelta(days=days), "today": on.date()}

@@ -17,7 +17,13 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from ledger_crm.domain.candidacy import CandidacyClosed, CandidacyOpened, Placed, StageReached
+from ledger_crm.domain.candidacy import (
+    CandidacyClosed,
+    CandidacyOpened,
+    Introduced,
+    Placed,
+    StageReached,
+)
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.firm import ParentNamed
@@ -41,11 +47,11 @@ from ledger_crm.domain.permission import (
     Word,
 )
 from ledger_crm.domain.person import PersonSourced
-from ledger_crm.domain.placement import FellThrough, PlacementStarted
+from ledger_crm.domain.placement import BackdoorSuspected, FellThrough, PlacementStarted
 from ledger_crm.domain.privacy import PersonErased
 
 from ._projection import Cursor, Projection, Row, Table, stream
-from ._who import everyone, known_as, survivor
+from ._who import everyone, known_as, said_since, survivor
 
 MOST = 200  # targets of a search, people at a company, searches of a person
 CLIENT_DAYS = 365  # after somebody started there
@@ -116,6 +122,9 @@ class ActiveRow(Row, frozen=True, kw_only=True):
     starts_on: date | None = None  # placed by us
     full_time: bool = True
     fallen: bool = False
+    introduced_on: date | None = None
+    tail_until_on: date | None = None
+    past_us: bool = False  # hired past us, as is written down
 
 
 targets = Table("market_target", TargetRow, key="job_order_id, target_id")
@@ -160,7 +169,7 @@ active = Table(
 )
 research.erases()
 seats.erases()
-projection = Projection("market", targets, research, seats, said, searches, active, version=5)
+projection = Projection("market", targets, research, seats, said, searches, active, version=6)
 
 
 @targets.starts(TargetNamed)
@@ -294,6 +303,9 @@ def moved(row: ActiveRow, entry: Entry[StageReached]) -> ActiveRow:
         since=fact.reached_at,
         closed=isinstance(fact, CandidacyClosed),
     )
+    if isinstance(fact, Introduced):
+        first = row.introduced_on or fact.introduced_at.date()
+        return replace(row, introduced_on=first, tail_until_on=fact.tail_until_on)
     if isinstance(fact, Placed):
         return replace(row, starts_on=fact.starts_on, full_time=fact.full_time)
     return row
@@ -307,6 +319,11 @@ def started(row: ActiveRow, entry: Entry[PlacementStarted]) -> ActiveRow:
 @active.on(FellThrough, key=lambda entry: entry.event.candidacy_id)
 def fell_through(row: ActiveRow, entry: Entry[FellThrough]) -> ActiveRow:
     return replace(row, fallen=True)
+
+
+@active.on(BackdoorSuspected, key=lambda entry: entry.event.candidacy_id)
+def hired_past_us(row: ActiveRow, entry: Entry[BackdoorSuspected]) -> ActiveRow:
+    return replace(row, past_us=True)
 
 
 class Agreement(msgspec.Struct, frozen=True):
@@ -467,6 +484,7 @@ SELECT 0, a.person_id, a.company_id, coalesce(j.name, ''), 'employee', a.starts_
   a.job_order_id
 FROM market_active a LEFT JOIN directory j ON j.id = a.job_order_id
 WHERE a.starts_on <= %(on)s AND NOT a.fallen
+  AND NOT EXISTS (SELECT FROM market_word w WHERE w.id = a.person_id AND w.erased)
   AND NOT EXISTS (SELECT FROM market_seat s WHERE s.person_id = ANY({everyone("a.person_id")})
     AND CASE WHEN s.company_id = ANY({everyone("a.company_id")})
       THEN {THERE} OR s.ends_on >= a.starts_on AND s.ends_on < %(on)s
@@ -476,10 +494,6 @@ WHERE a.starts_on <= %(on)s AND NOT a.fallen
     AND b.starts_on <= %(on)s AND (b.full_time OR b.company_id = ANY({everyone("a.company_id")}))
     AND (b.starts_on, b.candidacy_id) > (a.starts_on, a.candidacy_id)))"""
 
-
-# what the survivor said since they are merged counts for both
-SAID_SINCE = """EXISTS (SELECT FROM directory_merge m JOIN market_word s ON s.id = m.survivor_id
-   WHERE m.id = {}.id AND s.said_at >= m.since)"""
 
 # whose people an agreement with %(id)s protects
 BELOW = f"""
@@ -573,7 +587,7 @@ async def agreements(
         " FROM market_word w LEFT JOIN who d ON d.id = w.id"
         " WHERE w.of_company AND w.refuses AND w.said_at < %(on)s::date + 1"
         " AND coalesce(w.until_on >= %(on)s, true)"
-        f" AND NOT {SAID_SINCE.format('w')}"
+        f" AND NOT {said_since('w', 'said_at', 'market_word', 'id')}"
         f" AND (%(company)s::uuid IS NULL OR w.id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(ends)s::date IS NULL OR w.until_on < %(ends)s)"
         " AND (%(before)s::bigint IS NULL OR w.position < %(before)s)"
@@ -603,9 +617,10 @@ async def agreements(
 
 
 async def between(cur: Cursor, company_id: UUID, other_id: UUID) -> list[UUID]:
-    """Who has, or had, a job at one of these two or below it, from a day that is known, and is on a
-    job order of one of them or above it: at most 200. For who asks whether somebody was hired past
-    us where the two turn out to be one."""
+    """Who began a job at one of these two or below it, within the tail of an introduction to one of
+    them or above it, and was neither placed there by us nor flagged yet: at most 200. For who asks
+    whether somebody was hired past us where the two turn out to be one; whoever is flagged makes
+    room for the next."""
     await cur.execute(
         "WITH RECURSIVE firm AS ("
         "  SELECT o.id FROM unnest(%(ids)s::uuid[]) f (id)"
@@ -617,9 +632,13 @@ async def between(cur: Cursor, company_id: UUID, other_id: UUID) -> list[UUID]:
         "   JOIN market_word w ON w.id = a.id AND w.parent_id IS NOT NULL"
         f"  CROSS JOIN LATERAL unnest({everyone('w.parent_id')}) o (id))"
         f" SELECT DISTINCT {survivor('s.person_id')} FROM below b"
-        " JOIN market_seat s ON s.company_id = b.id AND s.starts_on IS NOT NULL"
+        " JOIN market_seat s ON s.company_id = b.id"
         " WHERE EXISTS (SELECT FROM market_active c JOIN above a ON a.id = c.company_id"
-        f"   WHERE c.person_id = ANY({everyone('s.person_id')})) LIMIT %(most)s",
+        f"   WHERE c.person_id = ANY({everyone('s.person_id')}) AND NOT c.past_us"
+        "   AND s.starts_on BETWEEN c.introduced_on AND c.tail_until_on)"
+        " AND NOT EXISTS (SELECT FROM market_active c JOIN above a ON a.id = c.company_id"
+        f"   WHERE c.person_id = ANY({everyone('s.person_id')})"
+        "   AND c.starts_on IS NOT NULL AND NOT c.fallen) LIMIT %(most)s",
         {"ids": [company_id, other_id], "most": MOST},
     )
     return [id for (id,) in await cur.fetchall()]
@@ -757,22 +776,20 @@ async def people_checked(
     placed = {(same[person_id], company_id) for person_id, company_id in await cur.fetchall()}
     await cur.execute(
         "SELECT w.id, coalesce(d.name, ''), w.said_at, w.refuses, w.until_on, w.text,"
-        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text, m.since,"
-        " w.erased FROM market_word w JOIN who d ON d.id = w.id AND d.kind = 'person'"
-        " LEFT JOIN directory_merge m ON m.id = w.id"
+        " w.contact_said_at, w.contact_refuses, w.contact_until_on, w.contact_text,"
+        f" {said_since('w', 'said_at', 'market_word', 'id')},"
+        f" {said_since('w', 'contact_said_at', 'market_word', 'id')}, w.erased"
+        " FROM market_word w JOIN who d ON d.id = w.id AND d.kind = 'person'"
         " WHERE w.id = ANY(%(ids)s)",
         asked,
     )
     found: dict[UUID, PersonCheck] = {}
     told = await cur.fetchall()
     said: dict[UUID, list[tuple[Any, Any]]] = {}
-    own = {id: words for id, _, *words, _, _ in told}
-    for id, _, *words, since, _ in told:
-        later = own[same[id]]  # what the survivor said since they are merged counts for both
-        consent, contact = (
-            word if since is None or not newest or newest < since else (None, False, None, "")
-            for word, newest in ((words[:4], later[0]), (words[4:], later[4]))
-        )
+    for id, _, *words, consent_over, contact_over, _ in told:
+        nothing = (None, False, None, "")
+        consent = nothing if consent_over else words[:4]
+        contact = nothing if contact_over else words[4:]
         said.setdefault(same[id], []).append((consent, contact))
     for id, name, *_, erased in told:
         if same[id] != id:
@@ -865,7 +882,8 @@ async def _agreements(cur: Cursor, ids: Sequence[UUID], *, on: date) -> dict[UUI
         " SELECT a.of_id, a.said_at, a.refuses, a.until_on, a.with_subsidiaries, a.text,"
         "  coalesce(d.is_id, a.id), coalesce(d.name, '') FROM nearest a"
         " LEFT JOIN who d ON d.id = a.id WHERE a.refuses AND (a.up = 0 OR a.with_subsidiaries)"
-        f" AND NOT {SAID_SINCE.format('a')} ORDER BY a.of_id, a.up, a.id <> a.of_id",
+        f" AND NOT {said_since('a', 'said_at', 'market_word', 'id')}"
+        " ORDER BY a.of_id, a.up, a.id <> a.of_id",
         {"ids": list(ids)},
     )
     found: dict[UUID, list[Agreement]] = {}

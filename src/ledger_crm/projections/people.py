@@ -59,7 +59,7 @@ from ._segment import GoneQuiet as GoneQuiet
 from ._segment import saved as segments_of
 from ._segment import silent_since as silent_since
 from ._team import Team, whose
-from ._who import Absorbed, everyone, is_merged, of_all, of_any, survivor
+from ._who import Absorbed, everyone, is_merged, of_all, of_any, said_since, survivor
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
@@ -478,9 +478,8 @@ def _said(word: str) -> str:
     """A no of any of them, unless the survivor said something since; else what was said last."""
     return f"""(SELECT json_build_object(
       'said_at', o.{word}_said_at, 'refuses', o.{word}_refused, 'until_on', o.{word}_until_on)
-      FROM person o LEFT JOIN directory_merge m ON m.id = o.person_id
-      WHERE o.person_id = ANY(theirs.ids) AND o.{word}_said_at IS NOT NULL
-      AND NOT coalesce(p.{word}_said_at >= m.since, false)
+      FROM person o WHERE o.person_id = ANY(theirs.ids) AND o.{word}_said_at IS NOT NULL
+      AND NOT {said_since("o", f"{word}_said_at", "person", "person_id")}
       ORDER BY o.{word}_refused DESC, o.{word}_said_at DESC LIMIT 1) AS {word}"""
 
 
@@ -640,7 +639,8 @@ OVER = "coalesce(p.{}_until_on < %(on)s::date, false)"
 
 def _open(word: str) -> str:
     """They did not say no, or it is over."""
-    return of_all(f"p.{word}_refused = {OVER.format(word)}", unless=f"p.{word}_said_at >= m.since")
+    over = said_since("o", f"{word}_said_at", "person", "person_id")
+    return of_all(f"p.{word}_refused = {OVER.format(word)}", unless=over)
 
 
 LEFT_OPEN = _open("contact")
