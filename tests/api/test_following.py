@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, nullcontext
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from litestar import Litestar
 
-from api.journey import ADA, ENGINES, NOTE, faults, found, problem, written
+from api.journey import ADA, ENGINES, NOTE, ORDER, faults, found, problem, written
 from builders import note, sourced
 from ledger_crm import store
 from ledger_crm.api import caller, following
@@ -277,6 +277,65 @@ async def test_a_follower_that_is_killed_again_and_again_under_writing_sees_each
     assert seen == list(range(1, head + 1))
     rows = [row.topic for at in range(0, head, 1000) for row in await ledger.rows(after=at)]
     assert kinds == rows
+
+
+async def test_those_who_follow_at_the_head_share_one_look_into_the_ledger(
+    served: httpx.AsyncClient,
+    ana: httpx.AsyncClient,
+    app: Litestar,
+    ledger: Ledger,
+    story: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A look for each would keep the process from everything else."""
+    looks, look, tide, count = list[int](), ledger.follow, app.state.equipment.tide, 30
+
+    async def follow(*, after: int, **how: Any) -> Any:
+        looks.append(after)
+        return await look(after=after, **how)
+
+    monkeypatch.setattr(ledger, "follow", follow)
+    head = await ledger.head()
+    streams = [told(served, head) for _ in range(count)]
+    first = [asyncio.create_task(anext(stream)) for stream in streams]
+    await eventually(lambda: tide._followers == count and head in looks and not tide._reads)
+    looks.clear()
+    await written(ana, f"/people/{story['person']}/interactions", NOTE)
+    assert {found[0] for found in await asyncio.gather(*first)} == {head + 1}
+    assert len(looks) < 10
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_what_is_shared_is_told_to_each_as_they_may_see_it(
+    served: httpx.AsyncClient,
+    ana: httpx.AsyncClient,
+    app: Litestar,
+    ledger: Ledger,
+    story: dict[str, str],
+    project: Callable[[], None],
+) -> None:
+    tide = app.state.equipment.tide
+    _, text = await create_key(ledger, actor="integration:warehouse", role="analyst")
+    head = await ledger.head()
+    other = httpx.AsyncClient(
+        base_url=served.base_url,
+        headers={"Authorization": f"Bearer {text}"},
+        timeout=PATIENCE_S,
+    )
+    async with other:
+        streams = [told(client, head) for client in (served, other, served, other)]
+        first = [asyncio.create_task(anext(stream)) for stream in streams]
+        await eventually(lambda: tide._followers == 4 and tide.head == head and not tide._reads)
+        path = f"/companies/{story['company']}/job-orders"
+        order = await written(ana, path, ORDER | {"title": "Treasurer", "confidential": True})
+        project()
+        entries = [entry for _, _, entry in await asyncio.gather(*first)]
+        shown = [entry and entry["fact"].get("title") for entry in entries]
+        assert shown == ["Treasurer", None, "Treasurer", None]
+        assert {entry and entry["position"] for entry in entries} == {order["position"]}
+        for stream in streams:
+            await stream.aclose()
 
 
 async def test_a_follower_of_few_kinds_is_told_how_far_it_has_got(

@@ -5,7 +5,9 @@ holes, and become visible in order. What is sealed is absent and named, as on th
 caller's key opens it and whoever it is about is not erased.
 
 One task a process looks where the head is (``Tide``), woken by a NOTIFY if there is one, and else
-by the clock; followers wait for it, and read for themselves, a few at a time.
+by the clock; followers wait for it. Those who want the same from the same position on, as all do
+who have got to the head, share one look into the ledger; the more there are, the longer it waits
+for more to be written, so that telling them leaves the process time for others.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ EVENT_STREAM = "text/event-stream"
 
 POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
 LULL_S = 0.01  # between two looks, however many write
+LULL_EACH_S = 0.0002  # more of it for each follower: to tell one takes a fifth of that
 HEARTBEAT_S = 15.0
 SLOW_S = 20.0  # in which nothing of what was sent got through: cut off, to come back
 BATCH = 200
@@ -90,6 +93,22 @@ class EventPage(msgspec.Struct, frozen=True):
     position: Position
 
 
+class Read:
+    """Of the ledger, for several followers."""
+
+    def __init__(self, found: Followed) -> None:
+        self.found = found
+        self._chunk: bytes | None = None
+
+    def chunk(self, entries: list[Told]) -> bytes:
+        """As it is sent; made once for all to whom nothing of it is hidden."""
+        if entries is not self.found.entries:
+            return b"".join(map(event, entries))
+        if self._chunk is None:
+            self._chunk = b"".join(map(event, entries))
+        return self._chunk
+
+
 class Tide:
     """Where the head is, for all who wait for it."""
 
@@ -100,7 +119,8 @@ class Tide:
         self._moved, self._woken = asyncio.Event(), asyncio.Event()
         self._followers = 0
         self._looking: asyncio.Task[None] | None = None
-        self.reading = asyncio.Semaphore(AT_ONCE)
+        self._reading = asyncio.Semaphore(AT_ONCE)
+        self._reads: dict[tuple[int, Wanted, bool], asyncio.Task[Read]] = {}  # under way
 
     def wake(self) -> None:
         """Perhaps something was written."""
@@ -135,6 +155,24 @@ class Tide:
                     await self._moved.wait()
         return self.head > position
 
+    async def read(self, at: int, wanted: Wanted, *, opens: bool) -> Read:
+        """What comes after it, for all who ask for that while it is read. Raises Unavailable,
+        Undecodable."""
+        key = (at, wanted, opens)
+        if (reading := self._reads.get(key)) is None:
+            reading = self._reads[key] = asyncio.create_task(self._read(*key))
+            reading.add_done_callback(lambda done: self._done(key, done))
+        return await asyncio.shield(reading)  # others wait for it, whoever goes
+
+    async def _read(self, at: int, wanted: Wanted, opens: bool) -> Read:
+        async with self._reading:
+            found = await self._ledger.follow(after=at, limit=BATCH, wanted=wanted, opens=opens)
+        return Read(found)
+
+    def _done(self, key: tuple[int, Wanted, bool], reading: asyncio.Task[Read]) -> None:
+        del self._reads[key]
+        reading.cancelled() or reading.exception()  # it is looked at, also if all have gone
+
     async def _look(self) -> None:
         while True:
             self._woken.clear()  # before looking: what is written meanwhile is not slept through
@@ -143,7 +181,7 @@ class Tide:
                 if head != self.head:
                     self.head = head
                     self._tell()
-            await asyncio.sleep(LULL_S)
+            await asyncio.sleep(LULL_S + self._followers * LULL_EACH_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._woken.wait()
@@ -160,7 +198,7 @@ class Following(Response[str]):
     def __init__(
         self,
         tide: Tide,
-        read: Callable[[int], Awaitable[Followed]],
+        read: Callable[[int], Awaitable[tuple[Followed, bytes]]],
         allowed: Callable[[], Awaitable[None]],
         after: int,
     ) -> None:
@@ -193,8 +231,7 @@ class Following(Response[str]):
             while not (self._tide.over or only_headers):
                 try:
                     await self._allowed()
-                    async with self._tide.reading:
-                        found = await self._read(self._at)
+                    found, chunk = await self._read(self._at)
                 except Unavailable:  # it comes back, and who waits need not
                     await asyncio.sleep(POLL_S)
                     await _say(send, b":\n\n")
@@ -203,7 +240,7 @@ class Following(Response[str]):
                 if found.head < self._at:  # restored from a backup: what comes is not what follows
                     break
                 if found.entries:
-                    await _say(send, b"".join(map(event, found.entries)))
+                    await _say(send, chunk)
                     told = found.entries[-1].position
                 if self._at < found.head:
                     told = await self._note(send, told, AHEAD)
@@ -316,9 +353,9 @@ async def stream_events(
     if begin > head:
         raise AfterTheHead(after=begin, head=head)
 
-    async def read(at: int) -> Followed:
-        found = await ledger.follow(after=at, limit=BATCH, wanted=wanted, opens=opens)
-        return found._replace(entries=await _seen(request, hidden, found))
+    async def read(at: int) -> tuple[Followed, bytes]:
+        shared = await tide.read(at, wanted, opens=opens)
+        return shared.found, shared.chunk(await _seen(request, hidden, shared.found))
 
     return Following(tide, read, allowed, begin)
 
