@@ -30,7 +30,7 @@ from builders import (
     target_named,
 )
 from ledger_crm.domain.agreement import FeeEnded
-from ledger_crm.domain.company import Company
+from ledger_crm.domain.company import Company, NoTerms
 from ledger_crm.domain.entry import Event
 from ledger_crm.domain.firm import FirmUntagged, OwnAncestor, ParentNamed
 from ledger_crm.domain.joborder import JobOrderIsOpen
@@ -121,6 +121,27 @@ def test_a_target_that_turned_out_to_be_the_client_can_be_dropped() -> None:
     dropped = target_dropped(target_id=OTHER_COMPANY)
     survivor.target(dropped, by=ANA)
     assert written(survivor) == [dropped]
+
+
+def test_terms_that_are_ended_on_one_record_put_out_none_of_the_other() -> None:
+    """They did, if they were agreed later: after a merge nobody could be introduced."""
+    theirs = fee_agreed(agreement_id=UUID(int=0xA2), agreed_at=NOON - timedelta(minutes=90))
+    ended = FeeEnded(agreement_id=theirs.agreement_id, ended_at=NOON - timedelta(minutes=70))
+    earlier = fee_agreed(agreed_at=NOON - timedelta(days=9))
+    order = order_opened()
+    for survivor, _ in (
+        whole([order, earlier], [theirs, ended]),
+        whole([order, theirs, ended], [earlier]),
+    ):
+        assert survivor.terms_for(ORDER, NOON).agreement_id == AGREEMENT
+    # what is agreed since they are one is of both, also once it is ended
+    since = msgspec.structs.replace(theirs, agreed_at=NOON)
+    ended = msgspec.structs.replace(ended, ended_at=LATER)
+    survivor, _ = whole([order], [earlier])
+    survivor.apply(since)
+    survivor.apply(ended)
+    with pytest.raises(NoTerms):
+        survivor.terms_for(ORDER, LATER)
 
 
 def test_the_terms_agreed_last_are_in_force_on_whichever_record_they_are() -> None:

@@ -129,12 +129,12 @@ class Agreement(msgspec.Struct):
             raise AmendedBackwards(version=last.version, since=last.holds_from)
 
 
-def in_force(agreements: Iterable[Agreement], at: datetime) -> Terms | None:
+def in_force(agreements: Iterable[Agreement], at: datetime) -> Agreement | None:
     """Of agreements of one reach, in the order in which they were written down: the last to be
     agreed by then, if it still holds."""
     agreed = [each for each in agreements if each.agreed_at <= at]
     latest = max(reversed(agreed), key=lambda each: each.agreed_at, default=None)
-    return latest.at(at) if latest else None
+    return latest if latest and latest.at(at) else None
 
 
 def _past(last_on: date | None, at: datetime) -> bool:

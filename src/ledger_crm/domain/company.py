@@ -993,13 +993,23 @@ class Company(Filing):
 
     def terms_for(self, job_order_id: UUID, at: datetime) -> Terms:
         """In force at that moment: the job order's own before the company's, of each the last to
-        be agreed by then, in its version of then. Raises NoTerms."""
-        reach: dict[UUID | None, list[Agreement]] = {job_order_id: [], None: []}
-        for agreement in self.together(lambda one: one.agreements).values():
-            reach.get(agreement.versions[0].job_order_id, []).append(agreement)
-        found = in_force(reach[job_order_id], at) or in_force(reach[None], at)
-        if found is None:
-            raise NoTerms(company_id=self.id)
+        be agreed by then, in its version of then. One that is ended puts out what was agreed before
+        on its own record, and not what another had for itself. Raises NoTerms."""
+        for reach in (job_order_id, None):
+            held = [in_force(agreed, at) for agreed in reversed(self._agreed(reach))]
+            found = in_force([each for each in held if each], at)
+            if found and (terms := found.at(at)):
+                return terms
+        raise NoTerms(company_id=self.id)
+
+    def _agreed(self, reach: UUID | None) -> list[list[Agreement]]:
+        """On each of the records, and what was agreed on the survivor since they are merged: that
+        takes the place of both."""
+        own = [each for each in self.agreements.values() if each.versions[0].job_order_id == reach]
+        found = [own]
+        for other in self.beside:
+            later = [each for each in own if each.agreed_at >= self.absorbed[other.id]]
+            found += [[*agreed, *later] for agreed in other._agreed(reach)]
         return found
 
     def terms_of(self, agreement_id: UUID, version: int) -> Terms:
