@@ -101,10 +101,11 @@ class CompanyMerges(Controller):
         From then on there is one: every list, history and report shows it by this id, and the
         duplicate's leads here, in reads and in writes. Nothing is copied or lost, and it can be
         undone. Of fee agreements of either that hold, the last to be agreed is in force; who was
-        introduced before keeps their terms. Off-limits of either counts for both. Who was introduced
-        to one and hired by the other, within the tail, is flagged as hired past us. 409 if one
-        belongs to the other, if the duplicate is merged already, or if there were more than 100
-        records of one company. The same again changes nothing, but that it looks for such hires again."""
+        introduced before keeps their terms. Off-limits of either counts for both. Who was
+        introduced to one and hired by the other, within the tail, is flagged as hired past us.
+        409 if one belongs to the other, if the duplicate is merged already, or if there were
+        more than 100 records of one company. The same again changes nothing, but that it looks
+        for such hires again."""
         fact = data.fact(CompanyAbsorbed)
         people = await reads.by_now(market.between, company_id, data.duplicate_id)
         return await act.on(company_id, merging.merge_companies, fact, people)
