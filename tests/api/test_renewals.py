@@ -98,3 +98,21 @@ async def test_an_agreement_that_runs_out_is_on_its_owners_day_until_it_is_renew
     await written(ana, f"{fees}/endings", ended)
     assert await to_renew("2025-12-01") == set()
     assert lasting not in await to_renew("2025-12-01", within_days=3650)
+
+
+async def test_one_that_was_ended_on_a_merged_record_is_no_renewal_of_this_one(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    acme, twin = [(await written(ana, "/companies", {"name": n}))["id"] for n in ("Acme", "ACME")]
+    running = (await written(ana, f"/companies/{acme}/fees", ENDING))["created"]
+    later = FEE | {"agreed_at": "2024-03-01T10:00:00Z"}
+    over = (await written(ana, f"/companies/{twin}/fees", later))["created"]
+    ended = {"agreement_id": over, "ended_at": "2024-04-01T10:00:00Z"}
+    await written(ana, f"/companies/{twin}/fees/endings", ended)
+    await written(ana, f"/companies/{acme}/merges", {"duplicate_id": twin})
+    order = (await written(ana, f"/companies/{acme}/job-orders", ORDER))["created"]
+    project()
+    listed = await found(ana, "/renewals", on="2024-12-01")
+    assert [each["agreement_id"] for each in listed] == [running]
+    path = f"/companies/{acme}/job-orders/{order}/terms"
+    assert (await found(ana, path, at="2024-12-01T00:00:00Z"))["agreement_id"] == running

@@ -551,6 +551,7 @@ async def to_renew(
         " AND NOT EXISTS (SELECT FROM renewal n"
         f"   WHERE n.company_id = ANY({everyone('r.company_id')})"
         "   AND n.job_order_id IS NOT DISTINCT FROM r.job_order_id"
+        "   AND (n.company_id = r.company_id OR n.ended_at IS NULL)"  # as ``Company.terms_for``
         "   AND (n.since, n.position) > (r.since, r.position))"
         " ORDER BY r.ends_on, r.position LIMIT %(limit)s",
         {"on": on, "owners": owners, "days": within_days, "over": sorted(OVER), "limit": MOST},
