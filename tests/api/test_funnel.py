@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -122,8 +123,10 @@ async def test_a_funnel_of_a_consultant_or_a_team_is_of_what_they_opened(
 async def test_what_takes_too_long_says_so_and_not_that_the_database_is_away(
     ana: httpx.AsyncClient, pool: Pool, database: str
 ) -> None:
-    async with pool.connection() as conn:  # the only one there is by now
-        await conn.execute("SET statement_timeout = 100")
+    async with AsyncExitStack() as all_of_it:
+        for _ in range(pool.max_size):
+            conn = await all_of_it.enter_async_context(pool.connection())
+            await conn.execute("SET statement_timeout = 100")
     with psycopg.connect(database) as other:
         other.execute(f"LOCK TABLE {SCHEMA}.funnel_step IN ACCESS EXCLUSIVE MODE")
         answer = await ana.get("/funnel", params=LAST_YEAR)
