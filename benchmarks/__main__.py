@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import platform
 import sys
@@ -13,6 +14,7 @@ import msgspec
 import psycopg
 import structlog
 
+from ledger_crm import cli
 from ledger_crm.embedded import EmbeddedError
 
 from . import figures, house, results
@@ -20,6 +22,7 @@ from . import figures, house, results
 
 def main(argv: Sequence[str] | None = None) -> int:
     asked = arguments(argv)
+    gc.set_threshold(*cli.COLLECT)  # as the program does
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         if asked.table:

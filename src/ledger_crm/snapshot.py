@@ -9,6 +9,7 @@ deployment; what can be opened was therefore made by us, and only that is unpick
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pickle
@@ -63,7 +64,13 @@ def thawed(sealed: bytes, key: DataKey, *, stream: UUID, version: int) -> Aggreg
         content = key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
     except InvalidTag:
         raise ValueError("a snapshot does not belong here or is damaged") from None
-    topic, state = pickle.loads(content)  # noqa: S301  # ours: see above
+    collects = gc.isenabled()
+    gc.disable()  # else it looks through thousands of new objects time and again: none is garbage
+    try:
+        topic, state = pickle.loads(content)  # noqa: S301  # ours: see above
+    finally:
+        if collects:
+            gc.enable()
     type_ = TYPES[topic]
     aggregate = type_.__new__(type_)
     vars(aggregate).update(state)

@@ -54,9 +54,11 @@ COMMANDS = {
     "documents": "documents:documents",
 }
 
+COLLECT = (50_000, 50, 50)  # a fifth of a start went into looking for cycles
+
 
 def main() -> None:
-    gc.set_threshold(50_000, 50, 50)  # a fifth of a start went into looking for cycles
+    gc.set_threshold(*COLLECT)
     words = sys.argv[1:]
     if words[:1] != ["worker"]:  # which logs as it is told to; here faults are told in words
         structlog.configure(
