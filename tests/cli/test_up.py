@@ -24,17 +24,18 @@ pytestmark = pytest.mark.xdist_group("up")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a name that servers, shells and databases are told in their own ways."""
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Of a folder whose name servers, shells and databases are told in their own ways."""
     home = tmp_path_factory.mktemp("up") / "José's agency"
     home.mkdir()
-    return home
-
-
-@pytest.fixture
-def up(home: Path) -> Iterator[Running]:
     with running(home) as up:
         yield up
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For those that start and stop it themselves."""
+    return tmp_path_factory.mktemp("home")
 
 
 def add(api: httpx.Client, name: str) -> httpx.Response:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from running import environment, ledger_crm, printed
+from conftest import Run
+from running import environment, ledger_crm
 from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("words")
@@ -99,16 +100,18 @@ def test_each_command_says_what_it_does_and_what_it_takes(
     assert len(lines) >= 2
 
 
-def test_what_a_script_reads_is_json(tmp_path: Path) -> None:
+def test_what_a_script_reads_is_json(told: Run) -> None:
     def read(*words: str) -> Any:
-        return printed(ledger_crm(tmp_path, *words, "--json"))
+        code, out, fault = told(*words, "--json")
+        assert (code, fault) == (0, "")
+        return json.loads(out)
 
     made = read("key", "create", "integration:website", "--scope", "events.read")
     assert set(made) == {"id", "actor", "key"}
     [key] = read("key", "list")
     assert (key["actor"], key["revoked_at"]) == ("integration:website", None)
     assert (key["role"], key["scopes"]) == ("integration", ["events.read"])
-    titles, line = ledger_crm(tmp_path, "key", "list").stdout.decode().splitlines()
+    titles, line = told("key", "list")[1].splitlines()
     assert line.index("integration, events.read") == titles.index("may")
     assert titles.split()[-1] == "label"
     assert line.index("integration:website") == titles.index("writes as")
@@ -120,16 +123,16 @@ def test_what_a_script_reads_is_json(tmp_path: Path) -> None:
     lines = read("settings")
     assert {"LEDGER_HOME", "LEDGER_PORT"} <= {line["variable"] for line in lines}
 
-    too_high = ledger_crm(tmp_path, "events", "show", "1000", "--json")
-    assert (too_high.returncode, too_high.stdout) == (2, b"")
-    assert b"the newest is 1" in too_high.stderr
+    code, out, fault = told("events", "show", "1000", "--json")
+    assert (code, out) == (2, "")
+    assert "the newest is 1" in fault
 
     words = ("consultant", "password", "ben", "--role", "manager")
-    short = ledger_crm(tmp_path, *words, stdin=b"secret\n")
-    assert (short.returncode, short.stderr.count(b"\n")) == (2, 1)
-    done = ledger_crm(tmp_path, *words, stdin=b"correct horse battery\n")
-    assert (done.returncode, b"horse" in done.stdout + done.stderr) == (0, False)
-    assert b"consultant:ben  manager" in ledger_crm(tmp_path, "consultant", "list").stdout
+    code, _, fault = told(*words, stdin=b"secret\n")
+    assert (code, fault.count("\n")) == (2, 1)
+    code, out, fault = told(*words, stdin=b"correct horse battery\n")
+    assert (code, "horse" in out + fault) == (0, False)
+    assert "consultant:ben  manager" in told("consultant", "list")[1]
 
 
 def test_doctor_of_a_wrong_setting_says_which_and_fails(tmp_path: Path) -> None:
