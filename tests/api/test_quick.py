@@ -154,6 +154,9 @@ async def test_an_interaction_is_recorded_as_the_framework_would(
     ("change", "status"),
     [
         ({"headers": {"If-Match": '"999"'}}, 412),
+        ({"headers": {"If-Match": 'W/"1"'}}, 412),
+        ({"headers": {"If-Match": '"1", "2"'}}, 412),
+        ({"headers": {"If-Match": "*"}}, 201),
         ({"headers": {"If-Match": "nonsense"}}, 400),
         ({"headers": {"Idempotency-Key": "a b"}}, 400),
         ({"headers": {"Idempotency-Key": "x" * 256}}, 400),
@@ -187,6 +190,22 @@ async def test_an_interaction_that_is_not_as_it_has_to_be_takes_the_long_way(
         if status >= 400:
             assert answer.headers["content-type"] == "application/problem+json"
     assert True not in answered
+
+
+async def test_on_a_version_it_is_recorded_or_refused_as_the_framework_would(
+    ana: httpx.AsyncClient, ids: dict[str, str], answered: list[bool]
+) -> None:
+    path = f"/people/{ids['person']}/interactions"
+    read = await ana.get(f"/people/{ids['person']}")
+    on = {"If-Match": read.headers["etag"]}
+    once = await ana.post(path, json=NOTE, headers=on | {"Idempotency-Key": "on-a-version"})
+    assert (once.status_code, answered[-1]) == (201, True)
+    stale = [await ana.post(path, json=NOTE, headers=on | way) for way in ({}, LONG_WAY)]
+    refused, long_way = ({**each.json(), "request_id": ""} for each in stale)
+    assert refused == long_way
+    problem(stale[0], 412, "stale-version")
+    receipt = {"If-Match": once.headers["etag"]}
+    assert (await ana.post(path, json=NOTE, headers=receipt)).status_code == 201
 
 
 async def test_a_refused_interaction_is_decided_once(

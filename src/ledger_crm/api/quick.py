@@ -27,6 +27,7 @@ from ledger_crm.projections import history, people
 
 from . import acting, metrics
 from .caller import Caller
+from .conditional import versions
 from .malformed import faults_of
 from .permitted import NEEDS
 from .reading import LIMIT, MOST_ITEMS, Reads, moment, page_of, version_of
@@ -146,12 +147,11 @@ def _caller(
 
 
 def _may_be_quick(scope: Scope, headers: dict[bytes, bytes], most: int) -> bool:
-    """With a body of at most ``most``, and on no version: that has more ends than going well."""
+    """With a body of at most ``most``."""
     size = headers.get(b"content-length", b"")
     return (
         not scope["query_string"]
         and "draft" not in scope["state"]
-        and b"if-match" not in headers
         and b"if-none-match" not in headers
         and headers.get(b"content-type") == b"application/json"
         and size.isdigit()
@@ -182,10 +182,17 @@ async def _record(
     headers: dict[bytes, bytes],
 ) -> Answer | None:
     """Raises as the command."""
+    expected = None
+    if (asked := headers.get(b"if-match")) is not None:
+        found, weak = versions([asked.decode("latin-1")]) or ((), False)
+        if weak or len(found) != 1:
+            return None
+        [expected] = found
     if faults_of(Interactions, body):
         return None
     fact, key = _decode(body), headers.get(b"idempotency-key", b"").decode()
-    intent = acting.intent_of(ledger, caller.holder.actor, "POST", path, body, key)
+    actor = caller.holder.actor
+    intent = acting.intent_of(ledger, actor, "POST", path, body, key, expected)
     receipt, again = await metrics.decided(
         ledger.answer(lambda work: intake.record(work, id, fact), intent=intent, of=id),
         "record_interaction",
