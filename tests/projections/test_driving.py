@@ -80,6 +80,7 @@ def test_any_story_gives_the_same_tables_however_it_is_driven(
                 assert stored(conn, table) == expected[table.name]
 
 
+@pytest.mark.campaign  # every day it is shown of drawn stories
 def test_two_years_of_an_agency_give_the_same_tables_however_they_are_driven(
     ledger: Ledger, database: str, databases: Callable[..., str]
 ) -> None:
