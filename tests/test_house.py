@@ -32,7 +32,7 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.sealing import Keyring
 from running import Running, printed, running
 from running import ledger_crm as command
-from waiting import until
+from waiting import PATIENCE_S, until
 
 SOURCE = Path(ledger_crm.__file__).parent
 ROOT = SOURCE.parents[1]
@@ -305,7 +305,7 @@ def _equal_opportunity(up: Running, api: httpx.Client, mark: Marks) -> None:
     refused = api.post("/equal-opportunity/answers", json=body)
     assert (refused.status_code, mark.leaked(refused.text)) == (403, [])
     made = printed(command(up.home, "key", "create", "integration:website", "--json"))
-    with httpx.Client(base_url=api.base_url, timeout=30) as form:
+    with httpx.Client(base_url=api.base_url, timeout=PATIENCE_S) as form:
         form.headers["Authorization"] = f"Bearer {made['key']}"
         written(form, "/equal-opportunity/answers", **body)
 
@@ -321,7 +321,7 @@ def _shortlist(api: httpx.Client, mark: Marks, company: str, order: str) -> None
     token = written(api, f"{at}/{made}/shares", contact_id=contact)["token"]
     secret = token.partition("_")[2]
     mark.made += [secret, hashlib.sha256(secret.encode()).hexdigest()]
-    with httpx.Client(base_url=api.base_url, timeout=30) as portal:
+    with httpx.Client(base_url=api.base_url, timeout=PATIENCE_S) as portal:
         portal.headers["Authorization"] = f"Bearer {token}"
         assert mark.leaked(until(lambda: _shown(portal)).text), "they are on it"
         body = {"candidate": "A", "verdict": "hold", "text": mark()}

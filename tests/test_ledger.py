@@ -637,11 +637,11 @@ async def test_what_is_written_while_one_looks_is_there_once(
     def while_it_is_written(ids: Any) -> Any:
         found = None if seen else load(ids)
         looking.set()
-        assert written.wait(10)
+        assert written.wait(PATIENCE_S)
         return found or load(ids)
 
     def while_they_look(*args: Any) -> Any:
-        assert looking.wait(10)
+        assert looking.wait(PATIENCE_S)
         return append(*args)
 
     monkeypatch.setattr(ledger.store, "load_together", while_it_is_written)
@@ -734,7 +734,7 @@ class Proxy:
         self._listener.close()
         self._hang_up(*self._open)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE_S)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -935,7 +935,7 @@ async def test_a_large_append_goes_by_itself_and_holds_nobody_up(
 
     def slowly(*args: Any) -> Any:
         entered.set()
-        assert let.wait(10)
+        assert let.wait(PATIENCE_S)
         return append(*args)
 
     monkeypatch.setattr(ledger.store, "append", slowly)
@@ -1134,7 +1134,7 @@ async def test_what_is_held_goes_though_nobody_writes_any_more(
     await add_person(ledger, "ada@example.org")
     assert len(ledger._memory) == 1
 
-    await asyncio.wait_for(tidied.wait(), 10)
+    await asyncio.wait_for(tidied.wait(), PATIENCE_S)
     assert len(ledger._memory) == 0
 
 

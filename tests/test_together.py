@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from ledger_crm.together import Full, NoAnswer, Together
+from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ class Doubling:
     def __call__(self, numbers: Sequence[int]) -> list[int | Exception]:
         self.calls.append(list(numbers))
         self.entered.set()
-        assert self.let.wait(10)
+        assert self.let.wait(PATIENCE_S)
         if 98 in numbers:
             raise NoAnswer
         if 99 in numbers:

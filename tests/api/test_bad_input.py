@@ -81,6 +81,17 @@ async def test_every_fault_of_a_body_is_listed_and_no_value_repeated(
     assert "SECRET" not in answer.text
 
 
+async def test_a_word_that_a_list_does_not_know_is_answered_with_those_it_does(
+    ana: httpx.AsyncClient,
+) -> None:
+    answer = await ana.get("/offers", params={"status": "SECRET", "known": "never"})
+    assert faults(answer) == {
+        "query:status": "expected one of open, accepted, declined, withdrawn",
+        "query:known": "expected one of then, now",
+    }
+    assert "SECRET" not in answer.text
+
+
 async def test_missing_and_nested_faults_have_a_pointer(ana: httpx.AsyncClient, ada: str) -> None:
     assert faults(await ana.post("/people", json={}))["/name"] == "required and missing"
     body = {"slug": "X", "title": "", "subject": "candidate"}

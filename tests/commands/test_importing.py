@@ -43,6 +43,7 @@ from ledger_crm.domain.merging import PersonAbsorbed
 from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
 from ledger_crm.ledger import Intent, Ledger, Unavailable, Work
 from ledger_crm.sealing import Keyring
+from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -227,7 +228,8 @@ async def test_what_was_decided_on_rows_that_then_are_not_written_is_decided_ane
 ) -> None:
     """Also if it failed."""
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
-    loads, load, append = count(1), ledger.store.load_together, ledger.store.append_together
+    loads, load = count(1), ledger.store.load_together
+    appends, append = count(1), ledger.store.append_together
     stumbled = threading.Event()
 
     def stumbles_the_second_time(asked: Any) -> Any:
@@ -237,8 +239,8 @@ async def test_what_was_decided_on_rows_that_then_are_not_written_is_decided_ane
         return load(asked)
 
     def after_a_rival(*args: Any) -> Any:
-        if not stumbled.is_set():
-            assert stumbled.wait(10)
+        if next(appends) == 1:
+            assert stumbled.wait(PATIENCE_S)
             with Ledger(database, KEYRING) as rival:
                 asyncio.run(hold(rival, "n0@example.org"))
         return append(*args)

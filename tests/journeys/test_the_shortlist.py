@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from running import Running, ledger_crm, running
+from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("the shortlist")
 
@@ -42,7 +43,7 @@ def read(api: httpx.Client, path: str, **params: Any) -> Any:
 
 
 def test_a_client_reads_judges_and_is_shown_the_door(up: Running) -> None:
-    with up.api() as api, httpx.Client(base_url=up.url, timeout=30) as portal:
+    with up.api() as api, httpx.Client(base_url=up.url, timeout=PATIENCE_S) as portal:
         client = post(api, "/companies", name="Eiderveld Freight")["id"]
         post(api, f"/companies/{client}/fees", **FEE)
         order = post(api, f"/companies/{client}/job-orders", **ORDER)["created"]

@@ -29,7 +29,7 @@ from ledger_crm.workers.projector import Driver, NotLeading, Projector, Read, co
 from projections.driving import driven, dump, positions, reading, running
 from projections.stories import PEOPLE, a_full_story, erasing
 from scenario import ANA, KEYRING
-from waiting import until
+from waiting import PATIENCE_S, until
 
 ALL = every()
 
@@ -425,7 +425,7 @@ def test_nobody_who_reads_or_writes_meanwhile_is_denied_or_told_what_is_old(
             yield
         finally:
             done.set()
-            thread.join(30)
+            thread.join(PATIENCE_S)
 
     with load():
         for _ in range(swaps):

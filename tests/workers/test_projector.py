@@ -371,7 +371,7 @@ def test_who_reads_at_several_paces_reads_the_ledger_once() -> None:
         seen: list[Entry[Event]] = []
         with once.reader(str(pace)) as mine:
             mine(0, limit)
-            together.wait(10)
+            together.wait(PATIENCE_S)
             while page := mine(len(seen), limit if pace else 3):
                 seen += page
                 for _ in range(pace):
@@ -397,7 +397,7 @@ def test_nobody_waits_for_one_that_has_gone_or_once_it_is_stopped() -> None:
             waiting.start()
             waiting.join(0.05)
             assert waiting.is_alive(), "this test can fail"
-        waiting.join(10)
+        waiting.join(PATIENCE_S)
         assert not waiting.is_alive()
         with once.reader("slow") as slow:
             slow(10, 5)

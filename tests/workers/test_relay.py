@@ -385,7 +385,7 @@ def test_a_relay_without_a_broker_or_without_leadership_still_stops(broker: Brok
             running = asyncio.create_task(work)
             await asyncio.sleep(0.01)
             stop.set()
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, PATIENCE_S)
 
     asyncio.run(run())
 

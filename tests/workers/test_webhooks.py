@@ -37,7 +37,7 @@ from ledger_crm.workers.leadership import leadership
 from ledger_crm.workers.projector import Driver, connect
 from ledger_crm.workers.webhooks import Webhooks, is_public, signed
 from scenario import ANA
-from waiting import eventually
+from waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -141,7 +141,7 @@ class Receiver:
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert self.process.stdout
-        self.port = int(await asyncio.wait_for(self.process.stdout.readline(), 10))
+        self.port = int(await asyncio.wait_for(self.process.stdout.readline(), PATIENCE_S))
 
     async def kill(self) -> None:
         assert self.process

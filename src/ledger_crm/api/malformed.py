@@ -234,6 +234,8 @@ def _parameter_faults(
             yield Fault(f"query:{name}", "null is no value: leave it out")
         elif name in _instants_of(handler) and not re.search(r"[-T:]", str(given[0])[1:]):
             yield Fault(f"query:{name}", "write an instant like 2026-03-01T12:00:00Z")
+        elif (words := _words_of(handler).get(name)) and str(given[0]) not in words:
+            yield Fault(f"query:{name}", f"expected one of {', '.join(words)}")
     for name in sorted(_required_of(handler) - request.query_params.keys()):
         yield Fault(f"query:{name}", "required and missing")
     for name, value in request.path_params.items():
@@ -261,6 +263,20 @@ def _never_null(handler: HTTPRouteHandler) -> frozenset[str]:
 def _instants_of(handler: HTTPRouteHandler) -> frozenset[str]:
     """The framework reads a number there as seconds since 1970."""
     return frozenset(name for name, _, type_ in _query_of(handler) if _is_instant(type_))
+
+
+@cache
+def _words_of(handler: HTTPRouteHandler) -> dict[str, tuple[str, ...]]:
+    """Of each that takes one of some words, those."""
+    found = {}
+    for name, _, type_ in _query_of(handler):
+        bare = _bare(type_)
+        one = [m for m in map(_bare, get_args(bare) or (bare,)) if m is not NoneType]
+        if get_origin(bare) is not Literal and len(one) == 1:
+            [bare] = one
+        if get_origin(bare) is Literal and all(isinstance(word, str) for word in get_args(bare)):
+            found[name] = get_args(bare)
+    return found
 
 
 def _is_instant(type_: Any) -> bool:
