@@ -98,11 +98,9 @@ def export(
         destroyed, head = slices.destroyed(), slices.head()
         before = found(folder)
         which = _ledger_id(slices)
-        _must_go_on(folder, before, which, opened=key is not None, head=head)
-        has_models = (folder / "read").exists()
-        if has_models if ledger_only else (before and not has_models):
-            holds = "read models too: leave out" if ledger_only else "the ledger only: say"
-            raise AnalysisFault(f"{folder} holds {holds} --ledger-only, or name another folder")
+        _must_go_on(
+            folder, before, which, opened=key is not None, ledger_only=ledger_only, head=head
+        )
         ledger = LedgerFiles(folder / "ledger")
         if key and before and before.destroyed != destroyed:
             ledger.begin_anew()  # whoever is erased since is in there
@@ -378,10 +376,25 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _must_go_on(
-    folder: Path, before: Exported | None, which: str, *, opened: bool, head: int
+    folder: Path,
+    before: Exported | None,
+    which: str,
+    *,
+    opened: bool,
+    ledger_only: bool,
+    head: int,
 ) -> None:
+    has_models = (folder / "read").exists()  # also of one that was never finished
+    if ledger_only and has_models:
+        raise AnalysisFault(
+            f"{folder} holds read models too: leave out --ledger-only, or name another folder"
+        )
     if before is None:
         return
+    if not (ledger_only or has_models):
+        raise AnalysisFault(
+            f"{folder} holds the ledger only: say --ledger-only, or name another folder"
+        )
     if before.format != FORMAT:
         raise AnalysisFault(f"{folder} was made by another version: {ANEW}")
     if before.position and before.ledger != which:

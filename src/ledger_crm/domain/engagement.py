@@ -92,3 +92,10 @@ def contact(fact: Event) -> tuple[datetime | None, datetime | None]:
 def later(one: datetime | None, other: datetime | None) -> datetime | None:
     """Facts come in any order, imports above all."""
     return max(one, other) if one and other else one or other
+
+
+def last_to_reach(owner: str, by: str, reached_at: datetime | None, before: datetime | None) -> str:
+    """Who of us last reached out to them: ``owner`` did, at ``before``, unless ``by`` is one of us
+    and did later."""
+    newest = reached_at and (before is None or reached_at >= before)
+    return by if newest and by.startswith("consultant:") else owner

@@ -21,7 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ledger_crm.domain.agreement import FeeAgreed, FeeAmended, FeeEnded
-from ledger_crm.domain.engagement import contact, later
+from ledger_crm.domain.engagement import contact, last_to_reach, later
 from ledger_crm.domain.entry import ERASED, Entry, Event
 from ledger_crm.domain.firm import OwnerAssigned
 from ledger_crm.domain.followup import (
@@ -224,11 +224,9 @@ def person_sourced(entry: Entry[PersonSourced]) -> AnswerRow:
 @answers.on(Interaction, key=stream)
 def touched(row: AnswerRow, entry: Entry[Interaction]) -> AnswerRow:
     reached_at, heard_at = contact(entry.event)
-    ours = reached_at and entry.by.startswith("consultant:")
-    newest = reached_at and (row.reached_at is None or reached_at >= row.reached_at)
     return replace(
         row,
-        owner=entry.by if ours and newest else row.owner,
+        owner=last_to_reach(row.owner, entry.by, reached_at, row.reached_at),
         reached_at=later(row.reached_at, reached_at),
         heard_at=later(row.heard_at, heard_at),
     )

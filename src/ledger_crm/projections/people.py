@@ -16,7 +16,7 @@ from msgspec.structs import asdict, replace
 
 from ledger_crm.domain.candidacy import CandidacyOpened, StageReached
 from ledger_crm.domain.custom import CustomFieldCleared, CustomFieldSet, Value
-from ledger_crm.domain.engagement import PersonQuietSnoozed, contact, later
+from ledger_crm.domain.engagement import PersonQuietSnoozed, contact, last_to_reach, later
 from ledger_crm.domain.entry import ERASED, Entry, PersonFact
 from ledger_crm.domain.identity import (
     ContactPointPreferred,
@@ -237,11 +237,9 @@ def _with(lines: str, name: str, *, there: bool) -> str:
 @people.on(Interaction, key=stream)
 def touched(row: PersonRow, entry: Entry[Interaction]) -> PersonRow:
     reached_at, heard_at = contact(entry.event)
-    ours = reached_at and entry.by.startswith("consultant:")
-    newest = reached_at and (row.reached_at is None or reached_at >= row.reached_at)
     return replace(
         row,
-        owner=entry.by if ours and newest else row.owner,
+        owner=last_to_reach(row.owner, entry.by, reached_at, row.reached_at),
         reached_at=later(row.reached_at, reached_at),
         touched_at=later(row.touched_at, later(reached_at, heard_at)),
     )
