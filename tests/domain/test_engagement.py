@@ -22,7 +22,7 @@ from builders import (
     sourced,
 )
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.engagement import SnoozeNeedsReason, contact, later
+from ledger_crm.domain.engagement import SnoozeNeedsReason, contact, last_to_reach, later
 from ledger_crm.domain.permission import LastsUntilBefore
 from ledger_crm.domain.person import Person
 from scenario import ANA, COMPANY, LATER, NOON, PERSON, given
@@ -81,3 +81,12 @@ def test_quiet_is_snoozed_to_a_day_that_has_not_passed(record: Any, begun: Any, 
     given(record, begun).when(lambda r: r.snooze_quiet(bare, by=ANA)).then_refused(
         SnoozeNeedsReason
     )
+
+
+def test_who_of_us_reached_out_last_is_told_by_when_they_did_and_not_by_when_it_was_told() -> None:
+    early, late = NOON, LATER
+    assert last_to_reach("consultant:cid", "consultant:ana", late, early) == "consultant:ana"
+    assert last_to_reach("consultant:cid", "consultant:ana", early, late) == "consultant:cid"
+    assert last_to_reach("consultant:cid", "consultant:ana", early, None) == "consultant:ana"
+    assert last_to_reach("consultant:cid", "integration:mail", late, early) == "consultant:cid"
+    assert last_to_reach("consultant:cid", "consultant:ana", None, early) == "consultant:cid"
