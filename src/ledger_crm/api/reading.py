@@ -451,12 +451,14 @@ class View:
         ),
         then: Then | None = None,
         custom: Asked | None = None,
+        hidden: Callable[[int], Awaitable[frozenset[UUID]]] | None = None,
     ) -> None:
         """``shown``: what of an answer, which holds all up to a position, is for whoever asks;
         ``told``: a page, as they want it; ``custom``: whose custom fields are columns of it;
-        ``then``: when what is asked for was known, None being now."""
+        ``then``: when what is asked for was known, None being now; ``hidden``: job orders that
+        whoever asks does not see, of what is known up to a position."""
         self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
-        self._of, self.told, self.custom = shown, told, custom
+        self._of, self.told, self.custom, self._hidden = shown, told, custom, hidden
         if then:
             self.after = max(then.after, after or 0)
 
@@ -521,6 +523,19 @@ class View:
 
         found, headers = await self._asked(self._alone(query, ask))
         return Response(await self.shown(found, headers), headers=headers)
+
+    async def seen(self, ask: Callable[[frozenset[UUID]], Awaitable[Response[T]]]) -> Response[T]:
+        """What is found or counted by job orders, without those that whoever asks does not see:
+        ``ask`` is given these."""
+        if self._hidden is None:
+            return await ask(frozenset())
+        besides = await self._hidden(0)
+        while True:
+            answer = await ask(besides)
+            known = await self._hidden(int(answer.headers["Ledger-Position"]))
+            if known == besides:
+                return answer
+            besides = known  # one became confidential meanwhile
 
     async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
         """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead, and
