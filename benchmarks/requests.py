@@ -201,8 +201,8 @@ def statement(url: str, ask: Callable[[Any], Any]) -> str:
         asyncio.run(asking())
     with psycopg.connect(url) as conn:
         text = psycopg.ClientCursor(conn).mogrify(*cur.said)
-    text = text.replace(f"'{{{SOMEBODY}}}'", f"ARRAY[{ONE_OF_THEM}]")
-    text = text.replace(f"'{SOMEBODY}'", ONE_OF_THEM)
+    text = text.replace(f"'{{{SOMEBODY.hex}}}'", f"ARRAY[{ONE_OF_THEM}]")
+    text = text.replace(f"'{SOMEBODY.hex}'", ONE_OF_THEM)
     assert ONE_OF_THEM in text, text
     # pgbench takes any colon but a cast's for a variable's
     assert set(re.findall(r"(?<!:):(?!:)(\w+)", text)) == {"n"}, text
