@@ -7,6 +7,7 @@ due, is answered for the day of that moment.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 
@@ -14,7 +15,15 @@ import msgspec
 from litestar.params import QueryParameter
 
 from ledger_crm.domain import clock
-from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, Cursor, written_at, written_by
+from ledger_crm.projections import (
+    AS_IT_WAS,
+    AS_KNOWN,
+    WRITTEN,
+    WRITTEN_BY,
+    Cursor,
+    written_at,
+    written_by,
+)
 
 from .problems import AfterTheHead, Fault, Malformed
 
@@ -63,6 +72,7 @@ ByTime = Annotated[
 UNREADABLE = "neither a position, nor an instant with its offset, nor a day as in 2026-03-01"
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # nothing was before, and days can be taken from it
 NO_DASHES = "{} is a position, and the ledger ends at {}: for the day, write {}"
+POSITION = re.compile("[1-9][0-9]{0,17}")
 AHEAD = "it lies ahead: nobody knows yet"
 WITHOUT = "it says how `as_of` is meant, which is not there"
 
@@ -82,6 +92,32 @@ class Then(msgspec.Struct, frozen=True):
     as_of: str
 
 
+class Moment(msgspec.Struct, frozen=True):
+    """Where a ``Lookup`` looks, which finds out by itself which moment that is.
+
+    home   as of ``Then``
+    found  a query of what the views have to be told, and of the position that is needed for it: it
+           takes what is ``asked``
+    """
+
+    home: str
+    found: str
+    asked: str
+
+    def told(self, as_of: str) -> str:
+        """As ``Then.as_of``, of what the views were told."""
+        return as_of if self.home == AS_KNOWN else datetime.fromisoformat(as_of).isoformat()
+
+    def looking(self, stands: str) -> str:
+        """A query: how far the read models have got, which ``stands`` says, -1 if that is not far
+        enough; and what the views were told."""
+        return (
+            f"SELECT CASE WHEN stands.at >= moment.needed THEN stands.at ELSE -1 END,"
+            f" set_config('ledger.as_of', moment.as_of, true)"
+            f" FROM ({stands}) stands (at), ({self.found}) moment (as_of, needed)"
+        )
+
+
 class Window(msgspec.Struct, frozen=True):
     """Between two moments. ``last``, ``until``: None if that is now."""
 
@@ -89,6 +125,33 @@ class Window(msgspec.Struct, frozen=True):
     since: datetime
     last: int | None
     until: datetime | None
+
+
+GIVEN = "SELECT %s::text, 0::bigint"  # who asks sees to it that read models are there
+GOT_TO = "SELECT at::text, at FROM (SELECT %s::text::bigint) given (at)"
+FOUND_BY = f"SELECT low::text, low FROM ({WRITTEN_BY}) found (low)"
+LEVEL = "SELECT %s::text, position FROM ledger.head"
+LEVEL_AT = f"""SELECT coalesce({WRITTEN}::text, 'epoch'),
+    CASE WHEN state IS NULL THEN {2**63 - 1} ELSE h.position END
+    FROM ledger.head h LEFT JOIN ledger.entries ON notification_id = %s::text::bigint"""
+
+
+def given(then: Then) -> Moment:
+    return Moment(then.home, GIVEN, then.as_of)
+
+
+def quickly(as_of: str, known: str | None) -> Moment | None:
+    """The moment that ``then`` would find, unless it would refuse; None: it has to be asked."""
+    if POSITION.fullmatch(as_of):
+        if known == "now":
+            return Moment(AS_IT_WAS, LEVEL_AT, as_of)
+        return Moment(AS_KNOWN, GOT_TO, as_of)
+    at = None if as_of.isdigit() else _instant(as_of)
+    if at is None or at > clock.now():
+        return None
+    if known == "now":
+        return Moment(AS_IT_WAS, LEVEL, at.isoformat())
+    return Moment(AS_KNOWN, FOUND_BY, at.isoformat())
 
 
 async def then(cur: Cursor, as_of: str, known: str | None, name: str = "as_of") -> Then:

@@ -33,6 +33,8 @@ from ._projection import (
 )
 from ._standing import (
     POSITIONS,
+    WRITTEN,
+    WRITTEN_BY,
     Standing,
     positions,
     standing,
@@ -58,6 +60,8 @@ __all__ = [
     "POSITIONS",
     "SCHEMA",
     "TOOK_TOO_LONG",
+    "WRITTEN",
+    "WRITTEN_BY",
     "Changing",
     "ChangingEach",
     "Cursor",
