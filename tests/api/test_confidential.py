@@ -105,16 +105,18 @@ async def test_whoever_does_not_work_on_it_finds_nothing_that_names_it(
         ("owner", True), ("cid", True), ("mia", True), ("ben", False), ("nora", False),
         ("warehouse", False),
     ):  # fmt: skip
-        told = ""
+        head, told = (await ana.get("/people")).headers["Ledger-Position"], ""
         for path in LISTS:
             for accept in ("application/json", "text/csv"):
                 headers = keys[who] | {"Accept": f"{accept}, application/json;q=0.1"}
-                for again in ("", "as_of=2999-01-01"):
+                for again in ("", f"as_of={head}"):
                     url = path.format(**search)
                     url += ("&" if "?" in url else "?") + again if again else ""
                     answer = await ana.get(url, headers=headers)
                     if answer.status_code == 200:
                         told += answer.text
+                    else:
+                        assert answer.status_code == 403 or as_of_now_alone(answer), answer.text
         words = {"words": "treasurer successor"}  # by which its client is found
         hits = await ana.post("/search/lookups", json=words, headers=keys[who])
         assert [each["id"] for each in hits.json()["items"]] == [search["company"]] * sees, who
@@ -126,6 +128,43 @@ async def test_whoever_does_not_work_on_it_finds_nothing_that_names_it(
                 assert answer.status_code == 200, (who, path, answer.text)
             else:
                 problem(answer, 404, "no-such-record")
+
+
+def as_of_now_alone(answer: httpx.Response) -> bool:
+    return answer.status_code == 400 and "as of now alone" in answer.text
+
+
+async def test_nobody_is_found_or_counted_by_a_candidacy_that_one_may_not_see(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    card = (await found(ana, f"/candidates/{search['candidacy']}"))["card"]
+    criteria = {"stages": [card["stage"]]}
+    saved = {"slug": "in_play", "title": "In play", "criteria": criteria, "cadence_days": 30}
+    answer = await ana.put("/segments/in_play", json=saved)
+    assert answer.status_code == 200, answer.text
+    project()
+    head = (await ana.get("/people")).headers["Ledger-Position"]
+    for who, sees in (("cid", True), ("mia", True), ("ben", False), ("nora", False)):
+
+        async def people(path: str, who: str = who) -> list[str]:
+            answer = await ana.get(path, headers=keys[who])
+            assert answer.status_code == 200, answer.text
+            return [each["id"] for each in answer.json()["items"]]
+
+        expected = [search["person"]] * sees
+        for again in ("", f"&as_of={head}"):
+            assert await people(f"/people?stage={card['stage']}{again}") == expected, who
+        assert await people("/people") == [search["person"]], "they themselves are no secret"
+        assert await people("/segments/in_play/people") == expected
+        assert await people("/segments/in_play/quiet") == []
+        tried = await ana.post("/segments/lookups", json=criteria, headers=keys[who])
+        assert [each["id"] for each in tried.json()["items"]] == expected
+        segment = (await ana.get("/segments/in_play", headers=keys[who])).json()
+        [listed] = (await ana.get("/segments", headers=keys[who])).json()
+        assert segment["people"] == listed["people"] == sees
+        counts = (await ana.get("/candidates/counts", headers=keys[who])).json()
+        assert sum(each["now"] for each in counts) == sees
+        assert sum(each["ever"] > 0 for each in counts) == sees
 
 
 async def test_the_short_way_is_as_the_long_one(

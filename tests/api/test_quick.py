@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Callable
+from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import httpx
@@ -14,6 +17,7 @@ from api.journey import ADA, problem, written
 from ledger_crm.api import caller, quick
 from ledger_crm.api.reading import Reads
 from ledger_crm.commands.catalogue import create_key, revoke_key
+from ledger_crm.domain import clock
 from ledger_crm.ledger import Ledger, Unavailable
 
 pytestmark = pytest.mark.anyio
@@ -115,6 +119,60 @@ async def test_it_is_the_same_answer_byte_by_byte(
     else:
         assert short.status_code == long_way.status_code
         assert short.json().keys() == long_way.json().keys()
+
+
+SEED = random.SystemRandom().randrange(2**32)
+
+
+async def test_as_of_any_moment_it_is_the_same_answer_byte_by_byte(
+    ana: httpx.AsyncClient,
+    ids: dict[str, str],
+    answered: list[bool],
+    ledger: Ledger,
+    project: Callable[[], None],
+) -> None:
+    """Given somebody who was erased since and somebody who was not, when they are read as of
+    positions, instants and days, as known then and now, all that is there is answered here, and
+    what the framework says of all is the same."""
+    gone = (await written(ana, "/people", ADA | {"email": "eve@example.org"}))["id"]
+    await written(ana, f"/people/{gone}/interactions", NOTE)
+    named = {"name": "Ada King"}
+    await written(ana, f"/people/{ids['person']}/profile-changes", named)
+    erased = await ana.post(f"/people/{gone}/erasure", json={})
+    assert erased.status_code == 201, erased.text
+    project()
+    head, drawn = await ledger.head(), random.Random(SEED)
+    print(f"seed {SEED}")
+    entries = await ledger.entries(after=0, limit=head)
+    instants = [drawn.choice(entries).timestamp.isoformat() for _ in range(2)]
+    day = clock.today()
+    moments = [
+        *(str(n) for n in drawn.sample(range(1, head + 1), 4)), str(head), "0", "007",
+        *(each.replace("+00:00", "Z") for each in instants), str(day - timedelta(days=1)),
+        "0001-01-01", str(day + timedelta(days=1)), str(head + 1), "yesterday", "-1", "9" * 30,
+    ]  # fmt: skip
+    paths = [
+        f"/people/{ids['person']}", f"/people/{gone}", f"/people/{ids['person']}/history",
+        f"/people/{gone}/history", f"/companies/{ids['company']}/history",
+    ]  # fmt: skip
+    here = 0
+    for path, moment, known in product(paths, moments, ("then", "now")):
+        asked = {"as_of": moment}
+        asked |= {"known": known} if known == "now" or drawn.random() < 0.5 else {}
+        asked |= drawn.choice(({}, {"after": "3"}, {"after": str(head)}))
+        asked |= {"limit": "2"} if path.endswith("history") and drawn.random() < 0.5 else {}
+        answered.clear()
+        short = await ana.get(path, params=asked)
+        was_here = True in answered
+        long_way = await ana.get(path, params=asked, headers=LONG_WAY)
+        assert was_here or short.status_code != 200 or moment in ("0", "007"), asked
+        here += was_here
+        if short.status_code == 200:
+            assert told(short) == told(long_way), asked
+        else:
+            said = ({**each.json(), "request_id": ""} for each in (short, long_way))
+            assert next(said) == next(said), asked
+    assert here > len(moments)
 
 
 NOTE = {"kind": "person.note_written", "text": "Prefers to be called after six."}

@@ -188,6 +188,7 @@ def create_app(
             lambda page, headers, columns: rows.answer(request, page, headers, columns),
             then,
             rows.asked_of(request),
+            lambda position: equipment.hidden.of(holder, position),
         )
 
     keyed = Router(

@@ -101,16 +101,19 @@ class Engagements(Controller):
         By the cadence of the segments that they are in, each once: somebody in several is quiet by
         the shortest. The longest silent first. Who is snoozed or wants to be left alone is not
         listed. `owner`: who of us last reached out, else who found them."""
-        return await view.page(
-            people.quiet_anywhere,
-            named=Named(team=team),
-            on=view.now(),
-            days=days,
-            owner=owner,
-            team=team_on(team, view.today()),
-            cursor=cursor,
-            limit=limit,
-            at=people.silent_since,
+        return await view.seen(
+            lambda besides: view.page(
+                people.quiet_anywhere,
+                named=Named(team=team),
+                on=view.now(),
+                days=days,
+                owner=owner,
+                team=team_on(team, view.today()),
+                besides=besides,
+                cursor=cursor,
+                limit=limit,
+                at=people.silent_since,
+            )
         )
 
     @get("/quiet/companies")

@@ -183,14 +183,17 @@ class People(Controller):
             seniority=(seniority,) if seniority else (),
             custom=asked(custom),
         )
-        return await view.page(
-            people.listing,
-            criteria,
-            on=view.now(),
-            named=Named(stage=stage),
-            cursor=cursor,
-            limit=limit,
-            at=position,
+        return await view.seen(
+            lambda besides: view.page(
+                people.listing,
+                criteria,
+                on=view.now(),
+                besides=besides,
+                named=Named(stage=stage),
+                cursor=cursor,
+                limit=limit,
+                at=position,
+            )
         )
 
     @post("/lookups", status_code=200)

@@ -106,12 +106,15 @@ class Candidates(Controller):
         Each stage in its order: candidacies that are in it now, and that ever were. Of a job order
         in its own pipeline; over all in every pipeline of candidates, one after the other. `team`:
         as in the cards."""
-        return await view.answer(
-            candidates.counts,
-            Named(pipeline=pipeline, job_order_id=job_order_id, team=team),
-            pipeline,
-            job_order_id=job_order_id,
-            team=team_on(team, view.today()),
+        return await view.seen(
+            lambda besides: view.answer(
+                candidates.counts,
+                Named(pipeline=pipeline, job_order_id=job_order_id, team=team),
+                pipeline,
+                job_order_id=job_order_id,
+                team=team_on(team, view.today()),
+                besides=besides,
+            )
         )
 
     @get("/changes")

@@ -113,7 +113,9 @@ class Segments(Controller):
         """List the segments
 
         Those in use, with how many people fit now, by slug."""
-        return await view.answer(people.segments, NOTHING, on=view.now())
+        return await view.seen(
+            lambda besides: view.answer(people.segments, NOTHING, on=view.now(), besides=besides)
+        )
 
     @post("/lookups", status_code=200)
     async def try_criteria(
@@ -127,8 +129,16 @@ class Segments(Controller):
 
         Who fits now, the newest first. It is a POST because criteria are a body; it writes
         nothing."""
-        return await view.page(
-            people.listing, data, on=view.now(), cursor=cursor, limit=limit, at=position
+        return await view.seen(
+            lambda besides: view.page(
+                people.listing,
+                data,
+                on=view.now(),
+                besides=besides,
+                cursor=cursor,
+                limit=limit,
+                at=position,
+            )
         )
 
     @get("/{slug:str}")
@@ -138,7 +148,9 @@ class Segments(Controller):
         """Read a segment
 
         Its criteria, and how many people fit now."""
-        return await view.one(people.segment, slug, on=view.now())
+        return await view.seen(
+            lambda besides: view.one(people.segment, slug, on=view.now(), besides=besides)
+        )
 
     @put("/{slug:str}")
     async def save_segment(
@@ -160,14 +172,17 @@ class Segments(Controller):
         """List who fits a segment
 
         Now; the newest first."""
-        return await view.page(
-            people.in_segment,
-            slug,
-            there=(people.criteria_of, slug),
-            on=view.now(),
-            cursor=cursor,
-            limit=limit,
-            at=position,
+        return await view.seen(
+            lambda besides: view.page(
+                people.in_segment,
+                slug,
+                there=(people.criteria_of, slug),
+                on=view.now(),
+                besides=besides,
+                cursor=cursor,
+                limit=limit,
+                at=position,
+            )
         )
 
     @get("/{slug:str}/quiet")
@@ -181,14 +196,17 @@ class Segments(Controller):
         """List who has gone quiet in a segment
 
         By its cadence, and who is not snoozed; the newest first."""
-        return await view.page(
-            people.quiet_in_segment,
-            slug,
-            there=(people.criteria_of, slug),
-            on=view.now(),
-            cursor=cursor,
-            limit=limit,
-            at=position,
+        return await view.seen(
+            lambda besides: view.page(
+                people.quiet_in_segment,
+                slug,
+                there=(people.criteria_of, slug),
+                on=view.now(),
+                besides=besides,
+                cursor=cursor,
+                limit=limit,
+                at=position,
+            )
         )
 
 

@@ -1,9 +1,9 @@
 """Quick: what is asked most, answered before the framework goes its way.
 
 Only what goes well is answered here: for a caller who was let in a moment ago, a record
-that is there, read with no parameters but ``limit`` and ``after``; an interaction with a person
-that is well-formed and not refused. Everything else takes the route that the documents know, and
-would have given the same answer, byte by byte.
+that is there, read with no parameters but ``limit`` and ``after``, or as of a moment; an
+interaction with a person that is well-formed and not refused. Everything else takes the route that
+the documents know, and would have given the same answer, byte by byte.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ledger_crm.domain.role import FEES, Permission
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import history, people
 
-from . import acting, metrics
+from . import acting, metrics, past
 from .caller import Caller
 from .conditional import versions
 from .malformed import faults_of
@@ -38,6 +38,12 @@ POST = re.compile(rf"/people/{ID}/interactions")
 KINDS = {"people": "person", "companies": "company"}
 CARDS = {"people": people.card}
 PLAIN = re.compile(r"0|[1-9][0-9]{0,17}")
+PARAMETERS = {
+    "limit": PLAIN,
+    "after": PLAIN,
+    "as_of": re.compile("([0-9TZ:.-]|%3A){1,40}"),  # no + among them: which is how a space is sent
+    "known": re.compile("then|now"),
+}
 KEY = re.compile(acting.KEY.encode())
 LOOKED_AT = frozenset(
     (b"authorization", b"cookie", b"x-csrf-token", b"accept", b"content-type", b"content-length",
@@ -60,6 +66,12 @@ Hides = Callable[[Holder, int], frozenset[UUID] | None]
 known now. Whoever does not see some takes the long way."""
 
 _decode = msgspec.json.Decoder(Interactions).decode
+
+
+class Parameters(NamedTuple):
+    limit: int | None
+    after: int
+    moment: past.Moment | None
 
 
 class Answer(NamedTuple):
@@ -207,30 +219,41 @@ async def _answer(
     parameters = _parameters(query)
     if parameters is None:
         return None, 0
-    limit = parameters.get("limit", LIMIT)
+    limit = parameters.limit or LIMIT
     found: Any
+    look_up: Any
     if of_history:
-        asked = history.of.asking(id, kind=KINDS[noun], limit=limit + 1)
-        stands_at, found = await reads.look_up(history.of, asked)
-    elif noun in CARDS and "limit" not in parameters:
-        stands_at, found = await reads.look_up(CARDS[noun], CARDS[noun].asking(id))
+        look_up, asked = history.of, history.of.asking(id, kind=KINDS[noun], limit=limit + 1)
+    elif noun in CARDS and parameters.limit is None:
+        look_up, asked = CARDS[noun], CARDS[noun].asking(id)
     else:
         return None, 0
-    if found is None or stands_at < parameters.get("after", 0):
+    as_of = None
+    if parameters.moment:
+        stands_at, as_of, found = await reads.look_back(look_up, asked, parameters.moment)
+    else:
+        stands_at, found = await reads.look_up(look_up, asked)
+    if found is None or stands_at < parameters.after:
         return None, stands_at
     shown = page_of(found, limit, moment) if of_history else found
-    return Answer(200, shown, {"ledger-position": str(stands_at), **version_of(shown)}), stands_at
+    told = {"ledger-as-of": parameters.moment.told(as_of)} if parameters.moment and as_of else {}
+    headers = {"ledger-position": str(stands_at), **told, **version_of(shown)}
+    return Answer(200, shown, headers), stands_at
 
 
-def _parameters(query: bytes) -> dict[str, int] | None:
+def _parameters(query: bytes) -> Parameters | None:
     """None: others, or not as they have to be."""
-    found: dict[str, int] = {}
-    for pair in query.split(b"&") if query else ():
-        name, _, digits = pair.decode("latin-1").partition("=")
-        strange = name not in ("limit", "after") or name in found
-        if strange or not PLAIN.fullmatch(digits):
+    found: dict[str, str] = {}
+    for pair in filter(None, query.split(b"&")):
+        name, _, value = pair.decode("latin-1").partition("=")
+        if name in found or name not in PARAMETERS or not PARAMETERS[name].fullmatch(value):
             return None
-        found[name] = int(digits)
-    if not 1 <= found.get("limit", LIMIT) <= MOST_ITEMS:
+        found[name] = value
+    limit, after = found.get("limit"), int(found.get("after", 0))
+    if limit and not 1 <= int(limit) <= MOST_ITEMS:
         return None
-    return found
+    as_of, known = found.get("as_of"), found.get("known")
+    moment = past.quickly(as_of.replace("%3A", ":"), known) if as_of else None
+    if moment is None and (as_of or known):
+        return None
+    return Parameters(int(limit) if limit else None, after, moment)

@@ -15,13 +15,15 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from typing import (
     Annotated,
     Any,
     Concatenate,
     Generic,
+    LiteralString,
     ParamSpec,
+    Self,
     TypeAlias,
     TypeVar,
     cast,
@@ -30,6 +32,7 @@ from typing import (
 from uuid import UUID
 
 import msgspec
+import psycopg
 from litestar import Response
 from litestar.params import QueryParameter
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
@@ -42,6 +45,8 @@ from ledger_crm.domain.pipeline import Subject
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, NoSuchRecord, Unavailable
 from ledger_crm.projections import (
+    AS_IT_WAS,
+    AS_KNOWN,
     NOT_BUILT,
     OUT_OF_REACH,
     SCHEMA,
@@ -49,10 +54,11 @@ from ledger_crm.projections import (
     Lookup,
     Projection,
     directory,
+    happened,
     standing,
 )
 
-from .past import AHEAD, EARLIEST, WITHOUT, Then, Window, then
+from .past import AHEAD, EARLIEST, POSITION, WITHOUT, Moment, Then, Window, given, then
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 
 P = ParamSpec("P")
@@ -63,16 +69,20 @@ Id = TypeVar("Id", UUID, str)
 
 
 class Pool(AsyncConnectionPool[Any]):
-    """Connections to read with; ``lookups`` are those for each ``Lookup``."""
+    """Connections to read with; ``lookups`` are those for each ``Lookup``, and ``back`` those that
+    look through the views of what was, by their schemas."""
 
     lookups: AsyncConnectionPool[Any]
+    back: dict[str, AsyncConnectionPool[Any]]
 
     async def open(self, wait: bool = False, timeout: float = 30.0) -> None:
         await super().open(wait, timeout)
-        await self.lookups.open(wait, timeout)
+        for each in (self.lookups, *self.back.values()):
+            await each.open(wait, timeout)
 
     async def close(self, timeout: float = 5.0) -> None:
-        await self.lookups.close(timeout)
+        for each in (self.lookups, *self.back.values()):
+            await each.close(timeout)
         await super().close(timeout)
 
 
@@ -84,6 +94,13 @@ AWAY = (PoolTimeout, TooManyRequests)
 READERS = "ledger-crm reads"  # as pg_stat_activity names their sessions
 WAITING = 500  # questions of one kind
 LOOKUPS = 4  # connections for them: each kind is asked one statement at a time
+BACK, BACK_S = 2, 600.0  # and of those who look back, in each sense; each for so long
+HALFWAY: dict[str, LiteralString] = {
+    AS_KNOWN: "SELECT (position / 2)::text FROM ledger.head",
+    AS_IT_WAS: f"SELECT at::text FROM {SCHEMA}.history WHERE position <="
+    " (SELECT position / 2 FROM ledger.head) ORDER BY position DESC LIMIT 1",
+}
+NOWHERE = {AS_KNOWN: "0", AS_IT_WAS: "epoch"}
 PLANNED_ONCE = {
     # To plan one costs more than to run it. And a plan is kept: one that was made when there was
     # little in the tables, or most of it of one company, must not read all of them later.
@@ -94,16 +111,14 @@ PLANNED_ONCE = {
     "jit": "off",
 }
 Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
-Alike: TypeAlias = tuple[Lookup[Any, Any], Then | None]
-LOOKING_BACK = (
-    f"SELECT set_config('search_path', %s || ', {SCHEMA}', true),"
-    " set_config('ledger.as_of', %s, true),"
-    # a plan for any moment is made without knowing how much was there then, and can take minutes
-    " set_config('plan_cache_mode', 'force_custom_plan', true)"
-)
+Alike: TypeAlias = tuple[Lookup[Any, Any], Moment | None]
+Found: TypeAlias = tuple[int, str | None, T | None]
+"""Where the read models stand, as of when they were looked at, and what was found."""
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
 PATIENCE_S = 2.0  # for a read model that is behind
 POLL_S = 0.02
+MOMENTS = 1_024  # that are remembered
+AMONG_S = 60.0  # for so long it is known how much had happened when
 
 After = Annotated[
     int | None,
@@ -166,7 +181,7 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
         "statement_timeout": "15s",
     }
 
-    def pool(type_: type[PoolT], most: int, options: dict[str, str]) -> PoolT:
+    def pool(type_: type[PoolT], most: int, options: dict[str, str], **more: Any) -> PoolT:
         return type_(
             url,
             kwargs={
@@ -175,18 +190,43 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
                 "connect_timeout": 2,
                 "autocommit": True,  # a snapshot begins and ends its transaction itself
             },
-            min_size=1,
             max_size=most,
             max_waiting=200,
             timeout=2.0,
             reconnect_timeout=1.0,
             open=False,
             name="read",
+            **({"min_size": 1} | more),
         )
 
     found = pool(Pool, most, options)
-    found.lookups = pool(AsyncConnectionPool[Any], min(most, LOOKUPS), options | PLANNED_ONCE)
+    once, pools = options | PLANNED_ONCE, AsyncConnectionPool[Any]
+    found.lookups = pool(pools, min(most, LOOKUPS), once)
+    found.back = {
+        home: pool(
+            pools,
+            min(most, BACK),
+            once | {"search_path": f"{home},{SCHEMA}"},
+            min_size=0,
+            max_lifetime=BACK_S,
+            configure=partial(_look_halfway, home=home),
+        )
+        for home in HALFWAY
+    }
     return found
+
+
+async def _look_halfway(conn: Any, home: str) -> None:
+    """Who plans a statement once has to know some moment. By one at which nothing was, whatever
+    was there by then is all that there is to look through; halfway, keys are worth more."""
+    try:
+        cur = await conn.execute(HALFWAY[home])
+        [halfway] = await cur.fetchone() or [None]
+    except NOT_BUILT:
+        halfway = None
+    await conn.execute(
+        "SELECT set_config('ledger.as_of', %s, false)", (halfway or NOWHERE[home],), prepare=False
+    )
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,14 +286,25 @@ class Reads:
         self.pool = pool
         self._waiting: dict[Alike, list[Waiting]] = {}
         self._answering: set[asyncio.Task[None]] = set()
+        self._among: list[datetime] = []  # moments between which as much happened
+        self._looked_s = -AMONG_S
+        self._thens: dict[str, Then] = {}  # of positions
 
     async def look_up(
         self, lookup: Lookup[Q, T], asked: tuple[Any, ...], then: Then | None = None
     ) -> tuple[int, T | None]:
         """Where its read models stand, -1 if they may not be read; and what it finds, or found
         ``then``. Raises Unavailable, also if too many wait."""
-        answer: asyncio.Future[tuple[int, T | None]] = asyncio.get_running_loop().create_future()
-        alike = (lookup, then)
+        looking: Any = self.look_back(lookup, asked, given(then) if then else None)
+        stands_at, _, found = await looking
+        return stands_at, found
+
+    async def look_back(
+        self, lookup: Lookup[Q, T], asked: tuple[Any, ...], moment: Moment | None
+    ) -> Found[T]:
+        """-1 also if its read models have not got to that moment. Raises as ``look_up``."""
+        answer: asyncio.Future[Found[T]] = asyncio.get_running_loop().create_future()
+        alike = (lookup, moment)
         if (waiting := self._waiting.get(alike)) is None:
             self._waiting[alike] = [(asked, answer)]
             task = asyncio.create_task(self._answer(alike))
@@ -283,7 +334,7 @@ class Reads:
     async def _settle(self, alike: Alike, asked: Sequence[Waiting]) -> None:
         """One that fails leaves those beside it alone."""
         try:
-            stands_at, found = await answered(self._ask(*alike, [each for each, _ in asked]))
+            stands_at, as_of, found = await answered(self._ask(*alike, [each for each, _ in asked]))
         except Exception as fault:
             if isinstance(fault, (Unavailable, *AWAY)):
                 # nobody waits behind one who waited in vain
@@ -298,25 +349,22 @@ class Reads:
         else:
             for (_, answer), each in zip(asked, found, strict=True):
                 if not answer.done():
-                    answer.set_result((stands_at, each))
+                    answer.set_result((stands_at, as_of, each))
 
     async def _ask(
-        self, lookup: Lookup[Q, T], then: Then | None, asked: Sequence[tuple[Any, ...]]
-    ) -> tuple[int, list[T | None]]:
+        self, lookup: Lookup[Q, T], moment: Moment | None, asked: Sequence[tuple[Any, ...]]
+    ) -> tuple[int, str | None, list[T | None]]:
         stands, until_s = _stands((lookup.projection, DIRECTORY)), time.monotonic() + PATIENCE_S
+        pool = self.pool.back[moment.home] if moment else self.pool.lookups
         while True:
-            async with self.pool.lookups.connection() as conn, conn.cursor() as cur:
+            async with pool.connection() as conn, conn.cursor() as cur:
                 try:
-                    if not then:
-                        return await lookup.many(cur, asked, stands)
-                    await cur.execute(_looking(then))
-                    try:
-                        return await lookup.many(cur, asked, stands, then.home)
-                    finally:
-                        if not conn.closed:
-                            await conn.execute("ROLLBACK")
+                    if not moment:
+                        return await lookup.many(cur, asked, f"SELECT ({stands}), NULL::text")
+                    looking, told = moment.looking(stands), [moment.asked]
+                    return await lookup.many(cur, asked, looking, told, moment.home)
                 except NOT_BUILT:
-                    return -1, [None] * len(asked)
+                    return -1, None, [None] * len(asked)
                 except OUT_OF_REACH:
                     _raise_unless_dead(conn, until_s)
 
@@ -354,11 +402,21 @@ class Reads:
         return Window(first.after, since, *((last.after, last.at) if last else (None, None)))
 
     async def _then(self, moment: str, known: str | None, name: str = "as_of") -> Then:
+        if known != "now" and (found := self._thens.get(moment)):
+            return found
+
         async def ask() -> Then:
             async with self.pool.connection() as conn, conn.cursor() as cur:
-                return await then(cur, moment, known, name)
+                if known == "now" and time.monotonic() > self._looked_s + AMONG_S:
+                    self._among, self._looked_s = await happened(cur), time.monotonic()
+                return await then(cur, moment, known, name, self._among)
 
-        return await answered(ask())
+        found = await answered(ask())
+        if known != "now" and POSITION.fullmatch(moment):  # what is written there stays
+            if len(self._thens) >= MOMENTS:
+                self._thens.clear()
+            self._thens[moment] = found
+        return found
 
     @asynccontextmanager
     async def snapshot(
@@ -368,15 +426,13 @@ class Reads:
         last of them stands; -1 if one of them may not be."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
-            async with self.pool.connection() as conn, conn.cursor() as cur:
+            async with self.pool.connection() as conn, Looking(conn, then) as cur:
                 try:
-                    stands_at = await _begin(cur, uses)
+                    stands_at = await _begin(cur, uses, then)
                 except OUT_OF_REACH:
                     _raise_unless_dead(conn, until_s)
                     continue
                 try:
-                    if then:
-                        await cur.execute(LOOKING_BACK, (then.home, then.as_of))
                     yield cur, stands_at
                 finally:
                     if not conn.closed:
@@ -405,12 +461,14 @@ class View:
         ),
         then: Then | None = None,
         custom: Asked | None = None,
+        hidden: Callable[[int], Awaitable[frozenset[UUID]]] | None = None,
     ) -> None:
         """``shown``: what of an answer, which holds all up to a position, is for whoever asks;
         ``told``: a page, as they want it; ``custom``: whose custom fields are columns of it;
-        ``then``: when what is asked for was known, None being now."""
+        ``then``: when what is asked for was known, None being now; ``hidden``: job orders that
+        whoever asks does not see, of what is known up to a position."""
         self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
-        self._of, self.told, self.custom = shown, told, custom
+        self._of, self.told, self.custom, self._hidden = shown, told, custom, hidden
         if then:
             self.after = max(then.after, after or 0)
 
@@ -475,6 +533,19 @@ class View:
 
         found, headers = await self._asked(self._alone(query, ask))
         return Response(await self.shown(found, headers), headers=headers)
+
+    async def seen(self, ask: Callable[[frozenset[UUID]], Awaitable[Response[T]]]) -> Response[T]:
+        """What is found or counted by job orders, without those that whoever asks does not see:
+        ``ask`` is given these."""
+        if self._hidden is None:
+            return await ask(frozenset())
+        besides = await self._hidden(0)
+        while True:
+            answer = await ask(besides)
+            known = await self._hidden(int(answer.headers["Ledger-Position"]))
+            if known == besides:
+                return answer
+            besides = known  # one became confidential meanwhile
 
     async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
         """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead, and
@@ -619,10 +690,24 @@ def _there(found: T | None, **named: object) -> T:
     return found
 
 
-async def _begin(cur: Cursor, uses: tuple[Projection, ...]) -> int:
+class Looking(psycopg.AsyncCursor[Any]):
+    """What is asked ``then`` is planned apart from what is asked now, and for moments that are
+    alike: a plan that was made for another, not knowing how much was there, can take minutes."""
+
+    def __init__(self, conn: Any, then: Then | None) -> None:
+        super().__init__(conn)
+        self._mark = f"/* {then.home} {then.alike} */ ".encode() if then else b""
+
+    async def execute(self, query: Any, *args: Any, **more: Any) -> Self:
+        if self._mark:
+            query = self._mark + (query.encode() if isinstance(query, str) else query)
+        return await super().execute(query, *args, **more)
+
+
+async def _begin(cur: Cursor, uses: tuple[Projection, ...], then: Then | None) -> int:
     """A snapshot: how far the last of them has got; -1 if one of them may not be read."""
     try:
-        await cur.execute(_beginning(uses))
+        await cur.execute(_beginning(uses).replace(b"--", _looking(then) if then else b""))
     except NOT_BUILT:
         return -1
     while cur.nextset():
@@ -640,15 +725,6 @@ def _stands(uses: tuple[Projection, ...]) -> str:
     )
 
 
-def _looking(then: Then) -> bytes:
-    """In one round trip, and without what ``LOOKING_BACK`` says of plans: a lookup's are by its
-    keys, and good for any moment."""
-    return (
-        f"BEGIN; SET LOCAL search_path = {then.home}, {SCHEMA};"
-        f" SELECT set_config('ledger.as_of', '{then.as_of}', true)"
-    ).encode()
-
-
 @cache
 def _beginning(uses: tuple[Projection, ...]) -> bytes:
     """In one round trip. The tables are locked before the snapshot is taken: one that is made anew
@@ -656,7 +732,16 @@ def _beginning(uses: tuple[Projection, ...]) -> bytes:
     tables = ", ".join(table.name for use in uses for table in use.tables)
     return (
         "BEGIN ISOLATION LEVEL REPEATABLE READ;"
-        f" LOCK TABLE {tables} IN ACCESS SHARE MODE; {standing(uses)}"
+        f" LOCK TABLE {tables} IN ACCESS SHARE MODE; -- {standing(uses)}"
+    ).encode()
+
+
+def _looking(then: Then) -> bytes:
+    """Back, from here on."""
+    plans = "auto" if then.alike else "force_custom_plan"
+    return (
+        f"SET LOCAL search_path = {then.home}, {SCHEMA}; SET LOCAL plan_cache_mode = {plans};"
+        f" SELECT set_config('ledger.as_of', '{then.as_of}', true);"
     ).encode()
 
 

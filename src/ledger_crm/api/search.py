@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from ledger_crm.domain.access import Holder
 from ledger_crm.projections import search
 
-from .confidential import Hidden
 from .reading import NOTHING, Limit, View
 
 
@@ -27,9 +25,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @post("/search/lookups", status_code=200, tags=["search"])
 async def look_up(
-    request: Request[Any, Any, Any],
     view: NamedDependency[View],
-    hidden: NamedDependency[Hidden],
     data: JSONBody[Words],
     limit: Limit = 20,
 ) -> Response[search.Hits]:
@@ -39,16 +35,11 @@ async def look_up(
     orders and custom fields, without regard to
     capitals and accents; names also with a typo, where the database can. The best first. It is a
     POST so that names do not stand in the address of a request; it writes nothing."""
-    holder: Holder = request.scope["state"]["holder"]
-    besides = await hidden.of(holder)
-    while True:
-        answer = await view.answer(
+    return await view.seen(
+        lambda besides: view.answer(
             search.hits, NOTHING, data.words, kind=data.kind, besides=besides, limit=limit
         )
-        known = await hidden.of(holder, int(answer.headers["Ledger-Position"]))
-        if known == besides:
-            return answer
-        besides = known  # one became confidential meanwhile
+    )
 
 
 HANDLERS = [look_up]

@@ -33,7 +33,10 @@ from ._projection import (
 )
 from ._standing import (
     POSITIONS,
+    WRITTEN,
+    WRITTEN_BY,
     Standing,
+    happened,
     positions,
     standing,
     standings,
@@ -58,6 +61,8 @@ __all__ = [
     "POSITIONS",
     "SCHEMA",
     "TOOK_TOO_LONG",
+    "WRITTEN",
+    "WRITTEN_BY",
     "Changing",
     "ChangingEach",
     "Cursor",
@@ -71,6 +76,7 @@ __all__ = [
     "Table",
     "Team",
     "every",
+    "happened",
     "positions",
     "standing",
     "standings",

@@ -47,8 +47,8 @@ class Lookup(Generic[P, T]):
 
         def answers_of(sql: str, unless: str) -> str:
             return (
-                f"SELECT stands.at, ({sql})::text, {unless} FROM unnest({arrays}) WITH ORDINALITY"
-                f" AS asked ({names}, nth) CROSS JOIN stands ORDER BY asked.nth"
+                f"SELECT stands.at, stands.as_of, ({sql})::text, {unless} FROM unnest({arrays})"
+                f" WITH ORDINALITY AS asked ({names}, nth) CROSS JOIN stands ORDER BY asked.nth"
             )
 
         self._statements = [answers_of(sql, "false")]
@@ -56,22 +56,30 @@ class Lookup(Generic[P, T]):
             self._statements.insert(0, answers_of(short, unless))
 
     async def many(
-        self, cur: Cursor, asked: Sequence[tuple[Any, ...]], stands: str, home: str = ""
-    ) -> tuple[int, list[T | None]]:
-        """What ``stands``, a query, says of how far the read models have got; and the answers in
-        the order of ``asked``, each as ``asking`` made it. For this to be one snapshot none may be
-        taken before: a table that is made anew meanwhile would look empty. ``home``: the views that
-        the cursor looks through; what was planned for some is not planned anew for others. Raises
-        one of ``NOT_BUILT``."""
+        self,
+        cur: Cursor,
+        asked: Sequence[tuple[Any, ...]],
+        stands: str,
+        given: Sequence[object] = (),
+        home: str = "",
+    ) -> tuple[int, str | None, list[T | None]]:
+        """What ``stands`` says, a query that takes what is ``given``: how far the read models have
+        got, and as of when is looked, which it sees to; and the answers in the order of ``asked``,
+        each as ``asking`` made it. For this to be one snapshot none may be taken before: a table
+        that is made anew meanwhile would look empty. ``home``: the views that the cursor looks
+        through; what was planned for some is not planned anew for others. Raises one of
+        ``NOT_BUILT``."""
         columns = [list(column) for column in zip(*asked, strict=True)]
         for answers in self._statements:  # each says for itself how far they have got
-            statement = f"/* {home} */ WITH stands (at) AS MATERIALIZED ({stands}) {answers}"
-            await cur.execute(statement.encode(), columns, prepare=True)
+            # what it gives is there before anything is answered: answers are made of its row
+            begin = f"/* {home} */ WITH stands (at, as_of) AS MATERIALIZED ({stands})"
+            await cur.execute(f"{begin} {answers}".encode(), [*given, *columns], prepare=True)
             found = await cur.fetchall()
-            if not any(needs_more for _, _, needs_more in found):
+            if not any(needs_more for *_, needs_more in found):
                 break
-        return found[0][0], [text and self._decode(text) for _, text, _ in found]
+        at, as_of, *_ = found[0]
+        return at, as_of, [text and self._decode(text) for _, _, text, _ in found]
 
     async def __call__(self, cur: Cursor, *args: P.args, **kwargs: P.kwargs) -> T | None:
-        _, [found] = await self.many(cur, [self.asking(*args, **kwargs)], "SELECT 0")
+        _, _, [found] = await self.many(cur, [self.asking(*args, **kwargs)], "SELECT 0, NULL")
         return found

@@ -41,6 +41,22 @@ END $$
 WRITTEN = "(convert_from(state, 'UTF8')::json ->> 'timestamp')::timestamptz"
 
 
+WRITTEN_BY = f"""
+WITH RECURSIVE left_over (low, high) AS (
+    SELECT 0::bigint, position FROM ledger.head
+    UNION ALL
+    SELECT CASE WHEN by_then THEN middle ELSE low END,
+           CASE WHEN by_then THEN high ELSE middle - 1 END
+    FROM left_over
+    CROSS JOIN LATERAL (SELECT (low + high + 1) / 2 AS middle) halved
+    CROSS JOIN LATERAL (SELECT {WRITTEN} <= %s::timestamptz AS by_then FROM ledger.entries
+                        WHERE notification_id = middle) written
+    WHERE low < high)
+SELECT low FROM left_over WHERE low = high"""
+"""The position that ``written_by`` gives. It is found by halves: entries stand in the order in
+which they were written, but for what the clocks of those who write differ."""
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """lag_s  how long ago the first entry was written that is not projected yet
     fault    why it halted; None while it runs
@@ -106,27 +122,23 @@ async def written_at(cur: Cursor, position: int) -> tuple[int, datetime | None]:
     return found[0], found[1]
 
 
-async def written_by(cur: Cursor, at: datetime) -> int:
-    """The position of the last entry that was written down by then, 0 before the first. It is found
-    by halves: entries stand in the order in which they were written, but for what the clocks of
-    those who write differ."""
+async def written_by(cur: Cursor, at: datetime) -> tuple[int, int]:
+    """The position of the last entry that was written down by then, 0 before the first; and the
+    ledger's head."""
+    await cur.execute(f"SELECT low, position FROM ({WRITTEN_BY}) found, ledger.head", (at,))
+    [found] = await cur.fetchall()
+    return found[0], found[1]
+
+
+async def happened(cur: Cursor) -> list[datetime]:
+    """Moments between which about as many facts had happened each, as whoever plans knows it; none
+    while nobody has counted."""
     await cur.execute(
-        f"""
-        WITH RECURSIVE left_over (low, high) AS (
-            SELECT 0::bigint, position FROM ledger.head
-            UNION ALL
-            SELECT CASE WHEN by_then THEN middle ELSE low END,
-                   CASE WHEN by_then THEN high ELSE middle - 1 END
-            FROM left_over
-            CROSS JOIN LATERAL (SELECT (low + high + 1) / 2 AS middle) halved
-            CROSS JOIN LATERAL (SELECT {WRITTEN} <= %s AS by_then FROM ledger.entries
-                                WHERE notification_id = middle) written
-            WHERE low < high)
-        SELECT low FROM left_over WHERE low = high""",
-        (at,),
+        "SELECT histogram_bounds::text::timestamptz[] FROM pg_stats"
+        f" WHERE schemaname = '{SCHEMA}' AND tablename = 'history' AND attname = 'at'"
     )
-    [position] = await cur.fetchone() or [0]
-    return int(position)
+    [found] = await cur.fetchone() or [None]
+    return found or []
 
 
 async def _age_of(cur: Cursor, position: int) -> float:

@@ -9,6 +9,7 @@ whatever came later.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime
 from uuid import UUID
 
@@ -282,10 +283,11 @@ async def counts(
     *,
     job_order_id: UUID | None = None,
     team: Team | None = None,
+    besides: Collection[UUID] = (),
 ) -> list[StageCount]:
     """Every stage of the pipeline, in its order; without one, of the job order's own; without
-    either, of every pipeline of candidates. Joins the directory for the stages, and for the
-    team."""
+    either, of every pipeline of candidates. ``besides``: job orders that do not count. Joins the
+    directory for the stages, and for the team."""
     await cur.execute(
         "WITH shown AS (SELECT * FROM directory_stage WHERE subject = 'candidate' AND ("
         "    pipeline = coalesce(%(pipeline)s::text,"
@@ -293,7 +295,8 @@ async def counts(
         "    OR %(pipeline)s::text IS NULL AND %(order)s::uuid IS NULL)),"
         " chosen AS (SELECT candidacy_id, pipeline, stage FROM candidacy c"
         "    WHERE pipeline IN (SELECT pipeline FROM shown)"
-        f"    AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s) AND {WORKED_ON}),"
+        f"    AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s) AND {WORKED_ON}"
+        "    AND job_order_id <> ALL(%(besides)s)),"
         " now AS (SELECT pipeline, stage, count(*) AS n FROM chosen GROUP BY 1, 2),"
         " ever AS (SELECT c.pipeline, s.stage, count(DISTINCT s.candidacy_id) AS n"
         "    FROM candidacy_step s JOIN chosen c USING (candidacy_id) GROUP BY 1, 2)"
@@ -304,6 +307,7 @@ async def counts(
             "pipeline": pipeline,
             "order": job_order_id,
             "owners": await whose(cur, None, team),
+            "besides": list(besides),
         },
     )
     return [StageCount(*row) for row in await cur.fetchall()]

@@ -7,6 +7,7 @@ it is computed when it is asked for, on the day that the query is given.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -109,6 +110,7 @@ class ContactPointRow(Row, frozen=True, kw_only=True):
 class StageRow(Row, frozen=True, kw_only=True):
     candidacy_id: UUID
     person_id: UUID
+    job_order_id: UUID
     stage: str
 
 
@@ -170,7 +172,7 @@ projection = Projection(
     stages,
     saved,
     custom,
-    version=13,
+    version=14,
     parallel="stream",
 )
 
@@ -364,7 +366,12 @@ def employment_ended(row: EmploymentRow, entry: Entry[EmploymentEnded]) -> Emplo
 @stages.starts(CandidacyOpened)
 def candidacy_opened(entry: Entry[CandidacyOpened]) -> StageRow:
     fact = entry.event
-    return StageRow(candidacy_id=fact.candidacy_id, person_id=entry.originator_id, stage=fact.stage)
+    return StageRow(
+        candidacy_id=fact.candidacy_id,
+        person_id=entry.originator_id,
+        job_order_id=fact.job_order_id,
+        stage=fact.stage,
+    )
 
 
 @stages.on(StageReached, key=lambda entry: entry.event.candidacy_id)
@@ -546,26 +553,33 @@ async def listing(
     criteria: Criteria,
     *,
     on: datetime,
+    besides: Collection[UUID] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[PersonListed]:
-    """Who fits; newest first; page by passing the last one's position as ``before``. Joins the
-    directory for the custom fields. Raises NoSuchField, WrongFieldValue."""
-    where, values = await _fitting(cur, criteria, on)
+    """Who fits; newest first; page by passing the last one's position as ``before``. ``besides``:
+    job orders by whose candidacies nobody is in a stage. Joins the directory for the custom fields.
+    Raises NoSuchField, WrongFieldValue."""
+    where, values = await _fitting(cur, criteria, on, besides)
     return await _listed(cur, where, values, before, limit)
 
 
-async def segments(cur: Cursor, *, on: datetime) -> list[SegmentShown]:
-    """Those in use, by slug."""
+async def segments(
+    cur: Cursor, *, on: datetime, besides: Collection[UUID] = ()
+) -> list[SegmentShown]:
+    """Those in use, by slug. ``besides``: as in ``listing``."""
     slugs = await in_use(cur, "segment")
-    return [found for slug in slugs if (found := await segment(cur, slug, on=on))]
+    found = [await segment(cur, slug, on=on, besides=besides) for slug in slugs]
+    return [each for each in found if each]
 
 
-async def segment(cur: Cursor, slug: str, *, on: datetime) -> SegmentShown | None:
+async def segment(
+    cur: Cursor, slug: str, *, on: datetime, besides: Collection[UUID] = ()
+) -> SegmentShown | None:
     found = await criteria_of(cur, slug)
     if found is None:
         return None
-    where, values = await _fitting(cur, found.criteria, on)
+    where, values = await _fitting(cur, found.criteria, on, besides)
     await cur.execute(f"SELECT count(*) FROM person p WHERE {where}", values)
     [fit] = await cur.fetchone() or [0]
     return SegmentShown(**asdict(found), people=fit)
@@ -577,24 +591,36 @@ async def criteria_of(cur: Cursor, slug: str) -> Kept[Criteria] | None:
 
 
 async def in_segment(
-    cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
+    cur: Cursor,
+    slug: str,
+    *,
+    on: datetime,
+    besides: Collection[UUID] = (),
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[PersonListed]:
     """As ``listing``; nobody if there is no such segment."""
     found = await criteria_of(cur, slug)
     if found is None:
         return []
-    return await listing(cur, found.criteria, on=on, before=before, limit=limit)
+    return await listing(cur, found.criteria, on=on, besides=besides, before=before, limit=limit)
 
 
 async def quiet_in_segment(
-    cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
+    cur: Cursor,
+    slug: str,
+    *,
+    on: datetime,
+    besides: Collection[UUID] = (),
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[PersonListed]:
     """Of those in it, with whom something passed once and nothing for as long as its cadence, and
     who are neither snoozed nor to be left alone; in the order of ``listing``."""
     found = await criteria_of(cur, slug)
     if found is None:
         return []
-    where, values = await _fitting(cur, found.criteria, on)
+    where, values = await _fitting(cur, found.criteria, on, besides)
     silent, since = quiet(on, found.cadence_days, of_any, of_all)
     return await _listed(
         cur, f"{where} AND {silent} AND {LEFT_OPEN}", values | since, before, limit
@@ -608,6 +634,7 @@ async def quiet_anywhere(
     days: int | None = None,
     owner: str | None = None,
     team: Team | None = None,
+    besides: Collection[UUID] = (),
     before: tuple[datetime, UUID] | None = None,
     limit: int = 50,
 ) -> list[GoneQuiet]:
@@ -618,7 +645,7 @@ async def quiet_anywhere(
         cur,
         "person",
         await strictest(cur, "segment", Criteria),
-        lambda criteria: _fitting(cur, criteria, on),
+        lambda criteria: _fitting(cur, criteria, on, besides),
         f"p.erased_at IS NULL AND {of_all(NOT_SNOOZED)} AND {LEFT_OPEN}",
         {"quiet_on": on.date()},
         id="person_id",
@@ -645,15 +672,19 @@ LEFT_OPEN = _open("contact")
 FREE = f"(({_open('consent')} AND {LEFT_OPEN}) = %(contactable)s)"
 
 
-async def _fitting(cur: Cursor, criteria: Criteria, on: datetime) -> tuple[str, dict[str, object]]:
+async def _fitting(
+    cur: Cursor, criteria: Criteria, on: datetime, besides: Collection[UUID]
+) -> tuple[str, dict[str, object]]:
     """Of rows ``p`` of the table: a condition of our own words, and the values in it."""
+    seen = "AND job_order_id <> ALL(%(besides)s)" if besides else ""
     given: Given = {
         "seniority": (of_any("p.seniority = ANY(%(seniority)s)"), list(criteria.seniority)),
         "location": (of_any("p.place LIKE ALL(%(location)s)"), all_words(criteria.location)),
         "channels": (of_any("p.channel = ANY(%(channels)s)"), list(criteria.channels)),
         "stages": (
             of_any(
-                "p.person_id IN (SELECT person_id FROM person_stage WHERE stage = ANY(%(stages)s))"
+                "p.person_id IN (SELECT person_id FROM person_stage"
+                f" WHERE stage = ANY(%(stages)s) {seen})"
             ),
             list(criteria.stages),
         ),
@@ -671,7 +702,7 @@ async def _fitting(cur: Cursor, criteria: Criteria, on: datetime) -> tuple[str, 
         skilled=skills_of(",".join(criteria.skills)),
         pools=criteria.pools,
     )
-    return " AND ".join([*clauses, HERE]), {"on": on} | values
+    return " AND ".join([*clauses, HERE]), {"on": on, "besides": list(besides)} | values
 
 
 async def holders(
