@@ -1,21 +1,23 @@
 """``python -m benchmarks.scale``: what an operation costs, and how much memory each process takes,
 on ledgers of several sizes; each as a ratio to the smallest, asked in turns in the same minutes.
 
-The ledgers are made by importing applications of the hiring log's shape, about 7.4 entries a
-person, the same every time. One JSON line per operation and size goes to standard output.
+The ledgers are made by importing applications of the hiring log's shape, about five entries a
+person, the same every time. A large one takes an hour: ``--folder`` keeps them, and whoever is
+stopped goes on where it was. One JSON line per operation and size goes to standard output.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
@@ -25,6 +27,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
+from ledger_crm import cli
 from ledger_crm.api.reading import sealed
 from ledger_crm.cli.house import app_url
 from ledger_crm.cli.logs import log_as_json
@@ -32,34 +35,40 @@ from ledger_crm.commands.catalogue import create_key
 from ledger_crm.commands.importing import import_csv, load_mapping
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.domain.person import Person
+from ledger_crm.embedded import Nats
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers import feed, relay
 from ledger_crm.workers.projector import Projector, connect
 
-from . import house, http
-from .figures import ANA, INTENT, NOTE, read_in_pages
+from . import house, http, live
+from .figures import ANA, INTENT, NOTE
 
 SIZES = (10_000, 100_000, 1_000_000)
-ENTRIES_A_PERSON = 7.4
+STEPS_BETWEEN = (0, 4)
+ENTRIES_A_CASE = 4.9
+CASES = 100_000  # that a process imports
+MORE_CASES = 400  # that an operation imports
 OPERATION_S = 2
-SAMPLE = 400  # people, from all over the ledger
+SAMPLE = 400  # people, from all over the ledger but its last fifth
 READS = {
-    "get_person": "/people/{person}",
+    "get_person": "/people/{person}?",
     "get_history": "/people/{person}/history?limit=50",
     "list_people": "/people?limit=50",
-    "list_people_deep": "/people?limit=50&cursor={middle}",
     "board": "/candidates?pipeline=hiring_log&limit=50",
-    "as_of_person": "/people/{person}?as_of={position}",
-    "as_of_people": "/people?limit=50&as_of={position}",
 }
+DEEP = {"list_people_deep": "/people?limit=50&cursor={middle}"}
+NOTED = "made.json"
+THEN = "&as_of={then}"  # nine tenths of the ledger, as known then
 
 Operation: TypeAlias = Callable[[], float]
+"""Says what one took, in seconds."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """``cost`` in µs an operation, or MB; ``ratio`` to that of the smallest ledger, the median of
-    pairs in turns, with its least and greatest."""
+    pairs in turns, with its least and greatest. ``to_present``: of what is asked as of a moment,
+    the ratio to the same of the present, on the same ledger."""
 
     name: str
     entries: int
@@ -67,15 +76,19 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     ratio: float
     spread: tuple[float, float]
+    to_present: float | None = None
 
 
 class Sized(msgspec.Struct, kw_only=True):
-    """A ledger, and what it took to make it: ``made``, by name, in µs an entry, and MB."""
+    """A ledger of its own, in a database and a folder of the broker: how many cases are imported,
+    and at most how many MB each process took to make it, by name."""
 
     url: str
-    entries: int
-    people: list[UUID]
-    made: dict[str, tuple[float, str]]
+    folder: str
+    cases: int = 0
+    peaks_mb: dict[str, float] = {}
+    entries: int = 0
+    people: list[UUID] = []
     key: str = ""
 
 
@@ -83,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     add = parser.add_argument
     add("--entries", type=int, nargs="+", default=SIZES, help="how large the ledgers are, at least")
-    add("--runs", type=int, default=5, help="turns of each operation (5)")
+    add("--runs", type=int, default=5, help="turns of each operation (5); 0 only makes the ledgers")
+    add("--folder", type=Path, metavar="FOLDER", help="where the ledgers are made, or are already")
     add("--json", type=Path, metavar="FILE", help="write the results here too")
     add("--svg", type=Path, metavar="FILE", help="draw the ratios over the size")
     add("--draw", type=Path, metavar="FILE", help="measure nothing: draw what --json wrote")
@@ -91,7 +105,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.draw:
         points = msgspec.json.decode(asked.draw.read_bytes(), type=list[Point])
     else:
-        points = measured(sorted(asked.entries), asked.runs)
+        with tempfile.TemporaryDirectory(prefix="ledger-benchmarks-") as temporary:
+            folder = (asked.folder or Path(temporary)).resolve()
+            points = measured(folder, sorted(asked.entries), asked.runs)
     if asked.json:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(points), indent=1) + b"\n")
     if asked.svg:
@@ -99,13 +115,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measured(sizes: Sequence[int], runs: int) -> list[Point]:
+def measured(folder: Path, sizes: Sequence[int], runs: int) -> list[Point]:
     points: list[Point] = []
 
-    def found(name: str, unit: str, costs: Sequence[Sequence[float]]) -> None:
+    def found(
+        name: str,
+        unit: str,
+        costs: Sequence[Sequence[float]],
+        present: Sequence[Sequence[float]] | None = None,
+    ) -> None:
         """``costs``: of each size, in turns."""
-        for sized, mine in zip(ledgers, costs, strict=True):
+        for nth, (sized, mine) in enumerate(zip(ledgers, costs, strict=True)):
             ratios = [m / first for m, first in zip(mine, costs[0], strict=True)]
+            of_present = present and median(m / p for m, p in zip(mine, present[nth], strict=True))
             point = Point(
                 name=name,
                 entries=sized.entries,
@@ -113,32 +135,51 @@ def measured(sizes: Sequence[int], runs: int) -> list[Point]:
                 unit=unit,
                 ratio=round(median(ratios), 3),
                 spread=(round(min(ratios), 3), round(max(ratios), 3)),
+                to_present=round(of_present, 3) if of_present else None,
             )
             points.append(point)
             print(msgspec.json.encode(point).decode(), flush=True)
 
-    with house.opened() as servers, ExitStack() as stack:
-        ledgers = [made(servers, size) for size in sizes]
-        for name, (_, unit) in ledgers[0].made.items():
-            found(name, unit, [[each.made[name][0]] for each in ledgers])
-        asked = []
-        for each in ledgers:
-            with servers.ledger(each.url) as ledger:
-                _, each.key = asyncio.run(create_key(ledger, actor="consultant:ana"))
-            asked.append(stack.enter_context(http.process(app_url(each.url))))
+    with house.opened(folder) as servers, ExitStack() as stack:
+        ledgers = [made(servers, folder / str(size), size) for size in sizes]
+        if not runs:
+            return points
+        for sized in ledgers:
+            prepare(servers, sized)
+        servers.settle()
+        asked = [stack.enter_context(http.process(app_url(each.url))) for each in ledgers]
+        ports = [port for port, _ in asked]
         for name, path in READS.items():
-            reads = [
-                reading(each, port, path) for each, (port, _) in zip(ledgers, asked, strict=True)
-            ]
-            found(name, "µs", in_turns(reads, runs))
+            now = [reading(*each, path) for each in zip(ledgers, ports, strict=True)]
+            then = [reading(*each, path + THEN) for each in zip(ledgers, ports, strict=True)]
+            both = in_turns([*now, *then], runs)
+            present, past = both[: len(ledgers)], both[len(ledgers) :]
+            found(name, "µs", present)
+            found(f"{name}_as_of", "µs", past, present)
+        for name, path in DEEP.items():
+            deep = [reading(*each, path) for each in zip(ledgers, ports, strict=True)]
+            found(name, "µs", in_turns(deep, runs))
+        posts = [posting(*each) for each in zip(ledgers, ports, strict=True)]
+        found("post", "µs", in_turns(posts, runs))
         found("memory_api", "MB", [[peak_mb(pid)] for _, pid in asked])
         for name, warm in (("command_cold", False), ("command_warm", True)):
             commands = [commanding(each, warm=warm) for each in ledgers]
             found(name, "µs", in_turns(commands, runs))
+        for each in ledgers:
+            stack.enter_context(live.projecting(app_url(each.url)))
+        for each in ledgers:
+            wait_until_level(each.url, head(each.url))
+        for name, seen in (("import", False), ("import_until_seen", True)):
+            growths = [growing(each, until_seen=seen) for each in ledgers]
+            found(name, "µs", in_turns(growths, runs))
+        found("publish", "µs", in_turns([publishing(each) for each in ledgers], runs))
+        for name in ledgers[0].peaks_mb:
+            found(f"memory_{name}", "MB", [[each.peaks_mb[name]] for each in ledgers])
     return points
 
 
 def in_turns(operations: Sequence[Operation], runs: int) -> list[list[float]]:
+    """Each of them once, and so ``runs`` times over; µs."""
     costs: list[list[float]] = [[] for _ in operations]
     for _ in range(runs):
         for operation, mine in zip(operations, costs, strict=True):
@@ -146,80 +187,128 @@ def in_turns(operations: Sequence[Operation], runs: int) -> list[list[float]]:
     return costs
 
 
-# A ledger of a size, with its read models and its feed, each made by a process of its own.
+# A ledger of a size, with its read models and its feed, each made by processes of its own.
 
 
-def made(servers: house.House, size: int) -> Sized:
-    print(f"making {size:,} entries", file=sys.stderr, flush=True)
-    url = servers.make()
-    took: dict[str, tuple[float, str]] = {}
+def made(servers: house.House, folder: Path, size: int) -> Sized:
+    folder.mkdir(parents=True, exist_ok=True)
+    sized = Sized(url="", folder=str(folder))
+    if (note := folder / NOTED).exists():
+        sized = msgspec.json.decode(note.read_bytes(), type=Sized)
+    sized.url, sized.folder = servers.make(f"scale_{size}"), str(folder)
 
-    def alone(part: str, *arguments: object) -> int:
-        """In a process of its own. How many entries there are."""
-        program = [sys.executable, "-m", "benchmarks.scale", "--part", part, *map(str, arguments)]
+    def alone(name: str, *arguments: object) -> None:
+        program = [sys.executable, "-m", "benchmarks.scale", "--part", name, *map(str, arguments)]
         done = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True)
-        took_s, peak = map(float, done.stdout.split())
-        entries = read_in_pages(app_url(url))
-        took[part], took[f"memory_{part}"] = (took_s * 1e6 / entries, "µs"), (peak, "MB")
-        return entries
+        sized.peaks_mb[name] = max(float(done.stdout), sized.peaks_mb.get(name, 0.0))
 
-    entries = alone("import", url, size)
-    alone("project", url, entries)
-    alone("relay", url, servers.nats.url)
-    with connect(app_url(url)) as conn:
-        conn.execute("ANALYZE")
+    def told(what: str) -> None:
+        keep(sized)
+        print(f"{size:,} entries: {what}", file=sys.stderr, flush=True)
+
+    cases = round(size / ENTRIES_A_CASE)
+    while sized.cases < cases:
+        number = min(CASES, cases - sized.cases)
+        alone("import", sized.url, sized.cases + 1, number)
+        sized.cases += number
+        told(f"{sized.cases:,} of {cases:,} people imported")
+    if "publish" not in sized.peaks_mb:
+        with broker(sized) as url:
+            alone("publish", sized.url, url)
+        told("published")
+    if "project" not in sized.peaks_mb:
+        alone("project", sized.url)
+        with connect(app_url(sized.url)) as conn:
+            conn.execute("ANALYZE")
+        told("projected")
+    return sized
+
+
+def keep(sized: Sized) -> None:
+    Path(sized.folder, NOTED).write_bytes(msgspec.json.encode(sized))
+
+
+def prepare(servers: house.House, sized: Sized) -> None:
+    sized.entries = head(sized.url)
+    upto = sized.entries * 4 // 5
+    with connect(app_url(sized.url)) as conn:
         one = "SELECT person_id FROM person WHERE position > %s ORDER BY position LIMIT 1"
-        found = [conn.execute(one, (entries * n // SAMPLE,)).fetchall() for n in range(SAMPLE)]
-    return Sized(url=url, entries=entries, people=[rows[0][0] for rows in found if rows], made=took)
+        found = [conn.execute(one, (upto * n // SAMPLE,)).fetchall() for n in range(SAMPLE)]
+    sized.people = [rows[0][0] for rows in found if rows]
+    with servers.ledger(sized.url) as ledger:
+        _, sized.key = asyncio.run(create_key(ledger, actor="consultant:ana"))
 
 
-def part(name: str, url: str, about: str) -> None:
-    """Prints seconds and MB. ``about``: how many entries to import, or have projected; or where the
-    broker is."""
+def part(name: str, url: str, *about: str) -> None:
+    """Prints the most memory that it took, MB."""
+    gc.set_threshold(*cli.COLLECT)
     log_as_json("warning")
-    began = perf_counter()
     with Ledger(app_url(url), house.KEYRING) as ledger:
-
-        def read(after: int, limit: int) -> Sequence[Entry[Event]]:
-            return ledger.store.entries(after=after, limit=limit)
-
         if name == "import":
-            with tempfile.TemporaryFile() as source:
-                house.synthesise(source, cases=round(int(about) / ENTRIES_A_PERSON))
-                source.seek(0)
-                began = perf_counter()
-                asyncio.run(import_csv(ledger, source, load_mapping(house.MAPPING)))
-        elif name == "project":
+            first, cases = map(int, about)
+            imported(ledger, first, cases)
+        elif name == "publish":
+            asyncio.run(published(ledger, *about))
+        else:
+
+            def read(after: int, limit: int) -> Sequence[Entry[Event]]:
+                return ledger.store.entries(after=after, limit=limit)
+
             projector = Projector(app_url(url), read, every())
             with ThreadPoolExecutor(1) as pool:
                 working = pool.submit(projector.run)
-                wait_until_level(url, int(about))
+                wait_until_level(url, head(url))
                 projector.stop()
                 working.result()
-        else:
-            asyncio.run(_relay(ledger, about))
-        print(perf_counter() - began, peak_mb("self"))
+        print(peak_mb("self"))
 
 
-async def _relay(ledger: Ledger, broker: str) -> None:
-    nc = await feed.connect(broker, name="benchmark")
-    try:
-        await relay.rebuild(nc, ledger.rows)
-        await nc.jetstream().delete_stream(feed.STREAM)
-    finally:
-        await nc.close()
+def imported(ledger: Ledger, first: int, cases: int) -> float:
+    """How long it took, s."""
+    with tempfile.TemporaryFile() as source:
+        house.synthesise(source, first=first, cases=cases, between=STEPS_BETWEEN)
+        source.seek(0)
+        began = perf_counter()
+        asyncio.run(import_csv(ledger, source, load_mapping(house.MAPPING)))
+        return perf_counter() - began
+
+
+@contextmanager
+def broker(sized: Sized) -> Iterator[str]:
+    with Nats(Path(sized.folder, "nats")) as nats:
+        yield nats.url
+
+
+async def published(ledger: Ledger, url: str) -> None:
+    """Until the feed is where the ledger is."""
+    stop = asyncio.Event()
+    last = await ledger.head()
+
+    def progress(position: int) -> None:
+        if position >= last:
+            stop.set()
+
+    await relay.Relay(
+        lambda: feed.connect(url, name="benchmark"), ledger.rows, stop=stop, progress=progress
+    ).run()
+
+
+def head(url: str) -> int:
+    with connect(app_url(url)) as conn:
+        [[position]] = conn.execute("SELECT max(notification_id) FROM ledger.entries").fetchall()
+        return int(position)
 
 
 def wait_until_level(url: str, position: int) -> None:
-    behind = "SELECT count(*) FROM projection_position WHERE position >= %s"
+    there = "SELECT count(*) FROM projection_position WHERE position >= %s"
     with connect(app_url(url)) as conn:
         while True:
             try:
-                if conn.execute(behind, (position,)).fetchall() == [(len(every()),)]:
+                if conn.execute(there, (position,)).fetchall() == [(len(every()),)]:
                     return
             except psycopg.errors.UndefinedTable:
                 pass
-            sleep(0.1)
+            sleep(0.01)
 
 
 def peak_mb(process: int | str) -> float:
@@ -228,16 +317,22 @@ def peak_mb(process: int | str) -> float:
     return int(kb) / 1024
 
 
-# Operations: each says what one took, on average over two seconds.
+# Operations.
 
 
 def reading(sized: Sized, port: int, path: str) -> Operation:
     """By one client, one after the other."""
-    middle = sealed(sized.entries // 2)
-    paths = [
-        path.format(person=id, middle=middle, position=sized.entries // 2) for id in sized.people
-    ]
+    middle, then = sealed(sized.entries // 2), sized.entries * 9 // 10
+    paths = [path.format(person=id, middle=middle, then=then) for id in sized.people]
     ask = http.getting(paths, sized.key)
+    asyncio.run(http.answered(port, ask, 1, connections=1))
+    return lambda: (
+        OPERATION_S / sum(asyncio.run(http.answered(port, ask, OPERATION_S, connections=1)))
+    )
+
+
+def posting(sized: Sized, port: int) -> Operation:
+    ask = http.posting(sized.people, sized.key)
     asyncio.run(http.answered(port, ask, 1, connections=1))
     return lambda: (
         OPERATION_S / sum(asyncio.run(http.answered(port, ask, OPERATION_S, connections=1)))
@@ -258,6 +353,43 @@ def commanding(sized: Sized, *, warm: bool) -> Operation:
                 asyncio.run(note(ledger))
                 took_s = perf_counter() - began
         return took_s / len(sized.people)
+
+    return operation
+
+
+def growing(sized: Sized, *, until_seen: bool) -> Operation:
+    """An imported fact; or one until it is in every read model, while a projector runs."""
+
+    def operation() -> float:
+        before = head(sized.url)
+        with Ledger(app_url(sized.url), house.KEYRING) as ledger:
+            took_s = more(ledger, sized)
+        began, after = perf_counter(), head(sized.url)
+        wait_until_level(sized.url, after)
+        return (took_s + until_seen * (perf_counter() - began)) / (after - before)
+
+    return operation
+
+
+def more(ledger: Ledger, sized: Sized) -> float:
+    took_s = imported(ledger, sized.cases + 1, MORE_CASES)
+    sized.cases += MORE_CASES
+    keep(sized)
+    return took_s
+
+
+def publishing(sized: Sized) -> Operation:
+    """A fact of those that were imported since the feed was last level."""
+
+    def operation() -> float:
+        with Ledger(app_url(sized.url), house.KEYRING) as ledger, broker(sized) as url:
+            more(ledger, sized)
+            asyncio.run(published(ledger, url))
+            before = head(sized.url)
+            more(ledger, sized)
+            began = perf_counter()
+            asyncio.run(published(ledger, url))
+            return (perf_counter() - began) / (head(sized.url) - before)
 
     return operation
 

@@ -2,7 +2,8 @@
 
 Off unless the standard ``OTEL_*`` variables ask for it: then nothing of it is imported, and a span
 is one look at a variable. The id of a request that is traced names its span, and entries carry it
-as their cause: so whoever works on an entry later, in another process, links to where it came from.
+as their cause: so whoever works on an entry later, in another process, links to where it came from,
+and whoever hears of it on the feed may go on with that trace.
 
 Spans tell kinds, positions, templates of routes, statuses and counts; never names, ids of records,
 addresses as they were asked, or the text of an exception.
@@ -46,6 +47,7 @@ class Nothing:
     """A span while tracing is off."""
 
     id = ""
+    sending: Mapping[str, str] = {}
 
     def __enter__(self) -> Nothing:
         return self
@@ -208,6 +210,11 @@ class Span:
         sampled = context.is_valid and context.trace_flags.sampled
         return f"{context.trace_id:032x}-{context.span_id:016x}" if sampled else ""
 
+    @property
+    def sending(self) -> Mapping[str, str]:
+        """Headers by which whoever is sent something goes on with this trace."""
+        return goes_on(self.id)
+
     def tell(self, **told: Any) -> None:
         """Attributes, under our name."""
         self._span.set_attributes(_named(told))
@@ -236,6 +243,13 @@ class Span:
             if issubclass(type_, Exception) and not issubclass(type_, self._expected):
                 self._span.set_status(StatusCode.ERROR)  # without what it says
         self._span.end()
+
+
+def goes_on(cause: str) -> Mapping[str, str]:
+    """Headers by which somebody goes on with the trace that an entry came of (W3C Trace Context);
+    none if it was not traced."""
+    match = SPAN.fullmatch(cause)
+    return {"traceparent": f"00-{match[1]}-{match[2]}-01"} if match else {}
 
 
 def _links(causes: Iterable[str]) -> list[Any]:

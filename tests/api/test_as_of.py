@@ -24,8 +24,8 @@ from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import AS_KNOWN, SCHEMA, every
 from ledger_crm.vault import Vault
-from ledger_crm.workers.projector import Driver, connect
-from projections.driving import driven, of_list, reading, sums
+from ledger_crm.workers.projector import connect
+from projections.driving import Together, driven, of_list, reading, sums
 from projections.stories import COMPANIES, ORDERS, PEOPLE, a_full_story
 from scenario import ANA, KEYRING
 
@@ -168,7 +168,7 @@ async def must_answer_as_then(
         connect(database) as whole,
         connect(cut_off) as conn,
     ):
-        drivers = [Driver(projection, of_list(told), conn) for projection in ALL]
+        played = Together(ALL, of_list(told), conn)
         async with served(app, ledger, database, vault) as client:
             everything = await addresses(app, client, chosen, of_each)
             now = await answers(client, everything)
@@ -176,8 +176,7 @@ async def must_answer_as_then(
         asked, moved = set[str](), set[str]()
         for position in sorted(chosen.sample(range(30, len(entries)), moments)):
             told += entries[len(told) : position]
-            for driver in drivers:
-                driver.catch_up(batch=500)
+            played.catch_up(batch=500)
             differing = sums(whole, AS_KNOWN, position).items() ^ sums(conn, SCHEMA).items()
             assert not differing, f"as of {position}"
 

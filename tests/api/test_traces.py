@@ -94,6 +94,18 @@ async def test_a_write_is_one_trace_and_what_is_made_of_it_links_to_it(
         linked = [(link.context.trace_id, link.context.span_id) for link in span.links]
         assert linked[-1] == own(request), span.name
         assert dict(span.attributes or {})["ledger_crm.position"] == position
+    parents = await heard(nats, position)
+    assert parents[-1] == f"00-{TRACE}-{own(request)[1]:016x}-01", "who consumes it may go on"
+    assert parents[0] == "", "a pipeline came of no request"
+
+
+async def heard(url: str, head: int) -> list[str]:
+    """The ``traceparent`` of each message."""
+    nc = await feed.connect(url, name="test", reconnect=False)
+    stream = nc.jetstream()
+    raw = [await stream.get_msg(feed.STREAM, seq) for seq in range(1, head + 1)]
+    await nc.close()
+    return [(each.headers or {}).get("traceparent", "") for each in raw]
 
 
 async def relayed(url: str, ledger: Ledger, head: int) -> None:

@@ -1,9 +1,11 @@
-"""A receiver of webhooks: writes down what it hears, then answers. FILE PORT [STATUS]"""
+"""A receiver of webhooks: writes down what it hears, then answers. FILE PORT [STATUS]; a negative
+PORT is a socket that is inherited, and listens also while nobody is here."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -27,6 +29,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler)
+port = int(sys.argv[2])
+server = ThreadingHTTPServer(("127.0.0.1", max(port, 0)), Handler, bind_and_activate=port >= 0)
+if port < 0:
+    server.socket.close()
+    server.socket = socket.socket(fileno=-port)
+    server.server_address = server.socket.getsockname()
 print(server.server_address[1], flush=True)
 server.serve_forever()

@@ -21,8 +21,13 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from builders import note, sourced
+from ledger_crm import tracing
+from ledger_crm.domain.entry import cause
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.webhook import (
     Webhook,
@@ -231,6 +236,43 @@ async def test_only_what_is_wanted_is_sent_and_only_after_where_it_begins(
         "person.note_written"
     }
     assert len(receiver.heard()) == 2
+
+
+async def test_each_attempt_is_a_span_which_leads_to_the_request_and_on_to_the_receiver(
+    house: House, receiver: Receiver
+) -> None:
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    request = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    token = cause.set("-".join(request))
+    head = await house.write()
+    cause.reset(token)
+    await receiver.kill()
+    await receiver.start("500")
+    tracing.use(provider)
+    try:
+        await house.add(receiver.url, after=head - 1, kinds=["person."])
+        async with house.sending():
+            await eventually(lambda: len(receiver.heard()) > 1)
+            await receiver.kill()
+            await receiver.start()
+            await eventually(lambda: spans.get_finished_spans()[-1].status.is_unset)
+    finally:
+        tracing.use(None)
+    first, *_, last = [s for s in spans.get_finished_spans() if s.name.startswith("deliver")]
+    assert first.name == "deliver person.sourced"
+    assert dict(first.attributes or {}) == {
+        "ledger_crm.kind": "person.sourced", "ledger_crm.position": head,
+        "ledger_crm.attempt": 1, "http.response.status_code": 500, "ledger_crm.fault": "status",
+    }  # fmt: skip
+    assert not first.status.is_unset, "it failed"
+    for span, told in ((first, receiver.heard()[0]), (last, receiver.heard()[-1])):
+        [link] = span.links
+        assert (f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}") == request
+        assert span.parent is None, "a request is not as long as the slowest receiver"
+        assert span.context
+        own = f"{span.context.trace_id:032x}-{span.context.span_id:016x}"
+        assert told["headers"]["traceparent"] == f"00-{own}-01"
 
 
 RESTARTS = [3, pytest.param(50, marks=pytest.mark.campaign)]

@@ -6,6 +6,7 @@ are checked by: tags, constraints, docstrings. The problems, headers and example
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
@@ -147,6 +148,19 @@ HEADERS = {
 
 
 STREAM = "text/event-stream"
+EACH_EVENT = {  # as OpenAPI 3.1 has it, which knows no schema of a stream as a whole
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "The position."},
+        "event": {"type": "string", "description": "The kind."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Told"},
+        },
+    },
+}
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -226,7 +240,35 @@ def document(app: Litestar) -> dict[str, Any]:
     found["paths"] = dict(sorted(found["paths"].items()))
     for path, method, handler in handlers:
         _finish(found["paths"][path][method.lower()], handler, schema_of)
+    _link(found["paths"])
     return found
+
+
+def _link(paths: dict[str, Any]) -> None:
+    """From what makes something to all that is asked of it, or done with it, by its id."""
+    named = {path: set(re.findall(r"{(\w+)}", path)) for path in paths}
+    for path, operations in paths.items():
+        made = operations.get("post", {}).get("responses", {}).get("201")
+        within = [re.match(re.escape(path) + r"/{(\w+_id)}", other) for other in paths]
+        [own, *_] = [each[1] for each in within if each] + [""]
+        if not made or not own:
+            continue
+        id = "created" if named[path] else "id"
+        if id == "created" and not made["content"]["application/json"]["schema"].get(
+            "$ref", ""
+        ).endswith("/Made"):
+            continue  # it says what two have become
+        told = {name: f"$request.path.{name}" for name in named[path]}
+        told[own] = f"$response.body#/{id}"
+        made["links"] = {
+            each["operationId"]: {
+                "operationId": each["operationId"],
+                "parameters": {name: told[name] for name in sorted(named[other])},
+            }
+            for other, found in paths.items()
+            if own in named[other] <= told.keys()
+            for each in found.values()
+        }
 
 
 def _finish(
@@ -323,7 +365,10 @@ def _trial(status: str, receipt: dict[str, Any], headers: list[str]) -> dict[str
 
 def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
     """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
-    others = {each: {"schema": {"type": "string"}} for each in besides(handler)}
+    others = {
+        each: {"schema": EACH_EVENT if each == STREAM else {"type": "string"}}
+        for each in besides(handler)
+    }
     return (
         others
         if {STREAM, PLAIN} & others.keys()

@@ -279,7 +279,13 @@ def _message(topic: str, event: type[Event]) -> dict[str, Any]:
         "contentType": feed.CONTENT_TYPE,
         "headers": {
             "type": "object",
-            "properties": {feed.POSITION: {"type": "string", "pattern": "^[0-9]+$"}},
+            "properties": {
+                feed.POSITION: {"type": "string", "pattern": "^[0-9]+$"},
+                "traceparent": {
+                    "type": "string",
+                    "description": "Of the request that it came of, if that was traced.",
+                },
+            },
         },
         "payload": {
             "allOf": [

@@ -77,11 +77,15 @@ class Message(msgspec.Struct, frozen=True):
     position: int
     subject: str  # crm.person.message_replied.<stream id>
     payload: bytes
-    cause: str = ""  # the span that the entry came of, if it was traced; it is not sent
+    cause: str = ""  # the span that the entry came of, if it was traced
 
     @property
     def headers(self) -> dict[str, str]:
-        return {POSITION: str(self.position), "Content-Type": CONTENT_TYPE}
+        return {
+            POSITION: str(self.position),
+            "Content-Type": CONTENT_TYPE,
+            **tracing.goes_on(self.cause),
+        }
 
 
 class CloudEvent(msgspec.Struct, frozen=True, omit_defaults=True):

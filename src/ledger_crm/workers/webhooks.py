@@ -28,6 +28,7 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
+from ledger_crm import tracing
 from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.refusals import Refusal
@@ -300,10 +301,24 @@ class Webhooks:
         attempt: int,
     ) -> Answer:
         """And writes down how it went."""
-        body = message_of(row).payload
-        headers = signed(webhook.secret, f"entry_{row.id}", int(clock.now().timestamp()), body)
+        message = message_of(row)
         begun_s = monotonic()
-        answer = await self._answered(client, webhook.url, headers, body)
+        with tracing.span(
+            "deliver",
+            role="producer",
+            causes=(message.cause,),
+            kind=row.topic,
+            position=row.id,
+            attempt=attempt,
+        ) as span:
+            at_s = int(clock.now().timestamp())
+            headers = signed(webhook.secret, f"entry_{row.id}", at_s, message.payload)
+            headers |= span.sending
+            answer = await self._answered(client, webhook.url, headers, message.payload)
+            if span:
+                told = {"status": answer.status, "fault": answer.fault}
+                span.tell(**{name: value for name, value in told.items() if value})
+                span.end_as(f"deliver {row.topic}", failed=not answer.taken)
         async with pool.connection() as conn:
             await conn.execute(
                 "INSERT INTO ledger.webhook_deliveries"
