@@ -16,12 +16,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from unittest.mock import patch
 from uuid import UUID
 
 import msgspec
@@ -39,10 +39,10 @@ from ledger_crm.embedded import Nats
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers import feed, relay
-from ledger_crm.workers.projector import Projector, connect
+from ledger_crm.workers.projector import Crew, Driver, connect
 
 from . import house, http, live
-from .figures import ANA, INTENT, NOTE
+from .figures import ANA, INTENT, NOTE, read_in_pages
 
 SIZES = (10_000, 100_000, 1_000_000)
 STEPS_BETWEEN = (0, 4)
@@ -61,14 +61,16 @@ DEEP = {"list_people_deep": "/people?limit=50&cursor={middle}"}
 NOTED = "made.json"
 THEN = "&as_of={then}"  # nine tenths of the ledger, as known then
 
+Cursor: TypeAlias = psycopg.Cursor[Any]
 Operation: TypeAlias = Callable[[], float]
 """Says what one took, in seconds."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """``cost`` in µs an operation, or MB; ``ratio`` to that of the smallest ledger, the median of
-    pairs in turns, with its least and greatest. ``to_present``: of what is asked as of a moment,
-    the ratio to the same of the present, on the same ledger."""
+    pairs in turns, with its least and greatest. ``to_limit``: on the same ledger, of what is asked
+    as of a moment the ratio to the same of the present; of a rebuild that to reading the same rows
+    with psycopg in pages."""
 
     name: str
     entries: int
@@ -76,17 +78,19 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     ratio: float
     spread: tuple[float, float]
-    to_present: float | None = None
+    to_limit: float | None = None
 
 
 class Sized(msgspec.Struct, kw_only=True):
     """A ledger of its own, in a database and a folder of the broker: how many cases are imported,
-    and at most how many MB each process took to make it, by name."""
+    at most how many MB each process took to make it, by name, and µs an entry of each read model
+    while all were built; ``reading``: of the rows in pages."""
 
     url: str
     folder: str
     cases: int = 0
     peaks_mb: dict[str, float] = {}
+    built_us: dict[str, float] = {}
     entries: int = 0
     people: list[UUID] = []
     key: str = ""
@@ -98,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--entries", type=int, nargs="+", default=SIZES, help="how large the ledgers are, at least")
     add("--runs", type=int, default=5, help="turns of each operation (5); 0 only makes the ledgers")
     add("--folder", type=Path, metavar="FOLDER", help="where the ledgers are made, or are already")
+    add("--again", action="store_true", help="build the read models again, if they are there")
     add("--json", type=Path, metavar="FILE", help="write the results here too")
     add("--svg", type=Path, metavar="FILE", help="draw the ratios over the size")
     add("--draw", type=Path, metavar="FILE", help="measure nothing: draw what --json wrote")
@@ -107,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         with tempfile.TemporaryDirectory(prefix="ledger-benchmarks-") as temporary:
             folder = (asked.folder or Path(temporary)).resolve()
-            points = measured(folder, sorted(asked.entries), asked.runs)
+            points = measured(folder, sorted(asked.entries), asked.runs, again=asked.again)
     if asked.json:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(points), indent=1) + b"\n")
     if asked.svg:
@@ -115,19 +120,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measured(folder: Path, sizes: Sequence[int], runs: int) -> list[Point]:
+def measured(folder: Path, sizes: Sequence[int], runs: int, *, again: bool) -> list[Point]:
     points: list[Point] = []
 
     def found(
         name: str,
         unit: str,
         costs: Sequence[Sequence[float]],
-        present: Sequence[Sequence[float]] | None = None,
+        limits: Sequence[Sequence[float]] | None = None,
     ) -> None:
         """``costs``: of each size, in turns."""
         for nth, (sized, mine) in enumerate(zip(ledgers, costs, strict=True)):
-            ratios = [m / first for m, first in zip(mine, costs[0], strict=True)]
-            of_present = present and median(m / p for m, p in zip(mine, present[nth], strict=True))
+            ratios = quotients(mine, costs[0])
             point = Point(
                 name=name,
                 entries=sized.entries,
@@ -135,13 +139,13 @@ def measured(folder: Path, sizes: Sequence[int], runs: int) -> list[Point]:
                 unit=unit,
                 ratio=round(median(ratios), 3),
                 spread=(round(min(ratios), 3), round(max(ratios), 3)),
-                to_present=round(of_present, 3) if of_present else None,
+                to_limit=round(median(quotients(mine, limits[nth])), 3) if limits else None,
             )
             points.append(point)
             print(msgspec.json.encode(point).decode(), flush=True)
 
     with house.opened(folder) as servers, ExitStack() as stack:
-        ledgers = [made(servers, folder / str(size), size) for size in sizes]
+        ledgers = [made(servers, folder / str(size), size, again=again) for size in sizes]
         if not runs:
             return points
         for sized in ledgers:
@@ -173,6 +177,9 @@ def measured(folder: Path, sizes: Sequence[int], runs: int) -> list[Point]:
             growths = [growing(each, until_seen=seen) for each in ledgers]
             found(name, "µs", in_turns(growths, runs))
         found("publish", "µs", in_turns([publishing(each) for each in ledgers], runs))
+        for name in ledgers[0].built_us:
+            limits = [[each.built_us["reading"]] for each in ledgers]
+            found(f"rebuild_{name}", "µs", [[each.built_us[name]] for each in ledgers], limits)
         for name in ledgers[0].peaks_mb:
             found(f"memory_{name}", "MB", [[each.peaks_mb[name]] for each in ledgers])
     return points
@@ -187,10 +194,14 @@ def in_turns(operations: Sequence[Operation], runs: int) -> list[list[float]]:
     return costs
 
 
+def quotients(mine: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(mine, others, strict=True)]
+
+
 # A ledger of a size, with its read models and its feed, each made by processes of its own.
 
 
-def made(servers: house.House, folder: Path, size: int) -> Sized:
+def made(servers: house.House, folder: Path, size: int, *, again: bool) -> Sized:
     folder.mkdir(parents=True, exist_ok=True)
     sized = Sized(url="", folder=str(folder))
     if (note := folder / NOTED).exists():
@@ -200,7 +211,9 @@ def made(servers: house.House, folder: Path, size: int) -> Sized:
     def alone(name: str, *arguments: object) -> None:
         program = [sys.executable, "-m", "benchmarks.scale", "--part", name, *map(str, arguments)]
         done = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True)
-        sized.peaks_mb[name] = max(float(done.stdout), sized.peaks_mb.get(name, 0.0))
+        peak, built = msgspec.json.decode(done.stdout, type=tuple[float, dict[str, float]])
+        sized.built_us |= built
+        sized.peaks_mb[name] = max(peak, sized.peaks_mb.get(name, 0.0))
 
     def told(what: str) -> None:
         keep(sized)
@@ -216,7 +229,9 @@ def made(servers: house.House, folder: Path, size: int) -> Sized:
         with broker(sized) as url:
             alone("publish", sized.url, url)
         told("published")
-    if "project" not in sized.peaks_mb:
+    if again or "project" not in sized.peaks_mb:
+        sized.peaks_mb.pop("project", None)
+        servers.settle()
         alone("project", sized.url)
         with connect(app_url(sized.url)) as conn:
             conn.execute("ANALYZE")
@@ -240,9 +255,10 @@ def prepare(servers: house.House, sized: Sized) -> None:
 
 
 def part(name: str, url: str, *about: str) -> None:
-    """Prints the most memory that it took, MB."""
+    """Prints the most memory that it took, MB, and what each read model cost."""
     gc.set_threshold(*cli.COLLECT)
     log_as_json("warning")
+    built_us: dict[str, float] = {}
     with Ledger(app_url(url), house.KEYRING) as ledger:
         if name == "import":
             first, cases = map(int, about)
@@ -250,17 +266,34 @@ def part(name: str, url: str, *about: str) -> None:
         elif name == "publish":
             asyncio.run(published(ledger, *about))
         else:
+            built_us = projected(ledger, url)
+    print(msgspec.json.encode((peak_mb("self"), built_us)).decode())
 
-            def read(after: int, limit: int) -> Sequence[Entry[Event]]:
-                return ledger.store.entries(after=after, limit=limit)
 
-            projector = Projector(app_url(url), read, every())
-            with ThreadPoolExecutor(1) as pool:
-                working = pool.submit(projector.run)
-                wait_until_level(url, head(url))
-                projector.stop()
-                working.result()
-        print(peak_mb("self"))
+def projected(ledger: Ledger, url: str) -> dict[str, float]:
+    """All read models anew, as a projector builds them together; µs an entry."""
+    spent_s = dict.fromkeys([projection.name for projection in every()], 0.0)
+    project = Driver.project
+
+    def timed(driver: Driver, entries: Sequence[Entry[Event]], upto: int, cur: Cursor) -> None:
+        began = perf_counter()
+        project(driver, entries, upto, cur)
+        spent_s[driver.name] += perf_counter() - began
+
+    def read(after: int, limit: int) -> Sequence[Entry[Event]]:
+        return ledger.store.entries(after=after, limit=limit)
+
+    began = perf_counter()
+    entries = read_in_pages(app_url(url))
+    reading_s = perf_counter() - began
+    with connect(app_url(url)) as conn, patch.object(Driver, "project", timed):
+        for projection in every():
+            Driver(projection, read, conn).rebuild()
+        crew, began = Crew(conn, read, every()), perf_counter()
+        while crew.look():
+            crew.advance()
+        spent_s |= {"together": perf_counter() - began, "reading": reading_s}
+    return {name: took_s * 1e6 / entries for name, took_s in spent_s.items()}
 
 
 def imported(ledger: Ledger, first: int, cases: int) -> float:

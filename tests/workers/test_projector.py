@@ -409,6 +409,23 @@ def test_who_leads_is_asked_to_rebuild_and_does(read: Read, database: str, ledge
         until(lambda: standing(database)["people"] == (people.version, head, None))
 
 
+def test_who_is_to_be_made_anew_while_somebody_reads_it_holds_up_no_other(
+    read: Read, database: str, ledger: Ledger, said: list[Any]
+) -> None:
+    [people] = [projection for projection in ALL if projection.name == "people"]
+    with running(Projector(database, read, ALL)), connect(database) as conn:
+        until(lambda: level(database, asyncio.run(ledger.head())))
+        with conn.transaction():
+            conn.execute("SELECT FROM person LIMIT 1")
+            with connect(database) as other:
+                ask_to_rebuild(other, "people")
+            until(lambda: any(line["event"] == "waits for readers" for line in said))
+            at = write_note(ledger)
+            until(lambda: all(positions(database)[p.name] == at for p in ALL if p != people))
+
+        until(lambda: standing(database)["people"] == (people.version, at, None))
+
+
 # in time
 
 

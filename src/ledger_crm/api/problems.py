@@ -263,6 +263,12 @@ def every(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
 
 
 def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[str, Any]]:
+    status, body, headers = told(refusal)
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def told(refusal: Refusal) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """The status, the problem, and headers."""
     status = status_of(type(refusal))
     facts = dict(refusal.facts)
     if isinstance(refusal, Invalid) and refusal.field:
@@ -283,7 +289,7 @@ def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[
     headers = dict(refusal.headers) if isinstance(refusal, HttpProblem) else {}
     if "retry_after_s" in facts:
         headers["Retry-After"] = str(facts["retry_after_s"])
-    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return status, body, headers
 
 
 def out_of_reach(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:

@@ -42,6 +42,7 @@ from ledger_crm.store import Lost
 
 from .beside import (
     LEADS,
+    LOCK_WAIT,
     Connection,
     clear,
     drop,
@@ -426,13 +427,21 @@ class Crew:
             if led:
                 log.info("leading", projection=name)
                 try:
-                    self._drivers[name] = Driver(
-                        wanted[name], self.read, self.conn, kept=KEPT_OF_MANY
-                    )
+                    self._drivers[name] = self._driver(wanted[name])
+                except psycopg.errors.LockNotAvailable:
+                    log.info("waits for readers", projection=name)
+                    self._leave(name, POLL_S)
                 except PASSING:
                     raise
                 except Exception as fault:
                     self._interrupted(name, fault)
+
+    def _driver(self, projection: Projection) -> Driver:
+        """Raises LockNotAvailable: its tables are to be made anew, and somebody reads them. The
+        others need not wait for that."""
+        with self.conn.transaction():
+            self.conn.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'".encode())
+            return Driver(projection, self.read, self.conn, kept=KEPT_OF_MANY)
 
     def _begin_again(self, names: Sequence[str]) -> None:
         for name in names:
