@@ -43,7 +43,7 @@ from ledger_crm.projections import PAST, SCHEMA, every
 from ledger_crm.store import EntryMapper, Refused, Save
 from ledger_crm.workers import feed
 from ledger_crm.workers import relay as worker
-from ledger_crm.workers.projector import Driver, Projector, connect
+from ledger_crm.workers.projector import Crew, Driver, Projector, connect
 
 from . import http, live
 from .house import House, pgbench
@@ -397,12 +397,9 @@ def level(house: House) -> tuple[str, str]:
     url = app_url(house.loaded)
     with house.ledger(house.loaded) as ledger, connect(url) as conn:
         _, key = asyncio.run(create_key(ledger, actor="consultant:ana"))
-        for projection in every():
-            Driver(
-                projection,
-                lambda after, limit: ledger.store.entries(after=after, limit=limit),
-                conn,
-            ).catch_up()
+        crew = Crew(conn, lambda after, n: ledger.store.entries(after=after, limit=n), every())
+        while crew.look():
+            crew.advance()
         conn.execute("ANALYZE")
     return url, key
 

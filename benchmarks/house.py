@@ -13,7 +13,7 @@ import importlib.util
 import io
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import count
@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import DuplicateDatabase
 from psycopg.sql import SQL, Identifier
 
 from ledger_crm.cli.house import app_url, prepare
@@ -95,19 +96,20 @@ class House:
         with psycopg.connect(self.postgres.url, autocommit=True) as conn:
             conn.execute("CHECKPOINT")
 
-    def make(self) -> str:
-        """The url of a database with an empty ledger, as its owner."""
-        name = f"bench_{next(self._number)}"
-        with psycopg.connect(self.template, autocommit=True) as conn:
+    def make(self, name: str = "") -> str:
+        """The url of a database with an empty ledger, as its owner; or of the one of this name, if
+        it is there."""
+        name = name or f"bench_{next(self._number)}"
+        with psycopg.connect(self.template, autocommit=True) as conn, suppress(DuplicateDatabase):
             conn.execute(SQL("CREATE DATABASE {} TEMPLATE ledger").format(Identifier(name)))
         return self.postgres.url.replace("/ledger?", f"/{name}?")
 
 
 @contextmanager
-def opened() -> Iterator[House]:
-    """Raises EmbeddedError."""
+def opened(kept: Path | None = None) -> Iterator[House]:
+    """In a folder that is kept, or a temporary one. Raises EmbeddedError."""
     with (
-        TemporaryDirectory(prefix="ledger-benchmarks-") as home,
+        nullcontext(kept) if kept else TemporaryDirectory(prefix="ledger-benchmarks-") as home,
         Postgres(Path(home) / "postgres") as postgres,
         Nats(Path(home) / "nats") as nats,
     ):
@@ -130,25 +132,31 @@ def synthetic() -> bytes:
     return source.getvalue()
 
 
-def synthesise(into: BinaryIO, *, cases: int) -> None:
-    dice = random.Random(1)
-    between = [
+def synthesise(
+    into: BinaryIO, *, cases: int, first: int = 1, between: tuple[int, int] = (1, 8)
+) -> None:
+    """``cases`` applications from number ``first`` on, each the same every time, with so many steps
+    between being handed in and decided."""
+    steps_between = [
         "Telephonic Screening", "Screening Interview", "Background Check", "Coding Interview",
         "Backend Interview", "Frontend Interview", "Behavioral Interview",
     ]  # fmt: skip
-    index, begins = count(), datetime(2015, 1, 5, tzinfo=UTC)
+    begins = datetime(2015, 1, 5, tzinfo=UTC)
     with (
         gzip.GzipFile(fileobj=into, mode="wb", compresslevel=1, mtime=0) as packed,
         io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
     ):
         out = csv.writer(text, lineterminator="\n")
         out.writerow(COLUMNS)
-        for case in range(1, cases + 1):
-            steps = ["Hand In Job Application", *dice.choices(between, k=dice.randint(1, 8))]
+        for case in range(first, first + cases):
+            dice = random.Random(case)
+            steps = ["Hand In Job Application"]
+            steps += dice.choices(steps_between, k=dice.randint(*between))
             steps.append(dice.choices(["Application Rejected", "Make Job Offer"], [3, 1])[0])
             about = ["false", dice.randint(4, 12), dice.randint(18, 65), "true", "true", "true"]
             protected = dice.choices(["false", "true"], [7, 3])[0]
-            at = begins + timedelta(seconds=case * 8)
-            for step in steps:
+            at = begins + timedelta(minutes=case)
+            for number, step in enumerate(steps):
                 at += timedelta(seconds=dice.randint(0, 80_000))
-                out.writerow([case, next(index), step, "HR", at.isoformat(), *about, protected])
+                index = case * 100 + number
+                out.writerow([case, index, step, "HR", at.isoformat(), *about, protected])

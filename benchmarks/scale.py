@@ -1,30 +1,33 @@
 """``python -m benchmarks.scale``: what an operation costs, and how much memory each process takes,
 on ledgers of several sizes; each as a ratio to the smallest, asked in turns in the same minutes.
 
-The ledgers are made by importing applications of the hiring log's shape, about 7.4 entries a
-person, the same every time. One JSON line per operation and size goes to standard output.
+The ledgers are made by importing applications of the hiring log's shape, about five entries a
+person, the same every time. A large one takes an hour: ``--folder`` keeps them, and whoever is
+stopped goes on where it was. One JSON line per operation and size goes to standard output.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from unittest.mock import patch
 from uuid import UUID
 
 import msgspec
 import psycopg
 
+from ledger_crm import cli
 from ledger_crm.api.reading import sealed
 from ledger_crm.cli.house import app_url
 from ledger_crm.cli.logs import log_as_json
@@ -32,34 +35,42 @@ from ledger_crm.commands.catalogue import create_key
 from ledger_crm.commands.importing import import_csv, load_mapping
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.domain.person import Person
+from ledger_crm.embedded import Nats
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers import feed, relay
-from ledger_crm.workers.projector import Projector, connect
+from ledger_crm.workers.projector import Crew, Driver, connect
 
-from . import house, http
+from . import house, http, live
 from .figures import ANA, INTENT, NOTE, read_in_pages
 
 SIZES = (10_000, 100_000, 1_000_000)
-ENTRIES_A_PERSON = 7.4
+STEPS_BETWEEN = (0, 4)
+ENTRIES_A_CASE = 4.9
+CASES = 100_000  # that a process imports
+MORE_CASES = 400  # that an operation imports
 OPERATION_S = 2
-SAMPLE = 400  # people, from all over the ledger
+SAMPLE = 400  # people, from all over the ledger but its last fifth
 READS = {
-    "get_person": "/people/{person}",
+    "get_person": "/people/{person}?",
     "get_history": "/people/{person}/history?limit=50",
     "list_people": "/people?limit=50",
-    "list_people_deep": "/people?limit=50&cursor={middle}",
     "board": "/candidates?pipeline=hiring_log&limit=50",
-    "as_of_person": "/people/{person}?as_of={position}",
-    "as_of_people": "/people?limit=50&as_of={position}",
 }
+DEEP = {"list_people_deep": "/people?limit=50&cursor={middle}"}
+NOTED = "made.json"
+THEN = "&as_of={then}"  # nine tenths of the ledger, as known then
 
+Cursor: TypeAlias = psycopg.Cursor[Any]
 Operation: TypeAlias = Callable[[], float]
+"""Says what one took, in seconds."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """``cost`` in µs an operation, or MB; ``ratio`` to that of the smallest ledger, the median of
-    pairs in turns, with its least and greatest."""
+    pairs in turns, with its least and greatest. ``to_limit``: on the same ledger, of what is asked
+    as of a moment the ratio to the same of the present; of a rebuild that to reading the same rows
+    with psycopg in pages."""
 
     name: str
     entries: int
@@ -67,15 +78,21 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     ratio: float
     spread: tuple[float, float]
+    to_limit: float | None = None
 
 
 class Sized(msgspec.Struct, kw_only=True):
-    """A ledger, and what it took to make it: ``made``, by name, in µs an entry, and MB."""
+    """A ledger of its own, in a database and a folder of the broker: how many cases are imported,
+    at most how many MB each process took to make it, by name, and µs an entry of each read model
+    while all were built; ``reading``: of the rows in pages."""
 
     url: str
-    entries: int
-    people: list[UUID]
-    made: dict[str, tuple[float, str]]
+    folder: str
+    cases: int = 0
+    peaks_mb: dict[str, float] = {}
+    built_us: dict[str, float] = {}
+    entries: int = 0
+    people: list[UUID] = []
     key: str = ""
 
 
@@ -83,7 +100,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     add = parser.add_argument
     add("--entries", type=int, nargs="+", default=SIZES, help="how large the ledgers are, at least")
-    add("--runs", type=int, default=5, help="turns of each operation (5)")
+    add("--runs", type=int, default=5, help="turns of each operation (5); 0 only makes the ledgers")
+    add("--folder", type=Path, metavar="FOLDER", help="where the ledgers are made, or are already")
+    add("--again", action="store_true", help="build the read models again, if they are there")
     add("--json", type=Path, metavar="FILE", help="write the results here too")
     add("--svg", type=Path, metavar="FILE", help="draw the ratios over the size")
     add("--draw", type=Path, metavar="FILE", help="measure nothing: draw what --json wrote")
@@ -91,7 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.draw:
         points = msgspec.json.decode(asked.draw.read_bytes(), type=list[Point])
     else:
-        points = measured(sorted(asked.entries), asked.runs)
+        with tempfile.TemporaryDirectory(prefix="ledger-benchmarks-") as temporary:
+            folder = (asked.folder or Path(temporary)).resolve()
+            points = measured(folder, sorted(asked.entries), asked.runs, again=asked.again)
     if asked.json:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(points), indent=1) + b"\n")
     if asked.svg:
@@ -99,13 +120,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measured(sizes: Sequence[int], runs: int) -> list[Point]:
+def measured(folder: Path, sizes: Sequence[int], runs: int, *, again: bool) -> list[Point]:
     points: list[Point] = []
 
-    def found(name: str, unit: str, costs: Sequence[Sequence[float]]) -> None:
+    def found(
+        name: str,
+        unit: str,
+        costs: Sequence[Sequence[float]],
+        limits: Sequence[Sequence[float]] | None = None,
+    ) -> None:
         """``costs``: of each size, in turns."""
-        for sized, mine in zip(ledgers, costs, strict=True):
-            ratios = [m / first for m, first in zip(mine, costs[0], strict=True)]
+        for nth, (sized, mine) in enumerate(zip(ledgers, costs, strict=True)):
+            ratios = quotients(mine, costs[0])
             point = Point(
                 name=name,
                 entries=sized.entries,
@@ -113,32 +139,54 @@ def measured(sizes: Sequence[int], runs: int) -> list[Point]:
                 unit=unit,
                 ratio=round(median(ratios), 3),
                 spread=(round(min(ratios), 3), round(max(ratios), 3)),
+                to_limit=round(median(quotients(mine, limits[nth])), 3) if limits else None,
             )
             points.append(point)
             print(msgspec.json.encode(point).decode(), flush=True)
 
-    with house.opened() as servers, ExitStack() as stack:
-        ledgers = [made(servers, size) for size in sizes]
-        for name, (_, unit) in ledgers[0].made.items():
-            found(name, unit, [[each.made[name][0]] for each in ledgers])
-        asked = []
-        for each in ledgers:
-            with servers.ledger(each.url) as ledger:
-                _, each.key = asyncio.run(create_key(ledger, actor="consultant:ana"))
-            asked.append(stack.enter_context(http.process(app_url(each.url))))
+    with house.opened(folder) as servers, ExitStack() as stack:
+        ledgers = [made(servers, folder / str(size), size, again=again) for size in sizes]
+        if not runs:
+            return points
+        for sized in ledgers:
+            prepare(servers, sized)
+        servers.settle()
+        asked = [stack.enter_context(http.process(app_url(each.url))) for each in ledgers]
+        ports = [port for port, _ in asked]
         for name, path in READS.items():
-            reads = [
-                reading(each, port, path) for each, (port, _) in zip(ledgers, asked, strict=True)
-            ]
-            found(name, "µs", in_turns(reads, runs))
+            now = [reading(*each, path) for each in zip(ledgers, ports, strict=True)]
+            then = [reading(*each, path + THEN) for each in zip(ledgers, ports, strict=True)]
+            both = in_turns([*now, *then], runs)
+            present, past = both[: len(ledgers)], both[len(ledgers) :]
+            found(name, "µs", present)
+            found(f"{name}_as_of", "µs", past, present)
+        for name, path in DEEP.items():
+            deep = [reading(*each, path) for each in zip(ledgers, ports, strict=True)]
+            found(name, "µs", in_turns(deep, runs))
+        posts = [posting(*each) for each in zip(ledgers, ports, strict=True)]
+        found("post", "µs", in_turns(posts, runs))
         found("memory_api", "MB", [[peak_mb(pid)] for _, pid in asked])
         for name, warm in (("command_cold", False), ("command_warm", True)):
             commands = [commanding(each, warm=warm) for each in ledgers]
             found(name, "µs", in_turns(commands, runs))
+        for each in ledgers:
+            stack.enter_context(live.projecting(app_url(each.url)))
+        for each in ledgers:
+            wait_until_level(each.url, head(each.url))
+        for name, seen in (("import", False), ("import_until_seen", True)):
+            growths = [growing(each, until_seen=seen) for each in ledgers]
+            found(name, "µs", in_turns(growths, runs))
+        found("publish", "µs", in_turns([publishing(each) for each in ledgers], runs))
+        for name in ledgers[0].built_us:
+            limits = [[each.built_us["reading"]] for each in ledgers]
+            found(f"rebuild_{name}", "µs", [[each.built_us[name]] for each in ledgers], limits)
+        for name in ledgers[0].peaks_mb:
+            found(f"memory_{name}", "MB", [[each.peaks_mb[name]] for each in ledgers])
     return points
 
 
 def in_turns(operations: Sequence[Operation], runs: int) -> list[list[float]]:
+    """Each of them once, and so ``runs`` times over; µs."""
     costs: list[list[float]] = [[] for _ in operations]
     for _ in range(runs):
         for operation, mine in zip(operations, costs, strict=True):
@@ -146,80 +194,154 @@ def in_turns(operations: Sequence[Operation], runs: int) -> list[list[float]]:
     return costs
 
 
-# A ledger of a size, with its read models and its feed, each made by a process of its own.
+def quotients(mine: Sequence[float], others: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(mine, others, strict=True)]
 
 
-def made(servers: house.House, size: int) -> Sized:
-    print(f"making {size:,} entries", file=sys.stderr, flush=True)
-    url = servers.make()
-    took: dict[str, tuple[float, str]] = {}
+# A ledger of a size, with its read models and its feed, each made by processes of its own.
 
-    def alone(part: str, *arguments: object) -> int:
-        """In a process of its own. How many entries there are."""
-        program = [sys.executable, "-m", "benchmarks.scale", "--part", part, *map(str, arguments)]
+
+def made(servers: house.House, folder: Path, size: int, *, again: bool) -> Sized:
+    folder.mkdir(parents=True, exist_ok=True)
+    sized = Sized(url="", folder=str(folder))
+    if (note := folder / NOTED).exists():
+        sized = msgspec.json.decode(note.read_bytes(), type=Sized)
+    sized.url, sized.folder = servers.make(f"scale_{size}"), str(folder)
+
+    def alone(name: str, *arguments: object) -> None:
+        program = [sys.executable, "-m", "benchmarks.scale", "--part", name, *map(str, arguments)]
         done = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True)
-        took_s, peak = map(float, done.stdout.split())
-        entries = read_in_pages(app_url(url))
-        took[part], took[f"memory_{part}"] = (took_s * 1e6 / entries, "µs"), (peak, "MB")
-        return entries
+        peak, built = msgspec.json.decode(done.stdout, type=tuple[float, dict[str, float]])
+        sized.built_us |= built
+        sized.peaks_mb[name] = max(peak, sized.peaks_mb.get(name, 0.0))
 
-    entries = alone("import", url, size)
-    alone("project", url, entries)
-    alone("relay", url, servers.nats.url)
-    with connect(app_url(url)) as conn:
-        conn.execute("ANALYZE")
+    def told(what: str) -> None:
+        keep(sized)
+        print(f"{size:,} entries: {what}", file=sys.stderr, flush=True)
+
+    cases = round(size / ENTRIES_A_CASE)
+    while sized.cases < cases:
+        number = min(CASES, cases - sized.cases)
+        alone("import", sized.url, sized.cases + 1, number)
+        sized.cases += number
+        told(f"{sized.cases:,} of {cases:,} people imported")
+    if "publish" not in sized.peaks_mb:
+        with broker(sized) as url:
+            alone("publish", sized.url, url)
+        told("published")
+    if again or "project" not in sized.peaks_mb:
+        sized.peaks_mb.pop("project", None)
+        servers.settle()
+        alone("project", sized.url)
+        with connect(app_url(sized.url)) as conn:
+            conn.execute("ANALYZE")
+        told("projected")
+    return sized
+
+
+def keep(sized: Sized) -> None:
+    Path(sized.folder, NOTED).write_bytes(msgspec.json.encode(sized))
+
+
+def prepare(servers: house.House, sized: Sized) -> None:
+    sized.entries = head(sized.url)
+    upto = sized.entries * 4 // 5
+    with connect(app_url(sized.url)) as conn:
         one = "SELECT person_id FROM person WHERE position > %s ORDER BY position LIMIT 1"
-        found = [conn.execute(one, (entries * n // SAMPLE,)).fetchall() for n in range(SAMPLE)]
-    return Sized(url=url, entries=entries, people=[rows[0][0] for rows in found if rows], made=took)
+        found = [conn.execute(one, (upto * n // SAMPLE,)).fetchall() for n in range(SAMPLE)]
+    sized.people = [rows[0][0] for rows in found if rows]
+    with servers.ledger(sized.url) as ledger:
+        _, sized.key = asyncio.run(create_key(ledger, actor="consultant:ana"))
 
 
-def part(name: str, url: str, about: str) -> None:
-    """Prints seconds and MB. ``about``: how many entries to import, or have projected; or where the
-    broker is."""
+def part(name: str, url: str, *about: str) -> None:
+    """Prints the most memory that it took, MB, and what each read model cost."""
+    gc.set_threshold(*cli.COLLECT)
     log_as_json("warning")
-    began = perf_counter()
+    built_us: dict[str, float] = {}
     with Ledger(app_url(url), house.KEYRING) as ledger:
-
-        def read(after: int, limit: int) -> Sequence[Entry[Event]]:
-            return ledger.store.entries(after=after, limit=limit)
-
         if name == "import":
-            with tempfile.TemporaryFile() as source:
-                house.synthesise(source, cases=round(int(about) / ENTRIES_A_PERSON))
-                source.seek(0)
-                began = perf_counter()
-                asyncio.run(import_csv(ledger, source, load_mapping(house.MAPPING)))
-        elif name == "project":
-            projector = Projector(app_url(url), read, every())
-            with ThreadPoolExecutor(1) as pool:
-                working = pool.submit(projector.run)
-                wait_until_level(url, int(about))
-                projector.stop()
-                working.result()
+            first, cases = map(int, about)
+            imported(ledger, first, cases)
+        elif name == "publish":
+            asyncio.run(published(ledger, *about))
         else:
-            asyncio.run(_relay(ledger, about))
-        print(perf_counter() - began, peak_mb("self"))
+            built_us = projected(ledger, url)
+    print(msgspec.json.encode((peak_mb("self"), built_us)).decode())
 
 
-async def _relay(ledger: Ledger, broker: str) -> None:
-    nc = await feed.connect(broker, name="benchmark")
-    try:
-        await relay.rebuild(nc, ledger.rows)
-        await nc.jetstream().delete_stream(feed.STREAM)
-    finally:
-        await nc.close()
+def projected(ledger: Ledger, url: str) -> dict[str, float]:
+    """All read models anew, as a projector builds them together; µs an entry."""
+    spent_s = dict.fromkeys([projection.name for projection in every()], 0.0)
+    project = Driver.project
+
+    def timed(driver: Driver, entries: Sequence[Entry[Event]], upto: int, cur: Cursor) -> None:
+        began = perf_counter()
+        project(driver, entries, upto, cur)
+        spent_s[driver.name] += perf_counter() - began
+
+    def read(after: int, limit: int) -> Sequence[Entry[Event]]:
+        return ledger.store.entries(after=after, limit=limit)
+
+    began = perf_counter()
+    entries = read_in_pages(app_url(url))
+    reading_s = perf_counter() - began
+    with connect(app_url(url)) as conn, patch.object(Driver, "project", timed):
+        for projection in every():
+            Driver(projection, read, conn).rebuild()
+        crew, began = Crew(conn, read, every()), perf_counter()
+        while crew.look():
+            crew.advance()
+        spent_s |= {"together": perf_counter() - began, "reading": reading_s}
+    return {name: took_s * 1e6 / entries for name, took_s in spent_s.items()}
+
+
+def imported(ledger: Ledger, first: int, cases: int) -> float:
+    """How long it took, s."""
+    with tempfile.TemporaryFile() as source:
+        house.synthesise(source, first=first, cases=cases, between=STEPS_BETWEEN)
+        source.seek(0)
+        began = perf_counter()
+        asyncio.run(import_csv(ledger, source, load_mapping(house.MAPPING)))
+        return perf_counter() - began
+
+
+@contextmanager
+def broker(sized: Sized) -> Iterator[str]:
+    with Nats(Path(sized.folder, "nats")) as nats:
+        yield nats.url
+
+
+async def published(ledger: Ledger, url: str) -> None:
+    """Until the feed is where the ledger is."""
+    stop = asyncio.Event()
+    last = await ledger.head()
+
+    def progress(position: int) -> None:
+        if position >= last:
+            stop.set()
+
+    await relay.Relay(
+        lambda: feed.connect(url, name="benchmark"), ledger.rows, stop=stop, progress=progress
+    ).run()
+
+
+def head(url: str) -> int:
+    with connect(app_url(url)) as conn:
+        [[position]] = conn.execute("SELECT max(notification_id) FROM ledger.entries").fetchall()
+        return int(position)
 
 
 def wait_until_level(url: str, position: int) -> None:
-    behind = "SELECT count(*) FROM projection_position WHERE position >= %s"
+    there = "SELECT count(*) FROM projection_position WHERE position >= %s"
     with connect(app_url(url)) as conn:
         while True:
             try:
-                if conn.execute(behind, (position,)).fetchall() == [(len(every()),)]:
+                if conn.execute(there, (position,)).fetchall() == [(len(every()),)]:
                     return
             except psycopg.errors.UndefinedTable:
                 pass
-            sleep(0.1)
+            sleep(0.01)
 
 
 def peak_mb(process: int | str) -> float:
@@ -228,16 +350,22 @@ def peak_mb(process: int | str) -> float:
     return int(kb) / 1024
 
 
-# Operations: each says what one took, on average over two seconds.
+# Operations.
 
 
 def reading(sized: Sized, port: int, path: str) -> Operation:
     """By one client, one after the other."""
-    middle = sealed(sized.entries // 2)
-    paths = [
-        path.format(person=id, middle=middle, position=sized.entries // 2) for id in sized.people
-    ]
+    middle, then = sealed(sized.entries // 2), sized.entries * 9 // 10
+    paths = [path.format(person=id, middle=middle, then=then) for id in sized.people]
     ask = http.getting(paths, sized.key)
+    asyncio.run(http.answered(port, ask, 1, connections=1))
+    return lambda: (
+        OPERATION_S / sum(asyncio.run(http.answered(port, ask, OPERATION_S, connections=1)))
+    )
+
+
+def posting(sized: Sized, port: int) -> Operation:
+    ask = http.posting(sized.people, sized.key)
     asyncio.run(http.answered(port, ask, 1, connections=1))
     return lambda: (
         OPERATION_S / sum(asyncio.run(http.answered(port, ask, OPERATION_S, connections=1)))
@@ -258,6 +386,43 @@ def commanding(sized: Sized, *, warm: bool) -> Operation:
                 asyncio.run(note(ledger))
                 took_s = perf_counter() - began
         return took_s / len(sized.people)
+
+    return operation
+
+
+def growing(sized: Sized, *, until_seen: bool) -> Operation:
+    """An imported fact; or one until it is in every read model, while a projector runs."""
+
+    def operation() -> float:
+        before = head(sized.url)
+        with Ledger(app_url(sized.url), house.KEYRING) as ledger:
+            took_s = more(ledger, sized)
+        began, after = perf_counter(), head(sized.url)
+        wait_until_level(sized.url, after)
+        return (took_s + until_seen * (perf_counter() - began)) / (after - before)
+
+    return operation
+
+
+def more(ledger: Ledger, sized: Sized) -> float:
+    took_s = imported(ledger, sized.cases + 1, MORE_CASES)
+    sized.cases += MORE_CASES
+    keep(sized)
+    return took_s
+
+
+def publishing(sized: Sized) -> Operation:
+    """A fact of those that were imported since the feed was last level."""
+
+    def operation() -> float:
+        with Ledger(app_url(sized.url), house.KEYRING) as ledger, broker(sized) as url:
+            more(ledger, sized)
+            asyncio.run(published(ledger, url))
+            before = head(sized.url)
+            more(ledger, sized)
+            began = perf_counter()
+            asyncio.run(published(ledger, url))
+            return (perf_counter() - began) / (head(sized.url) - before)
 
     return operation
 

@@ -574,9 +574,10 @@ class Ledger:
         """First on what is in memory and without asking for a receipt: what is then written, the
         database has proved to be new and up to date. Any other end is not proved, and is found
         again from what is in the ledger."""
+        refused = False  # by what is in memory: if it is again, the receipt is asked for then
         for attempt in range(1, ATTEMPTS + 1):
             first, last = attempt == 1, attempt == ATTEMPTS
-            if not first and (found := await self._answered(intent)):
+            if not first and not refused and (found := await self._answered(intent)):
                 return found, True
             work = Work(
                 self, intent.by, of=of, expected=intent.expected,
@@ -591,9 +592,11 @@ class Ledger:
             except Refusal as refusal:
                 work.keep()
                 raced = isinstance(refusal, Stale) and intent.expected is None and not last
-                if work.trusted or raced:
+                refused = work.trusted
+                if refused or raced:
                     continue
                 raise
+            refused = False
             facts = len(work.pending())
             if not facts and work.trusted:
                 work.keep()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.storage import Files
 from ledger_crm.vault import Vault
-from ledger_crm.workers.projector import Driver, Once, Projector, connect
+from ledger_crm.workers.projector import Projector, connect
+from projections.driving import Together
 
 
 @pytest.fixture
@@ -90,18 +90,8 @@ def read(ledger: Ledger) -> Callable[[int, int], list[Entry[Event]]]:
 def project(database: str, read: Any) -> Iterator[Callable[[], None]]:
     """Brings every read model level with the ledger."""
 
-    once = Once(read)
-    with connect(database) as conn, ExitStack() as stack:
-        drivers = [
-            Driver(projection, stack.enter_context(once.reader(projection.name)), conn)
-            for projection in every()
-        ]
-
-        def catch_up() -> None:
-            for driver in drivers:
-                driver.catch_up()
-
-        yield catch_up
+    with connect(database) as conn:
+        yield Together(every(), read, conn).catch_up
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from api.cost import LARGE, ended, fill
 from api.journey import ENGINES, written
-from ledger_crm.api import reading
+from ledger_crm.api import past, reading
 from ledger_crm.api.reading import Pool, Reads
 from ledger_crm.ledger import Ledger, Unavailable
 from ledger_crm.projections import Lookup, people
@@ -150,6 +150,38 @@ async def test_a_read_asks_the_database_once_or_twice_more_than_it_has_queries(
     assert "BEGIN" in asked[0]
     assert "ROLLBACK" in asked[-1]
     assert len(asked) == 3, asked
+
+
+async def test_a_moment_is_found_once_and_what_is_asked_there_is_planned_apart(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Moments at which about as much was there share plans; those of the present are not theirs."""
+    await fill(ledger)
+    project()
+    head, asked = await ledger.head(), list[str]()
+    execute = psycopg.AsyncCursor.execute
+
+    async def counted(self: Any, query: Any, *args: Any, **rest: Any) -> Any:
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        if "access_log" not in text and text not in OF_VISITS:
+            asked.append(text)
+        return await execute(self, query, *args, **rest)
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
+    marks = set()
+    moments = (head, head, head // 2, head // 2 + 1)
+    for position in moments:
+        asked.clear()
+        assert (await ana.get("/people", params={"as_of": str(position)})).status_code == 200
+        marks.add(asked[-2].partition(" */")[0])
+    assert len(asked) == 4
+    assert marks == {f"/* as_known {past.alike(n, head)}" for n in moments}
+    asked.clear()
+    assert (await ana.get("/people", params={"as_of": str(head)})).status_code == 200
+    assert len(asked) == 3, "which moment that is, is known"
 
 
 DIVIDED = Lookup(

@@ -16,7 +16,7 @@ from ledger_crm.api.reading import Pool
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers.projector import connect
-from projections.driving import drivers_of, reading
+from projections.driving import Together, reading
 from scenario import KEYRING
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("large")]  # filled once for both
@@ -28,9 +28,7 @@ def filled(read_models: str, templates: Callable[..., str]) -> str:
     url = templates("large_tables", of=read_models)
     with Ledger(url, KEYRING) as ledger, connect(url) as conn:
         person = asyncio.run(fill(ledger, people=LARGE + 200))
-        with drivers_of(every(), reading(ledger), conn) as drivers:
-            for driver in drivers:
-                driver.catch_up()
+        Together(every(), reading(ledger), conn).catch_up()
     return person
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from api.journey import ADA, problem, written
-from ledger_crm.api import caller, quick
+from ledger_crm.api import caller, problems, quick
 from ledger_crm.api.reading import Reads
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.domain import clock
@@ -264,6 +265,46 @@ async def test_on_a_version_it_is_recorded_or_refused_as_the_framework_would(
     problem(stale[0], 412, "stale-version")
     receipt = {"If-Match": once.headers["etag"]}
     assert (await ana.post(path, json=NOTE, headers=receipt)).status_code == 201
+
+
+async def test_a_refusal_is_said_here_byte_by_byte_as_the_framework_says_it(
+    ana: httpx.AsyncClient, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given somebody who was erased, one who withdrew their consent, and one who is there, each is
+    refused for a reason of its own, and only the long way asks the framework to say so."""
+    gone = (await written(ana, "/people", ADA | {"email": "eve@example.org"}))["id"]
+    await written(ana, f"/people/{gone}/erasure", {"reason": "asked_us"})
+    silent = (await written(ana, "/people", ADA | {"email": "dee@example.org"}))["id"]
+    stopped = {"kind": "person.consent_withdrawn", "withdrawn_at": "2026-01-05T09:00:00Z"}
+    await written(ana, f"/people/{silent}/permissions", stopped)
+    sent = {"kind": "person.message_sent", "channel": "email", "message_id": "m-1"}
+    sent["sent_at"] = "2026-01-06T09:00:00Z"
+    ahead = NOTE | {"written_at": "2999-01-01T00:00:00Z"}
+    used = {"Idempotency-Key": "used"}
+    path = f"/people/{ids['person']}/interactions"
+    assert (await ana.post(path, json=NOTE, headers=used)).status_code == 201
+    asked = [
+        (ids["person"], NOTE, {"If-Match": '"999"'}, 412), (ids["company"], NOTE, {}, 404),
+        (gone, NOTE, {}, 410), (silent, sent, {}, 403), (ids["person"], ahead, {}, 422),
+        (ids["person"], sent, used, 422),
+    ]  # fmt: skip
+    framework, refused = [], problems.told
+
+    def watched(refusal: Any) -> Any:
+        framework.append(sys._getframe(1).f_code.co_name == "refused")
+        return refused(refusal)
+
+    monkeypatch.setattr(problems, "told", watched)
+    for id, fact, headers, status in asked:
+        said = []
+        for way in ({}, LONG_WAY):
+            answer = await ana.post(f"/people/{id}/interactions", json=fact, headers=headers | way)
+            assert answer.status_code == status, answer.text
+            request_id = answer.headers["x-request-id"].encode()
+            given, content, told_by = told(answer)
+            said.append((given, content.replace(request_id, b""), told_by))
+        assert said[0] == said[1]
+    assert framework == [False, True] * len(asked)
 
 
 async def test_a_refused_interaction_is_decided_once(

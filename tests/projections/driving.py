@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -24,12 +24,22 @@ from ledger_crm.projections import (
     Row,
     Starting,
     Table,
+    every,
 )
 from ledger_crm.sealing import Keyring
 from ledger_crm.store import Store
 from ledger_crm.workers import parts
 from ledger_crm.workers.beside import drop
-from ledger_crm.workers.projector import Connection, Driver, Once, Projector, Read, connect
+from ledger_crm.workers.projector import (
+    BATCH,
+    Connection,
+    Driver,
+    Projector,
+    Read,
+    check_dense,
+    connect,
+    write_together,
+)
 from waiting import PATIENCE_S
 
 Dump = dict[str, bytes]
@@ -64,17 +74,41 @@ def dump(
     return found
 
 
-@contextmanager
-def drivers_of(
-    projections: Iterable[Projection], read: Read, conn: Connection
-) -> Iterator[list[Driver]]:
-    """That read the ledger once for all of them, as a projector's do."""
-    once = Once(read)
-    with ExitStack() as stack:
-        yield [
-            Driver(projection, stack.enter_context(once.reader(projection.name)), conn)
-            for projection in projections
-        ]
+def sums(
+    conn: Connection, home: str, as_of: int | None = None
+) -> dict[str, tuple[int, int | None]]:
+    """Of each table that keeps its past, in this schema, how many rows it has and a checksum of
+    what is in them, by one query. ``as_of``: for the views of the past."""
+    conn.execute("SELECT set_config('ledger.as_of', %s, false)", (str(as_of or 0),))
+    kept = [table for p in every() for table in p.tables if table.keeps_past]
+    query = " UNION ALL ".join(
+        f"SELECT '{table.name}', count(*), sum(hashtextextended(shown::text, 0)::numeric)"
+        f" FROM (SELECT {', '.join(table.columns)} FROM {home}.{table.name}) shown"
+        for table in kept
+    )
+    return {name: (rows, sum_) for name, rows, sum_ in conn.execute(query.encode()).fetchall()}
+
+
+class Together:
+    """Several projections over one connection, driven as a projector does."""
+
+    def __init__(self, projections: Iterable[Projection], read: Read, conn: Connection) -> None:
+        self.read = read
+        self.drivers = [Driver(projection, read, conn) for projection in projections]
+
+    def catch_up(self, batch: int = BATCH) -> None:
+        while True:
+            first, *others = sorted({driver.position for driver in self.drivers})
+            entries = self.read(first, min([batch, *(other - first for other in others[:1])]))
+            if not entries:
+                return
+            check_dense(entries, first)
+            group = [driver for driver in self.drivers if driver.position == first]
+            write_together(group, entries, entries[-1].position)
+
+    def rebuild(self) -> None:
+        for driver in self.drivers:
+            driver.rebuild()
 
 
 def driven(
@@ -82,9 +116,8 @@ def driven(
 ) -> Dump:
     """url  of a ledger in which nothing is projected yet"""
     projections = list(projections)
-    with connect(url) as conn, drivers_of(projections, read, conn) as drivers:
-        for driver in drivers:
-            driver.catch_up(batch=batch)
+    with connect(url) as conn:
+        Together(projections, read, conn).catch_up(batch)
         return dump(conn, projections, past=past)
 
 

@@ -31,9 +31,9 @@ from ledger_crm.workers.projector import Driver, connect
 from ledger_crm.workers.rows import Rows
 from projections.driving import (
     Dump,
+    Together,
     driven,
     driven_in_parts,
-    drivers_of,
     dump,
     folded,
     of_list,
@@ -57,21 +57,18 @@ def test_any_story_gives_the_same_tables_however_it_is_driven(
     with (
         Ledger(url, KEYRING) as ledger,
         connect(url) as conn,
-        drivers_of(ALL, reading(ledger), conn) as drivers,
     ):
+        together = Together(ALL, reading(ledger), conn)
         read = reading(ledger)
-        asyncio.run(
-            tell(ledger, story, after_each=lambda: [driver.catch_up() for driver in drivers])
-        )
+        asyncio.run(tell(ledger, story, after_each=together.catch_up))
 
         as_it_came = dump(conn, ALL)
         for batch in BATCHES:
             assert driven(databases(), ALL, read, batch=batch) == as_it_came
         shared = driven_in_parts(url, ALL, KEYRING, of=2, batch=7)
         assert shared == {name: as_it_came[name] for name in shared}
-        for driver in drivers:
-            driver.rebuild()
-            driver.catch_up(batch=3)
+        together.rebuild()
+        together.catch_up(batch=3)
         assert dump(conn, ALL) == as_it_came
         entries = read(0, 10_000)
         for projection in ALL:
@@ -187,7 +184,6 @@ def test_rows_that_start_again_go_and_change_together_are_the_same_in_any_batch(
 def test_rows_in_memory_are_let_go_before_they_are_too_many(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger_crm.workers.rows.KEPT_ROWS", 4)
     events = [sourced(), note(), note()]
     entries = [
         Entry(
@@ -211,7 +207,7 @@ def test_rows_in_memory_are_let_go_before_they_are_too_many(
     monkeypatch.setattr(Rows, "fetch", watched)
 
     with connect(database) as conn:
-        Driver(toy, of_list(entries), conn).catch_up(batch=3)
+        Driver(toy, of_list(entries), conn, kept=4).catch_up(batch=3)
 
         assert stored(conn, toys) == folded(toy, entries)["toy"]
     assert most <= 4 + 2 * 3  # what was kept, and what two batches made of it

@@ -23,7 +23,7 @@ from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import every
 from ledger_crm.store import Append
 from ledger_crm.workers.projector import connect
-from projections.driving import Dump, driven, drivers_of, dump, reading
+from projections.driving import Dump, Together, driven, dump, reading
 from projections.stories import PEOPLE, Command, a_full_story, erasing, stories, tell
 from scenario import ANA, KEYRING, NOON, PERSON
 
@@ -93,16 +93,14 @@ def test_of_every_fact_nothing_is_left_in_any_table(
     write(ledger, facts)
     with (
         connect(database) as conn,
-        drivers_of(ALL, reading(ledger), conn) as drivers,
     ):
-        for driver in drivers:
-            driver.catch_up()
+        together = Together(ALL, reading(ledger), conn)
+        together.catch_up()
         before = dump(conn, ALL)
         assert len(told(before, "Secret")) > 15, "this test can fail"
 
         write(ledger, [(PERSON, erased())])
-        for driver in drivers:
-            driver.catch_up()
+        together.catch_up()
         after = dump(conn, ALL)
 
     assert told(after, "Secret") == set()
@@ -128,12 +126,11 @@ def test_after_any_story_the_tables_are_as_they_are_when_built_anew(
     with (
         Ledger(url, KEYRING) as ledger,
         connect(url) as conn,
-        drivers_of(ALL, reading(ledger), conn) as drivers,
     ):
+        together = Together(ALL, reading(ledger), conn)
 
         def catch_up() -> None:
-            for driver in drivers:
-                driver.catch_up()
+            together.catch_up()
 
         async def live() -> None:
             await tell(ledger, before, after_each=catch_up, begin=a_full_story)
@@ -153,15 +150,13 @@ def test_the_books_do_not_move(ledger: Ledger, database: str) -> None:
     asyncio.run(a_full_story(ledger))
     with (
         connect(database) as conn,
-        drivers_of(ALL, reading(ledger), conn) as drivers,
     ):
-        for driver in drivers:
-            driver.catch_up()
+        together = Together(ALL, reading(ledger), conn)
+        together.catch_up()
         before = dump(conn, ALL)
         for person in PEOPLE:
             asyncio.run(ledger.decide(erasing(person), intent=Intent(by=ANA)))
-        for driver in drivers:
-            driver.catch_up()
+        together.catch_up()
         after = dump(conn, ALL)
 
     books = {table for table in before if table.startswith(BOOKS) and table != "placement_field"}

@@ -14,7 +14,7 @@ from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers.projector import connect
-from projections.driving import Dump, driven, drivers_of, dump, reading
+from projections.driving import Dump, Together, driven, dump, reading
 from projections.stories import (
     PEOPLE,
     Command,
@@ -60,12 +60,11 @@ def test_un_merged_every_read_model_is_as_it_was(
     with (
         Ledger(url, KEYRING) as ledger,
         connect(url) as conn,
-        drivers_of(ALL, reading(ledger), conn) as drivers,
     ):
+        together = Together(ALL, reading(ledger), conn)
 
         def now() -> Dump:
-            for driver in drivers:
-                driver.catch_up()
+            together.catch_up()
             return dump(conn, ALL, past=False)
 
         async def live() -> None:

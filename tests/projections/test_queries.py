@@ -66,7 +66,7 @@ from ledger_crm.projections import (
     standings,
 )
 from ledger_crm.workers.projector import connect
-from projections.driving import drivers_of, reading
+from projections.driving import Together, reading
 from projections.stories import (
     COMPANIES,
     ORDERS,
@@ -88,9 +88,8 @@ NOBODY = UUID(int=0xBAD)
 
 
 def project(url: str, ledger: Ledger) -> None:
-    with connect(url) as conn, drivers_of(every(), reading(ledger), conn) as drivers:
-        for driver in drivers:
-            driver.catch_up()
+    with connect(url) as conn:
+        Together(every(), reading(ledger), conn).catch_up()
 
 
 @asynccontextmanager

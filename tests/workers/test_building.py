@@ -25,7 +25,7 @@ from ledger_crm.workers import building
 from ledger_crm.workers.beside import Kept, NothingKept, drop, is_built, kept
 from ledger_crm.workers.building import Busy, Swapped, build, go_back, rebuild
 from ledger_crm.workers.parts import PartDriver, Shared, prepare
-from ledger_crm.workers.projector import Driver, NotLeading, Projector, Read, connect, leading
+from ledger_crm.workers.projector import Driver, NotLeading, Projector, Read, connect, try_to_lead
 from projections.driving import driven, dump, positions, reading, running
 from projections.stories import PEOPLE, a_full_story, erasing
 from scenario import ANA, KEYRING
@@ -360,9 +360,8 @@ def test_one_goes_back_while_somebody_builds_it(database: str, read: Read) -> No
 
 def test_only_one_builds_beside(database: str, read: Read) -> None:
     driven(database, [PERSON], read, batch=500)
-    stopped = threading.Event()
-    with connect(database) as conn, leading(conn, "next people", stopped) as led:
-        assert led
+    with connect(database) as conn:
+        assert try_to_lead(conn, "next people")
         with pytest.raises(Busy):
             rebuild(database, PERSON, read, quiet)
 

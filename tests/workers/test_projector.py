@@ -9,18 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 import structlog
-from hypothesis import given
-from hypothesis import strategies as st
 from structlog.testing import LogCapture
 
 from builders import note
@@ -33,11 +29,11 @@ from ledger_crm.projections import Projection, Row, Table, every
 from ledger_crm.projections._projection import stream
 from ledger_crm.workers import projector as module
 from ledger_crm.workers.projector import (
+    Crew,
     Driver,
     Hole,
     NoSuchRow,
     NotLeading,
-    Once,
     Projector,
     Read,
     ask_to_rebuild,
@@ -46,7 +42,7 @@ from ledger_crm.workers.projector import (
 )
 from projections.driving import driven, dump, positions, reading, running, standing
 from projections.stories import PEOPLE, a_full_story
-from scenario import ANA, KEYRING, NOON
+from scenario import ANA, KEYRING
 from waiting import PATIENCE_S, until
 
 ALL = every()
@@ -223,7 +219,7 @@ def test_a_hole_right_after_what_is_projected_halts_it_too(read: Read, database:
         driver.step(read(0, 9))
         with pytest.raises(Hole, match="position 10 is missing before 11"):
             driver.step(Damaged(read, at=10)(9, 100))
-        assert driver.stands()
+        assert driver.position == 9
 
 
 def break_entry(owner_url: str, position: int, topic: str) -> None:
@@ -317,128 +313,38 @@ def test_a_fault_of_our_own_interrupts_one_projection_and_tells_no_values(
     assert SECRET not in repr(said)
 
 
-# reading once for all of them
+# as one
 
 
-def numbered(count: int) -> list[Entry[Event]]:
-    return [
-        Entry(
-            originator_id=ADA,
-            originator_version=position,
-            position=position,
-            timestamp=NOON,
-            by=ANA,
-            event=note(),
-        )
-        for position in range(1, count + 1)
-    ]
-
-
-@given(
-    count=st.integers(0, 40),
-    kept=st.integers(1, 12),
-    asks=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40), st.integers(1, 9)), max_size=40),
-)
-def test_whatever_is_asked_in_any_order_is_answered_as_the_ledger_would(
-    count: int, kept: int, asks: list[tuple[int, int, int]]
+def test_those_at_one_position_read_the_ledger_once_and_whoever_is_behind_goes_on_with_them(
+    read: Read, databases: Callable[..., str], database: str, ledger: Ledger
 ) -> None:
-    entries = numbered(count)
-    written = 0  # it grows meanwhile
-    once = Once(
-        lambda after, limit: entries[:written][after : after + limit], kept=kept, patience=0
-    )
-    with ExitStack() as stack:
-        readers = [stack.enter_context(once.reader(str(n))) for n in range(4)]
-        for who, after, limit in asks:
-            written = min(written + limit, count)
-            found = readers[who](after, limit)
-            assert found == entries[after : after + len(found)]
-            assert len(found) <= limit
-            assert found or after >= written
+    pages: list[tuple[int, int]] = []
 
+    def counted(after: int, limit: int) -> Sequence[Entry[Event]]:
+        pages.append((after, limit))
+        return read(after, limit)
 
-def test_who_reads_at_several_paces_reads_the_ledger_once() -> None:
-    """The quick ones wait for the slow, who would lose what they have not got to."""
-    entries, limit, pages = numbered(400), 10, Counter[int]()
+    head = asyncio.run(ledger.head())
+    with connect(database) as conn:
+        crew = Crew(conn, counted, ALL)
+        while crew.look():
+            assert crew.advance()
+        assert pages == [(0, module.BATCH)]
 
-    def read(after: int, limit: int) -> Sequence[Entry[Event]]:
-        pages[after] += 1
-        return entries[after : after + limit]
+        ask_to_rebuild(conn, "people")
+        assert not crew.look(), "it is let go"
+        until(crew.look)
+        pages.clear()
+        at = write_note(ledger)
+        while crew.look():
+            assert crew.advance()
 
-    once, together = Once(read, kept=30, patience=1e6), threading.Barrier(5)
-
-    def follow(pace: int) -> list[Entry[Event]]:
-        seen: list[Entry[Event]] = []
-        with once.reader(str(pace)) as mine:
-            mine(0, limit)
-            together.wait(PATIENCE_S)
-            while page := mine(len(seen), limit if pace else 3):
-                seen += page
-                for _ in range(pace):
-                    sum(entry.position for entry in entries)
-        return seen
-
-    with ThreadPoolExecutor(5) as pool:
-        assert all(seen == entries for seen in pool.map(follow, range(5)))
-
-    assert {after: n for after, n in pages.items() if after < 400 and n > 1} == {}
-
-
-def test_nobody_waits_for_one_that_has_gone_or_once_it_is_stopped() -> None:
-    entries = numbered(100)
-    once = Once(
-        lambda after, limit: entries[after : after + limit], kept=10, patience=1e9, most_s=60
-    )
-    with once.reader("ahead") as ahead:
-        with once.reader("slow") as slow:
-            slow(0, 10)
-            ahead(0, 10)
-            waiting = threading.Thread(target=ahead, args=(10, 10))
-            waiting.start()
-            waiting.join(0.05)
-            assert waiting.is_alive(), "this test can fail"
-        waiting.join(PATIENCE_S)
-        assert not waiting.is_alive()
-        with once.reader("slow") as slow:
-            slow(10, 5)
-            once.stop()
-            assert [entry.position for entry in ahead(20, 10)] == list(range(21, 31))
-
-
-def test_what_all_have_had_is_not_kept() -> None:
-    """It is open, and somebody in it may be erased."""
-    entries = numbered(100)
-    once = Once(lambda after, limit: entries[after : after + limit])
-    with once.reader("one") as one, once.reader("two") as two:
-        one(0, 60)
-        two(0, 60)
-        one(60, 60)
-        assert {entry.position for entry in once._window} == set(range(1, 101))
-        two(60, 60)
-        assert {entry.position for entry in once._window} == set(range(61, 101))
-        one(100, 60)
-        two(100, 60)
-        assert once._window == []
-        with once.reader("three") as three:
-            three(0, 60)
-            one(100, 60)
-            assert once._window
-        assert once._window == []
-
-
-def test_a_slow_one_holds_nobody_up_for_longer_than_they_work_themselves() -> None:
-    entries = numbered(1_000)
-    once = Once(
-        lambda after, limit: entries[after : after + limit], kept=20, patience=4, most_s=600
-    )
-    with once.reader("slow") as slow, once.reader("quick") as quick:
-        slow(0, 10)
-        since_s, seen = time.monotonic(), 0
-        while page := quick(seen, 10):
-            seen += len(page)
-        took_s = time.monotonic() - since_s
-    assert seen == 1_000
-    assert took_s < 50, "it waited for whoever never came"
+        front, behind = pages[::2], pages[1::2]
+        assert front == [(head, module.BATCH), (at, module.BATCH)], "it is not held up"
+        assert behind == [(0, head), (head, at - head)], "not past those that it is to join"
+        assert level(database, at)
+        assert dump(conn, ALL) == driven(databases(), ALL, read, batch=1000)
 
 
 # leading
@@ -503,6 +409,23 @@ def test_who_leads_is_asked_to_rebuild_and_does(read: Read, database: str, ledge
         until(lambda: standing(database)["people"] == (people.version, head, None))
 
 
+def test_who_is_to_be_made_anew_while_somebody_reads_it_holds_up_no_other(
+    read: Read, database: str, ledger: Ledger, said: list[Any]
+) -> None:
+    [people] = [projection for projection in ALL if projection.name == "people"]
+    with running(Projector(database, read, ALL)), connect(database) as conn:
+        until(lambda: level(database, asyncio.run(ledger.head())))
+        with conn.transaction():
+            conn.execute("SELECT FROM person LIMIT 1")
+            with connect(database) as other:
+                ask_to_rebuild(other, "people")
+            until(lambda: any(line["event"] == "waits for readers" for line in said))
+            at = write_note(ledger)
+            until(lambda: all(positions(database)[p.name] == at for p in ALL if p != people))
+
+        until(lambda: standing(database)["people"] == (people.version, at, None))
+
+
 # in time
 
 
@@ -531,23 +454,22 @@ def test_an_entry_shows_at_once_when_it_is_heard_of_and_within_a_poll_when_it_is
         took_s()
 
 
-def test_while_nothing_is_written_one_looks_for_all(
+def test_while_nothing_is_written_the_ledger_is_not_read(
     read: Read, database: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads, at_each_look = 0, [-1]
-    look = Projector._not_level
+    look = Crew.look
 
     def counted(after: int, limit: int) -> Sequence[Entry[Event]]:
         nonlocal reads
         reads += 1
         return read(after, limit)
 
-    def looked(self: Projector, conn: Any) -> list[str]:
+    def looked(self: Crew) -> bool:
         at_each_look.append(reads)
-        return look(self, conn)
+        return look(self)
 
-    monkeypatch.setattr(Projector, "_not_level", looked)
-    monkeypatch.setattr(module, "IDLE_S", 60.0)
+    monkeypatch.setattr(Crew, "look", looked)
     monkeypatch.setattr(module, "POLL_S", 0.05)
     with running(Projector(database, counted, ALL)):
         until(lambda: level(database, asyncio.run(ledger.head())))

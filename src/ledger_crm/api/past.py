@@ -8,6 +8,8 @@ due, is answered for the day of that moment.
 from __future__ import annotations
 
 import re
+from bisect import bisect
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 
@@ -84,12 +86,15 @@ class Then(msgspec.Struct, frozen=True):
     at     what "now" was
     home   of the views to look through
     as_of  what these have to be told
+    alike  the same for moments at which about as much was there, and about as much has been
+           replaced since; "": of none it is known
     """
 
     after: int
     at: datetime
     home: str
     as_of: str
+    alike: str = ""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -154,8 +159,15 @@ def quickly(as_of: str, known: str | None) -> Moment | None:
     return Moment(AS_KNOWN, FOUND_BY, at.isoformat())
 
 
-async def then(cur: Cursor, as_of: str, known: str | None, name: str = "as_of") -> Then:
-    """``name``: of the parameter. Raises Malformed, AfterTheHead."""
+async def then(
+    cur: Cursor,
+    as_of: str,
+    known: str | None,
+    name: str = "as_of",
+    among: Sequence[datetime] = (),
+) -> Then:
+    """``name``: of the parameter; ``among``: moments, as ``happened`` gives them. Raises Malformed,
+    AfterTheHead."""
     if as_of.isascii() and as_of.isdigit():
         position = int(as_of)
         head, written = await written_at(cur, min(position or 1, 2**63 - 1))
@@ -171,11 +183,18 @@ async def then(cur: Cursor, as_of: str, known: str | None, name: str = "as_of") 
         at = instant
         if at > clock.now():
             raise Malformed(faults=[Fault(f"query:{name}", AHEAD)])
-        head, _ = await written_at(cur, 1) if known == "now" else (0, None)
-        position = 0 if known == "now" else await written_by(cur, at)
+        if known == "now":
+            head, _ = await written_at(cur, 1)
+        else:
+            position, head = await written_by(cur, at)
     if known == "now":
-        return Then(head, at, AS_IT_WAS, at.isoformat())
-    return Then(position, at, AS_KNOWN, str(position))
+        return Then(head, at, AS_IT_WAS, at.isoformat(), alike(bisect(among, at), len(among)))
+    return Then(position, at, AS_KNOWN, str(position), alike(position, head))
+
+
+def alike(before: int, of: int) -> str:
+    """Of so many that there are, so many were there before: within half as many or twice."""
+    return f"{before.bit_length()} {(of - before).bit_length()}" if before else ""
 
 
 def _meant(digits: str) -> date | None:

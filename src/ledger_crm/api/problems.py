@@ -269,6 +269,12 @@ def every(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
 
 
 def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[str, Any]]:
+    status, body, headers = told(refusal)
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def told(refusal: Refusal) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """The status, the problem, and headers."""
     status = status_of(type(refusal))
     facts = dict(refusal.facts)
     if isinstance(refusal, Invalid) and refusal.field:
@@ -286,7 +292,7 @@ def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[
         "detail": detail,
         "request_id": cause.get(),
     }
-    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers_of(refusal))
+    return status, body, headers_of(refusal)
 
 
 def headers_of(refusal: Refusal) -> dict[str, str]:

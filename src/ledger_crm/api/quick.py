@@ -2,7 +2,7 @@
 
 Only what goes well is answered here: for a caller who was let in a moment ago, a record
 that is there, read with no parameters but ``limit`` and ``after``, or as of a moment; an
-interaction with a person that is well-formed and not refused. Everything else takes the route that
+interaction with a person that is well-formed, and its refusal. Everything else takes the route that
 the documents know, and would have given the same answer, byte by byte.
 """
 
@@ -15,17 +15,19 @@ from uuid import UUID
 
 import msgspec
 from litestar.enums import ScopeType
+from litestar.serialization import default_serializer
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ledger_crm.commands import intake
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.entry import through
 from ledger_crm.domain.interaction import Interactions
+from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import FEES, Permission
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import history, people
 
-from . import acting, metrics, past
+from . import acting, metrics, past, problems
 from .caller import Caller
 from .conditional import versions
 from .malformed import faults_of
@@ -65,6 +67,7 @@ Hides = Callable[[Holder, int], frozenset[UUID] | None]
 """The job orders that somebody does not see, by what is known up to a position; None: that is not
 known now. Whoever does not see some takes the long way."""
 
+_encode = msgspec.json.Encoder(enc_hook=default_serializer).encode  # as the framework does
 _decode = msgspec.json.Decoder(Interactions).decode
 
 
@@ -78,6 +81,7 @@ class Answer(NamedTuple):
     status: int
     document: object
     headers: dict[str, str]
+    media_type: str = "application/json"
 
 
 def quick(
@@ -117,6 +121,8 @@ def quick(
                 body, receive = await _read(receive)
                 if len(body) == int(headers[b"content-length"]):  # else they have gone
                     answer = await _record(ledger(), caller, scope["path"], UUID(id), body, headers)
+        except Refusal as refusal:
+            answer = Answer(*problems.told(refusal), problems.MEDIA_TYPE)
         except Exception as fault:  # it is said there as everywhere
             scope["state"]["fault"] = fault
         scope["state"]["actor"] = caller.holder.actor
@@ -129,9 +135,9 @@ def quick(
 
 
 async def _send(send: Send, answer: Answer) -> None:
-    body = msgspec.json.encode(answer.document)
+    body = _encode(answer.document)
     headers = {
-        "content-type": "application/json", "content-length": str(len(body)), **answer.headers
+        "content-type": answer.media_type, "content-length": str(len(body)), **answer.headers
     }  # fmt: skip
     given = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": given})

@@ -23,6 +23,7 @@ from typing import (
     Generic,
     LiteralString,
     ParamSpec,
+    Self,
     TypeAlias,
     TypeVar,
     cast,
@@ -31,6 +32,7 @@ from typing import (
 from uuid import UUID
 
 import msgspec
+import psycopg
 from litestar import Response
 from litestar.params import QueryParameter
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
@@ -52,10 +54,11 @@ from ledger_crm.projections import (
     Lookup,
     Projection,
     directory,
+    happened,
     standing,
 )
 
-from .past import AHEAD, EARLIEST, WITHOUT, Moment, Then, Window, given, then
+from .past import AHEAD, EARLIEST, POSITION, WITHOUT, Moment, Then, Window, given, then
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 
 P = ParamSpec("P")
@@ -111,15 +114,11 @@ Waiting: TypeAlias = tuple[tuple[Any, ...], asyncio.Future[Any]]
 Alike: TypeAlias = tuple[Lookup[Any, Any], Moment | None]
 Found: TypeAlias = tuple[int, str | None, T | None]
 """Where the read models stand, as of when they were looked at, and what was found."""
-LOOKING_BACK = (
-    f"SELECT set_config('search_path', %s || ', {SCHEMA}', true),"
-    " set_config('ledger.as_of', %s, true),"
-    # a plan for any moment is made without knowing how much was there then, and can take minutes
-    " set_config('plan_cache_mode', 'force_custom_plan', true)"
-)
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
 PATIENCE_S = 2.0  # for a read model that is behind
 POLL_S = 0.02
+MOMENTS = 1_024  # that are remembered
+AMONG_S = 60.0  # for so long it is known how much had happened when
 
 After = Annotated[
     int | None,
@@ -287,6 +286,9 @@ class Reads:
         self.pool = pool
         self._waiting: dict[Alike, list[Waiting]] = {}
         self._answering: set[asyncio.Task[None]] = set()
+        self._among: list[datetime] = []  # moments between which as much happened
+        self._looked_s = -AMONG_S
+        self._thens: dict[str, Then] = {}  # of positions
 
     async def look_up(
         self, lookup: Lookup[Q, T], asked: tuple[Any, ...], then: Then | None = None
@@ -400,11 +402,21 @@ class Reads:
         return Window(first.after, since, *((last.after, last.at) if last else (None, None)))
 
     async def _then(self, moment: str, known: str | None, name: str = "as_of") -> Then:
+        if known != "now" and (found := self._thens.get(moment)):
+            return found
+
         async def ask() -> Then:
             async with self.pool.connection() as conn, conn.cursor() as cur:
-                return await then(cur, moment, known, name)
+                if known == "now" and time.monotonic() > self._looked_s + AMONG_S:
+                    self._among, self._looked_s = await happened(cur), time.monotonic()
+                return await then(cur, moment, known, name, self._among)
 
-        return await answered(ask())
+        found = await answered(ask())
+        if known != "now" and POSITION.fullmatch(moment):  # what is written there stays
+            if len(self._thens) >= MOMENTS:
+                self._thens.clear()
+            self._thens[moment] = found
+        return found
 
     @asynccontextmanager
     async def snapshot(
@@ -414,15 +426,13 @@ class Reads:
         last of them stands; -1 if one of them may not be."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
-            async with self.pool.connection() as conn, conn.cursor() as cur:
+            async with self.pool.connection() as conn, Looking(conn, then) as cur:
                 try:
-                    stands_at = await _begin(cur, uses)
+                    stands_at = await _begin(cur, uses, then)
                 except OUT_OF_REACH:
                     _raise_unless_dead(conn, until_s)
                     continue
                 try:
-                    if then:
-                        await cur.execute(LOOKING_BACK, (then.home, then.as_of))
                     yield cur, stands_at
                 finally:
                     if not conn.closed:
@@ -680,10 +690,24 @@ def _there(found: T | None, **named: object) -> T:
     return found
 
 
-async def _begin(cur: Cursor, uses: tuple[Projection, ...]) -> int:
+class Looking(psycopg.AsyncCursor[Any]):
+    """What is asked ``then`` is planned apart from what is asked now, and for moments that are
+    alike: a plan that was made for another, not knowing how much was there, can take minutes."""
+
+    def __init__(self, conn: Any, then: Then | None) -> None:
+        super().__init__(conn)
+        self._mark = f"/* {then.home} {then.alike} */ ".encode() if then else b""
+
+    async def execute(self, query: Any, *args: Any, **more: Any) -> Self:
+        if self._mark:
+            query = self._mark + (query.encode() if isinstance(query, str) else query)
+        return await super().execute(query, *args, **more)
+
+
+async def _begin(cur: Cursor, uses: tuple[Projection, ...], then: Then | None) -> int:
     """A snapshot: how far the last of them has got; -1 if one of them may not be read."""
     try:
-        await cur.execute(_beginning(uses))
+        await cur.execute(_beginning(uses).replace(b"--", _looking(then) if then else b""))
     except NOT_BUILT:
         return -1
     while cur.nextset():
@@ -708,7 +732,16 @@ def _beginning(uses: tuple[Projection, ...]) -> bytes:
     tables = ", ".join(table.name for use in uses for table in use.tables)
     return (
         "BEGIN ISOLATION LEVEL REPEATABLE READ;"
-        f" LOCK TABLE {tables} IN ACCESS SHARE MODE; {standing(uses)}"
+        f" LOCK TABLE {tables} IN ACCESS SHARE MODE; -- {standing(uses)}"
+    ).encode()
+
+
+def _looking(then: Then) -> bytes:
+    """Back, from here on."""
+    plans = "auto" if then.alike else "force_custom_plan"
+    return (
+        f"SET LOCAL search_path = {then.home}, {SCHEMA}; SET LOCAL plan_cache_mode = {plans};"
+        f" SELECT set_config('ledger.as_of', '{then.as_of}', true);"
     ).encode()
 
 

@@ -122,11 +122,23 @@ async def written_at(cur: Cursor, position: int) -> tuple[int, datetime | None]:
     return found[0], found[1]
 
 
-async def written_by(cur: Cursor, at: datetime) -> int:
-    """The position of the last entry that was written down by then, 0 before the first."""
-    await cur.execute(WRITTEN_BY, (at,))
-    [position] = await cur.fetchone() or [0]
-    return int(position)
+async def written_by(cur: Cursor, at: datetime) -> tuple[int, int]:
+    """The position of the last entry that was written down by then, 0 before the first; and the
+    ledger's head."""
+    await cur.execute(f"SELECT low, position FROM ({WRITTEN_BY}) found, ledger.head", (at,))
+    [found] = await cur.fetchall()
+    return found[0], found[1]
+
+
+async def happened(cur: Cursor) -> list[datetime]:
+    """Moments between which about as many facts had happened each, as whoever plans knows it; none
+    while nobody has counted."""
+    await cur.execute(
+        "SELECT histogram_bounds::text::timestamptz[] FROM pg_stats"
+        f" WHERE schemaname = '{SCHEMA}' AND tablename = 'history' AND attname = 'at'"
+    )
+    [found] = await cur.fetchone() or [None]
+    return found or []
 
 
 async def _age_of(cur: Cursor, position: int) -> float:

@@ -27,6 +27,7 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 HOMES = (SCHEMA, PAST, AS_KNOWN, AS_IT_WAS)
 PART = "part_"  # what rows of positions begin with that are of one of several who build it
+LOCK_WAIT = "300ms"  # who waits for tables holds up all who come after: rather ask again
 LEADS = "hashtext('ledger_crm projection'), hashtext(%s)"  # who builds or drives it holds this
 
 

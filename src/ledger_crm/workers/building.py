@@ -13,12 +13,11 @@ from psycopg import IsolationLevel
 
 from ledger_crm.projections import NEXT, PAST, SCHEMA, Projection
 
-from .beside import Connection, roll_back, row_of, take_place
+from .beside import LOCK_WAIT, Connection, roll_back, row_of, take_place
 from .parts import Shared, build_parts
 from .projector import BATCH, Driver, Read, connect, give_up_lead, try_to_lead
 
 T = TypeVar("T")
-LOCK_WAIT = "300ms"  # who waits for tables holds up all who come after: rather ask again
 WAIT_S = 60.0  # for readers to leave the tables alone
 TRIES = 20  # to find both at the same position
 Progress: TypeAlias = Callable[[int], None]

@@ -6,6 +6,9 @@ folded in memory and written at once: a row at a time is a hundred times slower.
 stays in memory for the next batch, since nobody else writes it: one projector leads each
 projection, by an advisory lock.
 
+Those that stand at the same position go through the ledger as one: each batch is read once, and
+written in one transaction. What one halts on is found by letting each do the batch alone.
+
 It halts, loudly, on a hole, on an entry that cannot be read, and on an entry that changes a row
 which should be there and is not. It never skips.
 """
@@ -13,10 +16,9 @@ which should be there and is not. It never skips.
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from time import monotonic
 from typing import Any, TypeAlias
@@ -40,6 +42,7 @@ from ledger_crm.store import Lost
 
 from .beside import (
     LEADS,
+    LOCK_WAIT,
     Connection,
     clear,
     drop,
@@ -50,17 +53,18 @@ from .beside import (
     row_of,
     take_place,
 )
-from .rows import NOBODY, NoSuchRow, Rows
+from .rows import KEPT_ROWS, NOBODY, NoSuchRow, Rows
 
 Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
 """Entries after a position, at most so many, in ledger order."""
 
 BATCH = 2_000
+BATCH_BEHIND = 500  # of those that are behind others, who would wait longer for a larger one
 POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
-IDLE_S = 5.0  # after which whoever was not woken looks for itself
 HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
+PAUSE_S = 1.0  # before somebody who was interrupted begins again
 LOCK = f"SELECT {{}}({LEADS})"
-KEPT_ENTRIES = 4 * BATCH  # in memory, for projections that have not got to them
+KEPT_OF_MANY = 10_000  # rows of each table, where all read models share a process
 PASSING = (psycopg.OperationalError, *Lost)  # the database is away: nothing to mend here
 
 log = structlog.get_logger("projector")
@@ -71,7 +75,11 @@ class Hole(Exception):
 
 
 class NotLeading(Exception):
-    """Another projector moved this projection on."""
+    """Another projector moved these projections on: their ``names``."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        super().__init__(*names)
 
 
 def connect(url: str, *, beside: str = "") -> Connection:
@@ -84,18 +92,32 @@ def connect(url: str, *, beside: str = "") -> Connection:
     return conn
 
 
+def check_dense(entries: Sequence[Entry[Event]], after: int) -> None:
+    """Raises Hole."""
+    for expected, entry in enumerate(entries, start=after + 1):
+        if entry.position != expected:
+            raise Hole(f"position {expected} is missing before {entry.position}")
+
+
 class Driver:
     """Drives one projection over one connection, batch by batch.
 
     beside  what the names of its schemas begin with, if it is not the one that is read
+    kept    rows of each table that may stay in memory between batches
     """
 
     def __init__(
-        self, projection: Projection, read: Read, conn: Connection, *, beside: str = ""
+        self,
+        projection: Projection,
+        read: Read,
+        conn: Connection,
+        *,
+        beside: str = "",
+        kept: int = KEPT_ROWS,
     ) -> None:
         self.projection, self.read, self.conn, self.beside = projection, read, conn, beside
         self.name = row_of(beside, projection.name)
-        self._rows = {table.name: Rows(table, beside) for table in projection.tables}
+        self._rows = {table.name: Rows(table, beside, kept) for table in projection.tables}
         self.position, self.generation = self._begin()
 
     def catch_up(
@@ -124,36 +146,24 @@ class Driver:
 
     def step(self, entries: Sequence[Entry[Event]]) -> None:
         """One batch, one transaction. Raises Hole, NoSuchRow, NotLeading."""
-        for expected, entry in enumerate(entries, start=self.position + 1):
-            if entry.position != expected:
-                raise Hole(f"position {expected} is missing before {entry.position}")
+        check_dense(entries, self.position)
         self.write(entries, entries[-1].position)
 
     def write(self, entries: Sequence[Entry[Event]], upto: int) -> None:
         """All that is its business up to there."""
-        try:
-            with self._span(entries, upto), self.conn.transaction(), self.conn.cursor() as cur:
-                cur.execute(  # first: who has lost the lead waits here, and writes no row
-                    "UPDATE projection_position SET position = %s, fault = NULL"
-                    " WHERE name = %s AND version = %s AND position = %s AND generation = %s",
-                    (
-                        upto,
-                        self.name,
-                        self.projection.version,
-                        self.position,
-                        self.generation,
-                    ),
-                )
-                if cur.rowcount != 1:
-                    raise NotLeading(self.projection.name)
-                self._project(entries, cur)
-                if not self.beside and any(isinstance(e.event, PersonErased) for e in entries):
-                    forget(self.conn, self.projection)
-        except BaseException:
-            for rows in self._rows.values():
-                rows.forget()
-            raise
-        self.position = upto
+        write_together([self], entries, upto)
+
+    def project(self, entries: Sequence[Entry[Event]], upto: int, cur: psycopg.Cursor[Any]) -> None:
+        """Within the transaction that moves its position."""
+        with self._span(entries, upto):
+            self._project(entries, cur)
+            if not self.beside and any(isinstance(e.event, PersonErased) for e in entries):
+                forget(self.conn, self.projection)
+
+    def forget(self) -> None:
+        """What is in memory: it may not have been written."""
+        for rows in self._rows.values():
+            rows.forget()
 
     def _span(self, entries: Sequence[Entry[Event]], upto: int) -> tracing.Span | tracing.Nothing:
         """None of what is none of its business: each entry passes all read models."""
@@ -171,20 +181,10 @@ class Driver:
             position=upto,
         )
 
-    def stands(self) -> bool:
-        """Whether the projection is where this driver left it; not after ``ask_to_rebuild``."""
-        row = self.conn.execute(
-            "SELECT version, position, generation FROM projection_position WHERE name = %s",
-            (self.name,),
-        ).fetchone()
-        return row == (self.projection.version, self.position, self.generation)
-
-    def is_well(self) -> None:
-        """Forgets why an earlier leader halted: a batch does so too, but there may be none."""
-        self.conn.execute(
-            "UPDATE projection_position SET fault = NULL WHERE name = %s AND fault IS NOT NULL",
-            (self.name,),
-        )
+    @property
+    def left(self) -> tuple[int, int, int]:
+        """Version, position and generation of where it left the projection."""
+        return self.projection.version, self.position, self.generation
 
     def rebuild(self) -> None:
         """Back to before the first entry, with empty tables, which nobody reads until they have
@@ -245,8 +245,7 @@ class Driver:
         return found
 
     def _create(self) -> None:
-        for rows in self._rows.values():
-            rows.forget()
+        self.forget()
         clear(self.conn, self.projection, self.beside)
         for table in self.projection.tables:
             self.conn.execute(table.ddl(self.beside).encode())
@@ -259,24 +258,39 @@ class Driver:
         )
 
 
+def write_together(drivers: Sequence[Driver], entries: Sequence[Entry[Event]], upto: int) -> None:
+    """All that is their business up to there, in one transaction: of all of them, or of none. They
+    share a connection and stand at one position. Raises NotLeading, NoSuchRow."""
+    conn = drivers[0].conn
+    mine = {driver.name: driver.left for driver in drivers}
+    try:
+        with conn.transaction(), conn.cursor() as cur:
+            # first: who has lost the lead waits here, and writes no row
+            cur.execute(
+                "SELECT name, version, position, generation FROM projection_position"
+                " WHERE name = ANY(%s) ORDER BY name FOR NO KEY UPDATE",
+                (list(mine),),
+            )
+            found = {name: left for name, *left in cur}
+            if lost := [n for n, left in mine.items() if found.get(n) != [*left]]:
+                raise NotLeading(*lost)
+            cur.execute(
+                "UPDATE projection_position SET position = %s, fault = NULL WHERE name = ANY(%s)",
+                (upto, list(mine)),
+            )
+            for driver in drivers:
+                driver.project(entries, upto, cur)
+    except BaseException:
+        for driver in drivers:
+            driver.forget()
+        raise
+    for driver in drivers:
+        driver.position = upto
+
+
 def ask_to_rebuild(conn: Connection, name: str) -> None:
     """Whoever leads the projection builds it anew: in no version of the software it is shape -1."""
     conn.execute("UPDATE projection_position SET version = -1 WHERE name = %s", (name,))
-
-
-@contextmanager
-def leading(conn: Connection, name: str, stopped: threading.Event) -> Iterator[bool]:
-    """Waits to lead the projection, and gives it up at the end; False: stopped while waiting.
-
-    The lock is the session's, so a leader that dies is succeeded as soon as its server process
-    notices. It lives on the connection that writes, so who lost the one has lost the other.
-    """
-    while not (led := try_to_lead(conn, name)) and not stopped.wait(POLL_S):
-        pass
-    try:
-        yield led
-    finally:
-        give_up_lead(conn, name)
 
 
 def try_to_lead(conn: Connection, name: str) -> bool:
@@ -290,216 +304,166 @@ def give_up_lead(conn: Connection, name: str) -> None:
 
 
 class Projector:
-    """All projections, a thread each, until ``stop``. Says what it does through structlog."""
+    """All projections, until ``stop``. Says what it does through structlog."""
 
     def __init__(self, url: str, read: Read, projections: Sequence[Projection]) -> None:
-        self.url, self.once, self.projections = url, Once(read), projections
+        self.url, self.read, self.projections = url, read, projections
         self.stopped = threading.Event()
-        self._wakes = {projection.name: threading.Event() for projection in projections}
 
     def run(self) -> None:
         """Returns after ``stop``."""
-        threads = [
-            threading.Thread(target=self._keep_level, args=(p,), name=p.name)
-            for p in self.projections
-        ]
-        for thread in threads:
-            thread.start()
-        self._listen()
-        for thread in threads:
-            thread.join()
+        while not self.stopped.is_set():
+            try:
+                with connect(self.url) as conn, connect(self.url) as listening:
+                    listening.execute("LISTEN entries")
+                    self._keep_level(Crew(conn, self.read, self.projections), listening)
+            except Exception as fault:  # its text may hold what a row holds: only its name is told
+                log.error("interrupted", why=type(fault).__name__)
+                self.stopped.wait(PAUSE_S)
 
     def stop(self) -> None:
         self.stopped.set()
-        self.once.stop()
-        self._wake(self._wakes)
 
-    def _keep_level(self, projection: Projection) -> None:
-        wake = self._wakes[projection.name]
+    def _keep_level(self, crew: Crew, listening: Connection) -> None:
+        looked_s, wanted = monotonic(), crew.look()
         while not self.stopped.is_set():
-            try:
-                with connect(self.url) as conn, leading(conn, projection.name, self.stopped) as led:
-                    if led:
-                        log.info("leading", projection=projection.name)
-                        with self.once.reader(projection.name) as read:
-                            self._lead(projection, read, conn, wake)
-            except (Hole, NoSuchRow, Undecodable) as fault:
-                log.error("halted", projection=projection.name, why=str(fault))
-                self.once.forget()
-                self._mark(projection, str(fault))
-                self.stopped.wait(HALTED_S)
-            except NotLeading:
-                log.info("begins again where it stands", projection=projection.name)
-                self.stopped.wait(POLL_S)
-            except Exception as fault:
-                # whatever it is, its text may hold what a row holds: only its name is told
-                log.error("interrupted", projection=projection.name, why=type(fault).__name__)
-                if not isinstance(fault, PASSING):
-                    self._mark(projection, type(fault).__name__)
-                self.stopped.wait(1.0)
-
-    def _lead(
-        self, projection: Projection, read: Read, conn: Connection, wake: threading.Event
-    ) -> None:
-        driver = Driver(projection, read, conn)
-        well = False
-        while not self.stopped.is_set():
-            wake.clear()
-            entries = read(driver.position, BATCH)
-            if not entries and not well:  # only now: one that halts at once was never well
-                driver.is_well()
-                well = True
-            if len(entries) == BATCH:
-                driver.step(entries)
-                driver.catch_up(stopped=self.stopped.is_set)
-            elif entries:
-                driver.step(entries)
-            elif driver.stands():
-                wake.wait(IDLE_S)
+            moved = wanted and crew.advance()
+            heard = moved or any(listening.notifies(timeout=POLL_S, stop_after=1))
+            if not heard or monotonic() - looked_s > POLL_S:
+                looked_s, wanted = monotonic(), crew.look()
             else:
-                raise NotLeading(projection.name)
+                wanted = True
 
-    def _mark(self, projection: Projection, why: str) -> None:
-        with suppress(psycopg.Error), connect(self.url) as conn:
-            conn.execute(
-                "UPDATE projection_position SET fault = %s WHERE name = %s", (why, projection.name)
-            )
 
-    def _listen(self) -> None:
-        """Wakes whoever has something to do. One looks for all: each for itself, thirty of them
-        would ask a few hundred times a second whether there is anything."""
-        while not self.stopped.is_set():
-            try:
-                with connect(self.url) as conn:
-                    conn.execute("LISTEN entries")
-                    while not self.stopped.is_set():
-                        for _ in conn.notifies(timeout=POLL_S, stop_after=1):
-                            self._wake(self._wakes)
-                        self._wake(self._not_level(conn))
-            except psycopg.Error:
-                self._wake(self._wakes)  # they may have lost it too, and must notice
-                self.stopped.wait(POLL_S)
+class Crew:
+    """Those projections that one connection leads."""
 
-    def _not_level(self, conn: Connection) -> list[str]:
-        """With the ledger, or no longer where their driver left them."""
-        found = conn.execute(
-            "SELECT p.name, p.version, p.position = h.position"
-            " FROM projection_position p, ledger.head h"
+    def __init__(self, conn: Connection, read: Read, projections: Sequence[Projection]) -> None:
+        self.conn, self.read, self.projections = conn, read, projections
+        self._drivers: dict[str, Driver] = {}  # of those that are led
+        self._rests_until_s: dict[str, float] = {}
+
+    def look(self) -> bool:
+        """Leads whom nobody leads, lets go who is not where it was left. Whether there is anything
+        to do."""
+        self._lead()
+        found = self.conn.execute(
+            "SELECT p.name, p.version, p.position, p.generation, p.fault, h.position"
+            " FROM projection_position p, ledger.head h WHERE p.name = ANY(%s)",
+            (list(self._drivers),),
         ).fetchall()
-        level = {(name, version) for name, version, is_level in found if is_level}
-        return [p.name for p in self.projections if (p.name, p.version) not in level]
+        stand = {name: tuple(left) for name, *left, _, _ in found}
+        self._begin_again([n for n, d in self._drivers.items() if stand.get(n) != d.left])
+        # Why an earlier leader halted: a batch forgets it too, but there may be none.
+        well = [n for n, _, at, _, fault, head in found if fault is not None and at == head]
+        if well:
+            self.conn.execute(
+                "UPDATE projection_position SET fault = NULL WHERE name = ANY(%s)", (well,)
+            )
+        heads = {head for *_, head in found}
+        return any(driver.position not in heads for driver in self._drivers.values())
 
-    def _wake(self, names: Iterable[str]) -> None:
+    def advance(self) -> bool:
+        """A batch of those who are furthest, and one of those who are furthest behind, if any are;
+        whether there was one."""
+        groups: dict[int, list[Driver]] = {}
+        for driver in self._drivers.values():
+            groups.setdefault(driver.position, []).append(driver)
+        if not groups:
+            return False
+        positions = sorted(groups)
+        moved = self._step(groups[positions[-1]], BATCH)
+        if len(positions) > 1:  # not past the next of them, to go on as one from there
+            self._step(groups[positions[0]], min(BATCH_BEHIND, positions[1] - positions[0]))
+        return moved or len(positions) > 1
+
+    def _step(self, drivers: Sequence[Driver], limit: int) -> bool:
+        try:
+            entries = self.read(drivers[0].position, limit)
+            if not entries:
+                return False
+            check_dense(entries, drivers[0].position)
+        except (Hole, Undecodable) as fault:
+            for driver in drivers:
+                self._halted(driver, str(fault))
+            return True
+        try:
+            write_together(drivers, entries, entries[-1].position)
+        except NotLeading as lost:
+            self._begin_again(lost.names)
+        except PASSING:
+            raise
+        except Exception:
+            for driver in drivers:
+                self._alone(driver, entries)
+        return True
+
+    def _alone(self, driver: Driver, entries: Sequence[Entry[Event]]) -> None:
+        try:
+            driver.step(entries)
+        except NotLeading as lost:
+            self._begin_again(lost.names)
+        except NoSuchRow as fault:
+            self._halted(driver, str(fault))
+        except PASSING:
+            raise
+        except Exception as fault:
+            self._interrupted(driver.name, fault)
+
+    def _lead(self) -> None:
+        now_s = monotonic()
+        wanted = {
+            p.name: p
+            for p in self.projections
+            if p.name not in self._drivers and self._rests_until_s.get(p.name, 0.0) <= now_s
+        }
+        if not wanted:
+            return
+        asked = f"SELECT name, pg_try_advisory_lock({LEADS.replace('%s', 'name')})"
+        found = self.conn.execute(
+            f"{asked} FROM unnest(%s::text[]) AS name".encode(), (list(wanted),)
+        ).fetchall()
+        for name, led in found:
+            if led:
+                log.info("leading", projection=name)
+                try:
+                    self._drivers[name] = self._driver(wanted[name])
+                except psycopg.errors.LockNotAvailable:
+                    log.info("waits for readers", projection=name)
+                    self._leave(name, POLL_S)
+                except PASSING:
+                    raise
+                except Exception as fault:
+                    self._interrupted(name, fault)
+
+    def _driver(self, projection: Projection) -> Driver:
+        """Raises LockNotAvailable: its tables are to be made anew, and somebody reads them. The
+        others need not wait for that."""
+        with self.conn.transaction():
+            self.conn.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'".encode())
+            return Driver(projection, self.read, self.conn, kept=KEPT_OF_MANY)
+
+    def _begin_again(self, names: Sequence[str]) -> None:
         for name in names:
-            self._wakes[name].set()
+            log.info("begins again where it stands", projection=name)
+            self._leave(name, POLL_S)
 
+    def _halted(self, driver: Driver, why: str) -> None:
+        log.error("halted", projection=driver.name, why=why)
+        self._mark(driver.name, why)
+        self._leave(driver.name, HALTED_S)
 
-class Once:
-    """Reads the ledger once for several who read it at about the same pace, as projections do that
-    are built together, or that follow its head.
+    def _interrupted(self, name: str, fault: Exception) -> None:
+        # whatever it is, its text may hold what a row holds: only its name is told
+        log.error("interrupted", projection=name, why=type(fault).__name__)
+        self._mark(name, type(fault).__name__)
+        self._leave(name, PAUSE_S)
 
-    What was read last is kept for those who have not got to it, and no longer: it is open, and
-    somebody in it may be erased. Whoever is ahead waits for those who would lose it, but not much
-    longer than it works itself: decoding costs more than waiting, and while it waits they work.
-    Whoever is further behind, or alone, reads for itself.
-    """
+    def _leave(self, name: str, rest_s: float) -> None:
+        """Somebody else may lead it meanwhile."""
+        self._drivers.pop(name, None)
+        self._rests_until_s[name] = monotonic() + rest_s
+        give_up_lead(self.conn, name)
 
-    def __init__(
-        self, read: Read, *, kept: int = KEPT_ENTRIES, patience: float = 4.0, most_s: float = 5.0
-    ) -> None:
-        """patience  how many times as long as for its last page a reader waits before the next, but
-        not longer than ``most_s``"""
-        self._read, self._kept, self._patience, self._most_s = read, kept, patience, most_s
-        self._changed = threading.Condition()
-        self._window: list[Entry[Event]] = []
-        self._asked: dict[str, int] = {}  # by reader: all up to there it has; -1: who knows
-        self._given_s: dict[str, float] = {}  # when each was given its last page
-        self._reading: set[int] = set()  # after these positions, now
-        self._stopped = False
-
-    @contextmanager
-    def reader(self, name: str) -> Iterator[Read]:
-        """For one of them, by a name of its own."""
-        with self._changed:
-            self._asked[name], self._given_s[name] = -1, monotonic()
-        try:
-            yield lambda after, limit: self._give(name, after, limit)
-        finally:
-            with self._changed:
-                del self._asked[name]
-                self._forget_what_all_have()
-                self._changed.notify_all()
-
-    def forget(self) -> None:
-        """What somebody halted on may be mended in the ledger, not here."""
-        with self._changed:
-            self._window = []
-
-    def stop(self) -> None:
-        """From now on nobody waits for others."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-
-    def _give(self, name: str, after: int, limit: int) -> Sequence[Entry[Event]]:
-        worked_s = monotonic() - self._given_s[name]
-        with self._changed:
-            self._asked[name] = after
-            self._forget_what_all_have()
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: after not in self._reading)
-            page = self._found(after, limit)
-            if not page:
-                self._reading.add(after)
-        try:
-            if not page:
-                page = self._read(after, limit)
-                with self._changed:
-                    if len(page) == limit:  # else this is the head: nobody is held up there
-                        self._wait_for_others(name, page[-1].position, worked_s)
-                    self._keep(after, page)
-        finally:
-            with self._changed:
-                self._given_s[name] = monotonic()
-                self._reading.discard(after)
-                self._changed.notify_all()
-        return page
-
-    def _found(self, after: int, limit: int) -> Sequence[Entry[Event]]:
-        if not self._window or after < self._window[0].position - 1:
-            return ()
-        begin = bisect_right(self._window, after, key=_position)
-        return self._window[begin : begin + limit]
-
-    def _wait_for_others(self, name: str, new_end: int, worked_s: float) -> None:
-        """Until nobody else has still to read what will not be kept."""
-        self._changed.wait_for(
-            lambda: self._stopped or not self._needed(new_end - self._kept, but=name),
-            min(self._patience * worked_s, self._most_s),
-        )
-
-    def _needed(self, up_to: int, *, but: str) -> bool:
-        """Whether others have still to read what is here up to there."""
-        return bool(self._window) and any(
-            self._window[0].position - 1 <= asked < up_to
-            for other, asked in self._asked.items()
-            if other != but
-        )
-
-    def _keep(self, after: int, page: Sequence[Entry[Event]]) -> None:
-        ends_at = self._window[-1].position if self._window else -1
-        if page and after == ends_at:
-            self._window = [*self._window, *page][-self._kept :]
-        elif page and after > ends_at and not self._needed(ends_at, but=""):
-            self._window = list(page)
-        self._forget_what_all_have()
-
-    def _forget_what_all_have(self) -> None:
-        had = min(self._asked.values(), default=-1)
-        if self._window and (not self._asked or self._window[0].position <= had):
-            begin = bisect_right(self._window, had, key=_position)
-            self._window = self._window[begin:] if self._asked else []
-
-
-def _position(entry: Entry[Event]) -> int:
-    return entry.position or 0
+    def _mark(self, name: str, why: str) -> None:
+        self.conn.execute("UPDATE projection_position SET fault = %s WHERE name = %s", (why, name))

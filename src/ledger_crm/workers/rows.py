@@ -37,7 +37,7 @@ Cursor: TypeAlias = psycopg.Cursor[Any]
 Touched: TypeAlias = Sequence[tuple[Key, R | None]]
 Make: TypeAlias = Callable[[R | None], R | None]
 
-KEPT_ROWS = 100_000  # of one table in memory, between batches
+KEPT_ROWS = 100_000  # of one table in memory, between batches, by whoever has only one read model
 EVER, EPOCH = datetime.min.replace(tzinfo=UTC), datetime.fromtimestamp(0, UTC)
 SPANS = {
     KNOWN_FROM: "bigint",
@@ -88,8 +88,8 @@ class Version(Generic[R]):
 class Rows(Generic[R]):
     """Of one table. Nobody else writes it, so what was fetched stays for the next batch."""
 
-    def __init__(self, table: Table[R], beside: str = "") -> None:
-        self.table = table
+    def __init__(self, table: Table[R], beside: str = "", kept: int = KEPT_ROWS) -> None:
+        self.table, self._kept = table, kept
         self._stored: dict[Key, Present[R]] = {}
         self._now: dict[Key, Present[R]] = {}  # what this batch made of it
         self._past: dict[Key, list[Version[R]]] = {}  # made by this batch, or loaded to be changed
@@ -156,7 +156,7 @@ class Rows(Generic[R]):
     def fetch(self, asked: Sequence[tuple[Key, datetime]], cur: Cursor) -> None:
         """What is there under these keys, and of those about which a fact is told late, from when
         on the rows that held since."""
-        if len(self._stored) > KEPT_ROWS or not self._by_key:
+        if len(self._stored) > self._kept or not self._by_key:
             self._stored = {}
         self._fetch({key for key, _ in asked if key not in self._stored}, cur)
         if self.table.keeps_past:
