@@ -64,7 +64,7 @@ POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
 HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
 PAUSE_S = 1.0  # before somebody who was interrupted begins again
 LOCK = f"SELECT {{}}({LEADS})"
-KEPT_OF_MANY = 10_000  # rows of each table, where all read models share a process
+KEPT_OF_MANY = 5_000  # rows of each table, where all read models share a process
 PASSING = (psycopg.OperationalError, *Lost)  # the database is away: nothing to mend here
 
 log = structlog.get_logger("projector")
