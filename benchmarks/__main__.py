@@ -17,7 +17,7 @@ import structlog
 from ledger_crm import cli
 from ledger_crm.embedded import EmbeddedError
 
-from . import figures, house, results
+from . import figures, house, requests, results
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,9 +62,10 @@ def positive(text: str) -> int:
 
 def measured(only: Sequence[str], runs: int) -> results.Results:
     """Raises EmbeddedError."""
-    chosen = [m for m in figures.figures() if named(m.name, only)]
+    there = [*figures.figures(), *requests.figures()]
+    chosen = [m for m in there if named(m.name, only)]
     if not chosen:
-        names = ", ".join(m.name for m in figures.figures())
+        names = ", ".join(m.name for m in there)
         sys.exit(f"no figure is called {', '.join(only)}; there are {names}")
     with house.opened() as servers:
         machine = described(servers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import re
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count, cycle
+from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
 from uuid import UUID, uuid4
@@ -122,13 +124,6 @@ def figures() -> Iterator[Measured]:
         measure=save_steadily,
     )
     yield Measured(
-        name="post_16",
-        unit="requests/s",
-        limit_name="POST to an empty Litestar application, connections: 16",
-        floor=0.15,
-        measure=post,
-    )
-    yield Measured(
         name="post_steady",
         unit="requests/s",
         limit_name=f"the first second of {STEADY_S}; ours: the last second",
@@ -148,20 +143,6 @@ def figures() -> Iterator[Measured]:
         limit_name="seen in 100 ms; ours: in what 99 of 100 are, at 100 commands a second",
         floor=1.0,
         measure=seen,
-    )
-    yield Measured(
-        name="get_person_16",
-        unit="requests/s",
-        limit_name="GET from an empty Litestar application, connections: 16",
-        floor=0.4,
-        measure=partial(get, path="/people/{}"),
-    )
-    yield Measured(
-        name="get_history_16",
-        unit="requests/s",
-        limit_name="GET from an empty Litestar application, connections: 16",
-        floor=0.2,
-        measure=partial(get, path="/people/{}/history?limit=50"),
     )
     for name, path in LISTS.items():
         yield Measured(
@@ -337,18 +318,6 @@ def by_the_library(url: str) -> float:
 # Over HTTP: the API in a process of its own; see http.py.
 
 
-def post(house: House) -> Pair:
-    with house.empty() as url:
-        ask = asked_of(house, url)
-        house.settle()
-        with http.served("") as port:
-            limit = asyncio.run(http.answered(port, http.posting_nothing, APPEND_S))
-        with http.served(app_url(url)) as port:
-            asyncio.run(http.answered(port, ask, 1))
-            done = asyncio.run(http.answered(port, ask, APPEND_S))
-    return sum(limit) / APPEND_S, sum(done) / APPEND_S
-
-
 def post_steadily(house: House) -> Pair:
     with house.empty() as url:
         ask = asked_of(house, url)
@@ -398,21 +367,6 @@ def seen(house: House) -> Pair:
             watch.until(answered[-1][0], live.LATEST_S)
         lags = sorted(watch.lags(answered))
     return 1 / LAG_S, 1 / lags[len(lags) * 99 // 100]
-
-
-def get(house: House, *, path: str) -> Pair:
-    """Of 200 people out of the hiring log, whose read models are level with the ledger."""
-    url, key = level(house)
-    with connect(url) as conn:
-        found = conn.execute("SELECT person_id FROM person ORDER BY position LIMIT 200").fetchall()
-    house.settle()
-    with http.served("") as port:
-        limit = asyncio.run(http.answered(port, http.getting(["/"]), APPEND_S))
-    with http.served(url) as port:
-        ask = http.getting([path.format(id) for (id,) in found], key)
-        asyncio.run(http.answered(port, ask, 1))
-        done = asyncio.run(http.answered(port, ask, APPEND_S))
-    return sum(limit) / APPEND_S, sum(done) / APPEND_S
 
 
 def looked_back(house: House, *, path: str) -> Pair:
@@ -551,27 +505,48 @@ async def notes(ledger: Ledger, people: Sequence[UUID], callers: int, seconds: i
 
 
 def plain_inserts(house: House, url: str, clients: int) -> float:
-    """pgbench's, of rows of our size into a table with our indexes and nothing else."""
+    return asked_of_pgbench(plain_insert(house, url), url, clients)[0]
+
+
+def plain_insert(house: House, url: str) -> str:
+    """Of a row of our size into a table with our indexes and nothing else, which it makes."""
     with house.ledger(url) as ledger:
         row = sealed_note(ledger)
     with psycopg.connect(url) as conn:
         conn.execute("CREATE TABLE plain (LIKE ledger.entries INCLUDING ALL)")
         conn.execute("CREATE SEQUENCE plain_position")
         conn.execute("GRANT ALL ON plain, plain_position TO ledger_app")
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(
-            f"INSERT INTO plain ({COLUMNS}) VALUES (gen_random_uuid(), 1, '{row.topic}',"
-            f" '\\x{row.state.hex()}', nextval('plain_position'));\n"
-        )
-        script.flush()
-        command = [pgbench(), "--no-vacuum", "--protocol=prepared", f"--file={script.name}"]
-        size = [f"--client={clients}", f"--jobs={min(2, clients)}", f"--time={APPEND_S}"]
+    return (
+        f"INSERT INTO plain ({COLUMNS}) VALUES (gen_random_uuid(), 1, '{row.topic}',"
+        f" '\\x{row.state.hex()}', nextval('plain_position'));\n"
+    )
+
+
+def asked_of_pgbench(script: str, url: str, clients: int, options: str = "") -> tuple[float, float]:
+    """How many a second by so many clients, and in how many seconds 99 of 100 are done.
+    ``options``: of their sessions."""
+    with tempfile.TemporaryDirectory() as folder:
+        (file := Path(folder, "script.sql")).write_text(script)
         run = subprocess.run(
-            [*command, *size, app_url(url)], capture_output=True, text=True, check=False
-        )
-    if run.returncode or not (tps := re.search(r"tps = ([0-9.]+)", run.stdout)):
-        raise SystemExit(f"pgbench failed: {' '.join(run.stderr.split())}")
-    return float(tps[1])
+            [
+                pgbench(), "--no-vacuum", "--protocol=prepared", f"--file={file}",
+                f"--client={clients}", f"--jobs={min(2, clients)}", f"--time={APPEND_S}",
+                "--log", f"--log-prefix={folder}/took", app_url(url),
+            ],
+            env=os.environ | {"PGOPTIONS": options}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if run.returncode or not (tps := re.search(r"tps = ([0-9.]+)", run.stdout)):
+            raise SystemExit(f"pgbench failed: {' '.join(run.stderr.split())}")
+        took_us = [
+            int(line.split()[2])  # client, how manieth, how long
+            for each in Path(folder).glob("took.*")
+            for line in each.read_text().splitlines()
+        ]
+    return float(tps[1]), p99(took_us) / 1e6
+
+
+def p99(took: list[float] | list[int]) -> float:
+    return sorted(took)[len(took) * 99 // 100]
 
 
 def sealed_note(ledger: Ledger) -> StoredEvent:

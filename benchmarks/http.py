@@ -76,9 +76,14 @@ def posting_nothing() -> bytes:
 
 
 async def answered(
-    port: int, request: Callable[[], bytes], seconds: int, connections: int = CONNECTIONS
+    port: int,
+    request: Callable[[], bytes],
+    seconds: int,
+    connections: int = CONNECTIONS,
+    took_s: list[float] | None = None,
 ) -> list[int]:
-    """How many, in each second. Raises AssertionError unless every answer is a 2xx, or a 412."""
+    """How many, in each second. Raises AssertionError unless every answer is a 2xx, or a 412.
+    ``took_s``: how long each one took is added to it."""
     done, began = [0] * (seconds + 1), perf_counter()
 
     async def client() -> None:
@@ -90,6 +95,8 @@ async def answered(
             size = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
             await reader.readexactly(int(size))
             done[int(at)] += 1
+            if took_s is not None:
+                took_s.append(perf_counter() - began - at)
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(connections)))

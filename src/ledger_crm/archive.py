@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -91,14 +91,19 @@ class Segment(File, frozen=True, kw_only=True):
     entries: str
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class OfAnyFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """What the manifest of every version says."""
+
+    format: int
+
+
+class Manifest(OfAnyFormat, frozen=True, kw_only=True):
     """head       position of the last entry in it
     ledger     a hash of the ledger up to there: of another history it is another
     key_check  of the deployment's key that it was sealed with; a hash, not the key
     documents  how many there are in the vault
     """
 
-    format: int
     head: int
     ledger: str
     key_check: str | None
@@ -181,13 +186,18 @@ def manifest_of(place: Storage) -> Manifest:
     """Raises ArchiveFault if there is none, or it is of another format, or has a gap."""
     path = f"{place}/manifest.json"
     try:
-        found = msgspec.json.decode(place.get("manifest.json"), type=Manifest)
+        content = place.get("manifest.json")
+        format = msgspec.json.decode(content, type=OfAnyFormat).format
+        if format != FORMAT:  # whatever else it says
+            raise ArchiveFault(
+                f"{place} was made by another version: its format is {format}, and this one reads"
+                f" {FORMAT}"
+            )
+        found = msgspec.json.decode(content, type=Manifest)
     except OSError as fault:
         raise ArchiveFault(f"{place} is no archive: {path}: {fault.strerror}") from None
     except msgspec.MsgspecError:
         raise ArchiveFault(f"{path} is damaged: take it from another copy") from None
-    if found.format != FORMAT:
-        raise ArchiveFault(f"{place} was made by another version: its format is {found.format}")
     at = 0
     for segment in found.segments:
         if segment.first != at + 1 or segment.last < segment.first:
@@ -212,7 +222,8 @@ def verify(place: Storage, *, progress: Progress = lambda at, of: None) -> Manif
         (manifest.keys, KeyLine), (manifest.reservations, ReservationLine),
         (manifest.receipts, ReceiptLine),
     ):  # fmt: skip
-        _decoded(place, file, type_)
+        for _ in _decoded(place, file, type_):
+            pass
     _check_documents(place, manifest)
     return manifest
 
@@ -350,25 +361,34 @@ def _lines(
 
 
 def _keys(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[KeyLine]:
-    for id, created_at, wrapped, destroyed_at in conn.execute(
-        "SELECT stream_id, created_at, wrapped, destroyed_at FROM ledger.data_keys ORDER BY 1"
+    for id, created_at, wrapped, destroyed_at in _each(
+        conn, "SELECT stream_id, created_at, wrapped, destroyed_at FROM ledger.data_keys ORDER BY 1"
     ):
         yield KeyLine(id, created_at, wrapped and bytes(wrapped), destroyed_at)
 
 
 def _reservations(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[ReservationLine]:
-    for key, scope, id in conn.execute(
-        "SELECT key, scope, stream_id FROM ledger.reservations ORDER BY 1"
+    for key, scope, id in _each(
+        conn, "SELECT key, scope, stream_id FROM ledger.reservations ORDER BY 1"
     ):
         yield ReservationLine(bytes(key), scope, id)
 
 
 def _receipts(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[ReceiptLine]:
-    for key, fingerprint, *rest in conn.execute(
+    for key, fingerprint, *rest in _each(
+        conn,
         "SELECT key, fingerprint, stream_id, version, position, recorded_at FROM ledger.receipts"
-        " ORDER BY 1"
+        " ORDER BY 1",
     ):
         yield ReceiptLine(bytes(key), bytes(fingerprint), *rest)
+
+
+def _each(conn: psycopg.Connection[tuple[Any, ...]], query: str) -> Iterator[tuple[Any, ...]]:
+    """Some at a time: there is one for every entry, or for every person."""
+    with conn.cursor("each") as rows:
+        rows.itersize = PAGE
+        rows.execute(query.encode())
+        yield from rows
 
 
 def _must_be_of(
@@ -437,33 +457,36 @@ def _write(
 L = TypeVar("L", bound=msgspec.Struct)
 
 
-def _decoded(place: Storage, file: File, type_: type[L]) -> list[L]:
-    """Raises ArchiveFault if it is not there, or not what was written."""
-    path = f"{place}/{file.name}"
+def _decoded(place: Storage, file: File, type_: type[L]) -> Iterator[L]:
+    """Line by line, once its hash is right. Raises ArchiveFault if it is not there, or not what was
+    written."""
+    path, count = f"{place}/{file.name}", 0
+    decode = msgspec.json.Decoder(type_).decode
     try:
-        content = place.get(file.name)
+        with place.reading(file.name) as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:  # type: ignore[arg-type]
+                raise ArchiveFault(
+                    f"{path} is not what was written: its hash is another; take it from another"
+                    " copy"
+                )
+            content.seek(0)
+            with gzip.GzipFile(fileobj=content) as lines:
+                for line in lines:
+                    yield decode(line)
+                    count += 1
+    except (gzip.BadGzipFile, EOFError, zlib.error, msgspec.MsgspecError):
+        raise ArchiveFault(f"{path} cannot be read, though its hash is right") from None
     except FileNotFoundError:
         raise ArchiveFault(f"{path} is missing: take it from another copy") from None
     except OSError as fault:
         raise ArchiveFault(f"{path}: {fault.strerror}") from None
-    if _hash_of(content) != file.sha256:
-        raise ArchiveFault(
-            f"{path} is not what was written: its hash is another; take it from another copy"
-        )
-    decode = msgspec.json.Decoder(type_).decode
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as lines:
-            found = [decode(line) for line in lines]
-    except (OSError, EOFError, msgspec.MsgspecError):
-        raise ArchiveFault(f"{path} cannot be read, though its hash is right") from None
-    if len(found) != file.lines:
-        raise ArchiveFault(f"{path} has {len(found)} lines, and not {file.lines}")
-    return found
+    if count != file.lines:
+        raise ArchiveFault(f"{path} has {count} lines, and not {file.lines}")
 
 
 def _checked(place: Storage, segment: Segment, before: str) -> tuple[list[Line], str]:
     """Its entries, each in its place."""
-    lines, running = _decoded(place, segment, Line), _Running(before)
+    lines, running = list(_decoded(place, segment, Line)), _Running(before)
     for line in lines:
         running.add(line)
     if [line.position for line in lines] != list(range(segment.first, segment.last + 1)):

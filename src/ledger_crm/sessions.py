@@ -32,6 +32,15 @@ class Session(msgspec.Struct, frozen=True):
     until_at: datetime
 
 
+class Open(msgspec.Struct, frozen=True):
+    """seen_at  to the minute"""
+
+    id: UUID
+    began_at: datetime
+    seen_at: datetime
+    until_at: datetime
+
+
 @asynccontextmanager
 async def writing(pool: AsyncConnectionPool[Any]) -> AsyncIterator[Any]:
     """A cursor in a transaction that may write, on a pool whose others may not."""
@@ -86,9 +95,28 @@ async def find(pool: AsyncConnectionPool[Any], secret: str, *, idle_s: int) -> S
     return found
 
 
-async def end(pool: AsyncConnectionPool[Any], id: UUID) -> None:
+async def end(pool: AsyncConnectionPool[Any], id: UUID, *, of: str | None = None) -> None:
+    """``of``: only if it is this consultant's."""
     async with writing(pool) as cur:
-        await cur.execute("DELETE FROM ledger.sessions WHERE id = %s", (id,))
+        await cur.execute(
+            "DELETE FROM ledger.sessions WHERE id = %s AND (%s::text IS NULL OR consultant = %s)",
+            (id, of, of),
+        )
+
+
+async def of(
+    pool: AsyncConnectionPool[Any], consultant: str, era: int, *, idle_s: int
+) -> list[Open]:
+    """Those that open something; the one that was seen last first."""
+    at = now()
+    async with pool.connection() as conn, conn.cursor() as cur:
+        await cur.execute(
+            "SELECT id, began_at, seen_at, until_at FROM ledger.sessions"
+            " WHERE consultant = %s AND era = %s AND until_at > %s AND seen_at > %s"
+            " ORDER BY seen_at DESC, id",
+            (consultant, era, at, at - timedelta(seconds=idle_s)),
+        )
+        return [Open(*row) for row in await cur.fetchall()]
 
 
 def csrf_token(secret: str) -> str:

@@ -33,6 +33,10 @@ class Storage(Protocol):
     def get(self, name: str) -> bytes:
         """Raises FileNotFoundError."""
 
+    @contextmanager
+    def reading(self, name: str) -> Iterator[IO[bytes]]:
+        """A file to read, for what may be large. Raises FileNotFoundError."""
+
     def put(self, name: str, content: bytes) -> None: ...
 
     @contextmanager
@@ -76,6 +80,11 @@ class Files:
 
     def get(self, name: str) -> bytes:
         return (self.folder / name).read_bytes()
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[IO[bytes]]:
+        with (self.folder / name).open("rb") as file:
+            yield file
 
     def put(self, name: str, content: bytes) -> None:
         with self.draft(f"{name.rpartition('/')[2]}.{os.getpid()}.{os.urandom(4).hex()}") as file:
@@ -156,6 +165,15 @@ class Bucket:
     def get(self, name: str) -> bytes:
         with self._asking(name):
             return bytes(self._obstore.get(self._store, name).bytes())
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[IO[bytes]]:
+        with tempfile.TemporaryFile() as file:
+            with self._asking(name):
+                for chunk in self._obstore.get(self._store, name).stream():
+                    file.write(chunk)
+            file.seek(0)
+            yield file
 
     def put(self, name: str, content: bytes) -> None:
         with self._asking(name):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -24,16 +26,20 @@ from ledger_crm import archive as archives
 from ledger_crm.analysis.checksums import checksums_of, difference
 from ledger_crm.archive import ArchiveFault, Manifest
 from ledger_crm.commands import demo
+from ledger_crm.domain.entry import ERASED
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.ledger import Intent, Ledger, Work
 from ledger_crm.sealing import Keyring, WrongKey
 from ledger_crm.storage import Files
 from ledger_crm.vault import Vault
+from projections.stories import PEOPLE
 from projections.test_queries import project
 from scenario import ANA, KEYRING, NOON
 
 pytestmark = pytest.mark.xdist_group("analysis files")
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "archive_1"
 
 
 @pytest.fixture
@@ -108,6 +114,50 @@ def test_archived_and_restored_everything_is_as_it_was(
     assert len(before.tables) > 160
     assert before.tables.keys() >= {"candidacy", "past.candidacy"}
     assert archives.against(empty, manifest) == manifest.head
+
+
+def test_an_archive_of_format_1_is_read_for_ever(
+    read_models: str, databases: Callable[..., str], tmp_path: Path
+) -> None:
+    """As it was written on the day of that format: its files are never changed. Restored, people
+    are open, who was erased is not, and every read model is built of it; and it can be added to."""
+    folder, url = tmp_path / "a", databases(of=read_models)
+    shutil.copytree(GOLDEN, folder)
+    assert verify(folder).ledger.startswith("cbd3d7757dd3b344"), "golden: it is never made anew"
+
+    manifest = put_back(url, folder, tmp_path / "vault")
+
+    assert (manifest.format, manifest.head, manifest.documents) == (1, 112, 1)
+    assert archives.against(url, manifest) == 112
+    vault = vault_in(tmp_path / "vault")
+    assert vault.get(hashlib.sha256(b"golden document").hexdigest()) == b"golden document"
+    with Ledger(url, KEYRING) as ledger:
+        project(url, ledger)
+        assert checksums_of(url).positions == dict.fromkeys(checksums_of(url).positions, 112)
+        asyncio.run(three_people(ledger))
+    names = dict(row(url, "SELECT id, name FROM read.directory WHERE kind = 'person'"))
+    assert (names[PEOPLE[0]], names[PEOPLE[1]]) == ("P0", ERASED)
+    again, new = archive(url, folder, tmp_path / "vault")
+    assert again.head == 112 + new > 112
+
+
+@pytest.mark.parametrize(
+    ("manifest", "says"),
+    [
+        ({"format": 2, "chapters": []}, "another version: its format is 2, and this one reads 1"),
+        ({"format": "1"}, "is damaged"),
+        ({}, "is damaged"),
+    ],
+    ids=str,
+)
+def test_an_archive_of_a_format_to_come_is_refused_as_that(
+    told: Run, tmp_path: Path, manifest: dict[str, Any], says: str
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    for words in (("restore",), ("archive",), ("archive", "--verify")):
+        code, out, err = told(*words, str(tmp_path))
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert says in err
 
 
 def test_it_goes_on_where_it_was_restored(database: str, empty: str, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 from analysis.test_replay import three_people
 from builders import note, sourced
 from conftest import Run
-from ledger_crm.analysis import AnalysisFault, exporting
+from ledger_crm.analysis import AnalysisFault, exporting, shelving
 from ledger_crm.analysis.exporting import export
 from ledger_crm.analysis.querying import over_export, over_live
 from ledger_crm.commands import demo
@@ -147,7 +147,12 @@ def test_what_is_personal_is_in_it_only_on_demand(
     with Ledger(url, KEYRING) as ledger:
         asyncio.run(three_people(ledger))
     export(url, tmp_path / "closed")
-    export(url, tmp_path / "opened", key=KEY)
+    found = list[Path]()
+    export(
+        url, tmp_path / "opened", key=KEY,
+        progress=lambda *_: found.extend((tmp_path / "opened").glob(f"{exporting.STATE}*")),
+    )  # fmt: skip
+    assert found == [], "what is opened lies in no file that has a name"
     said = {name: repr(content(tmp_path / name)) for name in ("closed", "opened")}
     raw = b"".join(p.read_bytes() for p in (tmp_path / "closed").rglob("*") if p.is_file())
     for word in ("Ada", "Grace", "engines"):
@@ -186,7 +191,7 @@ def test_again_it_adds_what_is_new_and_is_as_if_made_at_once(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "FILE_ROWS", 700)
-    monkeypatch.setattr(exporting, "PART_ROWS", 50)
+    monkeypatch.setattr(shelving, "MOST_ROWS", 500)
     first, _ = export(database, tmp_path / "x")
     kept = (tmp_path / "x" / exporting.STATE).stat().st_mtime_ns
     files = {p: p.stat().st_mtime_ns for p in (tmp_path / "x" / "ledger").rglob("*.parquet")}
@@ -202,6 +207,34 @@ def test_again_it_adds_what_is_new_and_is_as_if_made_at_once(
     export(database, tmp_path / "whole")
     assert content(tmp_path / "x") == content(tmp_path / "whole")
     assert positions(tmp_path / "x") == list(range(1, head + 1))
+
+
+def test_rows_are_let_go_before_they_are_too_many(
+    database: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelving, "MOST_ROWS", 300)
+    held, relieve = [], shelving.Shelf.relieve
+
+    def watched(self: shelving.Shelf, position: int) -> None:
+        relieve(self, position)
+        held.append(sum(len(rows.held) for rows in self.rows.values()))
+
+    monkeypatch.setattr(shelving.Shelf, "relieve", watched)
+    export(database, tmp_path / "few")
+    assert len(held) > 2
+    assert max(held) <= 300
+    assert content(tmp_path / "few") == content(made())
+
+
+def test_what_is_kept_and_cannot_be_read_is_as_if_there_were_none(
+    database: str, made: Made
+) -> None:
+    folder = made()
+    before = content(folder)
+    for damaged in (b"no database", (folder / exporting.STATE).read_bytes()[:8192]):
+        (folder / exporting.STATE).write_bytes(damaged)
+        export(database, folder)
+        assert content(folder) == before
 
 
 def test_only_what_can_have_changed_is_written_again(database: str, made: Made) -> None:
@@ -223,10 +256,11 @@ def test_only_what_can_have_changed_is_written_again(database: str, made: Made) 
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from ledger_crm.analysis import exporting
+from ledger_crm.analysis import exporting, shelving
 
 url, folder, at = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 exporting.FILE_ROWS = 300
+shelving.MOST_ROWS = 200
 written = 0
 write = exporting._write
 

@@ -183,7 +183,7 @@ def test_every_read_model_folds_in_memory_to_what_its_tables_hold(database: str)
     with connect(database) as conn:
         for projection in every():
             for table in projection.tables:
-                assert tables[projection.name].rows[table.name] == stored(conn, table), table.name
+                assert tables[projection.name].of(table) == stored(conn, table), table.name
 
 
 def test_any_cut_by_position_is_no_cut(database: str, tmp_path: Path) -> None:

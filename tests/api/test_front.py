@@ -106,7 +106,9 @@ async def test_every_route_is_documented(app: Litestar, spec: dict[str, Any]) ->
         for route in app.routes
         for method in route.methods
         if method != "OPTIONS"
-        and not route.path.startswith(("/docs", "/openapi", "/invitation", "/session/oidc"))
+        and not route.path.startswith(
+            ("/docs", "/openapi", "/invitation", "/session/oidc", "/sign-in")
+        )
     }
     assert routes == {(path, method) for path, method, _ in operations(spec)}
 
@@ -132,7 +134,7 @@ async def test_every_write_has_examples_that_are_what_it_takes(app: Litestar) ->
 
 
 async def test_the_pages_load_nothing_from_other_hosts(anybody: httpx.AsyncClient) -> None:
-    for path in ("/docs", "/docs/docs.js", "/docs/docs.css", "/invitation"):
+    for path in ("/docs", "/docs/docs.js", "/docs/docs.css", "/invitation", "/sign-in"):
         answer = await anybody.get(path, headers={"Accept": "text/html,*/*"})
         assert answer.status_code == 200
         assert "//" not in re.sub(r"^\s*//.*$", "", answer.text, flags=re.MULTILINE)

@@ -91,7 +91,7 @@ async def test_who_is_known_by_a_verified_address_is_signed_in(
 ) -> None:
     back = await at_the_provider(browser, "ben")
     answer = await browser.get(back)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
     me = (await browser.get("/session")).json()
     assert (me["actor"], me["role"]) == (BEN, "manager")
     log = (await browser.get("/access-log?what=signed_in")).json()["items"]

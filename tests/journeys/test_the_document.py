@@ -58,7 +58,7 @@ def invented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def test_the_server_answers_as_its_document_says(
     up: Running, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    schemathesis("everyday", up, tmp_path, request, [of_webhooks(), of_the_stream()])
+    schemathesis("everyday", up, tmp_path, request, [of_webhooks()])
 
 
 @pytest.mark.campaign
@@ -84,7 +84,7 @@ def schemathesis(
         [
             Path(sys.executable).with_name("schemathesis"), "run", f"{up.url}/openapi.json",
             "--header", f"Authorization: Bearer {up.key}",
-            *(("--exclude-path-regex", "^/portal/") if how == "everyday" else ()),
+            *(("--exclude-path-regex", "^/(portal/|events/stream)") if how == "everyday" else ()),
             "--exclude-checks", "positive_data_acceptance",
             "--phases", phases, "--max-examples", str(examples), "--seed", str(seed),
             "--workers", "1", "--no-shrink", "--continue-on-failure", "--warnings", "off",
@@ -120,10 +120,10 @@ def of_webhooks() -> str:
 
 
 def of_the_stream() -> str:
-    """The first few: it does not end. Of all kinds, so that there are a few."""
+    """The first few: it does not end, and says nothing for long where there is nothing to tell."""
     return operation(
         {"include-path": "/events/stream"},
-        {"max-stream-events": 5, "request-timeout": 30},
+        {"max-stream-events": 5, "request-timeout": 10},
     )
 
 

@@ -24,6 +24,7 @@ from ledger_crm.projections import (
     Row,
     Starting,
     Table,
+    every,
 )
 from ledger_crm.sealing import Keyring
 from ledger_crm.store import Store
@@ -71,6 +72,21 @@ def dump(
             with conn.cursor() as cur, cur.copy(f"COPY ({query}) TO STDOUT".encode()) as copy:
                 found[name] = b"".join(map(bytes, copy))
     return found
+
+
+def sums(
+    conn: Connection, home: str, as_of: int | None = None
+) -> dict[str, tuple[int, int | None]]:
+    """Of each table that keeps its past, in this schema, how many rows it has and a checksum of
+    what is in them, by one query. ``as_of``: for the views of the past."""
+    conn.execute("SELECT set_config('ledger.as_of', %s, false)", (str(as_of or 0),))
+    kept = [table for p in every() for table in p.tables if table.keeps_past]
+    query = " UNION ALL ".join(
+        f"SELECT '{table.name}', count(*), sum(hashtextextended(shown::text, 0)::numeric)"
+        f" FROM (SELECT {', '.join(table.columns)} FROM {home}.{table.name}) shown"
+        for table in kept
+    )
+    return {name: (rows, sum_) for name, rows, sum_ in conn.execute(query.encode()).fetchall()}
 
 
 class Together:

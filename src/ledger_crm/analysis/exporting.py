@@ -18,8 +18,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from itertools import chain, islice
 from pathlib import Path
@@ -36,13 +37,12 @@ from ledger_crm.store import Told
 
 from . import AnalysisFault
 from .folding import Tables
-from .replaying import Kept
+from .shelving import Shelf
 from .tables import arrow
 
 FORMAT = 1
 ANEW = "remove the export, and make it anew"
 FILE_ROWS = 50_000  # of the ledger, at most
-PART_ROWS = 5_000  # of what is kept, at most
 STATE = ".folded"  # the read models' rows, without anything sealed
 BY_SEALED_TEXT = frozenset[str]()
 """Tables whose keys are made of what is sealed: closed, they hold fewer rows."""
@@ -106,28 +106,41 @@ def export(
             ledger.begin_anew()  # whoever is erased since is in there
         if ledger.position > head:
             raise AnalysisFault(f"{folder} is at {ledger.position}, beyond this ledger's {head}")
-        models = None if ledger_only else ReadModels(folder, keeps=key is None)
-        begin, new = ledger.position, head - ledger.position
-        if models:
-            begin = min(begin, models.position)
-        for page in slices.pages(Slice(), after=begin, upto=head):
-            for entry, told in zip(page.entries, page.told, strict=True):
-                if entry.position > ledger.position:
-                    ledger.add(entry, told)
-                if models and entry.position > models.position:
-                    models.add(entry)
-            progress(page.position, begin, head)
-        ledger.flush()
-        if models:
-            models.write(head)
-        exported = Exported(
-            format=FORMAT, ledger=which, position=head, opened=key is not None,
-            destroyed=destroyed, tables=models.counts() if models else {},
-        )  # fmt: skip
+        new = head - ledger.position
+        with _read_models(folder, keeps=key is None, none=ledger_only) as models:
+            begin = min(ledger.position, models.position) if models else ledger.position
+            for page in slices.pages(Slice(), after=begin, upto=head):
+                for entry, told in zip(page.entries, page.told, strict=True):
+                    if entry.position > ledger.position:
+                        ledger.add(entry, told)
+                    if models and entry.position > models.position:
+                        models.add(entry)
+                if models:
+                    models.relieve()
+                progress(page.position, begin, head)
+            ledger.flush()
+            exported = Exported(
+                format=FORMAT, ledger=which, position=head, opened=key is not None,
+                destroyed=destroyed, tables=models.write(head) if models else {},
+            )  # fmt: skip
         _replace(folder / "SCHEMA.md", schema(models.projections if models else ()).encode())
         content = msgspec.json.format(msgspec.json.encode(exported)) + b"\n"
         _replace(folder / "export.json", content)
     return exported, new
+
+
+@contextmanager
+def _read_models(folder: Path, *, keeps: bool, none: bool) -> Iterator[ReadModels | None]:
+    """Raises AnalysisFault for what is wrong with their shelf."""
+    if none:
+        yield None
+        return
+    try:
+        with closing(ReadModels(folder, keeps=keeps)) as models:
+            yield models
+    except (sqlite3.Error, msgspec.MsgspecError) as fault:
+        what = "is damaged" if isinstance(fault, msgspec.MsgspecError) else fault
+        raise AnalysisFault(f"{folder / STATE}: {what}; remove it, and do it again") from None
 
 
 def found(folder: Path) -> Exported | None:
@@ -212,68 +225,50 @@ class LedgerFiles:
 
 
 class ReadModels:
-    """All of them, in memory. What they were folded to is kept beside them, so that the next run
-    folds only what is new; not if anything was opened, which must not outlast an erasure."""
+    """All of them, on a shelf beside them, so that the next run folds only what is new; if anything
+    was opened, on one that is gone with this run, since it must not outlast an erasure."""
 
     def __init__(self, folder: Path, *, keeps: bool) -> None:
-        self.folder = folder
-        self.projections = every()
-        self._kept = Kept(folder / STATE, _program(self.projections)) if keeps else None
-        try:
-            self.position, self.tables = self._taken_back()
-        except Exception:  # of another program, or damaged: as if there were none
-            self.position, self.tables = 0, self._empty()
-        if not self._kept:
-            (folder / STATE).unlink(missing_ok=True)
-        self._anew = self.position == 0
+        self.folder, self.projections = folder, every()
+        program = _program(self.projections)
+        self._shelf = Shelf(folder / STATE, program, self.projections, lasts=keeps)
+        self.position = self._shelf.position
         self._folding: dict[type[Event], list[Tables]] = {}  # by the kinds that came
+
+    def close(self) -> None:
+        self._shelf.close()
 
     def add(self, entry: Entry[Event]) -> None:
         kind = type(entry.event)
         if kind not in self._folding:
-            self._folding[kind] = [
-                tables for tables in self.tables.values() if tables.projection.handlers_of(kind)
-            ]
+            concerned = [p for p in self.projections if p.handlers_of(kind)]
+            self._folding[kind] = [Tables(p, rows=self._shelf.rows) for p in concerned]
+            self._shelf.news([p.name for p in concerned], are=True)
         for tables in self._folding[kind]:
             tables.fold(entry)
         self.position = entry.position
 
-    def write(self, position: int) -> None:
+    def relieve(self) -> None:
+        self._shelf.relieve(self.position)
+
+    def write(self, position: int) -> dict[str, int]:
+        """How many rows each table has."""
+        _, pq = arrow()
+        counts, with_news = {}, self._shelf.with_news()
         for projection in self.projections:
-            changed = self._anew or any(map(projection.handlers_of, self._folding))
             for table in projection.tables:
                 path = self.folder / "read" / projection.name / f"{table.name}.parquet"
-                if changed or not path.exists():
-                    rows = self.tables[projection.name].rows[table.name].values()
+                if projection.name in with_news or not path.exists():
+                    rows = self._shelf.rows[table.name].each()
                     _write(_groups(table.types, map(table.values_of, rows)), path)
+                counts[table.name] = pq.read_metadata(path).num_rows
         there = {f"{p.name}/{table.name}" for p in self.projections for table in p.tables}
         for path in (self.folder / "read").glob("*/*.parquet"):  # of a table that is no more
             if f"{path.parent.name}/{path.stem}" not in there:
                 path.unlink()
-        if self._kept and (self._anew or self._folding):
-            tables = self.tables.values()
-            self._kept.keep_parts(position, chain.from_iterable(t.parts(PART_ROWS) for t in tables))
-
-    def _empty(self) -> dict[str, Tables]:
-        return {projection.name: Tables(projection) for projection in self.projections}
-
-    def _taken_back(self) -> tuple[int, dict[str, Tables]]:
-        """Raises whatever is wrong with what was kept."""
-        tables = self._empty()
-        found = self._kept.parts() if self._kept else None
-        if found is None:
-            return 0, tables
-        position, parts = found
-        for part in parts:
-            tables[part[0]].take(part)
-        return position, tables
-
-    def counts(self) -> dict[str, int]:
-        return {
-            name: len(rows)
-            for projection in self.projections
-            for name, rows in self.tables[projection.name].rows.items()
-        }
+        self._shelf.news([*with_news], are=False)
+        self._shelf.keep(position)
+        return counts
 
 
 def schema(projections: Sequence[Projection]) -> str:

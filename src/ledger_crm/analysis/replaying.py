@@ -17,7 +17,7 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -298,13 +298,6 @@ class Kept:
 
     def found(self) -> tuple[int, Any] | None:
         """Raises AnalysisFault if it is another replay's, somebody else's, or damaged."""
-        if found := self.parts():
-            position, parts = found
-            return position, next(parts)
-        return None
-
-    def parts(self) -> tuple[int, Iterator[Any]] | None:
-        """As they were kept. Raises as ``found``."""
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
@@ -327,33 +320,18 @@ class Kept:
             begins = file.tell()
             if words[3] != hashlib.file_digest(file, "sha256").hexdigest():
                 raise AnalysisFault(f"{self.path} is damaged: remove it")
-        return int(words[2]), self._unpickled(begins)
-
-    def _unpickled(self, begins: int) -> Iterator[Any]:
-        with self.path.open("rb") as file:
             file.seek(begins)
-            while file.peek(1):
-                yield pickle.load(file)  # noqa: S301  # ours: see above
+            return int(words[2]), pickle.load(file)  # noqa: S301  # ours: see above
 
     def keep(self, position: int, state: Any) -> None:
         """Raises AnalysisFault for a state that cannot be kept."""
-        self.keep_parts(position, [state])
-
-    def keep_parts(self, position: int, parts: Iterable[Any]) -> None:
-        """Each by itself: whoever pickles remembers all that is in it, which takes more memory than
-        the thing. Raises AnalysisFault for one that cannot be kept."""
-        new, digest = self.path.with_name(f".{self.path.name}.new"), hashlib.sha256()
+        try:
+            content = pickle.dumps(state, protocol=5)
+        except Exception as fault:
+            raise AnalysisFault(f"this state cannot be kept: {_said(fault)}") from None
+        new = self.path.with_name(f".{self.path.name}.new")
         with new.open("wb") as file:
-            file.write(self._head(position, "-" * 64))
-            for part in parts:
-                try:
-                    content = pickle.dumps(part, protocol=5)
-                except Exception as fault:
-                    raise AnalysisFault(f"this state cannot be kept: {_said(fault)}") from None
-                digest.update(content)
-                file.write(content)
-            file.seek(0)
-            file.write(self._head(position, digest.hexdigest()))
+            file.write(self._head(position, hashlib.sha256(content).hexdigest()) + content)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)

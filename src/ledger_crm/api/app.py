@@ -28,6 +28,7 @@ from . import (
     day,
     documents,
     engagement,
+    entrance,
     equal_opportunity,
     following,
     front,
@@ -237,7 +238,7 @@ def create_app(
         security=[{"link": []}],
     )
     app = Litestar(
-        route_handlers=[keyed, linked, *oidc.HANDLERS, *front.HANDLERS],
+        route_handlers=[keyed, linked, *oidc.HANDLERS, *entrance.HANDLERS, *front.HANDLERS],
         dependencies={
             "hidden": Provide(lambda: equipment.hidden, sync_to_thread=False),
             "provider": Provide(lambda: equipment.provider, sync_to_thread=False),

@@ -174,6 +174,11 @@ class Callers:
             "actor": caller.holder.actor, "holder": caller.holder, "caller": caller
         }  # fmt: skip
 
+    async def signed_in(self, connection: Connection) -> Caller | None:
+        """Whose browser it is, for pages; None: nobody's. Raises Unavailable."""
+        credential = self._credential("", connection.headers.get("cookie", ""))
+        return await self._look(credential) if credential else None
+
     def forget(self) -> None:
         """So that what was changed here holds at once."""
         self._known.clear()

@@ -84,6 +84,7 @@ LINKS = {
     "webhooks": "/webhooks",
     "metrics": "/metrics",
     "session": "/session",
+    "sign_in": "/sign-in",
     "access_log": "/access-log",
 }
 

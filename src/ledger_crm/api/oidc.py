@@ -192,7 +192,7 @@ async def return_from_provider(
     answer: Response[None] = Response(
         None,
         status_code=303,
-        headers={"Location": "/", "Set-Cookie": cookie},
+        headers={"Location": "/sign-in", "Set-Cookie": cookie},
         media_type="text/plain",
     )
     answer.set_cookie(  # beside the other one; and as it was set, or a browser does not take it

@@ -89,7 +89,10 @@ NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
 
-ANYBODY = frozenset(("sign_in", "accept_invitation", "leave_for_provider", "return_from_provider"))
+ANYBODY = frozenset((
+    "sign_in", "accept_invitation", "leave_for_provider", "return_from_provider",
+    "entrance", "enter",
+))  # fmt: skip
 """What nobody needs to be anybody for: it is how one becomes somebody."""
 
 HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": [], "shares": []}

@@ -88,6 +88,12 @@ class CsrfTokenWrong(HttpProblem):
     status = 403
 
 
+class FormIsOld(HttpProblem):
+    """This form is not the one that you were given: fill it in again."""
+
+    status = 403
+
+
 class SignInRefused(HttpProblem):
     """This is not the password of a consultant who may sign in."""
 
@@ -286,10 +292,14 @@ def told(refusal: Refusal) -> tuple[int, dict[str, Any], dict[str, str]]:
         "detail": detail,
         "request_id": cause.get(),
     }
+    return status, body, headers_of(refusal)
+
+
+def headers_of(refusal: Refusal) -> dict[str, str]:
     headers = dict(refusal.headers) if isinstance(refusal, HttpProblem) else {}
-    if "retry_after_s" in facts:
-        headers["Retry-After"] = str(facts["retry_after_s"])
-    return status, body, headers
+    if "retry_after_s" in refusal.facts:
+        headers["Retry-After"] = str(refusal.facts["retry_after_s"])
+    return headers
 
 
 def out_of_reach(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str, Any]]:

@@ -93,8 +93,9 @@ async def sign_in(
     As a consultant, with a password. The cookie is the session; writes send `csrf_token` besides.
     After ten wrong passwords for one consultant, or fifty from one network, within a quarter of an
     hour nobody is heard for as long."""
-    login = await _admitted(request, ledger, pool, callers, data.consultant, data.password)
-    return await begin_session(request, pool, callers, login, "password")
+    return answered_as(
+        await sign_in_with_password(request, ledger, pool, callers, data.consultant, data.password)
+    )
 
 
 @post("/session/invitation", tags=["session"])
@@ -119,7 +120,7 @@ async def accept_invitation(
     login = await signing_in.login_of(ledger, consultant)
     if login is None:
         raise SignInRefused()
-    return await begin_session(request, pool, callers, login, "invitation")
+    return answered_as(await signed_in(request, pool, callers, login, "invitation"))
 
 
 @get("/session", tags=["session"])
@@ -138,13 +139,8 @@ async def sign_out(
     callers: NamedDependency[Callers],
 ) -> Response[SignedOut]:
     """Sign out"""
-    caller = _caller_signed_in(request)
-    assert caller.session
-    await sessions.end(pool, caller.session.id)
-    callers.visited(request, caller, "signed_out")
-    callers.forget()
-    gone = {"Set-Cookie": callers.terms.set_cookie("", 0)}
-    return Response(SignedOut(now()), headers=gone)
+    gone = await leave(request, pool, callers, _caller_signed_in(request))
+    return Response(SignedOut(now()), headers={"Set-Cookie": gone})
 
 
 @put("/session/password", tags=["session"])
@@ -159,15 +155,9 @@ async def change_password(
 
     All your sessions end, and another one begins here."""
     caller = _caller_signed_in(request)
-    actor = caller.holder.actor
-    await _admitted(request, ledger, pool, callers, actor, data.old)
-    await signing_in.set_password(ledger, actor, data.password, by=actor)
-    callers.visited(request, caller, "password_changed")
-    callers.forget()
-    login = await signing_in.login_of(ledger, actor)
-    if login is None:
-        raise SignInRefused()
-    return await begin_session(request, pool, callers, login, "password")
+    return answered_as(
+        await change_own_password(request, ledger, pool, callers, caller, data.old, data.password)
+    )
 
 
 @get("/access-log", tags=["session"])
@@ -212,11 +202,55 @@ async def signed_in(
     return caller, terms.set_cookie(secret, terms.session_lifetime_s)
 
 
-async def begin_session(
-    request: Request[Any, Any, Any], pool: Pool, callers: Callers, login: Login, how: str
-) -> Response[Signed]:
-    caller, cookie = await signed_in(request, pool, callers, login, how)
+def answered_as(signed: tuple[Caller, str]) -> Response[Signed]:
+    caller, cookie = signed
     return Response(_signed(caller), headers={"Set-Cookie": cookie})
+
+
+async def sign_in_with_password(
+    request: Request[Any, Any, Any],
+    ledger: Ledger,
+    pool: Pool,
+    callers: Callers,
+    account: str,
+    password: str,
+) -> tuple[Caller, str]:
+    """As ``signed_in``. Raises SignInRefused, TooManyGuesses, Busy, Unavailable."""
+    login = await _admitted(request, ledger, pool, callers, account, password)
+    return await signed_in(request, pool, callers, login, "password")
+
+
+async def leave(
+    request: Request[Any, Any, Any], pool: Pool, callers: Callers, caller: Caller
+) -> str:
+    """The header by which the cookie goes."""
+    assert caller.session
+    await sessions.end(pool, caller.session.id)
+    callers.visited(request, caller, "signed_out")
+    callers.forget()
+    return callers.terms.set_cookie("", 0)
+
+
+async def change_own_password(
+    request: Request[Any, Any, Any],
+    ledger: Ledger,
+    pool: Pool,
+    callers: Callers,
+    caller: Caller,
+    old: str,
+    new: str,
+) -> tuple[Caller, str]:
+    """As ``signed_in``, and all other sessions end. Raises PasswordTooWeak, SignInRefused,
+    TooManyGuesses, Busy, Unavailable."""
+    actor = caller.holder.actor
+    await _admitted(request, ledger, pool, callers, actor, old)
+    await signing_in.set_password(ledger, actor, new, by=actor)
+    callers.visited(request, caller, "password_changed")
+    callers.forget()
+    login = await signing_in.login_of(ledger, actor)
+    if login is None:
+        raise SignInRefused()
+    return await signed_in(request, pool, callers, login, "password")
 
 
 async def _admitted(

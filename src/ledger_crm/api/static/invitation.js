@@ -18,6 +18,6 @@ form.addEventListener("submit", async (event) => {
     body: JSON.stringify({ invitation, password }),
   });
   const told = await answer.json();
-  said.textContent = answer.ok ? `You are signed in as ${told.actor}.` : told.title;
-  form.hidden = answer.ok;
+  said.textContent = answer.ok ? "" : told.title;
+  if (answer.ok) location.assign("/sign-in"); // where one sees who one is
 });

@@ -1,0 +1,128 @@
+"""/sign-in: people sign in and out with plain forms, and no other site does it for them."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from api.journey import ADA, found, problem
+from ledger_crm.api import caller
+from ledger_crm.commands import signing_in
+from ledger_crm.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+BEN = "consultant:ben"
+PASSWORD, OTHER = "correct horse battery", "another horse entirely"
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    from argon2 import PasswordHasher
+
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(signing_in, "_hasher", lambda: quick)
+    monkeypatch.setattr(signing_in, "_nobodys", lambda: quick.hash("nobody's"))
+    monkeypatch.setattr(caller, "TRUST_S", 0.0)
+
+
+@pytest.fixture
+async def browser(anybody: httpx.AsyncClient, ledger: Ledger) -> httpx.AsyncClient:
+    await signing_in.set_password(ledger, BEN, PASSWORD, role="manager")
+    return anybody
+
+
+async def shown(browser: httpx.AsyncClient) -> str:
+    answer = await browser.get("/sign-in")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    return answer.text
+
+
+async def sent(browser: httpx.AsyncClient, do: str, **fields: str) -> httpx.Response:
+    """A form of the page, as a browser sends it."""
+    [token, *_] = re.findall(r'name="token" value="([^"]+)"', await shown(browser))
+    return await browser.post("/sign-in", data={"token": token, "do": do} | fields)
+
+
+async def test_one_signs_in_sees_who_one_is_and_signs_out(browser: httpx.AsyncClient) -> None:
+    page = await shown(browser)
+    assert "Sign in" in page
+    assert "identity provider" not in page, "there is none"
+    entered = await sent(browser, "sign_in", consultant="ben", password=PASSWORD)
+    assert (entered.status_code, entered.headers["location"]) == (303, "/sign-in")
+    assert {"HttpOnly", "SameSite=Lax"} <= set(entered.headers["set-cookie"].split("; "))
+    page = await shown(browser)
+    assert "<strong>consultant:ben</strong>; your role is manager" in page
+    assert page.count("this one") == 1
+    assert 'href="/docs"' in page
+    assert (await found(browser, "/session"))["actor"] == BEN, "it opens the API too"
+    problem(await browser.post("/people", json=ADA), 403, "csrf-token-wrong")
+    assert (await sent(browser, "sign_out")).status_code == 303
+    assert "Your password" in await shown(browser)
+    problem(await browser.get("/session"), 401, "key-missing")
+
+
+async def test_what_is_wrong_is_said_on_the_page(browser: httpx.AsyncClient) -> None:
+    wrong = await sent(browser, "sign_in", consultant="<b>ben", password="no")
+    assert wrong.status_code == 401
+    assert "This is not the password of a consultant who may sign in." in wrong.text
+    assert "<b>" not in wrong.text
+    await sent(browser, "sign_in", consultant=BEN, password=PASSWORD)
+    weak = await sent(browser, "change_password", old=PASSWORD, new="short")
+    assert (weak.status_code, "at least twelve letters" in weak.text) == (422, True)
+    for _ in range(20):  # ten of anybody, and ten from where they signed in before
+        refused = await sent(browser, "change_password", old="no", new=OTHER)
+    late = await sent(browser, "change_password", old=PASSWORD, new=OTHER)
+    assert refused.status_code == 401
+    assert (late.status_code, int(late.headers["retry-after"]) > 0) == (429, True)
+
+
+async def test_a_form_of_another_site_does_nothing(
+    browser: httpx.AsyncClient, app: Litestar
+) -> None:
+    """Neither for whoever is signed in, nor to sign somebody in as somebody else."""
+    form = {"do": "sign_in", "consultant": BEN, "password": PASSWORD}
+    for token in ({}, {"token": ""}, {"token": "x" * 43}):
+        answer = await browser.post("/sign-in", data=form | token)
+        assert (answer.status_code, "ledger_session" in str(answer.headers)) == (403, False)
+    await shown(browser)
+    assert (await browser.post("/sign-in", data=form | {"token": "x" * 43})).status_code == 403
+    await sent(browser, "sign_in", consultant=BEN, password=PASSWORD)
+    assert (await browser.post("/sign-in", data={"do": "sign_out"})).status_code == 403
+    assert (await browser.post("/sign-in", content=b"\xff\xfe")).status_code == 403
+    assert "signed in as" in await shown(browser)
+    browser.cookies.set("ledger_form", '"x\\015\\012Set-Cookie: a=b"')
+    browser.cookies.delete("ledger_session")
+    answer = await browser.get("/sign-in")
+    assert "a=b" not in str(answer.headers), "what a cookie holds is not said again"
+
+
+async def test_sessions_are_ended_from_elsewhere_and_by_another_password(
+    browser: httpx.AsyncClient, app: Litestar, ledger: Ledger
+) -> None:
+    transport = httpx.ASGITransport(app=app)
+    await signing_in.set_password(ledger, "consultant:cid", PASSWORD)
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://crm.example") as phone,
+        httpx.AsyncClient(transport=transport, base_url="http://crm.example") as cids,
+    ):
+        for each, who in ((browser, "ben"), (phone, "ben"), (cids, "cid")):
+            await sent(each, "sign_in", consultant=who, password=PASSWORD)
+        ids = re.findall(r'name="session" value="([^"]+)"', await shown(phone))
+        assert len(ids) == 2, "one's own only"
+        for id in ids:
+            await sent(cids, "end", session=id)
+        assert "signed in as" in await shown(phone), "nobody ends those of others"
+        [own] = re.findall(r"session:([0-9a-f-]+)", (await browser.get("/session")).text)
+        await sent(browser, "end", session=next(id for id in ids if id != own))
+        assert "signed in as" not in await shown(phone)
+        await sent(phone, "sign_in", consultant="ben", password=PASSWORD)
+        changed = await sent(browser, "change_password", old=PASSWORD, new=OTHER)
+        assert changed.status_code == 303
+        assert "signed in as" in await shown(browser)
+        assert "signed in as" not in await shown(phone)
+        assert (await sent(phone, "sign_in", consultant="ben", password=OTHER)).status_code == 303
