@@ -212,7 +212,7 @@ def figures() -> Iterator[Measured]:
         name="relay",
         unit="messages/s",
         limit_name=f"nats-py publishes the same payloads in atomic batches of {PAGE:,}",
-        floor=0.4,
+        floor=0.7,
         measure=relay,
     )
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import structlog
-from psycopg import Error
+from psycopg import Error, connect
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from .domain.clock import now
@@ -124,6 +124,17 @@ class Visits:
                 until = now().date() - timedelta(days=self._days)
                 await cur.execute("DELETE FROM ledger.access_log WHERE day < %s", (until,))
                 self._tidied = today
+
+
+def keys_used(url: str) -> dict[str, date]:
+    """On which day each was used last, by what entries carry (`key:<id>`), as far back as is
+    remembered."""
+    with connect(url) as conn:
+        found = conn.execute(
+            "SELECT through, max(day) FROM ledger.access_log WHERE what = 'key_used'"
+            " GROUP BY through"
+        )
+        return dict(found.fetchall())
 
 
 async def came_from(pool: AsyncConnectionPool[Any], actor: str, network: str) -> bool:

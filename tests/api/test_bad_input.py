@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from api.journey import (
     written,
 )
 from ledger_crm.commands.catalogue import create_key, revoke_key
+from ledger_crm.domain.clock import today
 from ledger_crm.ledger import Ledger
 from ledger_crm.together import Full
 
@@ -281,6 +283,16 @@ async def test_without_a_key_in_use_nobody_gets_in(anybody: httpx.AsyncClient, k
         ):
             problem(answer, 401, "key-missing")
             assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_key_opens_nothing_after_its_last_day(
+    anybody: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    for days, status in ((0, 200), (-1, 401)):
+        until = today() + timedelta(days=days)
+        _, text = await create_key(ledger, actor="consultant:ana", until_on=until)
+        answer = await anybody.get("/session", headers={"Authorization": f"Bearer {text}"})
+        assert answer.status_code == status
 
 
 async def test_a_revoked_key_opens_nothing_once_its_second_is_over(

@@ -108,7 +108,10 @@ def test_what_a_script_reads_is_json(told: Run) -> None:
 
     made = read("key", "create", "integration:website", "--scope", "events.read")
     assert set(made) == {"id", "actor", "key"}
+    code, _, fault = told("key", "create", "integration:website", "--until", "2024-01-31")
+    assert (code, "--until 2024-01-31 is over" in fault) == (2, True)
     [key] = read("key", "list")
+    assert (key["until_on"], key["last_used_on"]) == (None, None)
     assert (key["actor"], key["revoked_at"]) == ("integration:website", None)
     assert (key["role"], key["scopes"]) == ("integration", ["events.read"])
     titles, line = told("key", "list")[1].splitlines()

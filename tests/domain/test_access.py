@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,7 +21,7 @@ from ledger_crm.domain.access import (
     parts,
 )
 from ledger_crm.domain.entry import Actor
-from scenario import ANA, given
+from scenario import ANA, NOON, given
 
 FACT = KeyCreated(actor="consultant:ana", digest="ab" * 32)
 
@@ -31,10 +32,18 @@ def test_a_key_opens_with_its_own_secret_only() -> None:
     assert found is not None
     id, secret = found
     assert id == key.id
-    assert key.admits(secret)
-    assert not key.admits(secret[:-1])
-    assert not key.admits("")
+    assert key.admits(secret, NOON.date())
+    assert not key.admits(secret[:-1], NOON.date())
+    assert not key.admits("", NOON.date())
     assert key.actor == "consultant:ana"
+
+
+def test_a_key_opens_nothing_after_its_last_day() -> None:
+    day = NOON.date()
+    key, text = ApiKey.create(actor="consultant:ana", until_on=day, by=ANA)
+    _, secret = parts(text) or (None, "")
+    assert key.admits(secret, day)
+    assert not key.admits(secret, day + timedelta(days=1))
 
 
 def test_a_secret_with_underscores_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +90,7 @@ def test_two_keys_differ() -> None:
 def test_a_revoked_key_opens_nothing() -> None:
     key, text = ApiKey.create(actor="consultant:ana", by=ANA)
     key.revoke(by=ANA)
-    assert not key.admits(text.split("_", 2)[2])
+    assert not key.admits(text.split("_", 2)[2], NOON.date())
 
 
 def test_a_key_is_revoked_once() -> None:

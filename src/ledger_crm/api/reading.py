@@ -23,7 +23,6 @@ from typing import (
     Generic,
     LiteralString,
     ParamSpec,
-    Self,
     TypeAlias,
     TypeVar,
     cast,
@@ -32,7 +31,6 @@ from typing import (
 from uuid import UUID
 
 import msgspec
-import psycopg
 from litestar import Response
 from litestar.params import QueryParameter
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
@@ -52,6 +50,7 @@ from ledger_crm.projections import (
     SCHEMA,
     Cursor,
     Lookup,
+    Marked,
     Projection,
     directory,
     happened,
@@ -426,7 +425,7 @@ class Reads:
         last of them stands; -1 if one of them may not be."""
         until_s = time.monotonic() + PATIENCE_S
         while True:
-            async with self.pool.connection() as conn, Looking(conn, then) as cur:
+            async with self.pool.connection() as conn, Marked(conn, _mark(then)) as cur:
                 try:
                     stands_at = await _begin(cur, uses, then)
                 except OUT_OF_REACH:
@@ -690,18 +689,10 @@ def _there(found: T | None, **named: object) -> T:
     return found
 
 
-class Looking(psycopg.AsyncCursor[Any]):
+def _mark(then: Then | None) -> str:
     """What is asked ``then`` is planned apart from what is asked now, and for moments that are
     alike: a plan that was made for another, not knowing how much was there, can take minutes."""
-
-    def __init__(self, conn: Any, then: Then | None) -> None:
-        super().__init__(conn)
-        self._mark = f"/* {then.home} {then.alike} */ ".encode() if then else b""
-
-    async def execute(self, query: Any, *args: Any, **more: Any) -> Self:
-        if self._mark:
-            query = self._mark + (query.encode() if isinstance(query, str) else query)
-        return await super().execute(query, *args, **more)
+    return f"{then.home} {then.alike}" if then else ""
 
 
 async def _begin(cur: Cursor, uses: tuple[Projection, ...], then: Then | None) -> int:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
 import cyclopts
 import msgspec
 
+from ledger_crm import visits
 from ledger_crm.commands import catalogue
 from ledger_crm.domain.access import KeyCreated, KeyRevoked
+from ledger_crm.domain.clock import today
 from ledger_crm.domain.role import Permission, Role
 from ledger_crm.ledger import Ledger
 
-from .house import console, load, opened, print_columns, run
+from .house import Fault, console, load, opened, print_columns, run
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
@@ -30,6 +33,7 @@ def create(
     role: Role | None = None,
     scope: tuple[Permission, ...] = (),
     label: str = "",
+    until: date | None = None,
     json: Flag = False,
 ) -> None:
     """Make a key. Its text is shown once and kept nowhere.
@@ -44,12 +48,18 @@ def create(
         A permission besides; several by --scope again. events.open: /events tells what is sealed.
     label:
         What it is for.
+    until:
+        The last day on which it opens anything; without it: until it is revoked.
     json:
         Print it as JSON.
     """
+    if until and until < today():
+        raise Fault(f"--until {until} is over: name a day that is not")
     with opened(load()) as (ledger, _):
         receipt, text = run(
-            lambda: catalogue.create_key(ledger, actor=actor, role=role, scopes=scope, label=label)
+            lambda: catalogue.create_key(
+                ledger, actor=actor, role=role, scopes=scope, label=label, until_on=until
+            )
         )
     if json:
         _print_json({"id": receipt.id, "actor": actor, "key": text})
@@ -59,15 +69,18 @@ def create(
 
 @key.command(name="list")
 def list_(*, json: Flag = False) -> None:
-    """List the keys: id, whom they write as, what they may, since when, until when.
+    """List the keys: id, whom they write as, what they may, since when, until when, when each was
+    used last.
 
     Parameters
     ----------
     json:
         Print them as JSON.
     """
-    with opened(load()) as (ledger, _):
-        found = run(lambda: _all(ledger))
+    with opened(load()) as (ledger, url):
+        found, used = run(lambda: _all(ledger)), visits.keys_used(url)
+    for each in found:
+        each["last_used_on"] = used.get(f"key:{each['id']}")
     if json:
         _print_json(found)
         return
@@ -77,12 +90,15 @@ def list_(*, json: Flag = False) -> None:
             key["actor"],
             ", ".join([key["role"] or "all, from before roles", *key["scopes"]]),
             f"{key['created_at']:%Y-%m-%d %H:%M}",
+            str(key["until_on"] or ""),
             f"{key['revoked_at']:%Y-%m-%d %H:%M}" if key["revoked_at"] else "",
+            str(key["last_used_on"] or ""),
             key["label"],
         )
         for key in found
     ]
-    print_columns([("id", "writes as", "may", "created", "revoked", "label"), *rows])
+    titles = ("id", "writes as", "may", "created", "until", "revoked", "last used", "label")
+    print_columns([titles, *rows])
 
 
 @key.command
@@ -114,6 +130,7 @@ async def _all(ledger: Ledger) -> list[dict[str, Any]]:
                     "scopes": scopes,
                     "label": label,
                     "created_at": entry.timestamp,
+                    "until_on": entry.event.until_on,
                     "revoked_at": None,
                 }
             case KeyRevoked():

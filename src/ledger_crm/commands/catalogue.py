@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date
 from uuid import UUID
 
 from ledger_crm.domain.access import ApiKey, Holder, parts
 from ledger_crm.domain.campaign import Campaign, CampaignDefined, campaign_id
+from ledger_crm.domain.clock import today
 from ledger_crm.domain.custom import Subject
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.pipeline import SHIPPED, Pipeline, PipelineDefined, pipeline_id
@@ -97,11 +99,14 @@ async def create_key(
     role: str | None = None,
     scopes: Sequence[str] = (),
     label: str = "",
+    until_on: date | None = None,
     by: Actor = SETUP,
 ) -> tuple[Receipt, str]:
-    """The receipt, and the key's text, which nobody can show again. Raises as
-    ``ApiKey.create``, and ConsultantHasLeft."""
-    key, text = ApiKey.create(actor=actor, role=role, scopes=scopes, label=label, by=by)
+    """The receipt, and the key's text, which nobody can show again. ``until_on``: the last day on
+    which it opens anything. Raises as ``ApiKey.create``, and ConsultantHasLeft."""
+    key, text = ApiKey.create(
+        actor=actor, role=role, scopes=scopes, label=label, until_on=until_on, by=by
+    )
 
     async def adding(work: Work) -> ApiKey:
         await must_not_have_left(work, actor, None)  # whoever is to add the others has a key first
@@ -127,4 +132,4 @@ async def holder_of(ledger: Ledger, text: str) -> Holder | None:
         key = await ledger.get(ApiKey, id)
     except NoSuchRecord:
         return None
-    return key.holder if key.admits(secret) else None
+    return key.holder if key.admits(secret, today()) else None

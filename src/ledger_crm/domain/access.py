@@ -1,6 +1,6 @@
 """API keys: who may talk to us, as facts.
 
-    create -> revoke
+    create -> revoke, or its last day is over
 
 A key reads ``lcrm_<id>_<secret>``: the id names its stream, so a request is checked against the
 ledger itself and a revoked key is refused within a second. Of the secret (256 random bits) we keep
@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, ClassVar, Self, get_args
 from uuid import UUID
 
@@ -52,6 +53,7 @@ class KeyCreated(Event, frozen=True, kw_only=True, tag="key.created"):
     role    what it may; "" for keys from before there were roles, which may what they could then
     scopes  permissions besides
     digest  SHA-256 of the secret, hex; sealed, so that not even this is on the feed
+    until_on  the last day on which it opens anything; None: until it is revoked
     """
 
     stays_sealed: ClassVar[frozenset[str]] = frozenset({"digest"})
@@ -61,6 +63,7 @@ class KeyCreated(Event, frozen=True, kw_only=True, tag="key.created"):
     scopes: tuple[ScopeName, ...] = ()
     label: Sealed = ""
     digest: Sealed
+    until_on: date | None = None
 
     @property
     def line(self) -> str:
@@ -110,6 +113,7 @@ class ApiKey(Aggregate):
         self.role = BEFORE_ROLES
         self.scopes: tuple[str, ...] = ()
         self.digest = ""
+        self.until_on: date | None = None
         self.revoked = False
 
     @classmethod
@@ -120,6 +124,7 @@ class ApiKey(Aggregate):
         role: str | None = None,
         scopes: Sequence[str] = (),
         label: str = "",
+        until_on: date | None = None,
         by: Actor,
     ) -> tuple[Self, str]:
         """The key, and its text, which is shown once. ``role``: None for the usual one of such an
@@ -142,6 +147,7 @@ class ApiKey(Aggregate):
             scopes=tuple(sorted(set(scopes))),
             label=label,
             digest=_digest(secret),
+            until_on=until_on,
         )
         return cls.open(fact, by=by, id=id), f"lcrm_{id.hex}_{secret}"
 
@@ -149,8 +155,9 @@ class ApiKey(Aggregate):
     def holder(self) -> Holder:
         return Holder(self.actor, self.role, self.scopes)
 
-    def admits(self, secret: str) -> bool:
-        return not self.revoked and hmac.compare_digest(self.digest, _digest(secret))
+    def admits(self, secret: str, on: date) -> bool:
+        over = self.revoked or (self.until_on is not None and on > self.until_on)
+        return not over and hmac.compare_digest(self.digest, _digest(secret))
 
     def revoke(self, *, reason: str = "", by: Actor) -> None:
         """Raises KeyIsRevoked."""
@@ -162,7 +169,7 @@ class ApiKey(Aggregate):
         match event:
             case KeyCreated(actor=actor, role=role, scopes=scopes, digest=digest):
                 self.actor, self.digest = Actor(actor), digest
-                self.role, self.scopes = role, scopes
+                self.role, self.scopes, self.until_on = role, scopes, event.until_on
             case KeyRevoked():
                 self.revoked = True
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from operator import attrgetter
 from types import NoneType
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -66,6 +66,19 @@ SQL_TYPES = {
     date: "date",
     datetime: "timestamptz",
 }
+
+
+class Marked(psycopg.AsyncCursor[Any]):
+    """A cursor whose statements are planned apart from those without its mark."""
+
+    def __init__(self, conn: Any, mark: str) -> None:
+        super().__init__(conn)
+        self._mark = f"/* {mark} */ ".encode() if mark else b""
+
+    async def execute(self, query: Any, *args: Any, **more: Any) -> Self:
+        if self._mark:
+            query = self._mark + (query.encode() if isinstance(query, str) else query)
+        return await super().execute(query, *args, **more)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ now and then while idle. If it is not, the relay halts with `Halted`; it never o
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
@@ -350,11 +351,31 @@ async def publish(nc: Client, messages: Sequence[Message]) -> int:
     opened = await _request(nc, first, {**fence, **batch, "Nats-Batch-Sequence": "1"})
     if opened:
         _answered(opened, first)
-    for number, message in enumerate(messages[1:-1], start=2):
-        headers = {**message.headers, **batch, "Nats-Batch-Sequence": str(number)}
-        await nc.publish(message.subject, message.payload, headers=headers)
+    await _send(nc, messages[1:-1], batch)
     commit = {"Nats-Batch-Sequence": str(len(messages)), "Nats-Batch-Commit": "1"}
     return _answered(await _request(nc, last, {**batch, **commit}), last)
+
+
+async def _send(nc: Client, messages: Sequence[Message], batch: dict[str, str]) -> None:
+    """As the client's ``publish`` of each, from the second of a batch on. That looks at each header
+    of each message, and writes them one by one, which takes three times as long; these headers are
+    digits, hexadecimals and words of ours."""
+    same = "".join([f"{name}: {value}\r\n" for name, value in batch.items()])
+    wires: list[bytes] = []
+    for number, message in enumerate(messages, start=2):
+        if _BLANK.search(message.subject):
+            raise nats.errors.BadSubjectError
+        own = "".join([f"{name}: {value}\r\n" for name, value in message.headers.items()])
+        head = f"NATS/1.0\r\n{own}{same}Nats-Batch-Sequence: {number}\r\n\r\n".encode()
+        size, payload = len(head), message.payload
+        command = f"HPUB {message.subject} {size} {size + len(payload)}\r\n".encode()
+        wires += (command, head, payload, b"\r\n")
+    if nc.is_closed:
+        raise nats.errors.ConnectionClosedError
+    await nc._send_command(b"".join(wires))
+
+
+_BLANK = re.compile(r"\s")
 
 
 async def _request(nc: Client, message: Message, headers: dict[str, str]) -> bytes:
