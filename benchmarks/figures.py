@@ -740,15 +740,20 @@ def rebuild_together(house: House) -> Pair:
 
 
 def read_in_pages(url: str) -> int:
-    """How many rows there were; psycopg as it comes."""
+    """How many rows there were."""
+    with psycopg.connect(url) as conn:
+        return in_pages(conn)
+
+
+def in_pages(conn: psycopg.Connection[Any]) -> int:
+    """As ``read_in_pages``; psycopg as it comes."""
     page = (
         f"SELECT {COLUMNS} FROM ledger.entries WHERE notification_id > %s"
         f" ORDER BY notification_id LIMIT {PAGE}"
     )
     position = 0
-    with psycopg.connect(url) as conn:
-        while rows := conn.execute(page, (position,)).fetchall():
-            position = rows[-1][-1]
+    while rows := conn.execute(page, (position,)).fetchall():
+        position = rows[-1][-1]
     return position
 
 

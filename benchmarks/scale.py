@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 from typing import Any, TypeAlias
 from unittest.mock import patch
 from uuid import UUID
@@ -42,7 +42,7 @@ from ledger_crm.workers import feed, relay
 from ledger_crm.workers.projector import Crew, Driver, connect
 
 from . import house, http, live
-from .figures import ANA, INTENT, NOTE, read_in_pages
+from .figures import ANA, INTENT, NOTE, in_pages
 
 SIZES = (10_000, 100_000, 1_000_000)
 STEPS_BETWEEN = (0, 4)
@@ -69,8 +69,8 @@ Operation: TypeAlias = Callable[[], float]
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """``cost`` in µs an operation, or MB; ``ratio`` to that of the smallest ledger, the median of
     pairs in turns, with its least and greatest. ``to_limit``: on the same ledger, of what is asked
-    as of a moment the ratio to the same of the present; of a rebuild that to reading the same rows
-    with psycopg in pages."""
+    as of a moment the ratio to the same of the present; of a rebuild, which is in processor time
+    an entry, that to reading the same rows with psycopg in pages."""
 
     name: str
     entries: int
@@ -83,8 +83,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 class Sized(msgspec.Struct, kw_only=True):
     """A ledger of its own, in a database and a folder of the broker: how many cases are imported,
-    at most how many MB each process took to make it, by name, and µs an entry of each read model
-    while all were built; ``reading``: of the rows in pages."""
+    at most how many MB each process took to make it, by name, and what `projected` says."""
 
     url: str
     folder: str
@@ -271,29 +270,45 @@ def part(name: str, url: str, *about: str) -> None:
 
 
 def projected(ledger: Ledger, url: str) -> dict[str, float]:
-    """All read models anew, as a projector builds them together; µs an entry."""
-    spent_s = dict.fromkeys([projection.name for projection in every()], 0.0)
-    project = Driver.project
+    """All read models anew, as a projector builds them together; of each, µs of processor time an
+    entry that it would have taken alone, of this process and of the database: to read and open
+    every entry, to fold it and to write. ``reading``: only to read the rows."""
+    with psycopg.connect(app_url(url)) as conn:
+        began_s, backend_s = process_time(), ran_s(conn)
+        entries = in_pages(conn)
+        fetching_s = ran_s(conn) - backend_s
+        reading_s = process_time() - began_s + fetching_s
+    alone_s = dict.fromkeys([projection.name for projection in every()], 0.0)
+    opening_s, project = fetching_s, Driver.project
 
     def timed(driver: Driver, entries: Sequence[Entry[Event]], upto: int, cur: Cursor) -> None:
-        began = perf_counter()
+        before_s = process_time() + ran_s(driver.conn)
         project(driver, entries, upto, cur)
-        spent_s[driver.name] += perf_counter() - began
+        alone_s[driver.name] += process_time() + ran_s(driver.conn) - before_s
 
     def read(after: int, limit: int) -> Sequence[Entry[Event]]:
-        return ledger.store.entries(after=after, limit=limit)
+        nonlocal opening_s
+        before_s = process_time()
+        page = ledger.store.entries(after=after, limit=limit)
+        opening_s += process_time() - before_s
+        return page
 
-    began = perf_counter()
-    entries = read_in_pages(app_url(url))
-    reading_s = perf_counter() - began
     with connect(app_url(url)) as conn, patch.object(Driver, "project", timed):
         for projection in every():
             Driver(projection, read, conn).rebuild()
-        crew, began = Crew(conn, read, every()), perf_counter()
+        crew = Crew(conn, read, every())
+        before_s = process_time() + ran_s(conn) - fetching_s
         while crew.look():
             crew.advance()
-        spent_s |= {"together": perf_counter() - began, "reading": reading_s}
-    return {name: took_s * 1e6 / entries for name, took_s in spent_s.items()}
+        together_s = process_time() + ran_s(conn) - before_s
+    took_s = {name: spent_s + opening_s for name, spent_s in alone_s.items()}
+    took_s |= {"together": together_s, "reading": reading_s}
+    return {name: spent_s * 1e6 / entries for name, spent_s in took_s.items()}
+
+
+def ran_s(conn: psycopg.Connection[Any]) -> float:
+    """Processor time of the database's process at the other end."""
+    return int(Path(f"/proc/{conn.info.backend_pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def imported(ledger: Ledger, first: int, cases: int) -> float:
