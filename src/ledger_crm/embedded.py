@@ -49,6 +49,7 @@ SOCKET_PATH_BYTES = 103  # what macOS holds; Linux holds 107
 PORT_S = 3.0  # a port that somebody took while a server was down may come free again
 LOG_BYTES = 10 << 20  # a log may grow to this, and one that old is kept beside it
 SPACE_BYTES = 16 << 20  # with less the disk counts as full
+LEAST_BUFFERS_MB, MOST_BUFFERS_MB = 128, 1024
 
 # One thread that lives as long as we do: the kernel stops a child when the thread that forked it
 # ends, and a thread from somebody's pool may end any time.
@@ -364,6 +365,12 @@ class _Server(ABC):
         return found
 
 
+def buffers_mb() -> int:
+    """Of PostgreSQL: a sixteenth of what the machine has, as it is not alone there."""
+    has_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    return min(max(has_mb // 16, LEAST_BUFFERS_MB), MOST_BUFFERS_MB)
+
+
 class Postgres(_Server):
     """PostgreSQL with one database, ``ledger``, whose superuser is ``ledger_owner``.
 
@@ -545,7 +552,8 @@ class Postgres(_Server):
             "unix_socket_permissions": "0700",
             "port": self.port,
             "max_connections": 100,
-            "shared_buffers": "128MB",
+            "shared_buffers": f"{buffers_mb() if self.durable else LEAST_BUFFERS_MB}MB",
+            "max_wal_size": "2GB",  # a page is written whole once after each checkpoint
             "timezone": "UTC",
             "log_timezone": "UTC",
             # Refused statements hold what people typed: neither they nor their messages are logged.
