@@ -21,6 +21,7 @@ from litestar.types import Method
 
 from ledger_crm.ledger import Receipt
 
+from . import ageing
 from .acting import Trial
 from .batch import Results
 from .examples import EXAMPLES
@@ -59,6 +60,9 @@ receipt as `after` to read what you wrote; `Ledger-Position` says how far an ans
 
 **Lists** page by `cursor`, which is the `next` of the page before. With `Accept: text/csv` or
 `application/x-ndjson` a page is rows, and `Link` leads to the next one.
+
+**Versions.** There is one, and it only grows: pass over what you do not know. What goes out of use
+says so a year before, in the headers `Deprecation` and `Sunset`, and here.
 
 **Links.** A shortlist's link opens `/portal` and nothing else; an API key does not open that.
 
@@ -133,6 +137,8 @@ SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 429, 500, 503)
 
 HEADERS = {
+    "Deprecation": "Of what goes out of use: since when (RFC 9745).",
+    "Sunset": "Of what goes out of use: from when on it may be gone (RFC 8594).",
     "ETag": "Of a read: what was answered, for `If-None-Match`; of a record and of a receipt it is,"
     " or begins with, the version, for `If-Match`.",
     "Ledger-As-Of": "With `as_of`: the position at which what is answered was known.",
@@ -240,8 +246,21 @@ def document(app: Litestar) -> dict[str, Any]:
     found["paths"] = dict(sorted(found["paths"].items()))
     for path, method, handler in handlers:
         _finish(found["paths"][path][method.lower()], handler, schema_of)
+        _say_its_age(found["paths"][path][method.lower()], f"{method} {path}")
     _link(found["paths"])
     return found
+
+
+def _say_its_age(operation: dict[str, Any], name: str) -> None:
+    if said := ageing.said_of(name):
+        operation["deprecated"] = True
+        operation["description"] = f"{said}. {operation['description']}".strip()
+        for response in operation["responses"].values():
+            if "$ref" not in response:
+                response["headers"] |= {
+                    each: {"$ref": f"#/components/headers/{each}"}
+                    for each in ("Deprecation", "Sunset", "Link")
+                }
 
 
 def _link(paths: dict[str, Any]) -> None:
