@@ -126,6 +126,37 @@ async def test_every_list_takes_them(
     assert lists > 25
 
 
+async def test_lists_without_pages_and_reports_are_rows_too(
+    five: httpx.AsyncClient, app: Litestar, project: Callable[[], None]
+) -> None:
+    project()
+    wide = {"since": "2020-01-01", "until": "2030-01-01", "by": "month", "year": "2026"}
+    rows = 0
+    for path, operations in Documented(app).spec["paths"].items():
+        operation = operations.get("get", {"responses": {"200": {}}})
+        content = operation["responses"]["200"].get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        if schema.get("type") != "array" or "{" in path or not operation["security"]:
+            continue
+        assert {"text/csv", "application/x-ndjson"} <= content.keys(), path
+        rows += 1
+        query = {
+            each["name"]: wide[each["name"]]
+            for each in operation["parameters"]
+            if each.get("required") and each["name"] in wide
+        }
+        answer = await five.get(path, params=query, headers={"Accept": "text/csv"})
+        if answer.status_code == 400:  # of changes, which need two moments
+            continue
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("text/csv")
+        names = answer.text.split("\r\n")[0].split(",")
+        lines = await five.get(path, params=query, headers={"Accept": "application/x-ndjson"})
+        for line in lines.text.splitlines():
+            assert list(json.loads(line)) == names
+    assert rows > 12
+
+
 async def test_by_order_and_count_nothing_is_told_that_is_hidden(
     ana: httpx.AsyncClient,
     ledger: Ledger,
