@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from time import monotonic
 from typing import Any
 
@@ -18,7 +19,8 @@ from litestar import Litestar
 from api.documented import Documented
 from api.journey import ADA, found, problem, written
 from conftest import Run
-from ledger_crm.api import front, problems, reading
+from ledger_crm.api import front, openapi, problems, reading
+from ledger_crm.api.ageing import AGEING, Ageing
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import faults_of
 from ledger_crm.api.openapi import _handlers, _types_of
@@ -98,6 +100,22 @@ async def test_the_document_is_sound(spec: dict[str, Any]) -> None:
             headers = {p["name"] for p in operation["parameters"] if p["in"] == "header"}
             assert "Idempotency-Key" in headers
             assert {"409", "413", "415", "422"} <= set(operation["responses"])
+
+
+async def test_what_goes_out_of_use_says_so_in_each_answer_and_in_the_document(
+    ana: httpx.AsyncClient, app: Litestar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Ageing(since_on=date(2026, 12, 1), until_on=date(2027, 12, 1), instead="GET /segments")
+    monkeypatch.setitem(AGEING, "GET /pools", old)
+    for answer in (await ana.get("/pools"), await ana.get("/pools?strange=1")):
+        assert answer.headers["deprecation"] == "@1796083200"
+        assert answer.headers["sunset"] == "Wed, 01 Dec 2027 00:00:00 GMT"
+        assert 'rel="deprecation"' in answer.headers["link"]
+    assert "deprecation" not in (await ana.get("/segments")).headers
+    operation = openapi.document(app)["paths"]["/pools"]["get"]
+    assert operation["deprecated"]
+    assert "may be gone from 2027-12-01 on: GET /segments" in operation["description"]
+    assert {"Deprecation", "Sunset"} <= operation["responses"]["200"]["headers"].keys()
 
 
 async def test_every_route_is_documented(app: Litestar, spec: dict[str, Any]) -> None:

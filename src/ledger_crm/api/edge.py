@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from ledger_crm import tracing
 from ledger_crm.domain.entry import cause, new_id, through
 
+from . import ageing
 from .metrics import METHODS, requested
 
 HEADERS = [
@@ -61,6 +62,7 @@ def edge(app: ASGIApp) -> ASGIApp:
                 secure = [HTTPS_ONLY] if scope.get("scheme") == "https" else []
                 message["headers"] = [
                     *given, *HEADERS, *private, *allowance, *secure,
+                    *ageing.headers_of(f"{scope['method']} {scope.get('path_template', '')}"),
                     (b"x-request-id", request_id.encode()),
                 ]  # fmt: skip
             elif asked == "HEAD" and message["type"] == "http.response.body":

@@ -21,14 +21,16 @@ from litestar.types import Method
 
 from ledger_crm.ledger import Receipt
 
+from . import ageing
 from .acting import Trial
 from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
 from .metrics import PLAIN
+from .ordering import LISTED, MOST, TOTAL
 from .permitted import ANYBODY, NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage
-from .rows import besides
+from .rows import SELECTED, Selected, besides, item_of
 
 DESCRIPTION = """\
 One record per person and per company; every interaction is an immutable entry of the ledger.
@@ -58,7 +60,11 @@ receipt as `after` to read what you wrote; `Ledger-Position` says how far an ans
 `known=now` besides, as it was by what is known now.
 
 **Lists** page by `cursor`, which is the `next` of the page before. With `Accept: text/csv` or
-`application/x-ndjson` a page is rows, and `Link` leads to the next one.
+`application/x-ndjson` a page is rows, and `Link` leads to the next one. `fields` are those that you
+want, `sort` is by one of them, and `count` tells how many there are.
+
+**Versions.** There is one, and it only grows: pass over what you do not know. What goes out of use
+says so a year before, in the headers `Deprecation` and `Sunset`, and here.
 
 **Links.** A shortlist's link opens `/portal` and nothing else; an API key does not open that.
 
@@ -133,10 +139,13 @@ SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 429, 500, 503)
 
 HEADERS = {
+    "Deprecation": "Of what goes out of use: since when (RFC 9745).",
+    "Sunset": "Of what goes out of use: from when on it may be gone (RFC 8594).",
     "ETag": "Of a read: what was answered, for `If-None-Match`; of a record and of a receipt it is,"
     " or begins with, the version, for `If-Match`.",
     "Ledger-As-Of": "With `as_of`: the position at which what is answered was known.",
     "Ledger-Position": "The answer holds everything up to this position of the ledger.",
+    "Total-Count": f"Of lists, with `count`: how many there are; `{MOST}+` if there are more.",
     "Link": 'Of lists as NDJSON or CSV, `rel="next"`: the page that follows.',
     "Idempotency-Replayed": "`true`: this is the first answer again; nothing was done.",
     "RateLimit": "Of a caller: `r` more are taken in the next `t` seconds.",
@@ -161,6 +170,9 @@ EACH_EVENT = {  # as OpenAPI 3.1 has it, which knows no schema of a stream as a 
         },
     },
 }
+
+
+SHAPES = {STREAM: EACH_EVENT, SELECTED: {"$ref": "#/components/schemas/Selected"}}
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -212,7 +224,7 @@ def document(app: Litestar) -> dict[str, Any]:
     handlers = list(_handlers(app))
     wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
     schemas, components = msgspec.json.schema_components(
-        [*wanted, Trial, Problem], ref_template="#/components/schemas/{name}"
+        [*wanted, Trial, Problem, Selected], ref_template="#/components/schemas/{name}"
     )
     for _, _, handler in handlers:
         if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
@@ -240,8 +252,21 @@ def document(app: Litestar) -> dict[str, Any]:
     found["paths"] = dict(sorted(found["paths"].items()))
     for path, method, handler in handlers:
         _finish(found["paths"][path][method.lower()], handler, schema_of)
+        _say_its_age(found["paths"][path][method.lower()], f"{method} {path}")
     _link(found["paths"])
     return found
+
+
+def _say_its_age(operation: dict[str, Any], name: str) -> None:
+    if said := ageing.said_of(name):
+        operation["deprecated"] = True
+        operation["description"] = f"{said}. {operation['description']}".strip()
+        for response in operation["responses"].values():
+            if "$ref" not in response:
+                response["headers"] |= {
+                    each: {"$ref": f"#/components/headers/{each}"}
+                    for each in ("Deprecation", "Sunset", "Link")
+                }
 
 
 def _link(paths: dict[str, Any]) -> None:
@@ -277,6 +302,10 @@ def _finish(
     lines = (handler.fn.__doc__ or "").split("\n")
     operation["summary"] = lines[0].strip()
     operation["description"] = "\n".join(line.strip() for line in lines[1:]).strip()
+    if not item_of(handler):
+        operation["parameters"] = [
+            each for each in operation.get("parameters", ()) if each["name"] not in LISTED
+        ]
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _not_null(parameter["schema"])
         if parameter["name"] == "If-Match":  # what is wrong with it we say in words of our own
@@ -316,6 +345,8 @@ def _finish(
             headers += ["ETag"]
         if besides(handler):
             headers += ["Link"]
+        if item_of(handler) and "session" not in operation["tags"]:
+            headers += [TOTAL]
     tagged = "GET" in handler.http_methods and not linked and STREAM not in besides(handler)
     if tagged:
         headers = [*(name for name in headers if name != "ETag"), "ETag"]
@@ -365,10 +396,7 @@ def _trial(status: str, receipt: dict[str, Any], headers: list[str]) -> dict[str
 
 def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
     """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
-    others = {
-        each: {"schema": EACH_EVENT if each == STREAM else {"type": "string"}}
-        for each in besides(handler)
-    }
+    others = {each: {"schema": SHAPES.get(each, {"type": "string"})} for each in besides(handler)}
     return (
         others
         if {STREAM, PLAIN} & others.keys()

@@ -444,9 +444,12 @@ class Crew:
             return Driver(projection, self.read, self.conn, kept=KEPT_OF_MANY)
 
     def _begin_again(self, names: Sequence[str]) -> None:
+        """At once: whoever has just built one anew has readers who wait for their own writes."""
         for name in names:
             log.info("begins again where it stands", projection=name)
-            self._leave(name, POLL_S)
+            self._leave(name, 0.0)
+        if names:
+            self._lead()
 
     def _halted(self, driver: Driver, why: str) -> None:
         log.error("halted", projection=driver.name, why=why)

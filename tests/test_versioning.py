@@ -1,0 +1,207 @@
+"""What the API promised, it keeps; what goes out of use says so, a year before.
+
+golden/api.txt is what was ever promised. New promises are appended to it:
+
+    python tests/test_versioning.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden" / "api.txt"
+DOCUMENT = HERE.parent / "docs" / "openapi.json"
+DEMANDS = "must "  # what a request has to have: nothing is ever added to that
+
+
+def promises(document: dict[str, Any]) -> set[str]:
+    """A line for each thing that somebody may rely on."""
+    said: set[str] = set()
+    taken: set[str] = set()
+    given: set[str] = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            name = f"{method.upper()} {path}"
+            said.add(name)
+            for each in operation.get("parameters", ()):
+                parameter = f"{name} {each['in']}:{each['name']}"
+                said.add(f"{parameter}: {type_of(each['schema'])}")
+                said |= {f"{parameter} takes {word}" for word in words_of(each["schema"])}
+                if each.get("required"):
+                    said.add(f"{DEMANDS}{parameter}")
+            for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+                said.add(f"{name} takes {media_type} {type_of(content['schema'])}")
+                said |= {f"{name} takes {ref}" for ref in members(content["schema"])}
+                taken |= set(references(content["schema"]))
+            for status, response in operation["responses"].items():
+                said.add(f"{name} {status}")
+                for media_type, content in response.get("content", {}).items():
+                    said.add(f"{name} {status} {media_type} {type_of(content['schema'])}")
+                    given |= set(references(content["schema"]))
+                said |= {f"{name} {status} header:{each}" for each in response.get("headers", ())}
+    schemas = document["components"]["schemas"]
+    for name in closed(taken, schemas):
+        schema = schemas[name]
+        said |= {f"{name} takes {word}" for word in (*words_of(schema), *members(schema))}
+        for field, of in schema.get("properties", {}).items():
+            said.add(f"{name} takes {field}: {type_of(of)}")
+            said |= {f"{name}.{field} takes {each}" for each in (*words_of(of), *members(of))}
+        said |= {f"{DEMANDS}{name}.{field}" for field in schema.get("required", ())}
+    for name in closed(given, schemas):
+        schema = schemas[name]
+        sure = set(schema.get("required", ()))
+        said |= {
+            f"{name} has {field}: {type_of(of)}{'' if field in sure else ', or not'}"
+            for field, of in schema.get("properties", {}).items()
+        }
+    return said
+
+
+def type_of(schema: dict[str, Any]) -> str:
+    match schema:
+        case {"$ref": str(ref)}:
+            return ref.rpartition("/")[2]
+        case {"anyOf": [*some]} | {"oneOf": [*some]}:
+            known = [type_of(each) for each in some if each.get("type") != "null"]
+            one = known[0] if len(known) == 1 else "one of several"
+            return one + ("?" if len(known) < len(some) else "")
+        case {"enum": _} | {"const": _}:
+            return "word"
+        case {"type": "array"}:
+            return f"{type_of(schema.get('items', {}))}[]"
+        case {"type": [*some]}:
+            return "|".join(sorted(some))
+    return f"{schema.get('type', 'anything')} {schema.get('format', '')}".strip()
+
+
+def words_of(schema: dict[str, Any]) -> list[str]:
+    """That may be said."""
+    found = [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else ())]
+    for each in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        found += words_of(each)
+    return [json.dumps(word) for word in found if word is not None]
+
+
+def members(schema: dict[str, Any]) -> list[str]:
+    """That it is one of."""
+    some = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    return [each["$ref"].rpartition("/")[2] for each in some if "$ref" in each]
+
+
+def references(thing: Any) -> Iterator[str]:
+    match thing:
+        case {"$ref": str(ref)} if "/schemas/" in ref:
+            yield ref.rpartition("/")[2]
+        case dict():
+            for each in thing.values():
+                yield from references(each)
+        case list():
+            for each in thing:
+                yield from references(each)
+
+
+def closed(names: set[str], schemas: dict[str, Any]) -> set[str]:
+    """With all that they refer to."""
+    found: set[str] = set()
+    new = set(names)
+    while new:
+        found |= new
+        new = {ref for name in new for ref in references(schemas[name])} - found
+    return found
+
+
+def committed() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(DOCUMENT.read_bytes())
+    return document
+
+
+def breaks(promised: set[str], now: set[str]) -> list[str]:
+    """What is not kept, and what is demanded of who asked without it."""
+    broken = {line for line in promised - now if not line.startswith(DEMANDS)}
+    before = {asked(line) for line in promised} | {line.split(" takes ")[0] for line in promised}
+    broken |= {
+        line for line in now - promised if line.startswith(DEMANDS) and asked(line) in before
+    }
+    return sorted(broken)
+
+
+def asked(line: str) -> str:
+    """The operation, or the schema, that a line is about."""
+    return re.split(r"[ .](?=\S+$)", line.removeprefix(DEMANDS))[0]
+
+
+def test_what_was_promised_is_kept() -> None:
+    """docs/openapi.json is what the server says: tests/test_documents.py."""
+    promised, now = set(GOLDEN.read_text().splitlines()), promises(committed())
+    assert not breaks(promised, now), "see docs/versioning.md"
+    assert now <= promised, "append what is new: python tests/test_versioning.py"
+
+
+@pytest.mark.parametrize(
+    "break_",
+    [
+        lambda d: d["paths"].pop("/pools"),
+        lambda d: d["paths"]["/people"]["get"]["parameters"].pop(0),
+        lambda d: d["components"]["schemas"]["PersonShown"]["properties"].pop("headline"),
+        lambda d: d["components"]["schemas"]["PersonShown"]["required"].remove("name"),
+        lambda d: d["components"]["schemas"]["Receipt"]["properties"].update(
+            version={"type": "string"}
+        ),
+        lambda d: (
+            d["components"]["schemas"]["Source"]["enum"].pop(0)
+            if "Source" in d["components"]["schemas"]
+            else d["components"]["schemas"]["NewPerson"]["properties"].pop("channel")
+        ),
+        lambda d: d["components"]["schemas"]["NewPerson"]["properties"].pop("name"),
+        lambda d: d["paths"]["/people"]["post"]["responses"].pop("201"),
+    ],
+)
+def test_what_would_break_somebody_is_found(break_: Any) -> None:
+    document = committed()
+    before = promises(document)
+    break_(document)
+    assert breaks(before, promises(document))
+
+
+def test_something_that_a_request_must_have_is_found() -> None:
+    document = committed()
+    before = promises(document)
+    document["components"]["schemas"]["NewPerson"]["required"].append("headline")
+    assert breaks(before, promises(document)) == [f"{DEMANDS}NewPerson.headline"]
+    document = committed()
+    document["paths"]["/pools"]["get"].setdefault("parameters", []).append(
+        {"name": "retired", "in": "query", "required": True, "schema": {"type": "boolean"}}
+    )
+    [needed] = breaks(before, promises(document))
+    assert needed == f"{DEMANDS}GET /pools query:retired"
+
+
+def test_what_goes_out_of_use_is_said_a_year_before() -> None:
+    from ledger_crm.api.ageing import AGEING, NOTICE_DAYS
+
+    operations = {
+        f"{method.upper()} {path}" for path, each in committed()["paths"].items() for method in each
+    }
+    assert AGEING.keys() <= operations
+    for ageing in AGEING.values():
+        assert ageing.until_on - ageing.since_on >= timedelta(days=NOTICE_DAYS)
+        assert ageing.instead
+        assert ageing.since_on >= date(2026, 11, 30)
+
+
+if __name__ == "__main__":
+    old = GOLDEN.read_text().splitlines() if GOLDEN.exists() else []
+    new = sorted(promises(committed()) - set(old))
+    if old and (broken := breaks(set(old), promises(committed()))):
+        sys.exit(f"these are broken, see docs/versioning.md: {broken}")
+    GOLDEN.write_text("".join(f"{line}\n" for line in old + new))
+    sys.stdout.write(f"{len(new)} promises added\n")
