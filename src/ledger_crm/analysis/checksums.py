@@ -22,7 +22,6 @@ from ledger_crm.projections import (
     every,
 )
 
-
 FEW = 5  # names in one line
 
 
