@@ -83,6 +83,23 @@ async def test_only_some_fields_and_how_many_there_are(five: httpx.AsyncClient) 
     assert (await five.get("/people?tag=none&count=true")).headers["total-count"] == "0"
 
 
+async def test_a_history_likewise_also_as_of_then(
+    five: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    person = (await written(five, "/people", ADA))["id"]
+    for n in (2, 1, 3):
+        note = {"kind": "person.note_written", "text": f"note {n}"}
+        receipt = await written(five, f"/people/{person}/interactions", note)
+    project()
+    path, query = f"/people/{person}/history", {"sort": "-text", "count": "true"}
+    query |= {"fields": "text", "limit": "3"}
+    for when in ({"after": receipt["position"]}, {"as_of": receipt["position"]}):
+        answer = await five.get(path, params=query | when)
+        assert answer.status_code == 200, answer.text
+        assert [each["text"] for each in answer.json()["items"]] == ["note 3", "note 2", "note 1"]
+        assert int(answer.headers["total-count"]) > 3
+
+
 async def test_what_cannot_be_is_said(
     five: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
