@@ -46,7 +46,7 @@ async def pages(client: httpx.AsyncClient, path: str, **query: Any) -> list[dict
 async def test_a_list_comes_in_another_order_page_by_page(five: httpx.AsyncClient) -> None:
     for limit in (1, 2, 50):
         names = [each["name"] for each in await pages(five, "/people", sort="name", limit=limit)]
-        assert names == ["Ada", "ada", "Bob", "Zoe", "Émile"], "equals as the list has them"
+        assert names == ["Ada", "ada", "Bob", "Émile", "Zoe"], "equals as the list has them"
     down = [each["name"] for each in await pages(five, "/people", sort="-sourced_at", limit=2)]
     assert down == NAMES[::-1]
 
@@ -62,8 +62,7 @@ async def test_what_comes_and_goes_meanwhile_skips_and_repeats_nothing(
     project()
     rest = await found(five, "/people", sort="name", limit=50, cursor=first["next"])
     names = [each["name"] for each in rest["items"]]
-    assert names[-1] == "Émile"
-    assert "ada" not in names
+    assert names == ["Émile", "Yan", "Zoe"]
 
 
 async def test_only_some_fields_and_how_many_there_are(five: httpx.AsyncClient) -> None:

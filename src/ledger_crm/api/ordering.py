@@ -16,6 +16,8 @@ from uuid import UUID
 import msgspec
 from litestar.params import QueryParameter
 
+from ledger_crm.projections import plain
+
 from .problems import Fault, Malformed, TooManyToSort
 
 MOST = 10_000
@@ -103,7 +105,7 @@ def _rank(item: Any, order: Order) -> Any:
         case None:
             return None
         case Enum(value=value) | (str() as value):
-            return str(value).casefold()
+            return plain(str(value))
         case bool() | int() | float() as value:
             return value
         case datetime() as value:
