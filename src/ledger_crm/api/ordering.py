@@ -82,11 +82,11 @@ def sorted_by(items: Sequence[T], order: Order) -> list[T]:
 
 
 def after(items: Sequence[T], order: Order, place: Any, at: Callable[[Any], Any]) -> Sequence[T]:
-    """``place``: of the last item of the page before, as ``place_of`` says. If that has gone,
-    what comes where it was."""
+    """``place``: of the last item of the page before, as ``place_of`` says. If that has gone, or
+    is somewhere else now, what comes where it was."""
     rank, where = place
     for n, each in enumerate(items):
-        if at(each) == where:
+        if at(each) == where and _rank(each, order) == rank:
             return items[n + 1 :]
     for n, each in enumerate(items):
         now = _rank(each, order)
