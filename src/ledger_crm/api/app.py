@@ -196,6 +196,7 @@ def create_app(
             lambda position: equipment.hidden.of(holder, position),
             order_of(sort, rows.item_of(request.route_handler)),
             count,
+            lambda found, headers: rows.whole(request, found, headers),
         )
 
     keyed = Router(

@@ -29,8 +29,8 @@ from .malformed import body_of
 from .metrics import PLAIN
 from .ordering import LISTED, MOST, TOTAL
 from .permitted import ANYBODY, NEEDS
-from .problems import MEDIA_TYPE, Fault, NoSuchPage
-from .rows import SELECTED, Selected, besides, item_of
+from .problems import MEDIA_TYPE, Fault, NoSuchPage, every, status_of
+from .rows import SELECTED, Selected, besides, item_of, row_of
 
 DESCRIPTION = """\
 One record per person and per company; every interaction is an immutable entry of the ledger.
@@ -343,7 +343,7 @@ def _finish(
             headers += ["Ledger-As-Of"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
-        if besides(handler):
+        if besides(handler) and not row_of(handler):
             headers += ["Link"]
         if item_of(handler) and "session" not in operation["tags"]:
             headers += [TOTAL]
@@ -415,6 +415,16 @@ def _problem(status: int, about: str) -> dict[str, Any]:
         "description": about,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "x-problem-types": types_of(status),
+    }
+
+
+def types_of(status: int) -> dict[str, str]:
+    """What a problem of this status may be, and what that means."""
+    return {
+        f"/problems/{found.code}": found.sentence
+        for found in sorted((each() for each in every()), key=lambda each: each.code)
+        if status_of(type(found)) == status
     }
 
 

@@ -16,6 +16,8 @@ from uuid import UUID
 import msgspec
 from litestar.params import QueryParameter
 
+from ledger_crm.projections import plain
+
 from .problems import Fault, Malformed, TooManyToSort
 
 MOST = 10_000
@@ -80,11 +82,11 @@ def sorted_by(items: Sequence[T], order: Order) -> list[T]:
 
 
 def after(items: Sequence[T], order: Order, place: Any, at: Callable[[Any], Any]) -> Sequence[T]:
-    """``place``: of the last item of the page before, as ``place_of`` says. If that has gone,
-    what comes where it was."""
+    """``place``: of the last item of the page before, as ``place_of`` says. If that has gone, or
+    is somewhere else now, what comes where it was."""
     rank, where = place
     for n, each in enumerate(items):
-        if at(each) == where:
+        if at(each) == where and _rank(each, order) == rank:
             return items[n + 1 :]
     for n, each in enumerate(items):
         now = _rank(each, order)
@@ -103,7 +105,7 @@ def _rank(item: Any, order: Order) -> Any:
         case None:
             return None
         case Enum(value=value) | (str() as value):
-            return str(value).casefold()
+            return plain(str(value))
         case bool() | int() | float() as value:
             return value
         case datetime() as value:

@@ -465,15 +465,19 @@ class View:
         hidden: Callable[[int], Awaitable[frozenset[UUID]]] | None = None,
         order: Order | None = None,
         count: bool = False,
+        whole: Callable[[Any, dict[str, str]], Response[Any]] = (
+            lambda found, headers: Response(found, headers=headers)
+        ),
     ) -> None:
         """``shown``: what of an answer, which holds all up to a position, is for whoever asks;
         ``told``: a page, as they want it; ``custom``: whose custom fields are columns of it;
         ``then``: when what is asked for was known, None being now; ``hidden``: job orders that
         whoever asks does not see, of what is known up to a position;
-        ``order``: of a list, instead of its own; ``count``: tell how many are in it."""
+        ``whole``: what has no pages, likewise; ``order``: of a list, instead of its own;
+        ``count``: tell how many are in it."""
         self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
         self._of, self.told, self.custom, self._hidden = shown, told, custom, hidden
-        self._order, self._count = order, count
+        self._order, self._count, self._whole = order, count, whole
         if then:
             self.after = max(then.after, after or 0)
 
@@ -520,7 +524,7 @@ class View:
             shown = await self.shown(found, headers)
         except NoSuchRecord:
             raise NoSuchRecord(id=id) from None
-        return Response(shown, headers=headers | version_of(found))
+        return self._whole(shown, headers | version_of(found))
 
     async def answer(
         self,
@@ -537,7 +541,7 @@ class View:
             return await query(cur, *args, **kwargs)
 
         found, headers = await self._asked(self._alone(query, ask))
-        return Response(await self.shown(found, headers), headers=headers)
+        return self._whole(await self.shown(found, headers), headers)
 
     async def seen(self, ask: Callable[[frozenset[UUID]], Awaitable[Response[T]]]) -> Response[T]:
         """What is found or counted by job orders, without those that whoever asks does not see:
@@ -560,7 +564,7 @@ class View:
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
         headers = {"Ledger-Position": str(head)}
-        return Response(await self.shown(await ask(self.ledger), headers), headers=headers)
+        return self._whole(await self.shown(await ask(self.ledger), headers), headers)
 
     async def shown(self, found: Any, headers: dict[str, str]) -> Any:
         return await self._of(found, int(headers["Ledger-Position"])) if self._of else found

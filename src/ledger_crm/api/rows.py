@@ -54,7 +54,9 @@ def besides(handler: BaseRouteHandler) -> Sequence[str]:
     """Media types that this handler answers in, besides JSON."""
     if (said := handler.opt.get("media_types")) is not None:
         return tuple(said)
-    return (NDJSON, CSV, SELECTED) if item_of(handler) else ()
+    if item_of(handler):
+        return NDJSON, CSV, SELECTED
+    return (NDJSON, CSV) if row_of(handler) else ()
 
 
 def wanted(request: Request[Any, Any, Any]) -> str:
@@ -111,6 +113,17 @@ def answer(
     return Response(lines, headers=headers, media_type=f"{CSV}; header=present")
 
 
+def whole(request: Request[Any, Any, Any], found: Any, headers: dict[str, str]) -> Response[Any]:
+    """What has no pages: rows, if it is a list of such."""
+    media_type, row = wanted(request), row_of(request.route_handler)
+    if row is None or media_type == JSON:
+        return Response(found, headers=headers)
+    if media_type == NDJSON:
+        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in found)
+        return Response(lines, headers=headers, media_type=NDJSON)
+    return Response(table(row, found), headers=headers, media_type=f"{CSV}; header=present")
+
+
 def table(
     item: type[msgspec.Struct],
     items: Sequence[msgspec.Struct],
@@ -147,6 +160,19 @@ def _in_a_file(value: Any) -> Any:
         case list() | tuple():
             return ",".join(value)
     return value
+
+
+@cache
+def row_of(handler: BaseRouteHandler) -> Any:
+    """Of the lists without pages that this handler reads; None: it reads none."""
+    assert isinstance(handler, HTTPRouteHandler)
+    signature = handler.parsed_fn_signature
+    given = signature.return_type.annotation
+    found = get_args(given)[0] if get_origin(given) is Response else None
+    if get_origin(found) is not list or "view" not in signature.parameters:
+        return None
+    [row] = get_args(found)
+    return row if isinstance(row, type) and issubclass(row, msgspec.Struct) else None
 
 
 @cache
