@@ -700,6 +700,15 @@ class Candidate(Mergeable):
 
     def apply(self, event: Event) -> None:
         match event:
+            case c.CandidacyOpened():
+                self.candidacies[event.candidacy_id] = Candidacy(
+                    event.company_id, event.job_order_id, event.pipeline
+                )
+            case c.CandidacyClosed(candidacy_id=id):
+                self.candidacies[id].closed, self.candidacies[id].applied = True, False
+                self.candidacies[id].progress.accepted = None
+            case c.CandidacyReopened(candidacy_id=id):
+                self.candidacies[id].closed = False
             case Employed():
                 self.employments[event] = event.ends_on
             case EmploymentEnded(company_id=company_id):
@@ -710,15 +719,6 @@ class Candidate(Mergeable):
                 self.consent.add(event.word)
             case DoNotContactSet() | DoNotContactLifted():
                 self.contact.add(event.word)
-            case c.CandidacyOpened():
-                self.candidacies[event.candidacy_id] = Candidacy(
-                    event.company_id, event.job_order_id, event.pipeline
-                )
-            case c.CandidacyClosed(candidacy_id=id):
-                self.candidacies[id].closed, self.candidacies[id].applied = True, False
-                self.candidacies[id].progress.accepted = None
-            case c.CandidacyReopened(candidacy_id=id):
-                self.candidacies[id].closed = False
             case Applied(candidacy_id=id):
                 self.candidacies[id].applied = True
             case c.RightToRepresentGiven(candidacy_id=id):
