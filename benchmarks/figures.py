@@ -171,7 +171,7 @@ def figures() -> Iterator[Measured]:
         name="import",
         unit="facts/s",
         limit_name="COPY BINARY of the same rows: entries, receipts, data keys",
-        floor=0.08,
+        floor=0.1,
         measure=partial(import_, tables=("entries", "receipts", "data_keys")),
     )
     yield Measured(

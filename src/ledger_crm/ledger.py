@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
-from functools import cached_property
 from time import monotonic, sleep
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 from uuid import UUID
@@ -137,9 +136,13 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     fingerprint: bytes = b""
     expected: int | None = None
 
-    @cached_property
+    @property
     def stored_key(self) -> bytes:
-        return hashlib.sha256(f"{self.by}\x1f{self.key}".encode()).digest()
+        known: dict[str, bytes] = self.__dict__  # functools takes a lock for this, each time
+        if "stored_key" not in known:
+            asked = f"{self.by}\x1f{self.key}".encode()
+            known["stored_key"] = hashlib.sha256(asked).digest()
+        return known["stored_key"]
 
 
 class Held(msgspec.Struct):
@@ -234,7 +237,11 @@ class Work:
         Raises NoSuchRecord, also when it is of another type; StaleVersion, also if what is in hand
         is of different times and goes round in a circle; RecordIsMerged for who decided on it as it
         was, and with ``itself``."""
-        found = await self._one(type_, id)
+        found = self._known.get(id)  # as ``_one``, for most are
+        if isinstance(found, type_):
+            self._touched[id] = found
+        else:
+            found = await self._one(type_, id)
         if found.goes_on_as:
             passed = {id}
             while found.goes_on_as:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, NoReturn
 from uuid import UUID
 
@@ -273,7 +275,7 @@ class EntryMapper(Mapper[UUID]):
             entry.timestamp, entry.by, msgspec.Raw(encoded), entry.cause, entry.originator_topic,
             through=entry.through,
         )  # fmt: skip
-        if names := sealed_fields(type(entry.event)):
+        if (names := sealed_fields(type(entry.event))) and _has_text(entry.event):
             clear: dict[str, Any] = msgspec.json.decode(encoded)
             if texts := {name: clear.pop(name) for name in names if name in clear}:
                 key = self._key(stream)
@@ -909,6 +911,21 @@ def _has_nul(document: Any) -> bool:
     if isinstance(document, list):
         return any(_has_nul(value) for value in document)
     return isinstance(document, str) and "\x00" in document
+
+
+def _has_text(event: Event) -> bool:
+    """There may be something to seal: of a field that is empty, and need not be there, nothing is
+    written."""
+    return any(_sealed_texts(type(event))(event))
+
+
+@cache
+def _sealed_texts(event: type[Event]) -> Callable[[Event], tuple[Any, ...]]:
+    names = sorted(sealed_fields(event))
+    given = {f.name: f for f in msgspec.structs.fields(event)}
+    if any(given[name].default != "" for name in names):
+        return lambda _: (True,)
+    return attrgetter(*names, names[0])  # a tuple also of one
 
 
 def _uuid(row: StoredEvent) -> UUID:

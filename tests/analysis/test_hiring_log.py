@@ -23,8 +23,17 @@ from ledger_crm.embedded import Postgres
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.slices import Slice
-from projections.driving import driven, driven_in_parts, of_list, reading
+from ledger_crm.workers.projector import Connection, Projector, connect
+from projections.driving import (
+    driven,
+    driven_in_parts,
+    dump,
+    of_list,
+    reading,
+    running,
+)
 from scenario import KEYRING
+from waiting import until
 
 pytestmark = [pytest.mark.campaign, pytest.mark.xdist_group("hiring log analysed")]
 
@@ -43,17 +52,18 @@ TRAPS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def hiring_log(templates: Callable[..., str], read_models: str, shared_data: Path) -> str:
-    url = templates("hiring_log")
+def imported(ledger: Ledger, shared_data: Path) -> None:
     plan = mapping.load_mapping(DOCS / "mappings" / "hiring_log.toml")
-    with (
-        Ledger(url, KEYRING) as ledger,
-        gzip.open(shared_data / "hiring-event-log" / "hiring_log_high.csv.gz") as file,
-    ):
+    with gzip.open(shared_data / "hiring-event-log" / "hiring_log_high.csv.gz") as file:
         ledger.store.check_key()
         report = asyncio.run(importing.import_csv(ledger, file, plan))  # type: ignore[arg-type]
-        assert report.imported == 63_869
+    assert report.imported == 63_869
+
+
+@pytest.fixture(scope="session")
+def hiring_log(templates: Callable[..., str], read_models: str, shared_data: Path) -> str:
+    with Ledger(templates("hiring_log"), KEYRING) as ledger:
+        imported(ledger, shared_data)
     return "hiring_log"
 
 
@@ -87,21 +97,39 @@ def shown(name: str) -> str:
 def test_read_models_are_the_same_however_they_are_driven(
     database: str, ledger: Ledger, databases: Callable[..., str]
 ) -> None:
-    """Batch by batch of whatever size, and in two and four parts, with rows of the past."""
+    """All of it, batch by batch of whatever size, and in two and four parts, with rows of the
+    past."""
     entries = reading(ledger)(0, 100_000)
     assert len(entries) > 60_000
     expected = driven(databases("read_models"), every(), of_list(entries), batch=5_000)
-    for batch, begin in ((500, len(entries)), (7, 10_000), (1, 2_000)):
-        few = of_list(entries[:begin])
-        found = driven(databases("read_models"), every(), few, batch=batch)
-        if begin < len(entries):
-            wanted = driven(databases("read_models"), every(), few, batch=5_000)
-        else:
-            wanted = expected
-        assert not [name for name in found if found[name] != wanted[name]], batch
+    for batch in (500, 7, 1):
+        found = driven(databases("read_models"), every(), of_list(entries), batch=batch)
+        assert not [name for name in found if found[name] != expected[name]], batch
     for of in (2, 4):
         shared = driven_in_parts(database, every(), KEYRING, of=of, batch=2_000)
         assert not [name for name in shared if shared[name] != expected[name]], of
+
+
+def level(conn: Connection) -> bool:
+    [(behind,)] = conn.execute(
+        "SELECT count(*) FROM projection_position p, ledger.head h WHERE p.position < h.position"
+    ).fetchall()
+    return not behind
+
+
+def test_they_are_the_same_when_they_are_followed_live(
+    databases: Callable[..., str], read_models: str, shared_data: Path
+) -> None:
+    """Given a projector at work while the log is imported."""
+    url = databases(read_models)
+    with Ledger(url, KEYRING) as ledger:
+        with connect(url) as conn:
+            with running(Projector(url, reading(ledger), every())):
+                imported(ledger, shared_data)
+                until(lambda: level(conn), within_s=900)
+            live = dump(conn, every())
+        anew = driven(databases(read_models), every(), reading(ledger), batch=2_000)
+    assert not [name for name in live if live[name] != anew[name]]
 
 
 def test_they_fall_out_of_sql(exported: Path) -> None:

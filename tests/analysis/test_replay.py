@@ -29,7 +29,7 @@ from ledger_crm.domain.entry import UNOPENED
 from ledger_crm.domain.equal_opportunity import EqualOpportunityForm
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Intent, Ledger, Work
-from ledger_crm.projections import Projection, every, funnel
+from ledger_crm.projections import Projection, accounts, every, funnel
 from ledger_crm.sealing import WrongKey
 from ledger_crm.slices import Slice, Slices
 from ledger_crm.workers.projector import connect
@@ -171,6 +171,14 @@ def test_shared_out_among_processes_it_is_the_same(name: str, database: str) -> 
     assert fold.result(shared.state) == fold.result(alone.state)
     assert shared.entries == alone.entries > 0
     assert shared.position == alone.position == head_of(database)
+
+
+def test_a_read_model_says_itself_that_its_streams_do_not_meet(database: str) -> None:
+    fold = Fold(Path(str(funnel.__file__)))
+    alone = replay(fold, database, Slice())
+    shared = replay(fold, database, Slice(), processes=2)
+    assert fold.result(shared.state) == fold.result(alone.state)
+    assert Fold(Path(str(accounts.__file__))).parallel is None
 
 
 def test_every_read_model_folds_in_memory_to_what_its_tables_hold(database: str) -> None:

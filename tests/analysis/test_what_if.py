@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,12 +21,16 @@ from analysis.test_replay import EXAMPLES, NAMES, example, head_of, written
 from conftest import Run
 from ledger_crm.analysis import AnalysisFault
 from ledger_crm.analysis.replaying import Fold, Instead, replay
+from ledger_crm.commands import merging
 from ledger_crm.commands.catalogue import save_segment
+from ledger_crm.domain import clock
 from ledger_crm.domain.candidacy import Placed
 from ledger_crm.domain.fee import Terms
-from ledger_crm.domain.segment import SegmentSaved
+from ledger_crm.domain.merging import CompanyAbsorbed, PersonAbsorbed
+from ledger_crm.domain.refusals import Refusal
+from ledger_crm.domain.segment import Saved
 from ledger_crm.ledger import Intent, Ledger
-from ledger_crm.projections import AS_KNOWN, SCHEMA, fees, people
+from ledger_crm.projections import AS_KNOWN, SCHEMA, accounts, fees, people
 from ledger_crm.slices import Slice, Slices
 from projections.test_queries import project
 from scenario import ANA, KEYRING
@@ -32,6 +38,7 @@ from scenario import ANA, KEYRING
 pytestmark = pytest.mark.xdist_group("analysis")
 
 SEGMENTS = ("medallists", "sent_to_us")  # of the demo's, those that ask for no consent
+OF_COMPANIES = ("in_work", "won_back")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,21 +114,26 @@ def test_another_pipeline_has_no_stage_that_it_does_not_have(database: str) -> N
     assert instead["offer"]["candidacies"] == real["offer"]["candidacies"]
 
 
-async def quiet_at(url: str, at: int | None, end: datetime) -> set[tuple[str, UUID]]:
+async def quiet_at(url: str, at: int | None, end: datetime) -> set[tuple[str, str, UUID]]:
     """Who is on the lists, as of a position, at the end of a day."""
     home = f"{AS_KNOWN}," if at else ""
     options = f"-c search_path={home}{SCHEMA} -c ledger.as_of={at or ''}"
     async with await AsyncConnection.connect(url, options=options) as conn, conn.cursor() as cur:
-        return {
-            (slug, listed.id)
+        listed = {
+            ("person", slug, listed.id)
             for slug in SEGMENTS
             for listed in await people.quiet_in_segment(cur, slug, on=end, limit=10_000)
         }
+        return listed | {
+            ("company", slug, listed.company_id)
+            for slug in OF_COMPANIES
+            for listed in await accounts.quiet_in_segment(cur, slug, on=end, limit=10_000)
+        }
 
 
-def on(spells: list[dict[str, Any]], day: date) -> set[tuple[str, UUID]]:
+def on(spells: list[dict[str, Any]], day: date) -> set[tuple[str, str, UUID]]:
     return {
-        (spell["segment"], spell["person_id"])
+        (spell["of"], spell["segment"], spell["id"])
         for spell in spells
         if spell["quiet_on"] <= day and (spell["until_on"] is None or day < spell["until_on"])
     }
@@ -142,7 +154,27 @@ def test_who_went_quiet_and_when_is_what_the_lists_showed(database: str) -> None
         at = max(position for date, position in ends.items() if date <= day)
         end = datetime.combine(day, time.max, UTC)
         assert on(spells, day) == asyncio.run(quiet_at(database, at, end)), day
-    assert {spell["segment"] for spell in spells} == set(SEGMENTS)
+    assert {spell["segment"] for spell in spells} >= {*SEGMENTS, "in_work"}
+
+
+def test_what_an_account_is_there_is_what_its_read_model_says(database: str) -> None:
+    """Also in years to come, in which they go quiet, and are former."""
+    fold = example("gone_quiet")
+    state, seen = replay(fold, database, Slice()).state, set[str]()
+
+    async def told(at: datetime) -> dict[UUID, str]:
+        options = f"-c search_path={SCHEMA}"
+        async with await AsyncConnection.connect(database, options=options) as conn:
+            listed = await accounts.listing(conn.cursor(), asked_at=at, limit=10_000)
+            return {account.company_id: account.status for account in listed}
+
+    for years in range(4):
+        at = datetime.combine(state.until_on + years * timedelta(days=365), time.max, UTC)
+        expected = asyncio.run(told(at))
+        status = fold._module.status
+        assert {id: status([state.now[id]], at) for id in expected} == expected
+        seen |= {*expected.values()}
+    assert seen >= {"qualified", "repeat", "quiet", "former"}
 
 
 def test_under_another_cadence_those_are_quiet_who_would_be_if_it_were_saved(
@@ -154,13 +186,47 @@ def test_under_another_cadence_those_are_quiet_who_would_be_if_it_were_saved(
     with Ledger(database, KEYRING) as ledger:
         entries = list(ledger.store.entries(after=0, limit=100_000))
         last = entries[-1].timestamp.date()
-        for saved in (each.event for each in entries if isinstance(each.event, SegmentSaved)):
+        for saved in (each.event for each in entries if isinstance(each.event, Saved)):
             shorter = replace(saved, cadence_days=min(30, saved.cadence_days))
             save = partial(save_segment, definition=shorter)
             asyncio.run(ledger.decide(save, intent=Intent(by=ANA)))
         project(database, ledger)
     end = datetime.combine(last, time.max, UTC)
     assert on(real, last) < on(instead, last) == asyncio.run(quiet_at(database, None, end))
+
+
+def test_who_is_merged_goes_quiet_as_one(database: str) -> None:
+    """Given people and companies who are quiet, merged with others who are not, and with each
+    other, some of them un-merged again, then the lists say what the fold says."""
+    fold = example("gone_quiet")
+    before = fold.result(replay(fold, database, Slice()).state)
+    with Ledger(database, KEYRING) as ledger:
+        last = list(ledger.store.entries(after=0, limit=100_000))[-1].timestamp
+        quiet = on(before, last.date())
+        others = {
+            of: sorted({spell["id"] for spell in before if spell["of"] == of} - {
+                id for kind, _, id in quiet if kind == of
+            })
+            for of in ("person", "company")
+        }  # fmt: skip
+        merged = 0
+        for of, absorbed, merge in (
+            ("person", PersonAbsorbed, merging.merge),
+            ("company", CompanyAbsorbed, merging.merge_companies),
+        ):
+            there = sorted({id for kind, _, id in quiet if kind == of})
+            pairs = [*pairwise(there[:4]), *zip(there[4:], others[of], strict=False)][:12]
+            for survivor, duplicate in pairs:
+                fact = absorbed(duplicate_id=duplicate, absorbed_at=last)
+                with suppress(Refusal), clock.played_at(last):
+                    command = partial(merge, **{f"{of}_id": survivor, "fact": fact})
+                    asyncio.run(ledger.decide(command, intent=Intent(by=ANA)))
+                    merged += 1
+        project(database, ledger)
+    assert merged > 5
+    spells = fold.result(replay(fold, database, Slice()).state)
+    end = datetime.combine(last.date(), time.max, UTC)
+    assert on(spells, last.date()) == asyncio.run(quiet_at(database, None, end)) != quiet
 
 
 def test_a_read_model_of_ours_tells_it_too(told: Run) -> None:

@@ -55,7 +55,7 @@ class Documented:
         if answer.status_code == 200 and '"dry_run":true' in answer.text:
             return  # it has no version
         for name in response["headers"]:
-            optional = ("Idempotency-Replayed", "Ledger-As-Of", "Link")
+            optional = ("Idempotency-Replayed", "Ledger-As-Of", "Link", "Total-Count")
             optional += ("RateLimit", "RateLimit-Policy")  # where there is none
             assert name in optional or name in answer.headers, f"{name} is missing"
 

@@ -89,9 +89,11 @@ async def at_the_provider(browser: httpx.AsyncClient, who: str) -> str:
 async def test_who_is_known_by_a_verified_address_is_signed_in(
     browser: httpx.AsyncClient,
 ) -> None:
+    assert 'href="/session/oidc"' in (await browser.get("/sign-in")).text
     back = await at_the_provider(browser, "ben")
     answer = await browser.get(back)
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert f"signed in as <strong>{BEN}" in (await browser.get("/sign-in")).text
     me = (await browser.get("/session")).json()
     assert (me["actor"], me["role"]) == (BEN, "manager")
     log = (await browser.get("/access-log?what=signed_in")).json()["items"]

@@ -104,7 +104,9 @@ def test_it_says_what_there_is_to_read_and_by_what(
     assert not (tmp_path / "home").exists()
     found = {each["what"]: each["filters"] for each in json.loads(out)}
     assert code == 0
-    assert found["invoices"] == ["as_of", "known", "company_id", "overdue_on", "settled"]
+    assert found["invoices"] == [
+        "as_of", "known", "fields", "sort", "company_id", "overdue_on", "settled",
+    ]  # fmt: skip
     assert {"people/{person_id}/history", "deals/forecast", "commissions", "day"} <= set(found)
     assert not [what for what in found if what.startswith(("health", "portal", "problems"))]
 
@@ -122,7 +124,7 @@ def test_of_nothing_it_says_nothing(told: Run) -> None:
         (("peeple",), "there is no peeple to read; see which there are: ledger-crm read"),
         (
             ("people", "--colour", "red"),
-            "people has no filter colour; it has: --as-of, --known, --tag",
+            "people has no filter colour; it has: --as-of, --known, --fields, --sort, --tag",
         ),
         (("revenue", "--by", "moon"), "revenue: query:by: "),
         (("people/abc",), "people/abc: "),

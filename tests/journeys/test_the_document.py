@@ -28,7 +28,7 @@ from running import Running, ledger_crm, running
 HOW = {
     "everyday": ("examples,fuzzing", 4, 900),
     "campaign": ("examples,coverage,fuzzing,stateful", 20, 25_000),
-    "campaign, of what is there": ("fuzzing", 20, 5_000),
+    "campaign, of what is there": ("fuzzing", 25, 5_000),
 }
 CONFIGURED = (
     # a body that is too large is refused too

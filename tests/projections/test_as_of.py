@@ -4,11 +4,16 @@ at an instant by what is known today."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from itertools import pairwise
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ledger_crm.commands.demo import play
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, every
@@ -77,13 +82,35 @@ def test_what_was_is_what_a_ledger_shows_without_what_happened_later(
     happened = sorted({entry.at for entry in entries})
     with connect(url) as conn:
         for part in moments:
-            at = happened[(len(happened) - 1) * part // 100]
-            conn.execute("SELECT set_config('ledger.as_of', %s, false)", (str(at),))
-            until_then = [entry for entry in entries if entry.at <= at]
-            for projection in ALL:
-                expected = folded(projection, until_then, lacking=True)
-                for table in projection.tables:
-                    if table.defines:
-                        expected[table.name] = stored(conn, table)
-                    if table.keeps_past:
-                        assert stored(conn, table, AS_IT_WAS) == expected[table.name], table.name
+            must_show_what_had_happened(conn, entries, happened[(len(happened) - 1) * part // 100])
+
+
+@pytest.mark.campaign
+def test_two_hundred_instants_of_an_agencys_two_years(databases: Callable[..., str]) -> None:
+    """As it was, by what is known today. As it was known then: ``tests/api/test_as_of.py``."""
+    url, seed = databases(), random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    with Ledger(url, KEYRING) as ledger:
+        asyncio.run(play(ledger, until=date(2026, 11, 23), size=0.01))
+        entries = list(reading(ledger)(0, 10_000))
+    driven(url, ALL, of_list(entries), batch=500)
+    happened = sorted({entry.at for entry in entries})
+    late = sum(b.at < a.at for a, b in pairwise(entries))
+    assert late > 50, "all came in order"
+    with connect(url) as conn:
+        for at in random.Random(seed).sample(happened, 200):
+            must_show_what_had_happened(conn, entries, at)
+
+
+def must_show_what_had_happened(
+    conn: Connection, entries: Sequence[Entry[Event]], at: datetime
+) -> None:
+    conn.execute("SELECT set_config('ledger.as_of', %s, false)", (str(at),))
+    until_then = [entry for entry in entries if entry.at <= at]
+    for projection in ALL:
+        expected = folded(projection, until_then, lacking=True)
+        for table in projection.tables:
+            if table.defines:
+                expected[table.name] = stored(conn, table)
+            if table.keeps_past:
+                assert stored(conn, table, AS_IT_WAS) == expected[table.name], (table.name, at)

@@ -1,4 +1,5 @@
-"""A receiver of webhooks: writes down what it hears, then answers. FILE PORT [STATUS]; a negative
+"""A receiver of webhooks: writes down what it hears, then answers. FILE PORT
+[STATUS | --refuses ID]; a negative
 PORT is a socket that is inherited, and listens also while nobody is here."""
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        line = json.dumps({"headers": headers, "body": body}) + "\n"
+        status = int(sys.argv[3]) if len(sys.argv) == 4 else 204
+        if sys.argv[3:4] == ["--refuses"] and headers["webhook-id"] in sys.argv[4:]:
+            status = 500
+        line = json.dumps({"headers": headers, "body": body, "status": status}) + "\n"
         handle = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(handle, line.encode())
         os.close(handle)
-        self.send_response(int(sys.argv[3]) if len(sys.argv) > 3 else 204)
+        self.send_response(status)
         self.send_header("content-length", "0")
         self.send_header("location", self.path)
         self.end_headers()

@@ -160,6 +160,13 @@ class Receiver:
         whole = self.heard_in.read_text().splitlines()
         return [json.loads(line) for line in whole if line.endswith("}")]
 
+    def taken(self) -> list[int]:
+        return [
+            int(each["headers"]["webhook-id"].removeprefix("entry_"))
+            for each in self.heard()
+            if each["status"] < 300
+        ]
+
     def positions(self) -> list[int]:
         return [int(each["headers"]["webhook-id"].removeprefix("entry_")) for each in self.heard()]
 
@@ -331,6 +338,51 @@ async def test_what_fails_is_tried_again_and_then_disabled_with_notice(
         last = await house.ledger.head()
         await eventually(lambda: receiver.positions()[-1:] == [last])
     assert list(dict.fromkeys(receiver.positions())) == list(range(1, last + 1))
+
+
+async def test_without_order_one_that_fails_does_not_hold_up_the_others(
+    house: House, receiver: Receiver
+) -> None:
+    await receiver.kill()
+    await receiver.start("500")
+    first = await house.write()
+    webhook = await house.add(receiver.url, ordered=False, kinds=["person."])
+    async with house.sending(again_s=[0.5] * 100):
+        await eventually(lambda: waiting(house, webhook.id, 1))
+        await receiver.kill()
+        await receiver.start("--refuses", f"entry_{first}")
+        head = await house.write(5)
+        await eventually(lambda: head in receiver.taken())
+        assert first not in receiver.taken(), "it is tried again, and refused, beside the others"
+        assert await waiting(house, webhook.id, 1)
+        await receiver.kill()
+        await receiver.start()
+        await eventually(lambda: first in receiver.taken())
+        await eventually(lambda: waiting(house, webhook.id, 0))
+    assert set(receiver.taken()) >= set(range(first, first + 1)) | set(range(head - 4, head + 1))
+
+
+async def test_without_order_it_is_disabled_with_notice_too_and_goes_on_with_who_waits(
+    house: House, receiver: Receiver
+) -> None:
+    await receiver.kill()
+    await receiver.start("500")
+    await house.write(3)
+    webhook = await house.add(receiver.url, ordered=False, kinds=["person."])
+    async with house.sending(again_s=[0.01, 0.02]):
+        await eventually(lambda: disabled(house, webhook.id))
+    assert (await house.shown(webhook.id)).waiting > 0
+    await receiver.kill()
+    await receiver.start()
+    await house.change(webhook.id, WebhookEnabled())
+    async with house.sending(again_s=[0.01, 0.02]):
+        await eventually(lambda: waiting(house, webhook.id, 0))
+        await eventually(lambda: {1, 2, 3} <= set(receiver.taken()))
+    await house.change(webhook.id, WebhookRemoved())
+
+
+async def waiting(house: House, id: UUID, count: int) -> bool:
+    return (await house.shown(id)).waiting == count
 
 
 async def disabled(house: House, id: UUID) -> bool:

@@ -22,6 +22,8 @@ from ledger_crm.projections import (
     every,
 )
 
+FEW = 5  # names in one line
+
 
 class Checksums(msgspec.Struct, frozen=True, kw_only=True):
     """tables     by name, those of the past as ``past.name``; none of those that are not built
@@ -91,7 +93,11 @@ def difference(one: Checksums, other: Checksums) -> str:
         if one.positions.get(name) != one.head or other.positions.get(name) != one.head
     )
     if behind:
-        return f"not level with the ledger, and not compared: {', '.join(behind)}"
+        more = f" and {len(behind) - FEW} more" if len(behind) > FEW else ""
+        return (
+            f"not level with the ledger, and not compared: {', '.join(behind[:FEW])}{more};"
+            " ledger-crm up builds them"
+        )
     if differ := sorted(name for name in one.tables if one.tables[name] != other.tables[name]):
         return f"these tables differ: {', '.join(differ)}"
     return ""

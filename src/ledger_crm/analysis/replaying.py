@@ -57,6 +57,8 @@ class Fold:
         self._result: Any = getattr(module, "result", None)
         self.parallel = getattr(module, "PARALLEL", None)
         self._must_be_whole()
+        if isinstance(self.projection, Projection):
+            self.parallel = self.parallel or self.projection.parallel or None
         self.kinds = self._kinds(getattr(module, "KINDS", None))
 
     def begin(self, *, whole: bool) -> Any:

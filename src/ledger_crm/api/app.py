@@ -59,6 +59,7 @@ from .edge import edge
 from .interviews import Interviews
 from .malformed import must_be_well_formed
 from .money import Money, Placements
+from .ordering import Count, Fields, Sort, order_of
 from .past import AsOf, Known
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
@@ -173,6 +174,9 @@ def create_app(
         after: After = None,
         as_of: AsOf = None,
         known: Known = None,
+        fields: Fields = None,
+        sort: Sort = None,
+        count: Count = False,
     ) -> View:
         holder: Holder = request.scope["state"]["holder"]
         then = await equipment.reads.moment(as_of, known)
@@ -190,6 +194,9 @@ def create_app(
             then,
             rows.asked_of(request),
             lambda position: equipment.hidden.of(holder, position),
+            order_of(sort, rows.item_of(request.route_handler)),
+            count,
+            lambda found, headers: rows.whole(request, found, headers),
         )
 
     keyed = Router(

@@ -24,8 +24,9 @@ from litestar.params import BodyKwarg, QueryParameter
 
 from ledger_crm.domain.faults import in_words
 
+from .ordering import LISTED
 from .problems import Fault, Malformed, NotAcceptable, UnsupportedMediaType
-from .rows import besides
+from .rows import besides, item_of
 
 MOST = 100  # faults told at once
 TWICE = "given more than once"
@@ -296,10 +297,13 @@ def _is_null(type_: Any) -> bool:
 def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool, Any]]:
     """Of each its name, whether it may be left out, and its type."""
     there, signatures = handler.resolve_dependencies(), [handler.parsed_fn_signature]
+    besides_filters = () if item_of(handler) else LISTED
     for signature in signatures:  # which grow: only what is used, and what that uses
         used = [there[name] for name in signature.parameters if name in there]
         signatures += [each.parsed_fn_signature for each in used]
         for name, parameter in signature.parameters.items():
+            if name in besides_filters:
+                continue
             if isinstance(kwarg := parameter.kwarg_definition, QueryParameter):
                 optional = parameter.has_default or parameter.is_optional
                 yield kwarg.name or name, optional, parameter.annotation

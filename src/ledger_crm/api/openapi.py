@@ -27,9 +27,10 @@ from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
 from .metrics import PLAIN
+from .ordering import LISTED, MOST, TOTAL
 from .permitted import ANYBODY, NEEDS
-from .problems import MEDIA_TYPE, Fault, NoSuchPage
-from .rows import besides
+from .problems import MEDIA_TYPE, Fault, NoSuchPage, every, status_of
+from .rows import SELECTED, Selected, besides, item_of, row_of
 
 DESCRIPTION = """\
 One record per person and per company; every interaction is an immutable entry of the ledger.
@@ -59,7 +60,8 @@ receipt as `after` to read what you wrote; `Ledger-Position` says how far an ans
 `known=now` besides, as it was by what is known now.
 
 **Lists** page by `cursor`, which is the `next` of the page before. With `Accept: text/csv` or
-`application/x-ndjson` a page is rows, and `Link` leads to the next one.
+`application/x-ndjson` a page is rows, and `Link` leads to the next one. `fields` are those that you
+want, `sort` is by one of them, and `count` tells how many there are.
 
 **Versions.** There is one, and it only grows: pass over what you do not know. What goes out of use
 says so a year before, in the headers `Deprecation` and `Sunset`, and here.
@@ -143,6 +145,7 @@ HEADERS = {
     " or begins with, the version, for `If-Match`.",
     "Ledger-As-Of": "With `as_of`: the position at which what is answered was known.",
     "Ledger-Position": "The answer holds everything up to this position of the ledger.",
+    "Total-Count": f"Of lists, with `count`: how many there are; `{MOST}+` if there are more.",
     "Link": 'Of lists as NDJSON or CSV, `rel="next"`: the page that follows.',
     "Idempotency-Replayed": "`true`: this is the first answer again; nothing was done.",
     "RateLimit": "Of a caller: `r` more are taken in the next `t` seconds.",
@@ -167,6 +170,9 @@ EACH_EVENT = {  # as OpenAPI 3.1 has it, which knows no schema of a stream as a 
         },
     },
 }
+
+
+SHAPES = {STREAM: EACH_EVENT, SELECTED: {"$ref": "#/components/schemas/Selected"}}
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -218,7 +224,7 @@ def document(app: Litestar) -> dict[str, Any]:
     handlers = list(_handlers(app))
     wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
     schemas, components = msgspec.json.schema_components(
-        [*wanted, Trial, Problem], ref_template="#/components/schemas/{name}"
+        [*wanted, Trial, Problem, Selected], ref_template="#/components/schemas/{name}"
     )
     for _, _, handler in handlers:
         if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
@@ -296,6 +302,10 @@ def _finish(
     lines = (handler.fn.__doc__ or "").split("\n")
     operation["summary"] = lines[0].strip()
     operation["description"] = "\n".join(line.strip() for line in lines[1:]).strip()
+    if not item_of(handler):
+        operation["parameters"] = [
+            each for each in operation.get("parameters", ()) if each["name"] not in LISTED
+        ]
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _not_null(parameter["schema"])
         if parameter["name"] == "If-Match":  # what is wrong with it we say in words of our own
@@ -333,8 +343,10 @@ def _finish(
             headers += ["Ledger-As-Of"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
-        if besides(handler):
+        if besides(handler) and not row_of(handler):
             headers += ["Link"]
+        if item_of(handler) and "session" not in operation["tags"]:
+            headers += [TOTAL]
     tagged = "GET" in handler.http_methods and not linked and STREAM not in besides(handler)
     if tagged:
         headers = [*(name for name in headers if name != "ETag"), "ETag"]
@@ -384,10 +396,7 @@ def _trial(status: str, receipt: dict[str, Any], headers: list[str]) -> dict[str
 
 def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
     """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
-    others = {
-        each: {"schema": EACH_EVENT if each == STREAM else {"type": "string"}}
-        for each in besides(handler)
-    }
+    others = {each: {"schema": SHAPES.get(each, {"type": "string"})} for each in besides(handler)}
     return (
         others
         if {STREAM, PLAIN} & others.keys()
@@ -406,6 +415,16 @@ def _problem(status: int, about: str) -> dict[str, Any]:
         "description": about,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "x-problem-types": types_of(status),
+    }
+
+
+def types_of(status: int) -> dict[str, str]:
+    """What a problem of this status may be, and what that means."""
+    return {
+        f"/problems/{found.code}": found.sentence
+        for found in sorted((each() for each in every()), key=lambda each: each.code)
+        if status_of(type(found)) == status
     }
 
 

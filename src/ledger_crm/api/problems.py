@@ -88,6 +88,13 @@ class CsrfTokenWrong(HttpProblem):
     status = 403
 
 
+class TooManyToSort(HttpProblem):
+    """There are too many to sort them: narrow them by a filter, or take them in the order that the
+    list has."""
+
+    status = 422
+
+
 class FormIsOld(HttpProblem):
     """This form is not the one that you were given: fill it in again."""
 

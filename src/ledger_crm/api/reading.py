@@ -57,6 +57,8 @@ from ledger_crm.projections import (
     standing,
 )
 
+from . import ordering
+from .ordering import Order
 from .past import AHEAD, EARLIEST, POSITION, WITHOUT, Moment, Then, Window, given, then
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
 
@@ -461,13 +463,21 @@ class View:
         then: Then | None = None,
         custom: Asked | None = None,
         hidden: Callable[[int], Awaitable[frozenset[UUID]]] | None = None,
+        order: Order | None = None,
+        count: bool = False,
+        whole: Callable[[Any, dict[str, str]], Response[Any]] = (
+            lambda found, headers: Response(found, headers=headers)
+        ),
     ) -> None:
         """``shown``: what of an answer, which holds all up to a position, is for whoever asks;
         ``told``: a page, as they want it; ``custom``: whose custom fields are columns of it;
         ``then``: when what is asked for was known, None being now; ``hidden``: job orders that
-        whoever asks does not see, of what is known up to a position."""
+        whoever asks does not see, of what is known up to a position;
+        ``whole``: what has no pages, likewise; ``order``: of a list, instead of its own;
+        ``count``: tell how many are in it."""
         self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
         self._of, self.told, self.custom, self._hidden = shown, told, custom, hidden
+        self._order, self._count, self._whole = order, count, whole
         if then:
             self.after = max(then.after, after or 0)
 
@@ -514,7 +524,7 @@ class View:
             shown = await self.shown(found, headers)
         except NoSuchRecord:
             raise NoSuchRecord(id=id) from None
-        return Response(shown, headers=headers | version_of(found))
+        return self._whole(shown, headers | version_of(found))
 
     async def answer(
         self,
@@ -531,7 +541,7 @@ class View:
             return await query(cur, *args, **kwargs)
 
         found, headers = await self._asked(self._alone(query, ask))
-        return Response(await self.shown(found, headers), headers=headers)
+        return self._whole(await self.shown(found, headers), headers)
 
     async def seen(self, ask: Callable[[frozenset[UUID]], Awaitable[Response[T]]]) -> Response[T]:
         """What is found or counted by job orders, without those that whoever asks does not see:
@@ -554,7 +564,7 @@ class View:
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
         headers = {"Ledger-Position": str(head)}
-        return Response(await self.shown(await ask(self.ledger), headers), headers=headers)
+        return self._whole(await self.shown(await ask(self.ledger), headers), headers)
 
     async def shown(self, found: Any, headers: dict[str, str]) -> Any:
         return await self._of(found, int(headers["Ledger-Position"])) if self._of else found
@@ -573,23 +583,35 @@ class View:
         """``at``: where in its order an item stands; what the query knows as ``before``. ``there``:
         what has to find something first. Raises as ``Named.must_be_there``; a ``Lookup`` sees to
         that itself, and finds None."""
-        before = (
-            opened(cursor, get_type_hints(at, include_extras=True)["return"]) if cursor else None
-        )
+        place: Any = get_type_hints(at, include_extras=True)["return"]
 
-        async def ask(cur: Cursor) -> list[T]:
-            await named.must_be_there(cur)
-            if there and await there[0](cur, there[1]) is None:
-                raise NoSuchRecord(slug=there[1])
-            return await query(cur, *args, before=before, limit=limit + 1, **kwargs) or []
+        async def found(before: Any, most: int) -> tuple[list[T], dict[str, str]]:
+            async def ask(cur: Cursor) -> list[T]:
+                await named.must_be_there(cur)
+                if there and await there[0](cur, there[1]) is None:
+                    raise NoSuchRecord(slug=there[1])
+                return await query(cur, *args, before=before, limit=most, **kwargs) or []
 
-        if isinstance(query, Lookup):
-            asked = query.asking(*args, before=before, limit=limit + 1, **kwargs)
-            attempt = self._together(query, asked, **named.ids)
-        else:
-            attempt = self._alone(query, ask)
-        found, headers = await self._asked(attempt)
-        shown = await self.shown(page_of(found, limit, at), headers)
+            if isinstance(query, Lookup):
+                asked = query.asking(*args, before=before, limit=most, **kwargs)
+                return await self._asked(self._together(query, asked, **named.ids))
+            return await self._asked(self._alone(query, ask))
+
+        if self._order is None:
+            items, headers = await found(opened(cursor, place) if cursor else None, limit + 1)
+            shown = await self.shown(page_of(items, limit, at), headers)
+        if self._order is not None or self._count:
+            items, whole = await found(None, ordering.MOST + 1)
+            items = await self.shown(items, whole)  # by what is hidden nothing is told
+            total = {ordering.TOTAL: _told_of(len(items))} if self._count else {}
+        if self._order is not None:
+            order, headers = self._order, whole
+            rest: Sequence[T] = ordering.sorted_by(items, order)
+            if cursor:
+                last = opened(cursor, tuple[ordering.Rank, place])
+                rest = ordering.after(rest, order, last, at)
+            shown = page_of(rest, limit, lambda item: ordering.place_of(item, order, at))
+        headers = headers | total if self._count else headers
         return self.told(shown, headers, await self._columns())
 
     async def _columns(self) -> list[str]:
@@ -681,6 +703,10 @@ async def answered(asking: Coroutine[Any, Any, T], within_s: float | None = None
         return task.result()
     finally:
         task.cancel()
+
+
+def _told_of(count: int) -> str:
+    return str(count) if count <= ordering.MOST else f"{ordering.MOST}+"
 
 
 def _there(found: T | None, **named: object) -> T:

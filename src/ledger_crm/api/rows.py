@@ -24,9 +24,21 @@ from ledger_crm.domain.custom import Subject
 from ledger_crm.domain.fee import amount
 from ledger_crm.projections import companies, deals, people, placements
 
+from .ordering import fields_of
 from .reading import Page
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
+SELECTED = "application/vnd.ledger-crm.selected+json"
+"""A page of which some fields were asked for: a client that was made from the document would not
+find in it what a page has for sure."""
+
+
+class Selected(msgspec.Struct, frozen=True):
+    """Of each item what was asked for. ``next``: as of a page."""
+
+    items: Sequence[dict[str, Any]]
+    next: str | None
+
 
 SUBJECTS: dict[Any, Subject] = {
     people.PersonListed: "person",
@@ -42,7 +54,9 @@ def besides(handler: BaseRouteHandler) -> Sequence[str]:
     """Media types that this handler answers in, besides JSON."""
     if (said := handler.opt.get("media_types")) is not None:
         return tuple(said)
-    return (NDJSON, CSV) if _item_of(handler) else ()
+    if item_of(handler):
+        return NDJSON, CSV, SELECTED
+    return (NDJSON, CSV) if row_of(handler) else ()
 
 
 def wanted(request: Request[Any, Any, Any]) -> str:
@@ -63,7 +77,7 @@ def wanted(request: Request[Any, Any, Any]) -> str:
 
 def asked_of(request: Request[Any, Any, Any]) -> Subject | None:
     """Whose custom fields are columns of the answer; None: there are none."""
-    return SUBJECTS.get(_item_of(request.route_handler)) if wanted(request) == CSV else None
+    return SUBJECTS.get(item_of(request.route_handler)) if wanted(request) == CSV else None
 
 
 def answer(
@@ -76,38 +90,66 @@ def answer(
 ) -> Response[Any]:
     """``page``: has ``items`` and ``next``. ``columns``: custom fields. ``without``: a parameter
     that ``cursor`` replaces."""
-    media_type = wanted(request)
-    if media_type == JSON:
-        return Response(page, headers=headers)
+    media_type, item = wanted(request), item_of(request.route_handler)
+    fields = fields_of(request.query_params.get("fields"), item) if item else []
+    some = "fields" in request.query_params
+    if media_type in (JSON, SELECTED):
+        if not some and media_type == JSON:
+            return Response(page, headers=headers)
+        chosen = Selected([_chosen(each, fields) for each in page.items], page.next)
+        return Response(chosen, headers=headers, media_type=SELECTED)
     if page.next:
         asked = {n: value for n, value in request.query_params.items() if n != without}
         asked["cursor"] = page.next
         headers["Link"] = f'<{request.url.path}?{urlencode(asked)}>; rel="next"'
     if media_type == NDJSON:
-        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in page.items)
+        lines = b"".join(
+            msgspec.json.encode(_chosen(each, fields) if some else each) + b"\n"
+            for each in page.items
+        )
         return Response(lines, headers=headers, media_type=NDJSON)
-    item = _item_of(request.route_handler)
     assert item, "only lists are rows"
-    lines = table(item, page.items, columns)
+    lines = table(item, page.items, columns, fields)
     return Response(lines, headers=headers, media_type=f"{CSV}; header=present")
 
 
+def whole(request: Request[Any, Any, Any], found: Any, headers: dict[str, str]) -> Response[Any]:
+    """What has no pages: rows, if it is a list of such."""
+    media_type, row = wanted(request), row_of(request.route_handler)
+    if row is None or media_type == JSON:
+        return Response(found, headers=headers)
+    if media_type == NDJSON:
+        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in found)
+        return Response(lines, headers=headers, media_type=NDJSON)
+    return Response(table(row, found), headers=headers, media_type=f"{CSV}; header=present")
+
+
 def table(
-    item: type[msgspec.Struct], items: Sequence[msgspec.Struct], columns: Sequence[str] = ()
+    item: type[msgspec.Struct],
+    items: Sequence[msgspec.Struct],
+    columns: Sequence[str] = (),
+    fields: Sequence[str] | None = None,
 ) -> bytes:
     """As RFC 4180 has it, in UTF-8: what is no single value is JSON, null is empty. ``columns``:
-    custom fields, each a column after the others."""
+    custom fields, each a column after the others. ``fields``: None for all."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\r\n")
-    names = [field.encode_name for field in msgspec.structs.fields(item)]
-    if item in SUBJECTS:
+    names = list(fields_of(None, item) if fields is None else fields)
+    if item in SUBJECTS and "custom" in names:
         names.remove("custom")
+    else:
+        columns = ()
     rows.writerow(names + [f"custom.{field}" for field in columns])
     for each in items:
         values = msgspec.to_builtins(each)
         known = [cell(_in_a_file(values["custom"].get(field))) for field in columns]
         rows.writerow([cell(values.get(name)) for name in names] + known)
     return text.getvalue().encode()
+
+
+def _chosen(item: Any, fields: Sequence[str]) -> dict[str, Any]:
+    """Of a struct whose fields are called as in JSON."""
+    return {name: getattr(item, name) for name in fields}
 
 
 def _in_a_file(value: Any) -> Any:
@@ -121,7 +163,20 @@ def _in_a_file(value: Any) -> Any:
 
 
 @cache
-def _item_of(handler: BaseRouteHandler) -> Any:
+def row_of(handler: BaseRouteHandler) -> Any:
+    """Of the lists without pages that this handler reads; None: it reads none."""
+    assert isinstance(handler, HTTPRouteHandler)
+    signature = handler.parsed_fn_signature
+    given = signature.return_type.annotation
+    found = get_args(given)[0] if get_origin(given) is Response else None
+    if get_origin(found) is not list or "view" not in signature.parameters:
+        return None
+    [row] = get_args(found)
+    return row if isinstance(row, type) and issubclass(row, msgspec.Struct) else None
+
+
+@cache
+def item_of(handler: BaseRouteHandler) -> Any:
     """Of the pages that this handler answers; None: it answers none."""
     assert isinstance(handler, HTTPRouteHandler)
     given = handler.parsed_fn_signature.return_type.annotation

@@ -22,6 +22,7 @@ from ledger_crm.ledger import Ledger
 from . import rows
 from .asking import Since, Until, moment_of
 from .caller import Caller, Callers, network_of
+from .ordering import Fields
 from .problems import SessionMissing, SignInRefused, TooManyGuesses
 from .reading import LIMIT, Limit, Page, Pool, Position, Token, answered, opened, page_of
 
@@ -170,6 +171,7 @@ async def list_access(
     through: Through = None,
     since: Since = None,
     until: Until = None,
+    fields: Fields = None,
     cursor: Token = None,
     limit: Limit = LIMIT,
 ) -> Response[Page[visits.Seen]]:

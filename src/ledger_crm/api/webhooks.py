@@ -33,12 +33,15 @@ class NewWebhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     kinds  only these, like `person.placed`, or all that begin alike, like `person.`; none: all
     after  begins with what was written after this position; null: with what is written from now on
     label  for whom it is; shown to nobody but by this API
+    ordered  one message after the other, and one that fails holds up what comes after it; false:
+             those that fail are tried again beside the others
     """
 
     url: Annotated[str, msgspec.Meta(max_length=2_000)]
     kinds: Annotated[tuple[KindName, ...], msgspec.Meta(max_length=50)] = ()
     after: Position | None = None
     label: Sealed = ""
+    ordered: bool = True
 
 
 class WebhookMade(Receipt, frozen=True):
@@ -62,9 +65,10 @@ class Webhooks(Controller):
         """Add a webhook
 
         It is sent each entry as a CloudEvent, without what is sealed, in order, one after the
-        other, signed by the Standard Webhooks specification. `webhook-id` is the same whenever the
-        same entry is sent. What is not answered 2xx within 15 s is tried again, for about three
-        days; then it is disabled, and says so. 410 disables it at once."""
+        other (unless `ordered` is false), signed by the Standard Webhooks specification.
+        `webhook-id` is the same whenever the same entry is sent. What is not answered 2xx within
+        15 s is tried again, for about three days; then it is disabled, and says so. 410 disables it
+        at once."""
         for each in data.kinds:
             if not any(k == each or (each.endswith(".") and k.startswith(each)) for k in EVENTS):
                 raise NoSuchKind(kind=each)
@@ -76,7 +80,12 @@ class Webhooks(Controller):
 
         async def adding(work: Work) -> Webhook:
             webhook = Webhook.add(
-                url=data.url, kinds=data.kinds, after=after, label=data.label, by=work.by
+                url=data.url,
+                kinds=data.kinds,
+                after=after,
+                label=data.label,
+                ordered=data.ordered,
+                by=work.by,
             )
             made[:] = [work.add(webhook)]
             return webhook

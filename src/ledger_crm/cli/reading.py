@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 PAGE = 200
 EVERYTHING = 100_000
 PAGING = ("cursor", "limit")
+UNASKED = ("after", "count")  # what is read is level, and counted by who prints it
 JSON = "application/json"
 
 
@@ -222,7 +223,7 @@ def _catalogue(source: Source) -> dict[str, list[str]]:
             continue
         if JSON in asked["responses"]["200"].get("content", ()):
             names = [p["name"] for p in asked.get("parameters", ()) if p["in"] == "query"]
-            found[path.strip("/")] = [name for name in names if name != "after"]
+            found[path.strip("/")] = [name for name in names if name not in UNASKED]
     return found
 
 

@@ -283,7 +283,7 @@ class Lines:
                 yield from self._in_doubt(begins, pulled)
                 self._inside = 0
                 continue
-            values = [value.strip() for value in record]
+            values = [*map(str.strip, record)]
             more = f"; the row goes on to line {self.line}" if self.line > begins else ""
             if self._faults and (reason := self._fault(begins)):
                 yield _refused(begins, "", reason + more)
@@ -706,6 +706,12 @@ class Writer:
     async def _apply(self, steps: Sequence[Step], taken: Holders | None) -> Aggregate | None:
         """The subject of the last step; None if all of them are there already. Raises RowFault."""
         work, repeated = self.work, set[int]()
+        if taken is None and len(steps) == 1:  # as below, for most are
+            [step] = steps
+            try:
+                return await step.do(work, step.id, *step.forms)
+            except Refusal as refusal:
+                raise _fault_of(refusal, step, steps) from None
         while True:
             subject, held = None, Holders()
             for n, step in enumerate(steps):
@@ -720,8 +726,7 @@ class Writer:
                         repeated.add(n)
                         break
                 except Refusal as refusal:
-                    said, code = _said(refusal, steps), refusal.code
-                    raise RowFault(_blamed(refusal, step), said, f"/problems/{code}") from None
+                    raise _fault_of(refusal, step, steps) from None
             else:
                 if taken is not None:
                     taken |= held
@@ -769,6 +774,10 @@ def _is_in(row: Row, fingerprint: bytes) -> None:
         row.is_("already")
     else:
         row.is_("changed", reason="is in with other content, and was not applied")
+
+
+def _fault_of(refusal: Refusal, step: Step, steps: Sequence[Step]) -> RowFault:
+    return RowFault(_blamed(refusal, step), _said(refusal, steps), f"/problems/{refusal.code}")
 
 
 def _blamed(refusal: Refusal, step: Step) -> str:

@@ -194,12 +194,13 @@ class Candidate(Mergeable):
     def candidacy_on(self, job_order_id: UUID) -> UUID:
         """Theirs on this job order, an open one before one that is closed; else the id that it
         would have."""
-        found = [
-            (candidacy.closed, nth, id)
-            for nth, (id, candidacy) in enumerate(self.every_candidacy.items())
-            if candidacy.job_order_id == job_order_id
-        ]
-        return min(found)[2] if found else candidacy_id(self.id, job_order_id)
+        closed = None
+        for id, found in self.every_candidacy.items():
+            if found.job_order_id == job_order_id:
+                if not found.closed:
+                    return id
+                closed = closed or id
+        return closed or candidacy_id(self.id, job_order_id)
 
     def must_be_here(self) -> None:
         """First of all, so that whoever is erased is refused as that."""
@@ -638,7 +639,7 @@ class Candidate(Mergeable):
     def candidacy(self, id: UUID) -> Candidacy:
         """Raises NoSuchCandidacy."""
         found = self.every_candidacy.get(id)
-        if found is None or id in self.unseen:
+        if found is None or (self.unseen and id in self.unseen):
             raise NoSuchCandidacy(person_id=self.id, candidacy_id=id)
         return found
 
@@ -699,6 +700,15 @@ class Candidate(Mergeable):
 
     def apply(self, event: Event) -> None:
         match event:
+            case c.CandidacyOpened():
+                self.candidacies[event.candidacy_id] = Candidacy(
+                    event.company_id, event.job_order_id, event.pipeline
+                )
+            case c.CandidacyClosed(candidacy_id=id):
+                self.candidacies[id].closed, self.candidacies[id].applied = True, False
+                self.candidacies[id].progress.accepted = None
+            case c.CandidacyReopened(candidacy_id=id):
+                self.candidacies[id].closed = False
             case Employed():
                 self.employments[event] = event.ends_on
             case EmploymentEnded(company_id=company_id):
@@ -709,15 +719,6 @@ class Candidate(Mergeable):
                 self.consent.add(event.word)
             case DoNotContactSet() | DoNotContactLifted():
                 self.contact.add(event.word)
-            case c.CandidacyOpened():
-                self.candidacies[event.candidacy_id] = Candidacy(
-                    event.company_id, event.job_order_id, event.pipeline
-                )
-            case c.CandidacyClosed(candidacy_id=id):
-                self.candidacies[id].closed, self.candidacies[id].applied = True, False
-                self.candidacies[id].progress.accepted = None
-            case c.CandidacyReopened(candidacy_id=id):
-                self.candidacies[id].closed = False
             case Applied(candidacy_id=id):
                 self.candidacies[id].applied = True
             case c.RightToRepresentGiven(candidacy_id=id):

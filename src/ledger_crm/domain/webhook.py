@@ -35,6 +35,7 @@ class WebhookAdded(Event, frozen=True, kw_only=True, tag="webhook.added"):
     secret  what messages are signed with, as whsec_ and base64; shown once
     kinds   only these, or all that begin alike; none: all
     after   what was written after this position
+    ordered  one message after the other; else those that fail do not hold up the next
     """
 
     stays_sealed: ClassVar[frozenset[str]] = frozenset({"secret", "url"})
@@ -45,6 +46,7 @@ class WebhookAdded(Event, frozen=True, kw_only=True, tag="webhook.added"):
     kinds: tuple[KindName, ...] = ()
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
     label: Sealed = ""
+    ordered: bool = True
 
     @property
     def line(self) -> str:
@@ -119,7 +121,14 @@ class Webhook(Aggregate):
 
     @classmethod
     def add(
-        cls, *, url: str, kinds: tuple[str, ...] = (), after: int, label: str = "", by: Actor
+        cls,
+        *,
+        url: str,
+        kinds: tuple[str, ...] = (),
+        after: int,
+        label: str = "",
+        ordered: bool = True,
+        by: Actor,
     ) -> Self:
         """With a secret of its own. Raises NotAWebhookUrl."""
         fact = WebhookAdded(
@@ -129,6 +138,7 @@ class Webhook(Aggregate):
             kinds=tuple(sorted(set(kinds))),
             after=after,
             label=label,
+            ordered=ordered,
         )
         return cls.open(fact, by=by)
 

@@ -31,6 +31,7 @@ from ._projection import (
     Row,
     Starting,
     Table,
+    plain,
 )
 from ._standing import (
     POSITIONS,
@@ -79,6 +80,7 @@ __all__ = [
     "Team",
     "every",
     "happened",
+    "plain",
     "positions",
     "standing",
     "standings",

@@ -37,12 +37,13 @@ class WebhookRow(Row, frozen=True, kw_only=True):
     since: int
     added_at: datetime
     by: str
+    ordered: bool
     disabled_at: datetime | None = None
     reason: str = ""
 
 
 webhooks = Table("webhook", WebhookRow, key="webhook_id", keeps_past=False)
-projection = Projection("webhooks", webhooks, version=1)
+projection = Projection("webhooks", webhooks, version=2)
 
 
 @webhooks.starts(WebhookAdded)
@@ -59,6 +60,7 @@ def added(entry: Entry[WebhookAdded]) -> WebhookRow:
         since=version,
         added_at=entry.at,
         by=entry.by,
+        ordered=fact.ordered,
     )
 
 
@@ -93,6 +95,8 @@ class WebhookShown(msgspec.Struct, frozen=True):
                  (its address is none that we send to), or a code of yours
     position     everything up to there was delivered, or is not wanted; null: nobody looked yet
     failures     of the message that is next, which is tried again at `next_at`
+    ordered      one message after the other; else those that fail are tried again beside the others
+    waiting      messages that failed and are tried again, while others go on; 0 if it is ordered
     """
 
     id: UUID
@@ -106,6 +110,11 @@ class WebhookShown(msgspec.Struct, frozen=True):
     position: int | None
     failures: int
     next_at: datetime | None
+    ordered: bool
+    waiting: int
+
+
+WAITING = "(SELECT count(*) FROM ledger.webhook_waiting w WHERE w.webhook_id = webhook.webhook_id)"
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -124,9 +133,10 @@ class Delivery(msgspec.Struct, frozen=True):
     duration_ms: int
 
 
-SHOWN = """
+SHOWN = f"""
 SELECT webhook_id, version, host, string_to_array(kinds, ','), added_at, by, disabled_at, reason,
-    standing.position, coalesce(standing.failures, 0), standing.next_at
+    standing.position, coalesce(standing.failures, 0), standing.next_at,
+    ordered, {WAITING}
 FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)"""
 
 
@@ -161,7 +171,7 @@ async def backlogs(cur: Cursor, head: int) -> list[tuple[str, int]]:
     if await cur.fetchone() == (None,):
         return []
     await cur.execute(
-        "SELECT webhook_id::text, greatest(%s - coalesce(standing.position, after), 0)"
+        f"SELECT webhook_id::text, greatest(%s - coalesce(standing.position, after), 0) + {WAITING}"
         " FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)"
         " WHERE disabled_at IS NULL ORDER BY 1",
         (head,),

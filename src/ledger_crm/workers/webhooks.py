@@ -4,7 +4,8 @@ Each webhook has a position of its own and a task of its own. A message is the e
 the feed, signed by the Standard Webhooks specification (https://www.standardwebhooks.com); its
 ``webhook-id`` is made of the position, so that whoever hears it twice knows. At least once: a
 position moves after an answer of 2xx. What fails is tried again for days, what comes after it
-waits; then the webhook is disabled by an entry of its own.
+waits, or goes on if the webhook was added as one that needs no order; then the webhook is disabled
+by an entry of its own.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ POLL_S = 0.5  # a NOTIFY is a hint that may be missed
 READ = 200
 KEPT_DAYS = 30
 PRUNE_S = 3_600.0
+MOST_WAITING = 10_000  # messages of one webhook; with more it goes one by one, as in order
 MOST_BYTES = 64 * 1024  # of an answer that are read
 
 log = structlog.get_logger("webhooks")
@@ -64,6 +66,7 @@ class Hook(NamedTuple):
     after: int
     begun: int
     since: int
+    ordered: bool
 
     def wants(self, kind: str) -> bool:
         return not self.kinds or any(
@@ -240,12 +243,12 @@ class Webhooks:
     async def _hooks(self, pool: Any) -> set[Hook]:
         async with pool.connection() as conn:
             found = await conn.execute(
-                "SELECT webhook_id, kinds, after, begun, since FROM webhook"
+                "SELECT webhook_id, kinds, after, begun, since, ordered FROM webhook"
                 " WHERE disabled_at IS NULL"
             )
             return {
-                Hook(id, tuple(filter(None, kinds.split(","))), after, begun, since)
-                for id, kinds, after, begun, since in await found.fetchall()
+                Hook(id, tuple(filter(None, kinds.split(","))), *rest)
+                for id, kinds, *rest in await found.fetchall()
             }
 
     async def _serve(self, pool: Any, client: httpcore.AsyncConnectionPool, hook: Hook) -> None:
@@ -256,6 +259,8 @@ class Webhooks:
         at, failures, next_at = await self._stands(pool, hook)
         while True:
             moved = self._moved
+            if not hook.ordered and await self._tried_again(pool, client, hook, webhook):
+                return
             rows: Sequence[Row] = await self._ledger.rows(after=at, limit=READ)
             for row in rows:
                 if not hook.wants(row.topic):
@@ -264,6 +269,9 @@ class Webhooks:
                     if next_at and (wait_s := (next_at - clock.now()).total_seconds()) > 0:
                         await asyncio.sleep(wait_s)
                     answer = await self._send(pool, client, webhook, row, failures + 1)
+                    may_wait = not (answer.taken or hook.ordered or self._over(answer, 1))
+                    if may_wait and await self._let_wait(pool, hook, row, answer):
+                        break
                     if answer.taken:
                         failures, next_at = 0, None
                         break
@@ -278,7 +286,54 @@ class Webhooks:
                 at = rows[-1].id
                 await self._keep(pool, hook, at)
             if len(rows) < READ:
-                await moved.wait()
+                await moved.wait()  # which is looked at every POLL_S, and so is who waits
+
+    async def _let_wait(self, pool: Any, hook: Hook, row: Row, answer: Answer) -> bool:
+        """To be tried again beside the others, unless too many are. It is written before the
+        position moves: killed in between, it is sent again."""
+        next_at = clock.now() + timedelta(seconds=self._delay_s(answer, 1))
+        async with pool.connection() as conn:
+            done = await conn.execute(
+                "INSERT INTO ledger.webhook_waiting SELECT %(id)s, %(position)s, 1, %(next_at)s"
+                " WHERE (SELECT count(*) FROM ledger.webhook_waiting WHERE webhook_id = %(id)s)"
+                " < %(most)s ON CONFLICT (webhook_id, position) DO UPDATE"
+                " SET failures = 1, next_at = excluded.next_at",
+                {"id": hook.id, "position": row.id, "next_at": next_at, "most": MOST_WAITING},
+            )
+            return bool(done.rowcount)
+
+    async def _tried_again(
+        self, pool: Any, client: httpcore.AsyncConnectionPool, hook: Hook, webhook: Webhook
+    ) -> bool:
+        """Those whose time has come; whether one was given up, and the webhook with it."""
+        async with pool.connection() as conn:
+            found = await conn.execute(
+                "SELECT position, failures FROM ledger.webhook_waiting"
+                " WHERE webhook_id = %s AND next_at <= %s ORDER BY next_at LIMIT %s",
+                (hook.id, clock.now(), READ),
+            )
+            due = await found.fetchall()
+        for position, failures in due:
+            [row] = await self._ledger.rows(after=position - 1, limit=1)
+            answer = await self._send(pool, client, webhook, row, failures + 1)
+            if not answer.taken and (why := self._over(answer, failures + 1)):
+                await self._disable(hook, why, row)
+                return True
+            async with pool.connection() as conn:
+                if answer.taken:
+                    await conn.execute(
+                        "DELETE FROM ledger.webhook_waiting"
+                        " WHERE webhook_id = %s AND position = %s",
+                        (hook.id, position),
+                    )
+                else:
+                    delay_s = self._delay_s(answer, failures + 1)
+                    await conn.execute(
+                        "UPDATE ledger.webhook_waiting SET failures = %s, next_at = %s"
+                        " WHERE webhook_id = %s AND position = %s",
+                        (failures + 1, clock.now() + timedelta(seconds=delay_s), hook.id, position),
+                    )
+        return False
 
     def _over(self, answer: Answer, failures: int) -> str:
         """Why it is not tried again; "": it is."""
@@ -377,12 +432,29 @@ class Webhooks:
             row = await found.fetchone()
         if row is None or row[0] < hook.begun:
             position, failures, next_at = hook.after, 0, None
+            await self._no_longer(pool, hook)
         elif row[0] < hook.since:
             position, failures, next_at = row[1], 0, None
+            await self._at_once(pool, hook)
         else:
             return row[1], row[2], row[3]
         await self._keep(pool, hook, position)
         return position, failures, next_at
+
+    async def _no_longer(self, pool: Any, hook: Hook) -> None:
+        """Whoever waits: they come again anyway, or are not wanted."""
+        async with pool.connection() as conn:
+            await conn.execute(
+                "DELETE FROM ledger.webhook_waiting WHERE webhook_id = %s", (hook.id,)
+            )
+
+    async def _at_once(self, pool: Any, hook: Hook) -> None:
+        async with pool.connection() as conn:
+            await conn.execute(
+                "UPDATE ledger.webhook_waiting SET failures = 0, next_at = %s"
+                " WHERE webhook_id = %s",
+                (clock.now(), hook.id),
+            )
 
     async def _keep(
         self,
@@ -419,6 +491,10 @@ class Webhooks:
                 "DELETE FROM ledger.webhook_deliveries"
                 " WHERE at < now() - make_interval(days => %s)",
                 (KEPT_DAYS,),
+            )
+            await conn.execute(
+                "DELETE FROM ledger.webhook_waiting w"
+                " WHERE NOT EXISTS (SELECT FROM webhook h WHERE h.webhook_id = w.webhook_id)"
             )
 
 

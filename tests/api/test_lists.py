@@ -1,0 +1,194 @@
+"""Every list can be asked for some fields, for another order, and how many there are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from api.documented import Documented
+from api.journey import ADA, ENGINES, ORDER, found, problem, written
+from ledger_crm.api import confidential, ordering
+from ledger_crm.api.rows import SELECTED
+from ledger_crm.commands.catalogue import create_key
+from ledger_crm.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+NAMES = ["Émile", "ada", "Zoe", "Bob", "Ada"]
+
+
+@pytest.fixture
+async def five(ana: httpx.AsyncClient, project: Callable[[], None]) -> httpx.AsyncClient:
+    for name in NAMES:
+        await written(ana, "/people", {"name": name, "headline": f"The {name}"})
+    project()
+    return ana
+
+
+async def pages(client: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = await client.get(path, params=query | cursor)
+        assert answer.status_code == 200, answer.text
+        items += answer.json()["items"]
+        if answer.json()["next"] is None:
+            return items
+        cursor = {"cursor": answer.json()["next"]}
+
+
+async def test_a_list_comes_in_another_order_page_by_page(five: httpx.AsyncClient) -> None:
+    for limit in (1, 2, 50):
+        names = [each["name"] for each in await pages(five, "/people", sort="name", limit=limit)]
+        assert names == ["Ada", "ada", "Bob", "Émile", "Zoe"], "equals as the list has them"
+    down = [each["name"] for each in await pages(five, "/people", sort="-sourced_at", limit=2)]
+    assert down == NAMES[::-1]
+
+
+async def test_what_comes_and_goes_meanwhile_skips_and_repeats_nothing(
+    five: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    first = (await five.get("/people?sort=name&limit=3")).json()
+    await written(five, "/people", {"name": "Aaron"})
+    bob = first["items"][-1]["id"]
+    changed = {"kind": "person.profile_changed", "name": "Yan"}
+    await written(five, f"/people/{bob}/profile-changes", changed)
+    project()
+    rest = await found(five, "/people", sort="name", limit=50, cursor=first["next"])
+    names = [each["name"] for each in rest["items"]]
+    assert names == ["Émile", "Yan", "Zoe"]
+
+
+async def test_only_some_fields_and_how_many_there_are(five: httpx.AsyncClient) -> None:
+    answer = await five.get("/people?fields=name,id&count=true&limit=2")
+    assert answer.headers["content-type"] == SELECTED
+    assert answer.headers["total-count"] == "5"
+    assert [list(each) for each in answer.json()["items"]] == [["name", "id"]] * 2
+    plain = await five.get("/people")
+    assert plain.headers["content-type"] == "application/json"
+    assert "total-count" not in plain.headers, "it costs, so only who asks is told"
+    lines = await five.get("/people?fields=name", headers={"Accept": "application/x-ndjson"})
+    assert [json.loads(line) for line in lines.text.splitlines()] == [
+        {"name": name} for name in NAMES[::-1]
+    ]
+    table = await five.get("/people?fields=headline,name", headers={"Accept": "text/csv"})
+    assert table.text.split("\r\n")[:2] == ["headline,name", "The Ada,Ada"]
+    assert (await five.get("/people?tag=none&count=true")).headers["total-count"] == "0"
+
+
+async def test_a_history_likewise_also_as_of_then(
+    five: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    person = (await written(five, "/people", ADA))["id"]
+    for n in (2, 1, 3):
+        note = {"kind": "person.note_written", "text": f"note {n}"}
+        receipt = await written(five, f"/people/{person}/interactions", note)
+    project()
+    path, query = f"/people/{person}/history", {"sort": "-text", "count": "true"}
+    query |= {"fields": "text", "limit": "3"}
+    for when in ({"after": receipt["position"]}, {"as_of": receipt["position"]}):
+        answer = await five.get(path, params=query | when)
+        assert answer.status_code == 200, answer.text
+        assert [each["text"] for each in answer.json()["items"]] == ["note 3", "note 2", "note 1"]
+        assert int(answer.headers["total-count"]) > 3
+
+
+async def test_what_cannot_be_is_said(
+    five: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for query in ("fields=name,age", "sort=age", "sort=-", "fields="):
+        [fault] = problem(await five.get(f"/people?{query}"), 400, "malformed")["faults"]
+        assert "expected some of id, name" in fault["detail"]
+    problem(await five.get("/people?sort=tags"), 400, "malformed")
+    problem(await five.get("/people?sort=name&cursor=xyz"), 400, "malformed")
+    problem(await five.get("/segments?count=true"), 400, "malformed")
+    monkeypatch.setattr(ordering, "MOST", 4)
+    assert problem(await five.get("/people?sort=name"), 422, "too-many-to-sort")["most"] == 4
+    assert (await five.get("/people?count=true")).headers["total-count"] == "4+"
+
+
+async def test_every_list_takes_them(
+    five: httpx.AsyncClient, app: Litestar, project: Callable[[], None]
+) -> None:
+    company = (await written(five, "/companies", ENGINES))["id"]
+    await written(five, f"/companies/{company}/job-orders", ORDER)
+    project()
+    lists = 0
+    for path, operations in Documented(app).spec["paths"].items():
+        operation = operations.get("get", {"parameters": []})
+        names = {each["name"] for each in operation["parameters"]}
+        needed = [each for each in operation["parameters"] if each.get("required")]
+        assert ("sort" in names) == ("count" in names)
+        if "sort" not in names or needed or "{" in path:
+            continue
+        lists += 1
+        page = Documented(app).spec["components"]["schemas"][
+            operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"][21:]
+        ]
+        item = page["properties"]["items"]["items"]["$ref"][21:]
+        for field in Documented(app).spec["components"]["schemas"][item]["properties"]:
+            answer = await five.get(path, params={"fields": field, "count": "true"})
+            assert answer.status_code == 200, (path, field, answer.text)
+            assert all(list(each) == [field] for each in answer.json()["items"])
+            assert int(answer.headers["total-count"]) >= len(answer.json()["items"])
+            answer = await five.get(path, params={"sort": field})
+            assert answer.status_code == 200 or "no single value" in answer.text, answer.text
+    assert lists > 25
+
+
+async def test_lists_without_pages_and_reports_are_rows_too(
+    five: httpx.AsyncClient, app: Litestar, project: Callable[[], None]
+) -> None:
+    project()
+    wide = {"since": "2020-01-01", "until": "2030-01-01", "by": "month", "year": "2026"}
+    rows = 0
+    for path, operations in Documented(app).spec["paths"].items():
+        operation = operations.get("get", {"responses": {"200": {}}})
+        content = operation["responses"]["200"].get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        if schema.get("type") != "array" or "{" in path or not operation["security"]:
+            continue
+        assert {"text/csv", "application/x-ndjson"} <= content.keys(), path
+        rows += 1
+        query = {
+            each["name"]: wide[each["name"]]
+            for each in operation["parameters"]
+            if each.get("required") and each["name"] in wide
+        }
+        answer = await five.get(path, params=query, headers={"Accept": "text/csv"})
+        if answer.status_code == 400:  # of changes, which need two moments
+            continue
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("text/csv")
+        names = answer.text.split("\r\n")[0].split(",")
+        lines = await five.get(path, params=query, headers={"Accept": "application/x-ndjson"})
+        for line in lines.text.splitlines():
+            assert list(json.loads(line)) == names
+    assert rows > 12
+
+
+async def test_by_order_and_count_nothing_is_told_that_is_hidden(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(confidential, "TRUST_S", 0.0)
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    await written(ana, f"/companies/{company}/job-orders", ORDER)
+    hidden = ORDER | {"title": "Successor", "confidential": True}
+    await written(ana, f"/companies/{company}/job-orders", hidden)
+    project()
+    _, text = await create_key(ledger, actor="consultant:ben", role="consultant")
+    ben = {"Authorization": f"Bearer {text}"}
+    whole = await ana.get("/job-orders?count=true&sort=title")
+    told = await ana.get("/job-orders?count=true&sort=title", headers=ben)
+    assert (whole.headers["total-count"], told.headers["total-count"]) == ("2", "1")
+    assert not re.search("Successor", told.text)
+    await written(ana, "/people", ADA)
