@@ -105,7 +105,13 @@ async def test_what_cannot_be_is_said(
     for query in ("fields=name,age", "sort=age", "sort=-", "fields="):
         [fault] = problem(await five.get(f"/people?{query}"), 400, "malformed")["faults"]
         assert "expected some of id, name" in fault["detail"]
-    problem(await five.get("/people?sort=tags"), 400, "malformed")
+    for query in ("sort=name,id", "sort=%20name", "sort=name%20", "sort=--name", "sort=,"):
+        [fault] = problem(await five.get(f"/people?{query}"), 400, "malformed")["faults"]
+        assert "expected some of id, name" in fault["detail"], "one field, as it is written"
+    for path in ("/people", "/people?tag=none"):
+        answer = await five.get(path, params={"sort": "tags"} | dict(httpx.URL(path).params))
+        [fault] = problem(answer, 400, "malformed")["faults"]
+        assert fault["detail"] == "this field is no single value", "also of a list without items"
     problem(await five.get("/people?sort=name&cursor=xyz"), 400, "malformed")
     problem(await five.get("/segments?count=true"), 400, "malformed")
     monkeypatch.setattr(ordering, "MOST", 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from string import ascii_letters
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +29,9 @@ from ledger_crm.domain.person import ContactPointAdded
 from ledger_crm.ledger import Intent, Ledger
 from ledger_crm.projections import Projection, Row, Table, every
 from ledger_crm.projections._projection import stream
+from ledger_crm.sealing import WrongKey
 from ledger_crm.workers import projector as module
+from ledger_crm.workers.building import rebuild
 from ledger_crm.workers.projector import (
     Crew,
     Driver,
@@ -41,7 +45,7 @@ from ledger_crm.workers.projector import (
     try_to_lead,
 )
 from projections.driving import driven, dump, positions, reading, running, standing
-from projections.stories import PEOPLE, a_full_story
+from projections.stories import PEOPLE, a_full_story, erasing
 from scenario import ANA, KEYRING
 from waiting import PATIENCE_S, until
 
@@ -254,9 +258,25 @@ def test_what_goes_before_an_unreadable_entry_is_projected(
     read: Read, database: str, owner_database: str, ledger: Ledger
 ) -> None:
     at = write_note(ledger)
+    write_note(ledger)
+    break_entry(owner_database, at + 1, "person.of_a_later_version")
     with running(Projector(database, read, ALL)):
-        until(lambda: level(database, at))
-        break_entry(owner_database, write_note(ledger), "person.of_a_later_version")
+        until(lambda: len([1 for *_, fault in standing(database).values() if fault]) == len(ALL))
+
+        assert level(database, at)
+
+
+def test_a_reader_that_fails_marks_all_who_read(read: Read, database: str, said: list[Any]) -> None:
+    """As with another deployment's key; it tells no more than what kind of fault it is."""
+
+    def failing(after: int, limit: int) -> Sequence[Entry[Event]]:
+        raise WrongKey(SECRET)
+
+    with running(Projector(database, failing, ALL)):
+        until(lambda: len([1 for *_, fault in standing(database).values() if fault]) == len(ALL))
+
+    assert {fault for *_, fault in standing(database).values()} == {"WrongKey"}
+    assert SECRET not in repr(said)
 
 
 class Strange(Row, frozen=True, kw_only=True):
@@ -313,6 +333,32 @@ def test_a_fault_of_our_own_interrupts_one_projection_and_tells_no_values(
     assert SECRET not in repr(said)
 
 
+class WideRow(Row, frozen=True, kw_only=True):
+    id: UUID
+    text: str
+
+
+wide = Table("wide", WideRow, key="id", sql="CREATE INDEX ON wide (text);")
+too_wide = Projection("too_wide", wide, version=1)
+
+
+@wide.starts(NoteWritten)
+def kept_by_its_text(entry: Entry[NoteWritten]) -> WideRow:
+    return WideRow(id=entry.originator_id, text=entry.event.text)
+
+
+def test_what_the_database_has_no_room_for_halts_the_one_whose_row_it_is(
+    read: Read, database: str, said: list[Any], ledger: Ledger
+) -> None:
+    """It is an OperationalError, as a connection that is lost."""
+    after = write_note(ledger, "".join(random.Random(1).choices(ascii_letters, k=9_000)))
+    with running(Projector(database, read, [*ALL, too_wide])):
+        until(lambda: standing(database).get("too_wide", (1, 0, None))[2] is not None)
+        until(lambda: all(positions(database).get(p.name) == after for p in ALL))
+
+    assert standing(database)["too_wide"][2] == "ProgramLimitExceeded"
+
+
 # as one
 
 
@@ -344,6 +390,38 @@ def test_those_at_one_position_read_the_ledger_once_and_whoever_is_behind_goes_o
         assert behind == [(0, head), (head, at - head)], "not past those that it is to join"
         assert level(database, at)
         assert dump(conn, ALL) == driven(databases(), ALL, read, batch=1000)
+
+
+def test_each_who_is_behind_gets_on_in_each_round(
+    read: Read,
+    databases: Callable[..., str],
+    database: str,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One is a little behind, and another all the way."""
+    chosen = [p for p in ALL if p.name in {"people", "history", "accounts"}]
+    people, *_ = sorted(chosen, key=lambda p: p.name != "people")
+    head = asyncio.run(ledger.head())
+    monkeypatch.setattr(module, "BATCH_BEHIND", 4)
+    with connect(database) as conn:
+        Driver(people, read, conn).step(read(0, head - 10))
+        for other in chosen:
+            if other.name == "history":
+                Driver(other, read, conn).catch_up()
+        crew = Crew(conn, read, chosen)
+        assert crew.look()
+        names = ("accounts", "people", "history")
+
+        def stand() -> list[int]:
+            return [positions(database)[name] for name in names]
+
+        assert stand() == [0, head - 10, head]
+        crew.advance()
+        assert stand() == [4, head - 6, head]
+        while crew.look():
+            crew.advance()
+        assert dump(conn, chosen) == driven(databases(), chosen, read, batch=1000)
 
 
 # leading
@@ -423,6 +501,41 @@ def test_who_is_to_be_made_anew_while_somebody_reads_it_holds_up_no_other(
             until(lambda: all(positions(database)[p.name] == at for p in ALL if p != people))
 
         until(lambda: standing(database)["people"] == (people.version, at, None))
+
+
+def test_readers_of_many_hold_up_the_others_once_a_look(
+    read: Read, database: str, ledger: Ledger, said: list[Any]
+) -> None:
+    with connect(database) as conn, connect(database) as reader, reader.transaction():
+        crew = Crew(conn, read, ALL)
+        while crew.look():
+            crew.advance()
+        reader.execute("SELECT FROM person, history LIMIT 1")
+        for name in ("people", "history"):
+            ask_to_rebuild(conn, name)
+        said.clear()
+
+        crew.look()
+
+        assert [line["event"] for line in said].count("waits for readers") == 1
+
+
+def test_an_erasure_does_not_wait_for_who_reads_what_was_replaced(
+    read: Read, database: str, ledger: Ledger, said: list[Any]
+) -> None:
+    """The one whose kept table is read waits; the others go on."""
+    [people] = [projection for projection in ALL if projection.name == "people"]
+    with running(Projector(database, read, ALL)), connect(database) as conn:
+        until(lambda: level(database, asyncio.run(ledger.head())))
+        rebuild(database, people, read, lambda at: None)
+        with conn.transaction():
+            conn.execute("SELECT FROM last_read.person LIMIT 1")
+            asyncio.run(ledger.decide(erasing(ADA), intent=Intent(by=ANA)))
+            at = asyncio.run(ledger.head())
+            until(lambda: all(positions(database)[p.name] == at for p in ALL if p != people))
+            assert positions(database)["people"] < at
+
+        until(lambda: level(database, at))
 
 
 # in time

@@ -7,14 +7,16 @@ another one, and to count, the whole list is read, as its caller may see it, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
+from msgspec import inspect
 
 from ledger_crm.projections import plain
 
@@ -23,6 +25,11 @@ from .problems import Fault, Malformed, TooManyToSort
 MOST = 10_000
 LISTED = ("fields", "sort", "count")
 TOTAL = "Total-Count"
+SINGLE = (
+    *(inspect.NoneType, inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType),
+    *(inspect.DateType, inspect.DateTimeType, inspect.UUIDType),
+    *(inspect.EnumType, inspect.LiteralType),
+)
 
 Fields = Annotated[
     str | None,
@@ -57,19 +64,50 @@ def order_of(sort: str | None, item: Any) -> Order | None:
     if not sort:
         return None
     order = Order(sort.removeprefix("-"), sort.startswith("-"))
-    fields_of(order.field, item, "sort")
+    if order.field not in fields_of(None, item):
+        raise Malformed(faults=[Fault("query:sort", expected(item))])
+    if order.field not in sortable(item):
+        raise Malformed(faults=[Fault("query:sort", "this field is no single value")])
     return order
 
 
-def fields_of(asked: str | None, item: Any, name: str = "fields") -> list[str]:
+def fields_of(asked: str | None, item: Any) -> list[str]:
     """All, if none are asked for. Raises Malformed."""
     known = [each.encode_name for each in msgspec.structs.fields(item)]
     if asked is None:
         return known
     chosen = list(dict.fromkeys(each.strip() for each in asked.split(",")))
     if not set(chosen) <= set(known):
-        raise Malformed(faults=[Fault(f"query:{name}", f"expected some of {', '.join(known)}")])
+        raise Malformed(faults=[Fault("query:fields", expected(item))])
     return chosen
+
+
+def expected(item: Any) -> str:
+    return f"expected some of {', '.join(fields_of(None, item))}"
+
+
+@cache
+def sortable(item: Any) -> frozenset[str]:
+    """Fields that are a single value, or none, by what they are declared as."""
+    declared: Any = inspect.type_info(item)
+    return frozenset(
+        each.encode_name for each in declared.fields if all(map(_is_single, _kinds(each.type)))
+    )
+
+
+def _kinds(declared: Any) -> Iterator[Any]:
+    match declared:
+        case inspect.Metadata():
+            yield from _kinds(declared.type)
+        case inspect.UnionType():
+            for each in declared.types:
+                yield from _kinds(each)
+        case _:
+            yield declared
+
+
+def _is_single(kind: Any) -> bool:
+    return isinstance(kind, SINGLE)
 
 
 def sorted_by(items: Sequence[T], order: Order) -> list[T]:

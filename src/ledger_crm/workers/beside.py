@@ -7,6 +7,7 @@ so it would remember them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -159,14 +160,15 @@ def _unled(conn: Connection, projection: Projection) -> int:
     return int(found[0]) if found and found[1] else 0
 
 
-def forget(conn: Connection, projection: Projection) -> None:
+def forget(conn: Connection, projections: Sequence[Projection]) -> None:
     """Somebody is erased, and no fold does it here: whoever builds one will come to it."""
-    drop(conn, projection, LAST)
+    for projection in projections:
+        drop(conn, projection, LAST)
+        name = row_of(NEXT, projection.name)
+        [[unled]] = conn.execute(f"SELECT pg_try_advisory_xact_lock({LEADS})", (name,)).fetchall()
+        if unled:
+            drop(conn, projection, NEXT)
     _drop_what_nobody_knows(conn)
-    name = row_of(NEXT, projection.name)
-    [[unled]] = conn.execute(f"SELECT pg_try_advisory_xact_lock({LEADS})", (name,)).fetchall()
-    if unled:
-        drop(conn, projection, NEXT)
 
 
 def _drop_what_nobody_knows(conn: Connection) -> None:

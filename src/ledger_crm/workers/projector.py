@@ -65,13 +65,21 @@ HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a
 PAUSE_S = 1.0  # before somebody who was interrupted begins again
 LOCK = f"SELECT {{}}({LEADS})"
 KEPT_OF_MANY = 5_000  # rows of each table, where all read models share a process
-PASSING = (psycopg.OperationalError, *Lost)  # the database is away: nothing to mend here
+AWAY = ("08", "57P", "25006")  # what SQLSTATE begins with if it is the whole database
 
 log = structlog.get_logger("projector")
 
 
 class Hole(Exception):
     """The ledger has a hole: positions are dense, so this is a fault and no "maybe"."""
+
+
+def is_away(fault: BaseException) -> bool:
+    """The database, which will be back: nothing to mend here. Not one statement of it, whose index
+    or memory or disk has no room, or that took too long."""
+    if isinstance(fault, psycopg.OperationalError | psycopg.InterfaceError):
+        return fault.sqlstate is None or fault.sqlstate.startswith(AWAY)
+    return isinstance(fault, Lost)
 
 
 class NotLeading(Exception):
@@ -157,8 +165,6 @@ class Driver:
         """Within the transaction that moves its position."""
         with self._span(entries, upto):
             self._project(entries, cur)
-            if not self.beside and any(isinstance(e.event, PersonErased) for e in entries):
-                forget(self.conn, self.projection)
 
     def forget(self) -> None:
         """What is in memory: it may not have been written."""
@@ -260,7 +266,8 @@ class Driver:
 
 def write_together(drivers: Sequence[Driver], entries: Sequence[Entry[Event]], upto: int) -> None:
     """All that is their business up to there, in one transaction: of all of them, or of none. They
-    share a connection and stand at one position. Raises NotLeading, NoSuchRow."""
+    share a connection and stand at one position. Raises NotLeading, NoSuchRow; LockNotAvailable:
+    somebody is erased, and a table that remembers them and is to go is held by who reads it."""
     conn = drivers[0].conn
     mine = {driver.name: driver.left for driver in drivers}
     try:
@@ -280,12 +287,20 @@ def write_together(drivers: Sequence[Driver], entries: Sequence[Entry[Event]], u
             )
             for driver in drivers:
                 driver.project(entries, upto, cur)
+            if not drivers[0].beside and any(isinstance(e.event, PersonErased) for e in entries):
+                wait_briefly(conn)
+                forget(conn, [driver.projection for driver in drivers])
     except BaseException:
         for driver in drivers:
             driver.forget()
         raise
     for driver in drivers:
         driver.position = upto
+
+
+def wait_briefly(conn: Connection) -> None:
+    """For tables that somebody reads, in the transaction that is open: the others wait as well."""
+    conn.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'".encode())
 
 
 def ask_to_rebuild(conn: Connection, name: str) -> None:
@@ -342,6 +357,7 @@ class Crew:
         self.conn, self.read, self.projections = conn, read, projections
         self._drivers: dict[str, Driver] = {}  # of those that are led
         self._rests_until_s: dict[str, float] = {}
+        self._patience_s: dict[str, float] = {}  # of those who found readers in their tables
 
     def look(self) -> bool:
         """Leads whom nobody leads, lets go who is not where it was left. Whether there is anything
@@ -364,39 +380,56 @@ class Crew:
         return any(driver.position not in heads for driver in self._drivers.values())
 
     def advance(self) -> bool:
-        """A batch of those who are furthest, and one of those who are furthest behind, if any are;
-        whether there was one."""
+        """A batch of those who are furthest, and one of each who are behind; whether there was
+        one."""
         groups: dict[int, list[Driver]] = {}
         for driver in self._drivers.values():
             groups.setdefault(driver.position, []).append(driver)
         if not groups:
             return False
-        positions = sorted(groups)
-        moved = self._step(groups[positions[-1]], BATCH)
-        if len(positions) > 1:  # not past the next of them, to go on as one from there
-            self._step(groups[positions[0]], min(BATCH_BEHIND, positions[1] - positions[0]))
-        return moved or len(positions) > 1
+        front, *behind = sorted(groups, reverse=True)
+        moved = self._step(groups[front], BATCH)
+        for position, next_ in zip(behind, [front, *behind], strict=False):
+            # not past those before them, to go on as one from there
+            self._step(groups[position], min(BATCH_BEHIND, next_ - position))
+        return moved or bool(behind)
 
     def _step(self, drivers: Sequence[Driver], limit: int) -> bool:
         try:
-            entries = self.read(drivers[0].position, limit)
-            if not entries:
-                return False
-            check_dense(entries, drivers[0].position)
+            entries = self._page(drivers[0].position, limit)
         except (Hole, Undecodable) as fault:
             for driver in drivers:
                 self._halted(driver, str(fault))
             return True
+        except Exception as fault:
+            if is_away(fault):
+                raise
+            for driver in drivers:
+                self._interrupted(driver.name, fault)
+            return True
+        if not entries:
+            return False
         try:
             write_together(drivers, entries, entries[-1].position)
         except NotLeading as lost:
             self._begin_again(lost.names)
-        except PASSING:
-            raise
-        except Exception:
+        except Exception as fault:
+            if is_away(fault):
+                raise
             for driver in drivers:
                 self._alone(driver, entries)
         return True
+
+    def _page(self, after: int, limit: int) -> Sequence[Entry[Event]]:
+        """Also what goes before an entry that cannot be read. Raises Hole, Undecodable."""
+        try:
+            entries = self.read(after, limit)
+        except Undecodable as fault:
+            if fault.position <= after + 1:
+                raise
+            entries = self.read(after, fault.position - after - 1)
+        check_dense(entries, after)
+        return entries
 
     def _alone(self, driver: Driver, entries: Sequence[Entry[Event]]) -> None:
         try:
@@ -405,9 +438,11 @@ class Crew:
             self._begin_again(lost.names)
         except NoSuchRow as fault:
             self._halted(driver, str(fault))
-        except PASSING:
-            raise
+        except psycopg.errors.LockNotAvailable:
+            self._waits_for_readers(driver.name)
         except Exception as fault:
+            if is_away(fault):
+                raise
             self._interrupted(driver.name, fault)
 
     def _lead(self) -> None:
@@ -423,25 +458,34 @@ class Crew:
         found = self.conn.execute(
             f"{asked} FROM unnest(%s::text[]) AS name".encode(), (list(wanted),)
         ).fetchall()
-        for name, led in found:
-            if led:
-                log.info("leading", projection=name)
-                try:
-                    self._drivers[name] = self._driver(wanted[name])
-                except psycopg.errors.LockNotAvailable:
-                    log.info("waits for readers", projection=name)
-                    self._leave(name, POLL_S)
-                except PASSING:
+        led = [name for name, is_led in found if is_led]
+        while led:
+            name = led.pop()
+            log.info("leading", projection=name)
+            try:
+                with self.conn.transaction():
+                    wait_briefly(self.conn)
+                    self._drivers[name] = Driver(
+                        wanted[name], self.read, self.conn, kept=KEPT_OF_MANY
+                    )
+                self._patience_s.pop(name, None)
+            except psycopg.errors.LockNotAvailable:
+                self._waits_for_readers(name)
+                break  # the next one at the next look: the others have waited for this one
+            except Exception as fault:
+                if is_away(fault):
                     raise
-                except Exception as fault:
-                    self._interrupted(name, fault)
+                self._interrupted(name, fault)
+        for name in led:
+            self._leave(name, 0.0)
 
-    def _driver(self, projection: Projection) -> Driver:
-        """Raises LockNotAvailable: its tables are to be made anew, and somebody reads them. The
-        others need not wait for that."""
-        with self.conn.transaction():
-            self.conn.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'".encode())
-            return Driver(projection, self.read, self.conn, kept=KEPT_OF_MANY)
+    def _waits_for_readers(self, name: str) -> None:
+        """Its tables are to be made anew, or kept ones to go, and somebody reads them: the others
+        go on, and it asks again, less and less often."""
+        log.info("waits for readers", projection=name)
+        patience_s = self._patience_s.get(name, POLL_S)
+        self._patience_s[name] = min(2 * patience_s, HALTED_S)
+        self._leave(name, patience_s)
 
     def _begin_again(self, names: Sequence[str]) -> None:
         """At once: whoever has just built one anew has readers who wait for their own writes."""
