@@ -95,13 +95,14 @@ async def find(pool: AsyncConnectionPool[Any], secret: str, *, idle_s: int) -> S
     return found
 
 
-async def end(pool: AsyncConnectionPool[Any], id: UUID, *, of: str | None = None) -> None:
-    """``of``: only if it is this consultant's."""
+async def end(pool: AsyncConnectionPool[Any], id: UUID, *, of: str | None = None) -> bool:
+    """Whether there was one. ``of``: only if it is this consultant's."""
     async with writing(pool) as cur:
         await cur.execute(
             "DELETE FROM ledger.sessions WHERE id = %s AND (%s::text IS NULL OR consultant = %s)",
             (id, of, of),
         )
+        return bool(cur.rowcount)
 
 
 async def of(

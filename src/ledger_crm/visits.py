@@ -31,7 +31,8 @@ log = structlog.get_logger("ledger_crm.visits")
 
 
 class Visit(NamedTuple):
-    """about  of what was refused: the operation; of who signed in: how"""
+    """about  of what was refused: the operation; of who signed in: how; of who ended another
+    session of theirs: which"""
 
     day: str
     what: What
@@ -50,7 +51,8 @@ class Seen(msgspec.Struct, frozen=True):
     actor    of ours; "": nobody
     through  `key:<id>` or `session:<id>`; "": neither
     network  the address without its last part; "": not known
-    about    of what was refused: the operation; of who signed in: `password`, `invitation`, `oidc`
+    about    of what was refused: the operation; of who signed in: `password`, `invitation`, `oidc`;
+             of who ended another session of theirs: `session:<id>`, that one
     """
 
     id: int

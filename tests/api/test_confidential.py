@@ -88,6 +88,8 @@ LISTS = (
     "/people/{person}/history", "/companies/{company}/history", "/companies/{company}",
     "/people/{person}", "/shortlists", "/applications", "/day",
     "/accounts", "/interviews", "/offers", "/fees", "/introductions", "/placements",
+    "/candidates/changes?from=0", "/candidates/changes/stages?from=0",
+    "/candidates/changes?from=0&company_id={company}",
 )  # fmt: skip
 OF_IT = (
     "/job-orders/{order}", "/candidates/{candidacy}", "/job-orders/{order}/posting",
@@ -95,6 +97,8 @@ OF_IT = (
     "/candidates/counts?job_order_id={order}", "/shortlists/{shortlist}",
     "/companies/{company}/shortlists/{shortlist}/preview", "/job-orders/{order}/market-map",
     "/candidates/counts?job_order_id={bare}", "/candidates?job_order_id={bare}",
+    "/candidates/changes?from=0&job_order_id={order}",
+    "/candidates/changes/stages?from=0&job_order_id={order}",
 )  # fmt: skip
 
 
@@ -165,6 +169,11 @@ async def test_nobody_is_found_or_counted_by_a_candidacy_that_one_may_not_see(
         counts = (await ana.get("/candidates/counts", headers=keys[who])).json()
         assert sum(each["now"] for each in counts) == sees
         assert sum(each["ever"] > 0 for each in counts) == sees
+        for only in ("", f"&company_id={search['company']}"):
+            path = f"/candidates/changes/stages?from=0{only}"
+            stages = (await ana.get(path, headers=keys[who])).json()
+            assert sum(each["entered"] for each in stages) == sees, who
+            assert sum(each["after"] for each in stages) == sees, who
 
 
 async def test_the_short_way_is_as_the_long_one(

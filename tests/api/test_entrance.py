@@ -9,6 +9,7 @@ import pytest
 from litestar import Litestar
 
 from api.journey import ADA, found, problem
+from api.test_access_log import told
 from ledger_crm.api import caller
 from ledger_crm.commands import signing_in
 from ledger_crm.ledger import Ledger
@@ -79,6 +80,61 @@ async def test_what_is_wrong_is_said_on_the_page(browser: httpx.AsyncClient) -> 
     late = await sent(browser, "change_password", old=PASSWORD, new=OTHER)
     assert refused.status_code == 401
     assert (late.status_code, int(late.headers["retry-after"]) > 0) == (429, True)
+
+
+async def test_what_the_form_takes_for_a_name_is_what_a_name_is(
+    browser: httpx.AsyncClient, app: Litestar
+) -> None:
+    """Given ben, whose password somebody guesses elsewhere, when they type what is counted for the
+    network that he is known on, or no name at all, then that is nobody, and he still signs in."""
+
+    def at(address: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=app, client=(address, 1))  # type: ignore[arg-type]
+        return httpx.AsyncClient(transport=transport, base_url="http://crm")
+
+    async with at("192.0.2.1") as office, at("203.0.113.1") as eve:
+        assert (await sent(office, "sign_in", consultant="ben", password=PASSWORD)).is_redirect
+        await sent(office, "sign_out")
+        await app.state.equipment.callers.visits.settled()
+        for _ in range(10):
+            await sent(eve, "sign_in", consultant=BEN, password=OTHER)
+        for network in ("192.0.2.0/24", "192.0.2.1"):
+            for typed in (f"{BEN} from {network}", f"{BEN}\0{network}", network):
+                for _ in range(10):
+                    answer = await sent(eve, "sign_in", consultant=typed, password=OTHER)
+                assert answer.status_code == 401, typed
+        for typed in ("\0", f"{BEN}\0", "x" * 3_000, "integration:ats", ".ben", ""):
+            answer = await sent(eve, "sign_in", consultant=typed, password=PASSWORD)
+            assert answer.status_code == 401, typed
+        long = await sent(eve, "sign_in", consultant="cid", password="x" * 3_000)
+        assert long.status_code == 401
+        assert (await sent(office, "sign_in", consultant="ben", password=PASSWORD)).is_redirect
+
+
+async def test_what_is_done_on_the_page_is_told_as_theirs(
+    ana: httpx.AsyncClient, app: Litestar, ledger: Ledger
+) -> None:
+    """Given ben signed in at two places, when he ends the one from the other, changes his password
+    there, and a forged form comes, then the access log tells each, and the entry by which way."""
+    await signing_in.set_password(ledger, BEN, PASSWORD)
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://crm.example") as desk,
+        httpx.AsyncClient(transport=transport, base_url="http://crm.example") as phone,
+    ):
+        for each in (desk, phone):
+            await sent(each, "sign_in", consultant="ben", password=PASSWORD)
+        here, there = [(await found(each, "/session"))["through"] for each in (desk, phone)]
+        for _ in range(2):  # the second time there is none to end
+            await sent(desk, "end", session=there.partition(":")[2])
+        await sent(phone, "end", session=here.partition(":")[2])
+        assert (await desk.post("/sign-in", data={"do": "sign_out"})).status_code == 403
+        assert (await sent(desk, "change_password", old=PASSWORD, new=OTHER)).status_code == 303
+    assert (await ledger.entries(after=await ledger.head() - 1))[0].through == here
+    assert told(await found(ana, "/access-log", through=here)) == {
+        ("signed_in", BEN, "password", 1), ("signed_out", BEN, there, 1),
+        ("refused", BEN, "enter", 1), ("password_changed", BEN, "", 1),
+    }  # fmt: skip
 
 
 async def test_a_form_of_another_site_does_nothing(

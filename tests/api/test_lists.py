@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ from litestar import Litestar
 
 from api.documented import Documented
 from api.journey import ADA, ENGINES, ORDER, found, problem, written
-from ledger_crm.api import confidential, ordering
+from ledger_crm.api import confidential, ordering, permitted
 from ledger_crm.api.rows import SELECTED
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.ledger import Ledger
@@ -63,6 +65,68 @@ async def test_what_comes_and_goes_meanwhile_skips_and_repeats_nothing(
     rest = await found(five, "/people", sort="name", limit=50, cursor=first["next"])
     names = [each["name"] for each in rest["items"]]
     assert names == ["Émile", "Yan", "Zoe"]
+
+
+async def test_a_cursor_holds_nothing_to_read_and_is_short_however_long_the_text(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    for name in "Émile Adler", "Zoe Adler", "Ada Adler":
+        headline = f"{name} {'is a long story ' * 100}"[:1_000]
+        await written(ana, "/people", {"name": name, "headline": headline})
+    project()
+    first = await found(ana, "/people", sort="headline", limit=1)
+    assert len(first["next"]) < 300
+    assert not re.search(b"(?i)ada|adler", urlsafe_b64decode(first["next"] + "=="))
+    again = await found(ana, "/people", sort="headline", limit=1)
+    assert again == first, "or it would never be unchanged"
+    names = [each["name"] for each in await pages(ana, "/people", sort="headline", limit=1)]
+    assert names == ["Ada Adler", "Émile Adler", "Zoe Adler"]
+
+
+async def test_a_cursor_is_of_one_order(five: httpx.AsyncClient) -> None:
+    cursor = (await found(five, "/people", sort="name", limit=1))["next"]
+    own = (await found(five, "/people", limit=1))["next"]
+    for query in (
+        {"sort": "sourced_at", "cursor": cursor}, {"sort": "-name", "cursor": cursor},
+        {"sort": "name", "cursor": own}, {"cursor": cursor},
+        {"sort": "name", "cursor": cursor[:-4] + "AAAA"},
+    ):  # fmt: skip
+        [fault] = problem(await five.get("/people", params=query), 400, "malformed")["faults"]
+        assert fault["detail"] == "not a cursor of this list"
+
+
+async def test_by_what_is_true_or_false_there_are_pages_too(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    for title in "one", "two", "three":
+        order = ORDER | {"title": title, "confidential": title == "two"}
+        await written(ana, f"/companies/{company}/job-orders", order)
+    project()
+    for sort, titles in (
+        ("confidential", ["three", "one", "two"]), ("-confidential", ["two", "three", "one"]),
+    ):  # fmt: skip
+        items = await pages(ana, "/job-orders", sort=sort, limit=1)
+        assert [each["title"] for each in items] == titles
+
+
+async def test_among_equals_it_goes_on_where_it_was_when_the_last_has_gone(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ids = [(await written(ana, "/people", {"name": "Ada"}))["id"] for _ in range(6)][::-1]
+    project()
+    first = await found(ana, "/people", sort="name", limit=3)
+    assert [each["id"] for each in first["items"]] == ids[:3]
+    moved = {"kind": "person.profile_changed", "name": "Bea"}
+    await written(ana, f"/people/{ids[2]}/profile-changes", moved)
+    project()
+    rest = await found(ana, "/people", sort="name", cursor=first["next"])
+    assert [each["id"] for each in rest["items"]] == [*ids[3:], ids[2]]
+    for gone in ids[1:3]:
+        await written(ana, f"/people/{ids[5]}/merges", {"duplicate_id": gone})
+    project()
+    rest = await found(ana, "/people", sort="name", cursor=first["next"])
+    assert [each["id"] for each in rest["items"]] == ids[3:]
 
 
 async def test_only_some_fields_and_how_many_there_are(five: httpx.AsyncClient) -> None:
@@ -197,4 +261,46 @@ async def test_by_order_and_count_nothing_is_told_that_is_hidden(
     told = await ana.get("/job-orders?count=true&sort=title", headers=ben)
     assert (whole.headers["total-count"], told.headers["total-count"]) == ("2", "1")
     assert not re.search("Successor", told.text)
-    await written(ana, "/people", ADA)
+    monkeypatch.setattr(ordering, "MOST", 1)
+    for headers in (ben, dict(ana.headers)):  # one too many is read, and may be one that is hidden
+        answer = await ana.get("/job-orders?sort=title", headers=headers)
+        assert problem(answer, 422, "too-many-to-sort")["most"] == 1
+        answer = await ana.get("/job-orders?count=true", headers=headers)
+        assert answer.headers["total-count"] == "1+"
+
+
+async def test_others_are_served_while_a_long_list_is_sorted(
+    five: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of 10,000, masked and sorted at once, let everybody wait for a third of a second."""
+    monkeypatch.setattr(ordering, "TURN", 1)
+    at_once: list[int] = []
+    ranked, masked = ordering.in_turns, permitted.shown
+
+    async def in_turns(work: Any, items: Any) -> Any:
+        served = 0
+
+        async def another() -> None:
+            nonlocal served
+            while True:
+                served += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(another())
+        done = await ranked(work, items)
+        task.cancel()
+        assert served >= len(items) == len(NAMES)
+        return done
+
+    def shown(found: Any, holder: Any) -> Any:
+        at_once.append(len(found.items))
+        return masked(found, holder)
+
+    monkeypatch.setattr(ordering, "in_turns", in_turns)
+    monkeypatch.setattr(permitted, "shown", shown)
+    _, text = await create_key(ledger, actor="integration:desk", role="analyst")
+    headers = {"Authorization": f"Bearer {text}"}
+    answer = await five.get("/people?sort=name&count=true&limit=2", headers=headers)
+    assert [each["name"] for each in answer.json()["items"]] == ["Ada", "ada"]
+    assert answer.headers["total-count"] == "5"
+    assert at_once == [2], "the fields only of what is shown"

@@ -20,10 +20,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 
 from ledger_crm import sessions
+from ledger_crm.domain.entry import through
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger
 from ledger_crm.sessions import Open
@@ -32,7 +34,7 @@ from .caller import Caller, Callers
 from .oidc import Provider
 from .problems import FormIsOld, NoSuchPage, SignInRefused, headers_of, status_of
 from .reading import Pool
-from .session import change_own_password, leave, sign_in_with_password
+from .session import SignIn, change_own_password, leave, sign_in_with_password
 
 PAGE = "/sign-in"
 FIELDS = 10  # of a form, at most
@@ -62,6 +64,9 @@ async def enter(
     """One of its forms"""
     form = await _form(request)
     caller = await callers.signed_in(request)
+    if caller:
+        through.set(caller.through)
+        request.scope["state"]["actor"] = caller.holder.actor
     try:
         _must_be_ours(request, callers, caller, form)
         cookie = await _done(request, ledger, pool, callers, caller, form)
@@ -82,12 +87,9 @@ async def _done(
     """The header that sets the cookie; "": it stays. Raises Refusal."""
     match form.get("do"), caller:
         case "sign_in", _:
-            consultant = form.get("consultant", "").strip()
-            if HANDLE.fullmatch(consultant):  # people leave out what is the same of all
-                consultant = f"consultant:{consultant}"
-            password = form.get("password", "")
+            asked = _sign_in(request, callers, form)
             _, cookie = await sign_in_with_password(
-                request, ledger, pool, callers, consultant, password
+                request, ledger, pool, callers, asked.consultant, asked.password
             )
         case "sign_out", Caller():
             cookie = await leave(request, pool, callers, caller)
@@ -98,7 +100,8 @@ async def _done(
         case "end", Caller():
             with suppress(ValueError):
                 id = UUID(form.get("session", ""))
-                await sessions.end(pool, id, of=caller.holder.actor)
+                if await sessions.end(pool, id, of=caller.holder.actor):
+                    callers.visited(request, caller, "signed_out", f"session:{id}")
                 callers.forget()
             cookie = ""
         case _, None:
@@ -106,6 +109,19 @@ async def _done(
         case _:
             raise NoSuchPage()
     return cookie
+
+
+def _sign_in(request: Request[Any, Any, Any], callers: Callers, form: Mapping[str, str]) -> SignIn:
+    """As POST /session takes it: whatever else is typed is nobody. Raises SignInRefused."""
+    consultant = form.get("consultant", "").strip()
+    if HANDLE.fullmatch(consultant):  # people leave out what is the same of all
+        consultant = f"consultant:{consultant}"
+    told = {"consultant": consultant, "password": form.get("password", "")}
+    try:
+        return msgspec.convert(told, SignIn)
+    except msgspec.ValidationError:
+        callers.visited(request, None, "sign_in_failed")
+        raise SignInRefused() from None
 
 
 async def _form(request: Request[Any, Any, Any]) -> dict[str, str]:
@@ -126,6 +142,7 @@ def _must_be_ours(
     """Raises FormIsOld."""
     expected = caller.csrf_token if caller else request.cookies.get(_cookie(callers), "")
     if not expected or not hmac.compare_digest(expected.encode(), form.get("token", "").encode()):
+        callers.visited(request, caller, "refused", "enter")
         raise FormIsOld()
 
 

@@ -162,14 +162,18 @@ class Candidates(Controller):
 
         Each stage in its order: how many candidacies were in it at the one moment, came, went, and
         are in it at the other. Without a pipeline every pipeline of candidates."""
-        return await view.answer(
-            changes.by_stage,
-            Named(pipeline=pipeline, job_order_id=job_order_id, company_id=company_id),
-            _between(await view.window(from_, to), time),
-            "candidate",
-            pipeline,
-            job_order_id=job_order_id,
-            company_id=company_id,
+        between = _between(await view.window(from_, to), time)
+        return await view.seen(
+            lambda besides: view.answer(
+                changes.by_stage,
+                Named(pipeline=pipeline, job_order_id=job_order_id, company_id=company_id),
+                between,
+                "candidate",
+                pipeline,
+                job_order_id=job_order_id,
+                company_id=company_id,
+                besides=besides,
+            )
         )
 
     @get("/{candidacy_id:uuid}")

@@ -285,7 +285,8 @@ async def must_not_guess(
     if account and not until:
         until = await sessions.refused_until(pool, account, terms.wrong_passwords)
         if until and await visits.came_from(pool, account, network):
-            account = f"{account} from {network}"  # who guesses elsewhere keeps nobody out here
+            # who guesses elsewhere keeps nobody out here; \0, for no account has one
+            account = f"{account}\0{network}"
             until = await sessions.refused_until(pool, account, terms.wrong_passwords)
     if until:
         callers.visited(request, None, "locked_out")

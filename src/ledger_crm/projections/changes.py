@@ -7,6 +7,7 @@ where it stood at the one moment and where at the other; what it went through be
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -241,16 +242,18 @@ async def by_stage(
     *,
     job_order_id: UUID | None = None,
     company_id: UUID | None = None,
+    besides: Collection[UUID] = (),
 ) -> list[StageChange]:
     """Every stage of the pipeline in its order, or of every one of these, one after the other.
-    Joins the directory for the stages."""
+    ``besides``: job orders that do not count. Joins the directory for the stages."""
     first, last, values = _moments(between)
     wanted = {"pipeline": pipeline, "job_order_id": job_order_id, "company_id": company_id}
     await cur.execute(
         "WITH ends AS (SELECT i.pipeline, b.stage AS was, a.stage AS is_now FROM change_item i"
         f" LEFT JOIN LATERAL ({LAST_BY.format(first)}) b ON true"
         f" JOIN LATERAL ({LAST_BY.format(last)}) a ON true"
-        f" WHERE i.subject = %(subject)s{_only(wanted)}),"
+        f" WHERE i.subject = %(subject)s{_only(wanted)}"
+        " AND (i.job_order_id IS NULL OR i.job_order_id <> ALL(%(besides)s))),"
         " came AS (SELECT pipeline, is_now AS stage, count(*) AS after,"
         "   count(*) FILTER (WHERE was IS DISTINCT FROM is_now) AS came,"
         "   count(*) FILTER (WHERE was IS NULL) AS entered FROM ends GROUP BY 1, 2),"
@@ -262,7 +265,7 @@ async def by_stage(
         " LEFT JOIN came USING (pipeline, stage) LEFT JOIN went USING (pipeline, stage)"
         " WHERE d.subject = %(subject)s AND (%(slug)s::text IS NULL OR d.pipeline = %(slug)s)"
         " ORDER BY pipeline, d.place",
-        values | wanted | {"subject": subject, "slug": pipeline},
+        values | wanted | {"subject": subject, "slug": pipeline, "besides": list(besides)},
     )
     return [StageChange(*row) for row in await cur.fetchall()]
 
