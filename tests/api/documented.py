@@ -10,6 +10,7 @@ import httpx
 from jsonschema import Draft202012Validator
 from litestar import Litestar
 
+TOLD_BESIDES = {"etag", "ledger-position", "ratelimit", "ratelimit-policy", "x-request-id"}
 _made: dict[str, Any] = {}
 _validators: dict[tuple[str, str, str], Draft202012Validator] = {}
 
@@ -37,6 +38,9 @@ class Documented:
         response = operation["responses"].get(str(answer.status_code))
         assert response, f"{answer.status_code} of {operation['operationId']} is not documented"
         response = self.resolved(response)
+        if answer.status_code == 304 or 400 <= answer.status_code < 500:
+            said = TOLD_BESIDES & answer.headers.keys()
+            assert said <= {name.lower() for name in response["headers"]}, "not documented"
         if answer.status_code == 304:
             assert not answer.content
             assert "content-type" not in answer.headers

@@ -94,6 +94,9 @@ async def test_the_document_is_sound(spec: dict[str, Any]) -> None:
         assert operation["security"] == ([{each: []} for each in schemes] if keyed else [])
         if keyed:
             assert {"400", "401", "404", "503"} <= set(operation["responses"])
+        signed = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "header"}
+        writes = method != "get" and "session" in schemes and keyed
+        assert ("X-CSRF-Token" in signed) == writes, f"{method} {path}"
         if path.endswith("/lookups"):  # it asks
             assert {"413", "415", "422"} <= set(operation["responses"])
         elif method == "post" and keyed:

@@ -132,6 +132,14 @@ IF_NONE_MATCH = {
     " answered the same, you are told 304 and not sent it.",
 }
 PAST = ("as_of", "known")  # refused where a handler says now_alone
+CSRF_TOKEN = {
+    "name": "X-CSRF-Token",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "Of who is signed in, whom the cookie alone does not let do this: `GET /session`"
+    " tells it. With a key it is not needed.",
+}
 READING = (400, 401, 403, 404, 406, 410, 422, 429, 500, 503)
 ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 429, 500, 503)
 ENTERING = (400, 401, 403, 404, 406, 413, 415, 422, 429, 500, 503)
@@ -157,6 +165,8 @@ HEADERS = {
 }
 
 
+COUNTED = ("RateLimit", "RateLimit-Policy")
+UNCHANGED = ("X-Request-Id", *COUNTED, "Ledger-Position", "Ledger-As-Of", TOTAL, "ETag")
 STREAM = "text/event-stream"
 EACH_EVENT = {  # as OpenAPI 3.1 has it, which knows no schema of a stream as a whole
     "type": "object",
@@ -247,7 +257,7 @@ def document(app: Litestar) -> dict[str, Any]:
     found["components"]["responses"] = {
         "304": {
             "description": "It is what you have: what `If-None-Match` names.",
-            "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in UNCHANGED},
         }
     } | {str(status): _problem(status, about) for status, about in PROBLEMS.items()}
     found["paths"] = dict(sorted(found["paths"].items()))
@@ -329,7 +339,7 @@ def _finish(
     status = str(handler.status_code)
     headers = ["X-Request-Id"]
     if keyed and "portal" not in operation["tags"]:
-        headers += ["RateLimit", "RateLimit-Policy"]
+        headers += COUNTED
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
     elif (
@@ -352,6 +362,8 @@ def _finish(
     if tagged:
         headers = [*(name for name in headers if name != "ETag"), "ETag"]
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)
+    if keyed and not linked and "GET" not in handler.http_methods:
+        operation.setdefault("parameters", []).append(CSRF_TOKEN)
     problems: tuple[int, ...]
     problems = WRITING if writes or many else ASKING if taken else READING if keyed else ()
     if taken and not keyed:
@@ -407,11 +419,11 @@ def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any
 
 def _problem(status: int, about: str) -> dict[str, Any]:
     headers = ["X-Request-Id"]
-    headers += {
-        401: ["WWW-Authenticate"],
-        429: ["Retry-After", "RateLimit", "RateLimit-Policy"],
-        503: ["Retry-After"],
-    }.get(status, [])
+    headers += {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
+        status, []
+    )
+    if status != 401:  # who calls is not known
+        headers += COUNTED
     return {
         "description": about,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
