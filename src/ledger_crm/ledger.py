@@ -85,7 +85,8 @@ class NoSuchRecord(Unknown):
 
 
 class StaleVersion(Stale):
-    """Somebody else wrote to this record after you read it: read it again, then decide."""
+    """This record is not at the version that you read: somebody wrote to it since, or there is
+    none. Read it again, then decide."""
 
 
 class AlreadyThere(Conflict):

@@ -156,7 +156,30 @@ async def test_any_record_is_a_record(ana: httpx.AsyncClient, ids: dict[str, str
     problem(await ana.post(nobody, json=NOTE, headers=anything), 404, "no-such-record")
 
 
-async def test_if_none_match_guards_no_write(ana: httpx.AsyncClient, ids: dict[str, str]) -> None:
+async def test_what_is_to_begin_does_not_write_over_what_is_there(ana: httpx.AsyncClient) -> None:
+    pool, begin = {"slug": "rust", "title": "Rust"}, {"If-None-Match": "*"}
+    for asked in ('"0"', '"7"', "*"):
+        missing = await ana.put("/pools/rust", json=pool, headers={"If-Match": asked})
+        assert "there is none" in problem(missing, 412, "stale-version")["title"]
+    first = begin | {"Idempotency-Key": "rust"}
+    trial = await ana.put("/pools/rust?dry_run=true", json=pool, headers=begin)
+    assert trial.status_code == 200, trial.text
+    begun = await ana.put("/pools/rust", json=pool, headers=first)
+    assert begun.status_code == 200, begun.text
+    assert (await ana.put("/pools/rust", json=pool, headers=first)).json() == begun.json()
+    for again in (pool, pool | {"title": "Rust and Go"}):
+        answer = await ana.put("/pools/rust", json=again, headers=begin)
+        problem(answer, 412, "already-begun")
+    for asked in ('"1"', "nonsense"):
+        answer = await ana.put("/pools/rust", json=pool, headers={"If-None-Match": asked})
+        problem(answer, 400, "malformed")
+    both = await ana.put("/pools/rust", json=pool, headers=begin | {"If-Match": '"1"'})
+    problem(both, 400, "malformed")
+
+
+async def test_if_none_match_guards_no_other_write(
+    ana: httpx.AsyncClient, ids: dict[str, str]
+) -> None:
     for path, body in (("/people", ADA), (f"/people/{ids['person']}/interactions", NOTE)):
         answer = await ana.post(path, json=body, headers={"If-None-Match": "*"})
         problem(answer, 400, "malformed")

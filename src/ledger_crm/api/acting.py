@@ -80,17 +80,24 @@ class WeakTag(Stale):
     was read: send the ETag as it was given, without what a proxy put before it."""
 
 
+class AlreadyBegun(Stale):
+    """There is such a record already, and If-None-Match asks that there is none: read it, and send
+    its ETag as If-Match to write the next version."""
+
+
 class Matching(msgspec.Struct, frozen=True):
-    """What If-Match asks for. Without ``anything`` and ``versions`` nothing is asked.
+    """What If-Match and If-None-Match ask for. Without anything set nothing is asked.
 
     anything  there is a record, of whatever version
     versions  any of these; 0, which none has, stands for tags that were never ours
     weak      there was a weak tag besides
+    nothing   there is no record
     """
 
     anything: bool = False
     versions: tuple[int, ...] = ()
     weak: bool = False
+    nothing: bool = False
 
 
 class Made(Receipt, frozen=True):
@@ -209,6 +216,8 @@ class Act:
             decision = self.sight.deciding(decision)
         if self.matching.anything:
             decision = _of_what_is_there(decision)
+        if self.matching.nothing:
+            decision = _of_what_begins(decision)
         for _ in (*self.matching.versions, None):
             try:
                 door = self.ledger if self.draft is None else self.draft
@@ -294,7 +303,7 @@ async def _act(
     dry_run: bool,
 ) -> Act:
     if "if-none-match" in request.headers:
-        raise Malformed(faults=[Fault("header:If-None-Match", "for reads; a write takes If-Match")])
+        matching = _beginning(request, matching)
     scope: Any = request.scope
     by, holder = Actor(scope["state"]["actor"]), scope["state"].get("holder")
     draft: Draft | None = scope["state"].get("draft")
@@ -331,6 +340,39 @@ def _matching(asked: Sequence[str]) -> Matching:
     return Matching(versions=found[0] or (0,), weak=found[1])
 
 
+def _beginning(request: Request[Any, Any, Any], matching: Matching) -> Matching:
+    """Raises Malformed."""
+    asked = [each.strip() for each in request.headers.getall("if-none-match")]
+    why = ""
+    if request.method != "PUT":
+        why = "for reads, and for PUT; another write takes If-Match"
+    elif asked != ["*"]:
+        why = "a write takes * alone: there is none yet"
+    elif matching != Matching():
+        why = "it asks that there is none, and If-Match that there is one: send one of the two"
+    if why:
+        raise Malformed(faults=[Fault("header:If-None-Match", why)])
+    return Matching(nothing=True)
+
+
+def _begins(subject: Aggregate) -> bool:
+    return subject.seen == sum([len(one.pending_events) for one in subject.everyone])
+
+
+def _of_what_begins(
+    decision: Callable[[Work], Awaitable[Aggregate]],
+) -> Callable[[Work], Awaitable[Aggregate]]:
+    """Raises AlreadyBegun of what does not begin with it."""
+
+    async def deciding(work: Work) -> Aggregate:
+        subject = await decision(work)
+        if not _begins(subject):
+            raise AlreadyBegun(id=subject.id, found=subject.seen)
+        return subject
+
+    return deciding
+
+
 def _of_what_is_there(
     decision: Callable[[Work], Awaitable[Aggregate]],
 ) -> Callable[[Work], Awaitable[Aggregate]]:
@@ -338,7 +380,7 @@ def _of_what_is_there(
 
     async def deciding(work: Work) -> Aggregate:
         subject = await decision(work)
-        if subject.seen == sum([len(one.pending_events) for one in subject.everyone]):
+        if _begins(subject):
             raise StaleVersion(id=subject.id, found=0)
         return subject
 

@@ -47,7 +47,8 @@ in them, where they stand among other things.
 
 **Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
-again. With `If-Match` a write is refused if the record has changed since you read it.
+again. With `If-Match` a write is refused if the record has changed since you read it; with
+`If-None-Match: *` a `PUT` is, if there is such a record already.
 With `dry_run=true` nothing is written, and you are told what would be. `/batch` takes many.
 
 **Unchanged.** Every read has an `ETag` of what is answered. Send it as `If-None-Match`, and you are
@@ -113,7 +114,8 @@ PROBLEMS = {
     409: "What is already there does not allow it, such as an e-mail address that another person "
     "has: `holder` names them.",
     410: "It existed, and was erased or lost.",
-    412: "The record has changed since the version in `If-Match`.",
+    412: "The record has changed since the version in `If-Match`, or there is none; or there is"
+    " one, and `If-None-Match` asks that there is none.",
     413: "The body is larger than we take.",
     415: "A body is JSON.",
     422: "Well formed, and makes no sense here; or the Idempotency-Key was used with another body.",
@@ -132,6 +134,13 @@ IF_NONE_MATCH = {
     " answered the same, you are told 304 and not sent it.",
 }
 PAST = ("as_of", "known")  # refused where a handler says now_alone
+IF_NONE_THERE = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": r"^\*$"},
+    "description": "`*`: only if there is none yet. Refused with 412 if there is one.",
+}
 CSRF_TOKEN = {
     "name": "X-CSRF-Token",
     "in": "header",
@@ -362,6 +371,8 @@ def _finish(
     if tagged:
         headers = [*(name for name in headers if name != "ETag"), "ETag"]
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)
+    if "PUT" in handler.http_methods:
+        operation["parameters"].append(IF_NONE_THERE)
     if keyed and not linked and "GET" not in handler.http_methods:
         operation.setdefault("parameters", []).append(CSRF_TOKEN)
     problems: tuple[int, ...]
