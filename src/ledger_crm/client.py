@@ -5,6 +5,7 @@
         crm.write(f"/people/{ada.id}/tags", {"kind": "person.tagged", "tag": "vip"})
         for person in crm.pages("/people", tag="vip"):
             print(person["name"])
+        found = crm.ask("/search/lookups", {"words": "ada"})
         for entry in crm.follow(after=ada.position or 0):
             print(entry.position, entry.kind)
 
@@ -34,7 +35,11 @@ AGAIN_S = 0.2  # before the second attempt; then twice as long each time
 LONGEST_S = 30.0
 TIMEOUT_S = 30.0
 SILENCE_S = 45.0  # of a stream that says every 15 s that it is there
-NOT_BEHIND = ("/events", "/health", "/metrics", "/problems", "/schemas", "/openapi.json")
+NOT_BEHIND = (
+    "/events", "/health", "/metrics", "/problems", "/schemas", "/openapi.json", "/session",
+    "/access-log", "/portal",
+)  # fmt: skip
+"""What begins like this takes no ``after``, or means another thing by it; nor does ``/``."""
 AGAIN = frozenset((429, 502, 503, 504))
 
 Steps = Generator[httpx.Request | float, httpx.Response | httpx.TransportError | None, T]
@@ -132,10 +137,28 @@ class _Calls:
 
     def _get(self, path: str, type: Any, params: dict[str, Any]) -> Steps[Any]:
         answer = yield from self._sent(self._request("GET", path, params=self._after(path, params)))
-        return msgspec.json.decode(answer.content, type=type)
+        return _decoded(answer, type)
+
+    def _ask(self, path: str, body: Any, type: Any, params: dict[str, Any]) -> Steps[Any]:
+        content, headers = msgspec.json.encode(body), {"Content-Type": "application/json"}
+        params = self._after(path, params)
+        answer = yield from self._sent(
+            self._request("POST", path, headers=headers, params=params, content=content)
+        )
+        return _decoded(answer, type)
+
+    def _page(self, path: str, params: dict[str, Any]) -> Steps[tuple[list[Any], str | None]]:
+        answer = yield from self._sent(self._request("GET", path, params=self._after(path, params)))
+        match _decoded(answer, Any):
+            case {"items": list(items), "next": None | str() as cursor}:
+                return items, cursor
+            case list(items):
+                return items, None
+        raise _unlike(answer, "no-list", "is no list: get(path) reads it")
 
     def _after(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
-        if self.position and "as_of" not in params and not path.startswith(NOT_BEHIND):
+        behind = path != "/" and not path.startswith(NOT_BEHIND)
+        if self.position and "as_of" not in params and behind:
             return {"after": self.position} | params
         return params
 
@@ -157,8 +180,12 @@ class _Calls:
             self._request(method, path, headers=headers, params=params, content=content)
         )
         if dry_run:
-            return msgspec.json.decode(answer.content, type=Trial)
-        receipt = msgspec.json.decode(answer.content, type=Receipt)
+            return _decoded(answer, Trial)
+        try:
+            receipt: Receipt = _decoded(answer, Receipt)
+        except msgspec.ValidationError:
+            none = "answered, but with no receipt; ask(path, body) is for what only reads"
+            raise _unlike(answer, "no-receipt", none) from None
         self.position = max(self.position, receipt.position or 0)
         return receipt
 
@@ -211,21 +238,31 @@ class Client(_Calls):
     @overload
     def get(self, path: str, **params: Any) -> Any: ...
     def get(self, path: str, type: Any = Any, **params: Any) -> Any:
-        """One answer. Raises Problem."""
+        """One answer. Raises Problem; msgspec.ValidationError if it is no ``type``."""
         return self._done(self._get(path, type, params))
+
+    @overload
+    def ask(self, path: str, body: Any, type: type[T], **params: Any) -> T: ...
+    @overload
+    def ask(self, path: str, body: Any, **params: Any) -> Any: ...
+    def ask(self, path: str, body: Any, type: Any = Any, **params: Any) -> Any:
+        """As ``get``, of what is read by POST so that no names stand in an address: ``/search``,
+        ``/people`` and ``/segments`` have ``/lookups``. A page at a time: ``cursor=``."""
+        return self._done(self._ask(path, body, type, params))
 
     @overload
     def pages(self, path: str, type: type[T], **params: Any) -> Iterator[T]: ...
     @overload
     def pages(self, path: str, **params: Any) -> Iterator[Any]: ...
     def pages(self, path: str, type: Any = Any, **params: Any) -> Iterator[Any]:
-        """Every item of a list, a page at a time. Raises Problem."""
+        """Every item of a list, a page at a time, if it has pages. Raises as ``get``; Problem also
+        if it is no list."""
         cursor: str | None = None
         while True:
-            page = self._done(self._get(path, Any, {**params, "cursor": cursor}))
-            for item in page["items"]:
+            items, cursor = self._done(self._page(path, {**params, "cursor": cursor}))
+            for item in items:
                 yield msgspec.convert(item, type)
-            if (cursor := page["next"]) is None:
+            if cursor is None:
                 return
 
     def write(
@@ -327,16 +364,23 @@ class AsyncClient(_Calls):
         return await self._done(self._get(path, type, params))
 
     @overload
+    async def ask(self, path: str, body: Any, type: type[T], **params: Any) -> T: ...
+    @overload
+    async def ask(self, path: str, body: Any, **params: Any) -> Any: ...
+    async def ask(self, path: str, body: Any, type: Any = Any, **params: Any) -> Any:
+        return await self._done(self._ask(path, body, type, params))
+
+    @overload
     def pages(self, path: str, type: type[T], **params: Any) -> AsyncIterator[T]: ...
     @overload
     def pages(self, path: str, **params: Any) -> AsyncIterator[Any]: ...
     async def pages(self, path: str, type: Any = Any, **params: Any) -> AsyncIterator[Any]:
         cursor: str | None = None
         while True:
-            page = await self._done(self._get(path, Any, {**params, "cursor": cursor}))
-            for item in page["items"]:
+            items, cursor = await self._done(self._page(path, {**params, "cursor": cursor}))
+            for item in items:
                 yield msgspec.convert(item, type)
-            if (cursor := page["next"]) is None:
+            if cursor is None:
                 return
 
     async def write(
@@ -422,6 +466,19 @@ class _Lines:
 
 def _pause_s(failures: int) -> float:
     return min(AGAIN_S * 2.0 ** min(failures, 10) * (0.5 + random.random()), LONGEST_S)  # noqa: S311
+
+
+def _decoded(answer: httpx.Response, type: Any) -> Any:
+    """Raises Problem, msgspec.ValidationError."""
+    if answer.headers.get("content-type", "").partition(";")[0].endswith("json"):
+        return msgspec.json.decode(answer.content, type=type)
+    what = answer.headers.get("content-type") or "nothing"
+    raise _unlike(answer, "no-json", f"is {what}, and this client reads JSON")
+
+
+def _unlike(answer: httpx.Response, code: str, what: str) -> Problem:
+    asked = f"{answer.request.method} {answer.request.url.path}"
+    return Problem(answer.status_code, code, f"{asked} {what}", {})
 
 
 def _problem(answer: httpx.Response) -> Problem:

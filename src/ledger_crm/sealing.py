@@ -4,8 +4,8 @@
 
 AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the associated data names topic, stream,
 version and field, so that a ciphertext cannot be moved. Data keys are wrapped by AES-KWP
-(RFC 5649). The wrapping key, the key of the reservations' hashes and that of snapshots come from
-the deployment key by HKDF (RFC 5869). Destroying a data key erases what it sealed.
+(RFC 5649). The wrapping key, the key of the reservations' hashes, that of snapshots and that of
+places come from the deployment key by HKDF (RFC 5869). Destroying a data key erases what it sealed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import deque
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -52,6 +52,7 @@ class Keyring:
         self._hashing = HMAC(_derived(deployment_key, b"ledger-crm reservation hashes 1"), SHA256())
         # of what no stream's own key seals, and nobody needs to be able to erase
         self.own: DataKey = AESGCM(_derived(deployment_key, b"ledger-crm snapshots 1"))
+        self._places = AESSIV(_derived(deployment_key, b"ledger-crm places 1", 2 * KEY_BYTES))
 
     def fresh(self) -> tuple[bytes, DataKey]:
         """A new data key: wrapped, and ready to use."""
@@ -70,6 +71,18 @@ class Keyring:
         hashing = self._hashing.copy()
         hashing.update(f"{scope}\x1f{value}".encode())
         return hashing.finalize()
+
+    def shut(self, place: bytes, of: str) -> bytes:
+        """What a client carries from page to page and nobody else is to read, bound to what it is
+        ``of``. The same each time, or an answer with it would never be unchanged (RFC 5297)."""
+        return FORMAT + self._places.encrypt(place, [of.encode()])
+
+    def opened(self, shut: bytes, of: str) -> bytes:
+        """Raises ValueError if it is of something else, or was not shut here."""
+        try:
+            return self._places.decrypt(_body(shut), [of.encode()])
+        except InvalidTag:
+            raise ValueError("a place of something else, or damaged") from None
 
 
 _nonces: deque[bytes] = deque()  # random, each used once
@@ -133,5 +146,5 @@ def _bound_to(topic: str, stream: UUID, version: int, field: str) -> bytes:
     return topic.encode() + b"\x1f" + where + field.encode()
 
 
-def _derived(key: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(key)
+def _derived(key: bytes, purpose: bytes, length: int = KEY_BYTES) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(key)

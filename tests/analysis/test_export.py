@@ -6,10 +6,12 @@ import asyncio
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from analysis.test_replay import three_people
 from builders import note, sourced
@@ -64,6 +67,11 @@ def made(database: str, kept: Path, tmp_path: Path) -> Made:
 def positions(folder: Path) -> list[int]:
     found = over_export(folder, "SELECT position FROM ledger ORDER BY position")
     return [position for (position,) in found.rows]
+
+
+def positions_of_files(folder: Path) -> list[int]:
+    files = sorted((folder / "ledger").rglob("*.parquet"), key=lambda path: path.name)
+    return [n for p in files for n in pq.ParquetFile(p).read()["position"].to_pylist()]
 
 
 def play(url: str, seed: int) -> int:
@@ -237,6 +245,112 @@ def test_what_is_kept_and_cannot_be_read_is_as_if_there_were_none(
         assert content(folder) == before
 
 
+class Killed(Exception):
+    """In the place of a signal."""
+
+
+def killed(url: str, folder: Path, *, key: bytes | None = None) -> None:
+    """An export, once it has kept what it folded."""
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        export(url, folder, key=key, progress=dies)
+
+
+def with_people(url: str) -> str:
+    with Ledger(url, KEYRING) as ledger:
+        asyncio.run(three_people(ledger))
+    return url
+
+
+def test_what_was_folded_beyond_a_restored_ledger_is_folded_anew(
+    databases: Callable[..., str], read_models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was believed, and rows of entries that are no more were in the export."""
+    monkeypatch.setattr(shelving, "MOST_ROWS", 0)
+    url, folder = with_people(databases(of=read_models)), tmp_path / "x"
+    backup = databases(of=str(conninfo_to_dict(url)["dbname"]))
+    killed(with_people(url), folder)
+
+    export(backup, folder)
+    export(backup, tmp_path / "whole")
+    assert content(folder) == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("of", ["another ledger", "the ledger with what is sealed"])
+def test_what_an_unfinished_export_left_is_gone_on_with_only_by_its_like(
+    of: str,
+    databases: Callable[..., str],
+    read_models: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No export.json says yet of which ledger it is, or that what is sealed is in it, in clear."""
+    monkeypatch.setattr(shelving, "MOST_ROWS", 0)
+    monkeypatch.setattr(exporting, "FILE_ROWS", 1)
+    url, folder = with_people(databases(of=read_models)), tmp_path / "x"
+    if of == "another ledger":
+        killed(with_people(databases(of=read_models)), folder)
+    else:
+        killed(url, folder, key=KEY)
+    assert positions_of_files(folder)
+
+    export(url, folder)
+    export(url, tmp_path / "whole")
+    assert content(folder) == content(tmp_path / "whole")
+
+
+def test_a_shelf_that_cannot_be_opened_is_left_and_said(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    """Whatever SQLite said, it was thrown away, and all was folded from the first entry."""
+    url, folder = with_people(databases(of=read_models)), tmp_path / "x"
+    export(url, folder)
+    shelf = folder / exporting.STATE
+    before, journal = shelf.read_bytes(), shelf.with_name(f"{shelf.name}-journal")
+    journal.mkdir()
+    with pytest.raises(AnalysisFault, match=r"\.folded: disk I/O error$"):
+        export(with_people(url), folder)
+    journal.rmdir()
+    assert shelf.read_bytes() == before
+    export(url, folder)
+    assert len(positions(folder)) > 4
+
+
+def test_a_full_disk_is_said_as_such(
+    databases: Callable[..., str], read_models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: shelving.Shelf, position: int) -> None:
+        self._conn.execute("PRAGMA max_page_count = 1")
+        self._conn.execute("UPDATE projection SET name = name || hex(zeroblob(10000))")
+
+    monkeypatch.setattr(shelving.Shelf, "relieve", full)
+    with pytest.raises(AnalysisFault, match=r"\.folded: database or disk is full$"):
+        export(with_people(databases(of=read_models)), tmp_path / "x")
+
+
+def test_only_a_row_that_is_damaged_is_the_shelfs_fault(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    url, folder = with_people(databases(of=read_models)), tmp_path / "x"
+
+    def not_of_the_shelf(*_: object) -> None:
+        raise msgspec.ValidationError("of an entry")
+
+    with pytest.raises(msgspec.ValidationError, match="of an entry"):
+        export(url, folder, progress=not_of_the_shelf)
+    export(url, folder)
+    with closing(sqlite3.connect(folder / exporting.STATE)) as conn, conn:
+        conn.execute("UPDATE row_of_person SET row = x'c1'")
+    (folder / "read" / "people" / "person.parquet").unlink()
+    with pytest.raises(AnalysisFault, match="row of person is damaged; remove it, and do it again"):
+        export(url, folder)
+    (folder / exporting.STATE).unlink()
+    export(url, folder)
+
+
 def test_only_what_can_have_changed_is_written_again(database: str, made: Made) -> None:
     folder = made()
     before = {p: p.stat().st_mtime_ns for p in (folder / "read").rglob("*.parquet")}
@@ -296,8 +410,7 @@ def test_killed_in_the_middle_it_can_be_read_and_goes_on(
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
 
-    files = sorted((folder / "ledger").rglob("*.parquet"), key=lambda path: path.name)
-    there = [n for p in files for n in pq.ParquetFile(p).read()["position"].to_pylist()]
+    there = positions_of_files(folder)
     assert there == list(range(1, len(there) + 1))
     assert there
 

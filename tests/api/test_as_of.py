@@ -3,6 +3,7 @@ as a ledger answers that ends there."""
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -36,6 +37,7 @@ OF_NOW_ALONE = (
     "/content", "/terms", "/preview", "/equal-opportunity/report",
     "/webhooks", "/{webhook_id}", "/deliveries",
 )  # fmt: skip
+PAST = {"as_of", "known"}
 SEED = random.SystemRandom().randrange(2**32)
 TRIES = 10
 Answers = dict[str, tuple[int, Any]]
@@ -71,6 +73,14 @@ def documented(app: Litestar) -> dict[str, Any]:
         if any(each["name"] == "as_of" for each in item.get("get", {}).get("parameters", ()))
         and not path.endswith(OF_NOW_ALONE)
     }
+
+
+async def test_the_document_offers_a_moment_where_one_is_answered(app: Litestar) -> None:
+    taken = app.openapi_schema.to_schema()["paths"]
+    for path, operations in json.loads(app.state.openapi())["paths"].items():
+        names = {each["name"] for each in operations.get("get", {}).get("parameters", ())}
+        whole = {each["name"] for each in taken[path].get("get", {}).get("parameters", ())}
+        assert names & PAST == (set() if path.endswith(OF_NOW_ALONE) else whole & PAST), path
 
 
 async def addresses(

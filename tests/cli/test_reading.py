@@ -224,6 +224,23 @@ def test_a_server_is_asked_that_is_named_and_says_the_same(
     assert "set both, or neither" in told("read", "people")[2]
 
 
+def test_an_invitation_leads_to_the_server_of_this_folder(
+    told: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+
+    def link() -> str:
+        return told("consultant", "invite", "ben")[1]
+
+    with Claim(tmp_path) as claim:
+        claim.announce("http://127.0.0.1:4711")
+        assert link().startswith("http://127.0.0.1:4711/invitation#")
+        with monkeypatch.context() as named:
+            named.setenv("LEDGER_PUBLIC_URL", "https://crm.example.com")
+            assert link().startswith("https://crm.example.com/invitation#"), "as people type it"
+    assert link().startswith("http://127.0.0.1:8000/invitation#"), "where it will run"
+
+
 def test_a_server_that_is_named_and_away_is_one_line(
     told: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -19,6 +23,9 @@ from waiting import PATIENCE_S
 pytestmark = pytest.mark.xdist_group("the client")  # one house for all
 
 TAGGED = {"kind": "person.tagged", "tag": "vip"}
+
+
+DOCUMENT = Path(__file__, "../../../docs/openapi.json").resolve()
 
 
 class Person(msgspec.Struct):
@@ -90,6 +97,58 @@ def test_a_refusal_is_a_problem_with_its_facts(up: Running, key: str) -> None:
     with Client(up.url, "lcrm_none") as nobody, pytest.raises(Problem) as told:
         nobody.get("/people")
     assert told.value.status == 401
+
+
+def test_it_searches_sees_who_it_is_and_says_what_is_not_for_it(up: Running, key: str) -> None:
+    async def searched() -> Any:
+        async with AsyncClient(up.url, key) as crm:
+            await crm.write("/people", {"name": "Sofja Kowalewskaja"})
+            return await crm.ask("/search/lookups", {"words": "kowalewskaja"}, limit=5)
+
+    with Client(up.url, key) as crm:
+        id = crm.write("/people", {"name": "Maria Mitchell"}).id
+        hits = crm.ask("/search/lookups", {"words": "mitchell"}, limit=5)
+        assert str(id) in str(hits), "right after it was written"
+        assert "Sofja" in str(asyncio.run(searched()))
+        assert crm.get("/session")["role"] == "owner"
+        assert isinstance(list(crm.pages("/access-log", limit=1)), list)
+        assert "candidate" in str(list(crm.pages("/pipelines"))), "a list without pages"
+        told = {
+            "no-receipt": lambda: crm.write("/search/lookups", {"words": "mitchell"}),
+            "no-json": lambda: crm.get("/metrics"),
+            "no-list": lambda: list(crm.pages(f"/people/{id}")),
+        }
+        for code, asked in told.items():
+            with pytest.raises(Problem) as no:
+                asked()
+            assert no.value.code == code
+            assert str(no.value).startswith(("GET /", "POST /")), "it names what was asked"
+
+
+def test_after_a_write_it_asks_each_path_for_what_the_document_says_it_takes() -> None:
+    document = json.loads(DOCUMENT.read_text())
+    asked: dict[str, bool] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(201, json={"id": str(UUID(int=1)), "version": 1, "position": 7})
+        asked[request.url.path] = request.url.params.get("after") == "7"
+        return httpx.Response(200, json={})
+
+    takes = {
+        path: any(
+            each.get("name") == "after" and "The answer holds" in each.get("description", "")
+            for each in methods["get"].get("parameters", ())
+        )
+        for path, methods in document["paths"].items()
+        if "get" in methods and path != "/events/stream"
+    }
+    with Client("http://crm", "lcrm_x", transport=httpx.MockTransport(answer)) as crm:
+        crm.write("/people", {"name": "Ada"})
+        for path in takes:
+            crm.get(path.replace("{", "").replace("}", ""))
+    wrong = [p for p, does in takes.items() if asked[re.sub("[{}]", "", p)] != does]
+    assert wrong == []
 
 
 def test_it_follows_through_a_server_that_is_killed(up: Running, key: str) -> None:

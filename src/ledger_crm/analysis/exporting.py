@@ -37,13 +37,14 @@ from ledger_crm.store import Told
 
 from . import AnalysisFault
 from .folding import Tables
-from .shelving import Shelf
+from .shelving import DAMAGED, Shelf, is_any_of
 from .tables import arrow
 
 FORMAT = 1
 ANEW = "remove the export, and make it anew"
 FILE_ROWS = 50_000  # of the ledger, at most
 STATE = ".folded"  # the read models' rows, without anything sealed
+BEGUN = ".begun"  # of which ledger, and what of it: no export.json says so before the first is done
 BY_SEALED_TEXT = frozenset[str]()
 """Tables whose keys are made of what is sealed: closed, they hold fewer rows."""
 
@@ -101,13 +102,19 @@ def export(
         _must_go_on(
             folder, before, which, opened=key is not None, ledger_only=ledger_only, head=head
         )
+        begun = msgspec.json.encode([FORMAT, which, destroyed if key else None])
+        _begins(folder, begun, goes_on=bool(before and before.position))
         ledger = LedgerFiles(folder / "ledger")
         if key and before and before.destroyed != destroyed:
             ledger.begin_anew()  # whoever is erased since is in there
         if ledger.position > head:
-            raise AnalysisFault(f"{folder} is at {ledger.position}, beyond this ledger's {head}")
+            raise AnalysisFault(
+                f"{folder} is at {ledger.position}, beyond this ledger's {head}: {ANEW}"
+            )
         new = head - ledger.position
-        with _read_models(folder, keeps=key is None, none=ledger_only) as models:
+        with _read_models(
+            folder, ledger=which, head=head, keeps=key is None, none=ledger_only
+        ) as models:
             begin = min(ledger.position, models.position) if models else ledger.position
             for page in slices.pages(Slice(), after=begin, upto=head):
                 for entry, told in zip(page.entries, page.told, strict=True):
@@ -130,17 +137,19 @@ def export(
 
 
 @contextmanager
-def _read_models(folder: Path, *, keeps: bool, none: bool) -> Iterator[ReadModels | None]:
-    """Raises AnalysisFault for what is wrong with their shelf."""
+def _read_models(
+    folder: Path, *, ledger: str, head: int, keeps: bool, none: bool
+) -> Iterator[ReadModels | None]:
+    """Raises AnalysisFault for what is wrong with their shelf: nothing else here is SQLite's."""
     if none:
         yield None
         return
     try:
-        with closing(ReadModels(folder, keeps=keeps)) as models:
+        with closing(ReadModels(folder, ledger=ledger, head=head, keeps=keeps)) as models:
             yield models
-    except (sqlite3.Error, msgspec.MsgspecError) as fault:
-        what = "is damaged" if isinstance(fault, msgspec.MsgspecError) else fault
-        raise AnalysisFault(f"{folder / STATE}: {what}; remove it, and do it again") from None
+    except sqlite3.Error as fault:
+        then = "; remove it, and do it again" if is_any_of(fault, DAMAGED) else ""
+        raise AnalysisFault(f"{folder / STATE}: {fault}{then}") from None
 
 
 def found(folder: Path) -> Exported | None:
@@ -228,10 +237,12 @@ class ReadModels:
     """All of them, on a shelf beside them, so that the next run folds only what is new; if anything
     was opened, on one that is gone with this run, since it must not outlast an erasure."""
 
-    def __init__(self, folder: Path, *, keeps: bool) -> None:
+    def __init__(self, folder: Path, *, ledger: str, head: int, keeps: bool) -> None:
         self.folder, self.projections = folder, every()
         program = _program(self.projections)
-        self._shelf = Shelf(folder / STATE, program, self.projections, lasts=keeps)
+        self._shelf = Shelf(
+            folder / STATE, program, self.projections, ledger=ledger, head=head, lasts=keeps
+        )
         self.position = self._shelf.position
         self._folding: dict[type[Event], list[Tables]] = {}  # by the kinds that came
 
@@ -405,6 +416,18 @@ def _must_go_on(
             f"{folder} {has}: {'say --open' if before.opened else 'leave out --open'}, or name"
             " another folder"
         )
+
+
+def _begins(folder: Path, begun: bytes, *, goes_on: bool) -> None:
+    """Removes what is left of an export that was never finished, unless it was begun as this is: of
+    another ledger, or with what is sealed in clear, it would lie among what is exported now."""
+    mark = folder / BEGUN
+    if mark.exists() and mark.read_bytes() == begun:
+        return
+    if not goes_on:
+        for path in chain(folder.glob("ledger/month=*/*.parquet"), folder.glob("read/*/*.parquet")):
+            path.unlink()
+    _replace(mark, begun)
 
 
 def _ledger_id(slices: Slices) -> str:

@@ -1,15 +1,15 @@
 """Rows of read models in a file, of which only so many are in memory: what is folded may be larger.
 
-The file is SQLite's. It remembers up to which position it was folded, and since when each read
-model has had news: whoever is killed goes on from there. One of another program, or one that cannot
-be read, is as if there were none.
+The file is SQLite's. It remembers of which ledger it was folded, up to which position, and which
+read models have had news: whoever is killed goes on from there. One of another program or ledger,
+one that is ahead of its ledger, and what is no shelf at all, is as if there were none. That a disk
+is full or cannot be read is no reason to throw it away.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -22,7 +22,19 @@ from .folding import looked_for_by
 R = TypeVar("R", bound=Row)
 
 MOST_ROWS = 50_000  # in memory
+CACHE = "PRAGMA cache_size = -16000"  # KiB
+DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+NO_SHELF = DAMAGED | {sqlite3.SQLITE_ERROR}  # it has no such table, or column
 _encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+
+
+class DamagedRow(sqlite3.DatabaseError):
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+def is_any_of(fault: sqlite3.Error, codes: set[int]) -> bool:
+    """Of SQLite's codes without their extensions."""
+    return getattr(fault, "sqlite_errorcode", 0) & 0xFF in codes
 
 
 class Shelf:
@@ -32,19 +44,23 @@ class Shelf:
     """
 
     def __init__(
-        self, path: Path, program: str, projections: Sequence[Projection], *, lasts: bool
+        self,
+        path: Path,
+        program: str,
+        projections: Sequence[Projection],
+        *,
+        ledger: str,
+        head: int,
+        lasts: bool,
     ) -> None:
-        """``program``: of what folds. ``lasts``: it is there for the next run; else nobody finds it
-        under its name, not even now."""
-        self.path, self.projections = path, projections
-        try:
-            if not lasts:
-                raise sqlite3.DatabaseError("nothing of before is wanted")
-            self._conn = self._opened()
-            found = self._conn.execute("SELECT position FROM program WHERE id = ?", (program,))
-            [(self.position,)] = found.fetchall()
-        except (sqlite3.DatabaseError, ValueError):
-            self._begin(program)
+        """``program``: of what folds. ``ledger``, ``head``: which is folded, and its last position.
+        ``lasts``: it is there for the next run; else nobody finds it under its name, not even now.
+
+        Raises sqlite3.Error, as everything here does.
+        """
+        self.path, self.projections, self.position = path, projections, 0
+        if not (lasts and self._goes_on(program, ledger, head)):
+            self._begin(program, ledger)
         if not lasts:
             self._conn.execute("PRAGMA journal_mode = OFF")
             path.unlink()
@@ -81,15 +97,33 @@ class Shelf:
     def with_news(self) -> set[str]:
         return {n for (n,) in self._conn.execute("SELECT name FROM projection WHERE news")}
 
-    def _begin(self, program: str) -> None:
-        with suppress(AttributeError):
+    def _goes_on(self, program: str, ledger: str, head: int) -> bool:
+        self._conn = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            found = self._conn.execute(
+                "SELECT position FROM program WHERE id = ? AND ledger = ? AND position <= ?",
+                (program, ledger, head),
+            ).fetchall()
+        except sqlite3.Error as fault:
             self._conn.close()
+            if not is_any_of(fault, NO_SHELF):
+                raise
+            return False
+        if found:
+            [(self.position,)] = found
+            self._conn.execute(CACHE)
+        else:
+            self._conn.close()
+        return bool(found)
+
+    def _begin(self, program: str, ledger: str) -> None:
         for name in (self.path.name, f"{self.path.name}-journal"):
             self.path.with_name(name).unlink(missing_ok=True)
-        self._conn, self.position = self._opened(), 0
+        self._conn = sqlite3.connect(self.path, isolation_level=None)
+        self._conn.execute(CACHE)
         self._conn.execute("BEGIN")
-        self._conn.execute("CREATE TABLE program (id TEXT, position INT)")
-        self._conn.execute("INSERT INTO program VALUES (?, 0)", (program,))
+        self._conn.execute("CREATE TABLE program (id TEXT, ledger TEXT, position INT)")
+        self._conn.execute("INSERT INTO program VALUES (?, ?, 0)", (program, ledger))
         self._conn.execute("CREATE TABLE projection (name TEXT PRIMARY KEY, news INT)")
         for projection in self.projections:
             self._conn.execute("INSERT INTO projection VALUES (?, 1)", (projection.name,))
@@ -105,11 +139,6 @@ class Shelf:
                         f" ON row_of_{table.name} (by_{column})"
                     )
         self._conn.execute("COMMIT")
-
-    def _opened(self) -> sqlite3.Connection:
-        conn = sqlite3.connect(self.path, isolation_level=None)
-        conn.execute("PRAGMA cache_size = -16000")  # KiB
-        return conn
 
 
 class Shelved(Generic[R]):
@@ -130,7 +159,7 @@ class Shelved(Generic[R]):
     def get(self, key: Key) -> R | None:
         if key not in self.held:
             found = self._conn.execute(self._select, (_encode(key),)).fetchone()
-            self.held[key] = self._decode(found[0]) if found else None
+            self.held[key] = self._row(found[0]) if found else None
         return self.held[key]
 
     def put(self, key: Key, row: R | None) -> None:
@@ -140,13 +169,13 @@ class Shelved(Generic[R]):
     def those_with(self, column: str, value: Any) -> list[Key]:
         self.flush()
         found = self._conn.execute(self._select_by.format(column), (_encode(value),)).fetchall()
-        return [self.table.key_of(self._decode(row)) for (row,) in found]
+        return [self.table.key_of(self._row(row)) for (row,) in found]
 
     def each(self) -> Iterator[R]:
         """In the order of their keys as they are kept."""
         self.flush()
         for (row,) in self._conn.execute(self._select_all):
-            yield self._decode(row)
+            yield self._row(row)
 
     def flush(self) -> None:
         if not self._changed:
@@ -163,3 +192,9 @@ class Shelved(Generic[R]):
         self._conn.executemany(self._delete, gone)
         self._conn.executemany(self._put, made)
         self._changed.clear()
+
+    def _row(self, kept: bytes) -> R:
+        try:
+            return self._decode(kept)
+        except msgspec.MsgspecError:
+            raise DamagedRow(f"a row of {self.table.name} is damaged") from None

@@ -13,7 +13,6 @@ from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 
-from ledger_crm.domain.access import Holder
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger
 from ledger_crm.storage import Files
@@ -44,7 +43,6 @@ from . import (
     problems,
     referrals,
     resumes,
-    rows,
     search,
     session,
     shortlists,
@@ -59,11 +57,12 @@ from .edge import edge
 from .interviews import Interviews
 from .malformed import must_be_well_formed
 from .money import Money, Placements
-from .ordering import Count, Fields, Sort, order_of
+from .ordering import Count, Fields, Sort
 from .past import AsOf, Known
 from .people import People
 from .pipelines import Candidates, Deals, Pipelines
 from .quick import quick
+from .readers import KeyHolder
 from .reading import After, Pool, Reads, View
 from .reports import Reports
 
@@ -178,26 +177,9 @@ def create_app(
         sort: Sort = None,
         count: Count = False,
     ) -> View:
-        holder: Holder = request.scope["state"]["holder"]
         then = await equipment.reads.moment(as_of, known)
-
-        async def shown(found: Any, position: int) -> Any:
-            hidden = await equipment.hidden.of(holder, position)
-            return permitted.shown(confidential.without(found, hidden), holder)
-
-        return View(
-            equipment.reads,
-            equipment.ledger,
-            after,
-            shown,
-            lambda page, headers, columns: rows.answer(request, page, headers, columns),
-            then,
-            rows.asked_of(request),
-            lambda position: equipment.hidden.of(holder, position),
-            order_of(sort, rows.item_of(request.route_handler)),
-            count,
-            lambda found, headers: rows.whole(request, found, headers),
-        )
+        reader = KeyHolder(request, equipment.hidden, sort, count)
+        return View(equipment.reads, equipment.ledger, after, reader, then)
 
     keyed = Router(
         "/",

@@ -350,7 +350,7 @@ class Companies(Controller):
         The client asks for somebody."""
         return await act.within(company_id, selling.open_job_order, data)
 
-    @get("/{company_id:uuid}/job-orders/{job_order_id:uuid}/terms")
+    @get("/{company_id:uuid}/job-orders/{job_order_id:uuid}/terms", now_alone=True)
     async def read_terms(
         self,
         view: NamedDependency[View],

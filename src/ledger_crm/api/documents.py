@@ -69,7 +69,7 @@ class Documents(Controller):
         async with leaving_nothing(ledger, vault, person_id) as vault:
             return await act.within(person_id, add_document, data, vault)
 
-    @get("/{document_id:uuid}/content")
+    @get("/{document_id:uuid}/content", now_alone=True)
     async def read_document(
         self,
         view: NamedDependency[View],
@@ -137,7 +137,7 @@ class CompanyDocuments(Controller):
         async with leaving_nothing(ledger, vault, company_id, Company) as vault:
             return await act.within(company_id, file_document, data, vault)
 
-    @get("/{document_id:uuid}/content")
+    @get("/{document_id:uuid}/content", now_alone=True)
     async def read_company_document(
         self,
         view: NamedDependency[View],

@@ -34,7 +34,7 @@ class EqualOpportunity(Controller):
         the applicant's to keep, and belongs nowhere else."""
         return await _apart(begin).new(_answer, data)
 
-    @get("/report")
+    @get("/report", now_alone=True)
     async def report_equal_opportunity(
         self, view: NamedDependency[View], year: FromQuery[Year]
     ) -> Response[list[equal_opportunity.QuestionReport]]:

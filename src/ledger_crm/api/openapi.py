@@ -131,6 +131,7 @@ IF_NONE_MATCH = {
     "description": "The `ETag` of the answer that you have, or several, or `*`. If you would be"
     " answered the same, you are told 304 and not sent it.",
 }
+PAST = ("as_of", "known")  # refused where a handler says now_alone
 READING = (400, 401, 403, 404, 406, 410, 422, 429, 500, 503)
 ASKING = (400, 401, 403, 404, 406, 413, 415, 422, 429, 500, 503)
 ENTERING = (400, 401, 403, 404, 406, 413, 415, 422, 429, 500, 503)
@@ -302,10 +303,10 @@ def _finish(
     lines = (handler.fn.__doc__ or "").split("\n")
     operation["summary"] = lines[0].strip()
     operation["description"] = "\n".join(line.strip() for line in lines[1:]).strip()
-    if not item_of(handler):
-        operation["parameters"] = [
-            each for each in operation.get("parameters", ()) if each["name"] not in LISTED
-        ]
+    unheard = (() if item_of(handler) else LISTED) + (PAST if handler.opt.get("now_alone") else ())
+    operation["parameters"] = [
+        each for each in operation.get("parameters", ()) if each["name"] not in unheard
+    ]
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _not_null(parameter["schema"])
         if parameter["name"] == "If-Match":  # what is wrong with it we say in words of our own

@@ -7,12 +7,13 @@ another one, and to count, the whole list is read, as its caller may see it, so 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, NamedTuple, TypeVar
-from uuid import UUID
+from operator import itemgetter
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
@@ -20,9 +21,11 @@ from msgspec import inspect
 
 from ledger_crm.projections import plain
 
-from .problems import Fault, Malformed, TooManyToSort
+from .problems import Fault, Malformed
 
 MOST = 10_000
+TURN = 200  # items, at once
+TEXT = 64  # signs of a text by which it is sorted: a cursor holds them
 LISTED = ("fields", "sort", "count")
 TOTAL = "Total-Count"
 SINGLE = (
@@ -43,7 +46,7 @@ Sort = Annotated[
     QueryParameter(
         max_length=100,
         description="By this field of the items; `-` before it: the greatest first. Whose is null"
-        f" comes last. Of lists of up to {MOST:,} items.",
+        f" comes last; texts by their first {TEXT} signs. Of lists of up to {MOST:,} items.",
     ),
 ]
 Count = Annotated[
@@ -52,6 +55,9 @@ Count = Annotated[
 ]
 
 T = TypeVar("T")
+R = TypeVar("R")
+Rank: TypeAlias = str | float | int | None
+Ranked: TypeAlias = tuple[Rank, T]
 
 
 class Order(NamedTuple):
@@ -110,49 +116,54 @@ def _is_single(kind: Any) -> bool:
     return isinstance(kind, SINGLE)
 
 
-def sorted_by(items: Sequence[T], order: Order) -> list[T]:
-    """Equals stay in the list's own order. Raises Malformed, TooManyToSort."""
-    if len(items) > MOST:
-        raise TooManyToSort(most=MOST)
-    known = [each for each in items if getattr(each, order.field) is not None]
-    rest = [each for each in items if getattr(each, order.field) is None]
-    return [*sorted(known, key=lambda each: _rank(each, order), reverse=order.down), *rest]
+async def in_turns(work: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
+    """Others are served meanwhile: of ten thousand at once, they would wait for all."""
+    done: list[R] = []
+    for n in range(0, len(items), TURN):
+        done += work(items[n : n + TURN])
+        await asyncio.sleep(0)
+    return done
 
 
-def after(items: Sequence[T], order: Order, place: Any, at: Callable[[Any], Any]) -> Sequence[T]:
-    """``place``: of the last item of the page before, as ``place_of`` says. If that has gone, or
-    is somewhere else now, what comes where it was."""
-    rank, where = place
-    for n, each in enumerate(items):
-        if at(each) == where and _rank(each, order) == rank:
-            return items[n + 1 :]
-    for n, each in enumerate(items):
-        now = _rank(each, order)
-        if now is None or (rank is not None and (now <= rank if order.down else now >= rank)):
-            return items[n:]
+def sorted_by(ranked: Sequence[Ranked[T]], order: Order) -> list[Ranked[T]]:
+    """Equals stay in the list's own order."""
+    known = [each for each in ranked if each[0] is not None]
+    rest = [each for each in ranked if each[0] is None]
+    return [*sorted(known, key=itemgetter(0), reverse=order.down), *rest]
+
+
+def after(
+    ranked: Sequence[Ranked[T]], order: Order, rank: Rank, later: Callable[[T], bool]
+) -> Sequence[Ranked[T]]:
+    """What follows an item that had this rank, wherever that is now. ``later``: whether one comes
+    after it in the list's own order, as equals do."""
+    for n, (now, item) in enumerate(ranked):
+        if _is_beyond(now, rank, order) or (now == rank and later(item)):
+            return ranked[n:]
     return ()
 
 
-def place_of(item: Any, order: Order, at: Callable[[Any], Any]) -> tuple[Any, Any]:
-    return _rank(item, order), at(item)
+def _is_beyond(now: Any, rank: Any, order: Order) -> bool:
+    if now is None or rank is None:
+        return rank is not None
+    return bool(now < rank if order.down else now > rank)
 
 
-def _rank(item: Any, order: Order) -> Any:
-    """Of one kind for a field, and the same as JSON. Raises Malformed."""
-    match getattr(item, order.field):
+def rank_of(value: Any) -> Rank:
+    """Of one kind for a field, short, and the same when it was carried by a client."""
+    match value:
         case None:
             return None
-        case Enum(value=value) | (str() as value):
-            return plain(str(value))
-        case bool() | int() | float() as value:
+        case Enum(value=word):
+            return rank_of(str(word))
+        case str():
+            return plain(value[:TEXT])[:TEXT]
+        case bool():
+            return int(value)
+        case int() | float():
             return value
-        case datetime() as value:
+        case datetime():
             return value.timestamp()
-        case date() as value:
+        case date():
             return value.toordinal()
-        case UUID() as value:
-            return str(value)
-    raise Malformed(faults=[Fault("query:sort", "this field is no single value")])
-
-
-Rank = str | float | int | None
+    return str(value)  # an id

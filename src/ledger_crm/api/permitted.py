@@ -121,6 +121,15 @@ def shown(found: Any, holder: Holder) -> Any:
     return found if holder.may(FEES) else _without_fees(found)
 
 
+def field(item: Any, name: str, holder: Holder) -> Any:
+    """A single value of an item, as ``shown`` tells it."""
+    if holder.may(FEES):
+        return getattr(item, name)
+    if isinstance(item, HistoryLine):
+        item = _without_fees(item)
+    return HIDDEN[name] if name in HIDDEN else getattr(item, name)
+
+
 def _without_fees(found: Any) -> Any:
     match found:
         case list():

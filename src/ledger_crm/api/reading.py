@@ -12,8 +12,8 @@ import binascii
 import sys
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, date, datetime
 from functools import cache, partial
 from typing import (
@@ -56,11 +56,12 @@ from ledger_crm.projections import (
     happened,
     standing,
 )
+from ledger_crm.sealing import Keyring
 
 from . import ordering
-from .ordering import Order
+from .ordering import Order, Rank, Ranked, rank_of
 from .past import AHEAD, EARLIEST, POSITION, WITHOUT, Moment, Then, Window, given, then
-from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind
+from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind, TooManyToSort
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -118,6 +119,7 @@ Found: TypeAlias = tuple[int, str | None, T | None]
 ANSWER_S = 17.0  # of a server that hangs; one that works ends a statement after 15 s
 PATIENCE_S = 2.0  # for a read model that is behind
 POLL_S = 0.02
+ATTEMPTS = 5  # while what is hidden changes
 MOMENTS = 1_024  # that are remembered
 AMONG_S = 60.0  # for so long it is known how much had happened when
 
@@ -134,7 +136,7 @@ LIMIT, MOST_ITEMS = 50, 200
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ITEMS, description="At most so many.")]
 Token = Annotated[
     str | None,
-    QueryParameter(max_length=200, description="`next` of the page before this one."),
+    QueryParameter(max_length=1_000, description="`next` of the page before this one."),
 ]
 
 
@@ -448,6 +450,46 @@ def _raise_unless_dead(conn: Any, until_s: float) -> None:
         raise
 
 
+class Reader:
+    """Whoever asks, and how: this one sees all there is, and wants it as it is.
+
+    custom  whose custom fields are columns of a page
+    order   of a list, instead of its own
+    count   tell how many are in it
+    """
+
+    custom: Asked | None = None
+    order: Order | None = None
+    count = False
+
+    async def hidden(self, position: int) -> frozenset[UUID]:
+        """Job orders that they do not see, of what is known up to there at least."""
+        return frozenset()
+
+    def besides(self, found: Any, hidden: frozenset[UUID]) -> Any:
+        """Without all that names one of these. Raises NoSuchRecord if it is one."""
+        return found
+
+    def told(self, found: Any) -> Any:
+        """Without the fields that are not for them."""
+        return found
+
+    def field(self, item: Any, name: str) -> Any:
+        """A single value, as it is told."""
+        return getattr(item, name)
+
+    def page(self, page: Any, headers: dict[str, str], columns: Sequence[str]) -> Response[Any]:
+        """``columns``: custom fields."""
+        return Response(page, headers=headers)
+
+    def whole(self, found: Any, headers: dict[str, str]) -> Response[Any]:
+        """What has no pages."""
+        return Response(found, headers=headers)
+
+
+EVERYTHING = Reader()
+
+
 class View:
     """What handlers read with, for one request."""
 
@@ -456,28 +498,12 @@ class View:
         reads: Reads,
         ledger: Ledger,
         after: int | None,
-        shown: Callable[[Any, int], Awaitable[Any]] | None = None,
-        told: Callable[[Any, dict[str, str], Sequence[str]], Response[Any]] = (
-            lambda page, headers, columns: Response(page, headers=headers)
-        ),
+        reader: Reader = EVERYTHING,
         then: Then | None = None,
-        custom: Asked | None = None,
-        hidden: Callable[[int], Awaitable[frozenset[UUID]]] | None = None,
-        order: Order | None = None,
-        count: bool = False,
-        whole: Callable[[Any, dict[str, str]], Response[Any]] = (
-            lambda found, headers: Response(found, headers=headers)
-        ),
     ) -> None:
-        """``shown``: what of an answer, which holds all up to a position, is for whoever asks;
-        ``told``: a page, as they want it; ``custom``: whose custom fields are columns of it;
-        ``then``: when what is asked for was known, None being now; ``hidden``: job orders that
-        whoever asks does not see, of what is known up to a position;
-        ``whole``: what has no pages, likewise; ``order``: of a list, instead of its own;
-        ``count``: tell how many are in it."""
+        """``then``: when what is asked for was known, None being now."""
         self.reads, self.ledger, self.after, self.then = reads, ledger, after, then
-        self._of, self.told, self.custom, self._hidden = shown, told, custom, hidden
-        self._order, self._count, self._whole = order, count, whole
+        self.reader = reader
         if then:
             self.after = max(then.after, after or 0)
 
@@ -524,7 +550,7 @@ class View:
             shown = await self.shown(found, headers)
         except NoSuchRecord:
             raise NoSuchRecord(id=id) from None
-        return self._whole(shown, headers | version_of(found))
+        return self.reader.whole(shown, headers | version_of(found))
 
     async def answer(
         self,
@@ -541,20 +567,19 @@ class View:
             return await query(cur, *args, **kwargs)
 
         found, headers = await self._asked(self._alone(query, ask))
-        return self._whole(await self.shown(found, headers), headers)
+        return self.reader.whole(await self.shown(found, headers), headers)
 
     async def seen(self, ask: Callable[[frozenset[UUID]], Awaitable[Response[T]]]) -> Response[T]:
         """What is found or counted by job orders, without those that whoever asks does not see:
-        ``ask`` is given these."""
-        if self._hidden is None:
-            return await ask(frozenset())
-        besides = await self._hidden(0)
-        while True:
+        ``ask`` is given these. Raises Unavailable if these never stay the same."""
+        besides = await self.reader.hidden(0)
+        for _ in range(ATTEMPTS):
             answer = await ask(besides)
-            known = await self._hidden(int(answer.headers["Ledger-Position"]))
+            known = await self.reader.hidden(int(answer.headers["Ledger-Position"]))
             if known == besides:
                 return answer
             besides = known  # one became confidential meanwhile
+        raise Unavailable()
 
     async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
         """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead, and
@@ -564,10 +589,19 @@ class View:
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
         headers = {"Ledger-Position": str(head)}
-        return self._whole(await self.shown(await ask(self.ledger), headers), headers)
+        return self.reader.whole(await self.shown(await ask(self.ledger), headers), headers)
 
     async def shown(self, found: Any, headers: dict[str, str]) -> Any:
-        return await self._of(found, int(headers["Ledger-Position"])) if self._of else found
+        hidden = await self.reader.hidden(int(headers["Ledger-Position"]))
+        return self.reader.told(self.reader.besides(found, hidden))
+
+    async def _besides(self, items: list[T], headers: dict[str, str]) -> list[T]:
+        """Of the whole of a list: what is hidden is not counted, and nothing is told by its
+        order."""
+        hidden = await self.reader.hidden(int(headers["Ledger-Position"]))
+        if not hidden:
+            return items
+        return await ordering.in_turns(lambda some: self.reader.besides(some, hidden), items)
 
     async def page(
         self,
@@ -597,30 +631,67 @@ class View:
                 return await self._asked(self._together(query, asked, **named.ids))
             return await self._asked(self._alone(query, ask))
 
-        if self._order is None:
+        order, total = self.reader.order, {}
+        if order is None:
             items, headers = await found(opened(cursor, place) if cursor else None, limit + 1)
-            shown = await self.shown(page_of(items, limit, at), headers)
-        if self._order is not None or self._count:
+            page = page_of(items, limit, at)
+        if order is not None or self.reader.count:
             items, whole = await found(None, ordering.MOST + 1)
-            items = await self.shown(items, whole)  # by what is hidden nothing is told
-            total = {ordering.TOTAL: _told_of(len(items))} if self._count else {}
-        if self._order is not None:
-            order, headers = self._order, whole
-            rest: Sequence[T] = ordering.sorted_by(items, order)
-            if cursor:
-                last = opened(cursor, tuple[ordering.Rank, place])
-                rest = ordering.after(rest, order, last, at)
-            shown = page_of(rest, limit, lambda item: ordering.place_of(item, order, at))
-        headers = headers | total if self._count else headers
-        return self.told(shown, headers, await self._columns())
+            many = len(items) > ordering.MOST  # of all: what is hidden may be among these
+            if order is not None and many:
+                raise TooManyToSort(most=ordering.MOST)
+            items = await self._besides(items, whole)
+            if self.reader.count:
+                total = {ordering.TOTAL: f"{ordering.MOST}+" if many else str(len(items))}
+        if order is not None:
+            headers = whole
+            page = await self._sorted(items, order, cursor, limit, at, found)
+        shown = await self.shown(page, headers)
+        return self.reader.page(shown, headers | total, await self._columns())
+
+    async def _sorted(
+        self,
+        items: Sequence[T],
+        order: Order,
+        cursor: str | None,
+        limit: int,
+        at: Callable[[Any], Any],
+        found: Callable[[Any, int], Awaitable[tuple[list[T], dict[str, str]]]],
+    ) -> Page[T]:
+        """``items``: all, in the list's own order; ``found``: those after a place in it."""
+        keyring = self.ledger.store.keyring
+        of = f"{order.field} {order.down}"
+
+        def ranked(some: Sequence[T]) -> list[Ranked[T]]:
+            return [(rank_of(self.reader.field(each, order.field)), each) for each in some]
+
+        rest: Sequence[Ranked[T]]
+        rest = ordering.sorted_by(await ordering.in_turns(ranked, items), order)
+        if cursor:
+            place: Any = get_type_hints(at, include_extras=True)["return"]
+            wanted: Any = tuple[Rank, place]
+            rank, last = _opened(keyring, cursor, of, wanted)
+            places = [at(each) for each in items]
+            if last in places:
+                later = places[places.index(last) + 1 :]
+            else:  # it has gone: what follows is what the database says
+                later = [at(each) for each in (await found(last, ordering.MOST))[0]]
+            behind = frozenset(later)
+            rest = ordering.after(rest, order, rank, lambda item: at(item) in behind)
+        shown = [item for _, item in rest[:limit]]
+        if len(rest) <= limit:
+            return Page(shown, None)
+        rank, last = rest[limit - 1][0], at(shown[-1])
+        return Page(shown, _token(keyring.shut(msgspec.msgpack.encode((rank, last)), of)))
 
     async def _columns(self) -> list[str]:
         """The same on every page: those that are defined."""
-        if self.custom is None:
+        subject = self.reader.custom
+        if subject is None:
             return []
 
         async def ask(cur: Cursor) -> list[directory.FieldShown]:
-            return await directory.custom_fields(cur, subject=self.custom)
+            return await directory.custom_fields(cur, subject=subject)
 
         fields, _ = await self._asked(self._alone(directory.custom_fields, ask))
         return [field.slug for field in fields]
@@ -705,10 +776,6 @@ async def answered(asking: Coroutine[Any, Any, T], within_s: float | None = None
         task.cancel()
 
 
-def _told_of(count: int) -> str:
-    return str(count) if count <= ordering.MOST else f"{ordering.MOST}+"
-
-
 def _there(found: T | None, **named: object) -> T:
     if found is None:
         raise NoSuchRecord(**named)
@@ -764,16 +831,36 @@ def _looking(then: Then) -> bytes:
 
 def sealed(place: Any) -> str:
     """As a cursor."""
-    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+    return _token(msgspec.json.encode(place))
 
 
 def opened(token: str, type_: type[T]) -> T:
     """Raises Malformed."""
-    try:
-        document = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        place: Any = msgspec.json.decode(document, type=type_)
+    with _cursors():
+        place: Any = msgspec.json.decode(_bytes(token), type=type_)
         if isinstance(place, tuple):  # the database takes offsets of at most 15 hours
             place = tuple(p.astimezone(UTC) if isinstance(p, datetime) else p for p in place)
         return cast(T, place)
+
+
+def _opened(keyring: Keyring, token: str, of: str, type_: Any) -> Any:
+    """Raises Malformed."""
+    with _cursors():
+        return msgspec.msgpack.decode(keyring.opened(_bytes(token), of), type=type_)
+
+
+def _token(place: bytes) -> str:
+    return urlsafe_b64encode(place).decode().rstrip("=")
+
+
+def _bytes(token: str) -> bytes:
+    return urlsafe_b64decode(token + "=" * (-len(token) % 4))
+
+
+@contextmanager
+def _cursors() -> Iterator[None]:
+    """Raises Malformed."""
+    try:
+        yield
     except (binascii.Error, ValueError, OverflowError):  # of msgspec and Unicode: ValueErrors
         raise Malformed(faults=[Fault("query:cursor", "not a cursor of this list")]) from None

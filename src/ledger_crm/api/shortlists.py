@@ -116,7 +116,7 @@ class Shortlists(Controller):
         which version when, and what they said."""
         return await view.one(shortlists.one, shortlist_id, version=version)
 
-    @get("/companies/{company_id:uuid}/shortlists/{shortlist_id:uuid}/preview")
+    @get("/companies/{company_id:uuid}/shortlists/{shortlist_id:uuid}/preview", now_alone=True)
     async def preview_shortlist(
         self,
         view: NamedDependency[View],

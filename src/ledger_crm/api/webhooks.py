@@ -99,7 +99,7 @@ class Webhooks(Controller):
         )
         return Response(whole, headers=answer.headers)
 
-    @get()
+    @get(now_alone=True)
     async def list_webhooks(
         self, view: NamedDependency[View]
     ) -> Response[list[webhooks.WebhookShown]]:
@@ -108,14 +108,14 @@ class Webhooks(Controller):
         The newest 200, with how far each has got, and why it is disabled if it is."""
         return await view.answer(webhooks.listing, NOTHING)
 
-    @get("/{webhook_id:uuid}")
+    @get("/{webhook_id:uuid}", now_alone=True)
     async def read_webhook(
         self, view: NamedDependency[View], webhook_id: FromPath[UUID]
     ) -> Response[webhooks.WebhookShown]:
         """Read a webhook"""
         return await view.one(webhooks.one, webhook_id)
 
-    @get("/{webhook_id:uuid}/deliveries")
+    @get("/{webhook_id:uuid}/deliveries", now_alone=True)
     async def list_deliveries(
         self,
         view: NamedDependency[View],

@@ -12,7 +12,7 @@ from ledger_crm.domain.login import LONGEST, LoginClosed, LoginEvents, LoginOpen
 from ledger_crm.domain.role import Permission, Role
 from ledger_crm.ledger import Ledger
 
-from .house import Fault, console, load, opened, print_columns, run
+from .house import Fault, console, load, opened, print_columns, run, running_address
 
 consultant = cyclopts.App(name="consultant", help="Say who of us may sign in, and as what.")
 
@@ -50,7 +50,8 @@ def invite(who: Who, /, *, role: As = None, scope: Besides = None, email: Mail =
     actor, settings = _actor(who), load()
     with opened(settings) as (ledger, _):
         text = run(lambda: signing_in.invite(ledger, actor, role=role, scopes=scope, email=email))
-    console().print(f"{settings.url}/invitation#{text}\nThis is the only time it is shown.")
+    url = settings.public_url or running_address(settings.home) or settings.url
+    console().print(f"{url}/invitation#{text}\nThis is the only time it is shown.")
 
 
 @consultant.command

@@ -1,0 +1,46 @@
+"""Whoever asks with a key or a session: what they see of an answer, and as what they want it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response
+
+from ledger_crm.domain.access import Holder
+
+from . import confidential, permitted, rows
+from .confidential import Hidden
+from .ordering import order_of
+from .reading import Reader
+
+
+class KeyHolder(Reader):
+    def __init__(
+        self, request: Request[Any, Any, Any], hidden: Hidden, sort: str | None, count: bool
+    ) -> None:
+        """Raises Malformed."""
+        self._request, self._hidden = request, hidden
+        self._holder: Holder = request.scope["state"]["holder"]
+        self.custom = rows.asked_of(request)
+        self.order = order_of(sort, rows.item_of(request.route_handler))
+        self.count = count
+
+    async def hidden(self, position: int) -> frozenset[UUID]:
+        return await self._hidden.of(self._holder, position)
+
+    def besides(self, found: Any, hidden: frozenset[UUID]) -> Any:
+        return confidential.without(found, hidden)
+
+    def told(self, found: Any) -> Any:
+        return permitted.shown(found, self._holder)
+
+    def field(self, item: Any, name: str) -> Any:
+        return permitted.field(item, name, self._holder)
+
+    def page(self, page: Any, headers: dict[str, str], columns: Sequence[str]) -> Response[Any]:
+        return rows.answer(self._request, page, headers, columns)
+
+    def whole(self, found: Any, headers: dict[str, str]) -> Response[Any]:
+        return rows.whole(self._request, found, headers)
