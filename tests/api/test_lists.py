@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import httpx
@@ -18,10 +20,13 @@ from api.journey import ADA, ENGINES, ORDER, found, problem, written
 from ledger_crm.api import confidential, ordering, permitted
 from ledger_crm.api.rows import SELECTED
 from ledger_crm.commands.catalogue import create_key
+from ledger_crm.commands.demo import play
 from ledger_crm.ledger import Ledger
+from projections.stories import a_full_story
 
 pytestmark = pytest.mark.anyio
 
+SEED = random.randrange(10**6)
 NAMES = ["Émile", "ada", "Zoe", "Bob", "Ada"]
 
 
@@ -183,33 +188,100 @@ async def test_what_cannot_be_is_said(
     assert (await five.get("/people?count=true")).headers["total-count"] == "4+"
 
 
-async def test_every_list_takes_them(
-    five: httpx.AsyncClient, app: Litestar, project: Callable[[], None]
-) -> None:
-    company = (await written(five, "/companies", ENGINES))["id"]
-    await written(five, f"/companies/{company}/job-orders", ORDER)
-    project()
-    lists = 0
-    for path, operations in Documented(app).spec["paths"].items():
+def of_pages(app: Litestar) -> dict[str, Any]:
+    """Fields of the items of every list in pages, by its path."""
+    spec, lists = Documented(app).spec, dict[str, Any]()
+    for path, operations in spec["paths"].items():
         operation = operations.get("get", {"parameters": []})
         names = {each["name"] for each in operation["parameters"]}
-        needed = [each for each in operation["parameters"] if each.get("required")]
-        assert ("sort" in names) == ("count" in names)
-        if "sort" not in names or needed or "{" in path:
+        assert ("sort" in names) == ("count" in names), path
+        if "sort" in names and not any(
+            each.get("required") and each["in"] == "query" for each in operation["parameters"]
+        ):
+            ref = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+            page = spec["components"]["schemas"][ref[21:]]
+            item = page["properties"]["items"]["items"]["$ref"][21:]
+            lists[path] = spec["components"]["schemas"][item]["properties"]
+    return lists
+
+
+async def test_every_list_takes_them(
+    ana: httpx.AsyncClient, app: Litestar, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    """In all there are, of what a full story leaves there; by a field of each, page by page."""
+    await a_full_story(ledger)
+    project()
+    await every_list_is_sorted(ana, app, of_each=1)
+
+
+@pytest.mark.campaign
+async def test_every_list_takes_every_field(
+    ana: httpx.AsyncClient, app: Litestar, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    await a_full_story(ledger)
+    project()
+    await every_list_is_sorted(ana, app, of_each=None)
+
+
+@pytest.mark.campaign
+async def test_every_list_of_an_agencys_two_years_takes_them(
+    ana: httpx.AsyncClient, app: Litestar, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    await play(ledger, until=date(2026, 11, 23), size=0.01)
+    project()
+    await every_list_is_sorted(ana, app, of_each=2)
+
+
+async def every_list_is_sorted(
+    client: httpx.AsyncClient, app: Litestar, *, of_each: int | None
+) -> None:
+    """By so many fields of each list, or all; of a few items page by page of one."""
+    chosen, asked, filled, walked = random.Random(SEED), 0, 0, 0
+    print(f"seed {SEED}")
+    people = [each["id"] for each in (await found(client, "/people"))["items"]]
+    companies = [each["id"] for each in (await found(client, "/companies"))["items"]]
+    for template, properties in of_pages(app).items():
+        path = template.replace("{person_id}", people[-1]).replace("{company_id}", companies[-1])
+        if "{" in path:
             continue
-        lists += 1
-        page = Documented(app).spec["components"]["schemas"][
-            operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"][21:]
-        ]
-        item = page["properties"]["items"]["items"]["$ref"][21:]
-        for field in Documented(app).spec["components"]["schemas"][item]["properties"]:
-            answer = await five.get(path, params={"fields": field, "count": "true"})
+        own = await pages(client, path, limit=200)
+        asked, filled = asked + 1, filled + bool(own)
+        few = min(200, 1 + len(own) // 8)
+        fields = list(properties)
+        for field in fields if of_each is None else chosen.sample(fields, of_each):
+            answer = await client.get(path, params={"fields": field, "count": "true"})
             assert answer.status_code == 200, (path, field, answer.text)
             assert all(list(each) == [field] for each in answer.json()["items"])
-            assert int(answer.headers["total-count"]) >= len(answer.json()["items"])
-            answer = await five.get(path, params={"sort": field})
-            assert answer.status_code == 200 or "no single value" in answer.text, answer.text
-    assert lists > 25
+            assert int(answer.headers["total-count"]) == len(own), path
+            both = (field, f"-{field}")
+            for sort in both if of_each is None else chosen.sample(both, 1):
+                answer = await client.get(path, params={"sort": sort, "limit": 200})
+                if answer.status_code == 400:
+                    assert "no single value" in answer.text, answer.text
+                    assert not own or many(own, field), (path, field)
+                    continue
+                assert answer.status_code == 200, (path, sort, answer.text)
+                one_by_one = await pages(client, path, sort=sort, limit=few)
+                in_one = await pages(client, path, sort=sort, limit=200)
+                assert one_by_one == in_one, (path, sort)
+                assert sorted(map(json.dumps, in_one)) == sorted(map(json.dumps, own)), (path, sort)
+                must_be_in_order([each[field] for each in in_one], down=sort != field)
+                walked += len(own) > 1
+    assert filled > asked * 2 / 3 > 20, f"{filled} of {asked}"
+    assert walked > 8
+
+
+def many(items: list[dict[str, Any]], field: str) -> bool:
+    return any(isinstance(each[field], list | dict) for each in items) or not any(
+        each[field] for each in items
+    )
+
+
+def must_be_in_order(values: list[Any], *, down: bool) -> None:
+    known = [each for each in values if each is not None]
+    assert values == known + [None] * (len(values) - len(known))
+    if known and isinstance(known[0], int | float):
+        assert known == sorted(known, reverse=down)
 
 
 async def test_lists_without_pages_and_reports_are_rows_too(

@@ -90,7 +90,7 @@ def test_every_route_needs_a_permission_and_every_permission_is_somebodys(
     assert names - OPEN_TO_ALL - BY_LINK == NEEDS.keys(), "say in api/permitted.py who may do it"
     assert sum(len(listed.split()) for listed in ROUTES.values()) == len(NEEDS), "one each"
     assert ROUTES.keys() == set(PERMISSIONS) - {"events.open", *OF_RECORDS}
-    assert MAY.keys() == {"", *ROLES}
+    assert MAY.keys() == {"", "none", *ROLES}
     assert set().union(*MAY.values()) == {*ROUTES, *OF_RECORDS}
 
 
@@ -126,13 +126,22 @@ async def test_every_route_as_every_role_and_as_nobody(
     assert {name: let_in[name] for name in SENSITIVE} == SENSITIVE
 
 
-async def test_a_key_may_have_more_than_its_role_and_one_from_before_roles_what_it_could(
+async def test_a_key_may_more_than_its_role_or_its_scopes_alone_or_what_it_could_before_roles(
     app: Litestar, nobody: httpx.AsyncClient, ledger: Ledger
 ) -> None:
     _, text = await create_key(ledger, actor="integration:warehouse", scopes=["events.read"])
     headers = {"Authorization": f"Bearer {text}"}
     assert (await nobody.get("/events", headers=headers)).status_code == 200
     problem(await nobody.get("/revenue", headers=headers), 403, "not-permitted")
+
+    _, text = await create_key(
+        ledger, actor="integration:prometheus", role="none", scopes=["metrics.read"]
+    )
+    alone = {"Authorization": f"Bearer {text}"}
+    assert (await nobody.get("/metrics", headers=alone)).status_code == 200
+    said = problem(await nobody.get("/people", headers=alone), 403, "not-permitted")
+    assert (said["permission"], said["role"]) == ("records.read", "none")
+    problem(await nobody.post("/people", json=ADA, headers=alone), 403, "not-permitted")
 
     old = Holder(Actor("consultant:ana"), KeyCreated(actor="consultant:ana", digest="").role)
     assert {permission for permission in PERMISSIONS if not old.may(permission)} == {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,9 +18,11 @@ from ledger_crm.domain.access import (
     NoSuchActor,
     NoSuchRole,
     NoSuchScope,
+    OpensNothing,
     parts,
 )
 from ledger_crm.domain.entry import Actor
+from ledger_crm.domain.role import PERMISSIONS, Role
 from scenario import ANA, NOON, given
 
 FACT = KeyCreated(actor="consultant:ana", digest="ab" * 32)
@@ -44,6 +46,16 @@ def test_a_key_opens_nothing_after_its_last_day() -> None:
     _, secret = parts(text) or (None, "")
     assert key.admits(secret, day)
     assert not key.admits(secret, day + timedelta(days=1))
+
+
+def test_a_key_that_may_one_thing_alone_says_which() -> None:
+    key, _ = ApiKey.create(
+        actor="integration:prometheus", role="none", scopes=["metrics.read"], by=ANA
+    )
+    assert [each for each in PERMISSIONS if key.holder.may(each)] == ["metrics.read"]
+    with pytest.raises(OpensNothing):
+        ApiKey.create(actor="integration:prometheus", role="none", by=ANA)
+    assert "none" not in get_args(Role), "nobody signs in as that"
 
 
 def test_a_secret_with_underscores_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:

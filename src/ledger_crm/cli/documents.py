@@ -94,6 +94,10 @@ def permissions() -> str:
         "permissions besides (`--scope events.read`); so has a consultant who signs in. What is",
         "not marked here is refused.",
         "",
+        "A key that may one thing alone has the role `none`, which may nothing by itself:",
+        "`ledger-crm key create integration:prometheus --role none --scope metrics.read`. Without",
+        "`--role` it would be an `integration`, which reads people and writes.",
+        "",
         f"| permission | {' | '.join(roles)} |",
         f"|---|{'---|' * len(roles)}",
         *(

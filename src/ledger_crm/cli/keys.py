@@ -14,7 +14,7 @@ from ledger_crm import visits
 from ledger_crm.commands import catalogue
 from ledger_crm.domain.access import KeyCreated, KeyRevoked
 from ledger_crm.domain.clock import today
-from ledger_crm.domain.role import Permission, Role
+from ledger_crm.domain.role import KeyRole, Permission
 from ledger_crm.ledger import Ledger
 
 from .house import Fault, console, load, opened, print_columns, run
@@ -30,7 +30,7 @@ def create(
     actor: str,
     /,
     *,
-    role: Role | None = None,
+    role: KeyRole | None = None,
     scope: tuple[Permission, ...] = (),
     label: str = "",
     until: date | None = None,
@@ -43,7 +43,7 @@ def create(
     actor:
         Whom its holder writes as: consultant:ana, integration:website.
     role:
-        What it may; consultant for consultant:..., else integration.
+        What it may; consultant for consultant:..., else integration. none: only what --scope says.
     scope:
         A permission besides; several by --scope again. events.open: /events tells what is sealed.
     label:

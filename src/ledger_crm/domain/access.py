@@ -23,7 +23,7 @@ import msgspec
 from .entry import Actor, Aggregate, Event, Sealed, id_of
 from .faults import written_like
 from .refusals import Conflict, Invalid
-from .role import BEFORE_ROLES, MAY, PERMISSIONS, Permission, Role, usual
+from .role import BEFORE_ROLES, MAY, PERMISSIONS, KeyRole, Permission, usual
 
 ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
 
@@ -105,6 +105,12 @@ class NoSuchScope(Invalid):
     field = "scopes"
 
 
+class OpensNothing(Invalid):
+    """A key with the role none may only what its scopes say: name a permission."""
+
+    field = "scopes"
+
+
 class ApiKey(Aggregate):
     TOPIC = "key"
 
@@ -128,17 +134,19 @@ class ApiKey(Aggregate):
         by: Actor,
     ) -> tuple[Self, str]:
         """The key, and its text, which is shown once. ``role``: None for the usual one of such an
-        actor. Raises NoSuchActor, NoSuchRole, NoSuchScope."""
+        actor. Raises NoSuchActor, NoSuchRole, NoSuchScope, OpensNothing."""
         try:
             msgspec.convert(actor, ActorName)
         except msgspec.ValidationError:
             raise NoSuchActor(actor=actor) from None
         if actor.startswith("system:"):
             raise NoSuchActor(actor=actor)
-        if role is not None and role not in get_args(Role):
-            raise NoSuchRole(known=", ".join(get_args(Role)))
+        if role is not None and role not in get_args(KeyRole):
+            raise NoSuchRole(known=", ".join(get_args(KeyRole)))
         if not set(scopes) <= set(PERMISSIONS):
             raise NoSuchScope(known=", ".join(PERMISSIONS))
+        if role == "none" and not scopes:
+            raise OpensNothing()
         secret = secrets.token_urlsafe(32)
         id = _id_of(secret)
         fact = KeyCreated(

@@ -1,7 +1,8 @@
 """Roles and permissions: who may do what, as data.
 
-A key has one role, and may have scopes: permissions besides. What is not said here is refused.
-Which permission a route of the API needs is in ``api/permitted.py``.
+A key has one role, and may have scopes: permissions besides, or the only ones where its role
+is ``none``. What is not said here is refused. Which permission a route of the API needs is in
+``api/permitted.py``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 
 Role = Literal["owner", "manager", "consultant", "resourcer", "analyst", "read_only", "integration"]
 
+KeyRole = Literal[Role, "none"]  # nobody signs in as that: they could not even sign out
+
 FEES: Permission = "fees.read"
 OPEN: Permission = "events.open"
 
@@ -62,6 +65,7 @@ MAY: dict[str, frozenset[Permission]] = {
         }
     ),
     "read_only": frozenset({"records.read", "session.own"}),
+    "none": frozenset(),
     "integration": _RECORDS | {"clients.write", "equal_opportunity.answer"},
 }  # fmt: skip
 
