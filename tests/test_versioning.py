@@ -24,6 +24,9 @@ GOLDEN = HERE / "golden" / "api.txt"
 NEVER_KEPT = set((HERE / "golden" / "api_never_kept.txt").read_text().splitlines())
 DOCUMENT = HERE.parent / "docs" / "openapi.json"
 DEMANDS = "must "  # what a request has to have: nothing is ever added to that
+BOUND = "bound "  # of what is taken: it may get wider, and none is ever added
+MOST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems"}
+LEAST = {"minimum", "exclusiveMinimum", "minLength", "minItems"}
 
 
 def promises(document: dict[str, Any]) -> set[str]:
@@ -39,18 +42,24 @@ def promises(document: dict[str, Any]) -> set[str]:
                 parameter = f"{name} {each['in']}:{each['name']}"
                 said.add(f"{parameter}: {type_of(each['schema'])}")
                 said |= {f"{parameter} takes {word}" for word in words_of(each["schema"])}
+                said |= set(bounds_of(parameter, each["schema"]))
                 if each.get("required"):
                     said.add(f"{DEMANDS}{parameter}")
             for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
                 said.add(f"{name} takes {media_type} {type_of(content['schema'])}")
                 said |= {f"{name} takes {ref}" for ref in members(content["schema"])}
+                said |= set(bounds_of(f"{name} takes {media_type}", content["schema"]))
                 taken |= set(references(content["schema"]))
             for status, response in operation["responses"].items():
                 said.add(f"{name} {status}")
-                for media_type, content in response.get("content", {}).items():
-                    said.add(f"{name} {status} {media_type} {type_of(content['schema'])}")
-                    given |= set(references(content["schema"]))
-                said |= {f"{name} {status} header:{each}" for each in response.get("headers", ())}
+                if "$ref" in response:
+                    said.add(f"{name} {status} is {response['$ref'].rpartition('/')[2]}")
+                else:
+                    said |= set(told_by(f"{name} {status}", response))
+                    given |= set(references(response))
+    for name, response in document["components"].get("responses", {}).items():
+        said |= set(told_by(f"response {name}", response))
+        given |= set(references(response))
     schemas = document["components"]["schemas"]
     for name in closed(taken, schemas):
         schema = schemas[name]
@@ -58,6 +67,7 @@ def promises(document: dict[str, Any]) -> set[str]:
         for field, of in schema.get("properties", {}).items():
             said.add(f"{name} takes {field}: {type_of(of)}")
             said |= {f"{name}.{field} takes {each}" for each in (*words_of(of), *members(of))}
+            said |= set(bounds_of(f"{name} takes {field}", of))
         said |= {f"{DEMANDS}{name}.{field}" for field in schema.get("required", ())}
     for name in closed(given, schemas):
         schema = schemas[name]
@@ -67,6 +77,28 @@ def promises(document: dict[str, Any]) -> set[str]:
             for field, of in schema.get("properties", {}).items()
         }
     return said
+
+
+def told_by(name: str, response: dict[str, Any]) -> Iterator[str]:
+    for media_type, content in response.get("content", {}).items():
+        yield f"{name} {media_type} {type_of(content['schema'])}"
+    if not response.get("content"):
+        yield f"{name} without a body"
+    yield from (f"{name} header:{each}" for each in response.get("headers", ()))
+    yield from (f"{name} problem:{each}" for each in response.get("x-problem-types", ()))
+
+
+def bounds_of(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    """But of what has a name: that is told of by its own."""
+    for word in sorted({*MOST, *LEAST, "pattern"} & schema.keys()):
+        yield f"{BOUND}{name}: {word} {json.dumps(schema[word])}"
+    for inner, mark in (("items", "[]"), ("additionalProperties", "{}")):
+        if isinstance(schema.get(inner), dict):
+            yield from bounds_of(name + mark, schema[inner])
+    some = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    some = [each for each in some if each.get("type") != "null"]
+    for place, each in enumerate(some):
+        yield from bounds_of(f"{name}|{place}" if place else name, each)
 
 
 def type_of(schema: dict[str, Any]) -> str:
@@ -130,12 +162,43 @@ def committed() -> dict[str, Any]:
 def breaks(promised: set[str], now: set[str]) -> list[str]:
     """What is not kept, and what is demanded of who asked without it."""
     missing = promised - now - NEVER_KEPT
-    broken = {line for line in missing if not line.startswith(DEMANDS)}
+    broken = {line for line in missing if not line.startswith((DEMANDS, BOUND))}
+    broken |= set(narrowed(promised, now))
     before = {asked(line) for line in promised} | {line.split(" takes ")[0] for line in promised}
     broken |= {
         line for line in now - promised if line.startswith(DEMANDS) and asked(line) in before
     }
     return sorted(broken)
+
+
+def narrowed(promised: set[str], now: set[str]) -> Iterator[str]:
+    """Bounds that leave out something which was taken."""
+    were: dict[str, list[Any]] = {}
+    for line in promised:
+        if line.startswith(BOUND):
+            about, value = split(line)
+            were.setdefault(about, []).append(value)
+    known = {re.split(r"(?<=\S): | (?=\S+$)", line)[0] for line in promised} | promised
+    for line in now - promised:
+        if not line.startswith(BOUND):
+            continue
+        about, value = split(line)
+        word = about.rpartition(" ")[2]
+        if about not in were:
+            if re.sub(r"(\[\]|{}|\|\d+)*: \w+$", "", about.removeprefix(BOUND)) in known:
+                yield line
+        elif not (
+            (word in MOST and value >= max(were[about]))
+            or (word in LEAST and value <= min(were[about]))
+        ):
+            yield line
+
+
+def split(line: str) -> tuple[str, Any]:
+    """What a bound is about, with its word, and its value."""
+    found = re.fullmatch(r"(.+?: \w+) (.+)", line)
+    assert found
+    return found[1], json.loads(found[2])
 
 
 def asked(line: str) -> str:
@@ -161,13 +224,18 @@ def test_what_was_promised_is_kept() -> None:
         lambda d: d["components"]["schemas"]["Receipt"]["properties"].update(
             version={"type": "string"}
         ),
-        lambda d: (
-            d["components"]["schemas"]["Source"]["enum"].pop(0)
-            if "Source" in d["components"]["schemas"]
-            else d["components"]["schemas"]["NewPerson"]["properties"].pop("channel")
-        ),
+        lambda d: d["components"]["schemas"]["NewPerson"]["properties"].pop("channel"),
         lambda d: d["components"]["schemas"]["NewPerson"]["properties"].pop("name"),
         lambda d: d["paths"]["/people"]["post"]["responses"].pop("201"),
+        lambda d: limit_of(d).update(maximum=limit_of(d)["maximum"] - 1),
+        lambda d: limit_of(d).update(minimum=2),
+        lambda d: d["components"]["schemas"]["NewPerson"]["properties"]["name"].update(maxLength=9),
+        lambda d: d["components"]["schemas"]["NewPerson"]["properties"]["name"].update(pattern="x"),
+        lambda d: d["components"]["responses"]["304"].update(
+            content={"text/plain": {"schema": {"type": "string"}}}
+        ),
+        lambda d: d["components"]["responses"]["404"]["x-problem-types"].clear(),
+        lambda d: d["components"]["responses"]["429"]["headers"].pop("Retry-After"),
     ],
 )
 def test_what_would_break_somebody_is_found(break_: Any) -> None:
@@ -175,6 +243,21 @@ def test_what_would_break_somebody_is_found(break_: Any) -> None:
     before = promises(document)
     break_(document)
     assert breaks(before, promises(document))
+
+
+def limit_of(document: dict[str, Any]) -> dict[str, Any]:
+    parameters = document["paths"]["/people"]["get"]["parameters"]
+    found: dict[str, Any] = next(each for each in parameters if each["name"] == "limit")["schema"]
+    return found
+
+
+def test_what_takes_more_than_before_breaks_nobody() -> None:
+    document = committed()
+    before = promises(document)
+    limit_of(document).update(maximum=10**6, minimum=-5)
+    document["components"]["schemas"]["NewPerson"]["properties"]["name"].pop("maxLength")
+    document["components"]["schemas"]["NewPerson"]["properties"]["nick"] = {"maxLength": 9}
+    assert not breaks(before, promises(document))
 
 
 def test_something_that_a_request_must_have_is_found() -> None:

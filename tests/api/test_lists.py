@@ -224,12 +224,12 @@ async def test_every_list_takes_every_field(
 
 
 @pytest.mark.campaign
-async def test_every_list_of_an_agencys_two_years_takes_every_field(
+async def test_every_list_of_an_agencys_two_years_takes_them(
     ana: httpx.AsyncClient, app: Litestar, ledger: Ledger, project: Callable[[], None]
 ) -> None:
     await play(ledger, until=date(2026, 11, 23), size=0.01)
     project()
-    await every_list_is_sorted(ana, app, of_each=None)
+    await every_list_is_sorted(ana, app, of_each=2)
 
 
 async def every_list_is_sorted(
@@ -246,6 +246,7 @@ async def every_list_is_sorted(
             continue
         own = await pages(client, path, limit=200)
         asked, filled = asked + 1, filled + bool(own)
+        few = min(200, 1 + len(own) // 8)
         fields = list(properties)
         for field in fields if of_each is None else chosen.sample(fields, of_each):
             answer = await client.get(path, params={"fields": field, "count": "true"})
@@ -260,7 +261,7 @@ async def every_list_is_sorted(
                     assert not own or many(own, field), (path, field)
                     continue
                 assert answer.status_code == 200, (path, sort, answer.text)
-                one_by_one = await pages(client, path, sort=sort, limit=1 + len(own) // 8)
+                one_by_one = await pages(client, path, sort=sort, limit=few)
                 in_one = await pages(client, path, sort=sort, limit=200)
                 assert one_by_one == in_one, (path, sort)
                 assert sorted(map(json.dumps, in_one)) == sorted(map(json.dumps, own)), (path, sort)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import httpx
@@ -38,6 +38,7 @@ from ledger_crm.domain.webhook import (
 )
 from ledger_crm.ledger import Intent, Ledger, Work
 from ledger_crm.projections import webhooks as read_model
+from ledger_crm.workers import webhooks as sending
 from ledger_crm.workers.leadership import leadership
 from ledger_crm.workers.projector import Driver, connect
 from ledger_crm.workers.webhooks import Webhooks, is_public, signed
@@ -103,6 +104,11 @@ class House:
             found = await read_model.one(conn.cursor(), id)
             assert found
             return found
+
+    async def told(self, sql: LiteralString) -> list[Any]:
+        async with await psycopg.AsyncConnection.connect(self.url) as conn:
+            found = await conn.execute(sql)
+            return await found.fetchall() if found.description else []
 
     async def log(self, id: UUID) -> list[read_model.Delivery]:
         async with await psycopg.AsyncConnection.connect(self.url) as conn:
@@ -360,6 +366,71 @@ async def test_without_order_one_that_fails_does_not_hold_up_the_others(
         await eventually(lambda: first in receiver.taken())
         await eventually(lambda: waiting(house, webhook.id, 0))
     assert set(receiver.taken()) >= set(range(first, first + 1)) | set(range(head - 4, head + 1))
+
+
+async def test_one_that_is_tried_again_and_hangs_does_not_hold_up_what_is_new(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "ANSWER_S", 3 * PATIENCE_S)
+    first = await house.write()
+    await receiver.kill()
+    await receiver.start("--refuses", f"entry_{first}")
+    webhook = await house.add(receiver.url, ordered=False, kinds=["person."])
+    async with house.sending(again_s=[0.5] * 100):
+        await eventually(lambda: waiting(house, webhook.id, 1))
+        await receiver.kill()
+        await receiver.start("--hangs", f"entry_{first}")
+        await eventually(lambda: any(each["status"] == 599 for each in receiver.heard()))
+        head = await house.write(3)
+        await eventually(lambda: set(receiver.taken()) >= {head - 2, head - 1, head})
+        assert await waiting(house, webhook.id, 1)
+
+
+async def test_when_too_many_wait_the_next_goes_one_by_one_until_one_of_them_is_taken(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given room for one to wait, and two that are refused, when the first is taken in its time,
+    then the second waits in its place at once, not in an hour, and the third is sent."""
+    monkeypatch.setattr(sending, "MOST_WAITING", 1)
+    third = await house.write(3)
+    first, second = third - 2, third - 1
+    await receiver.kill()
+    await receiver.start("--refuses", f"entry_{first}", f"entry_{second}")
+    webhook = await house.add(receiver.url, ordered=False, kinds=["person."])
+    async with house.sending(again_s=[3_600] * 3):
+        await eventually(lambda: second in receiver.positions())
+        await eventually(lambda: standing(house, webhook.id, first))
+        assert third not in receiver.taken()
+        await receiver.kill()
+        await receiver.start("--refuses", f"entry_{second}")
+        await house.told("UPDATE ledger.webhook_waiting SET next_at = now()")
+        await eventually(lambda: {first, third} <= set(receiver.taken()))
+        assert await house.told("SELECT position FROM ledger.webhook_waiting") == [(second,)]
+    assert receiver.positions().count(second) == 1
+
+
+async def test_who_waits_is_forgotten_with_the_webhook_and_not_with_its_read_model(
+    house: House, receiver: Receiver
+) -> None:
+    await receiver.kill()
+    await receiver.start("500")
+    await house.write()
+    kept, gone = [
+        (await house.add(receiver.url, ordered=False, kinds=["person."])).id for _ in range(2)
+    ]
+    async with house.sending(again_s=[3_600] * 3):
+        for id in (kept, gone):
+            await eventually(lambda id=id: waiting(house, id, 1))  # type: ignore[misc]
+    await house.change(gone, WebhookRemoved())
+    await house.told("DELETE FROM read.webhook")  # it is made anew
+    waits = "SELECT webhook_id FROM ledger.webhook_waiting"
+
+    async def only_one() -> bool:
+        return len(await house.told(waits)) < 2
+
+    async with house.sending(again_s=[3_600] * 3):
+        await eventually(only_one)
+    assert await house.told(waits) == [(kept,)]
 
 
 async def test_without_order_it_is_disabled_with_notice_too_and_goes_on_with_who_waits(

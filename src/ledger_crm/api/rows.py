@@ -102,15 +102,7 @@ def answer(
         asked = {n: value for n, value in request.query_params.items() if n != without}
         asked["cursor"] = page.next
         headers["Link"] = f'<{request.url.path}?{urlencode(asked)}>; rel="next"'
-    if media_type == NDJSON:
-        lines = b"".join(
-            msgspec.json.encode(_chosen(each, fields) if some else each) + b"\n"
-            for each in page.items
-        )
-        return Response(lines, headers=headers, media_type=NDJSON)
-    assert item, "only lists are rows"
-    lines = table(item, page.items, columns, fields)
-    return Response(lines, headers=headers, media_type=f"{CSV}; header=present")
+    return _as_rows(media_type, headers, item, page.items, columns, fields if some else None)
 
 
 def whole(request: Request[Any, Any, Any], found: Any, headers: dict[str, str]) -> Response[Any]:
@@ -118,10 +110,25 @@ def whole(request: Request[Any, Any, Any], found: Any, headers: dict[str, str]) 
     media_type, row = wanted(request), row_of(request.route_handler)
     if row is None or media_type == JSON:
         return Response(found, headers=headers)
+    return _as_rows(media_type, headers, row, found)
+
+
+def _as_rows(
+    media_type: str,
+    headers: dict[str, str],
+    row: Any,
+    items: Sequence[Any],
+    columns: Sequence[str] = (),
+    fields: Sequence[str] | None = None,
+) -> Response[Any]:
+    """``fields``: None for all."""
     if media_type == NDJSON:
-        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in found)
+        chosen = items if fields is None else [_chosen(each, fields) for each in items]
+        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in chosen)
         return Response(lines, headers=headers, media_type=NDJSON)
-    return Response(table(row, found), headers=headers, media_type=f"{CSV}; header=present")
+    assert row, "only lists are rows"
+    lines = table(row, items, columns, fields)
+    return Response(lines, headers=headers, media_type=f"{CSV}; header=present")
 
 
 def table(

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import httpcore
@@ -34,7 +34,7 @@ from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.webhook import SECRET, Webhook, WebhookDisabled
-from ledger_crm.ledger import Intent, Ledger, Unavailable
+from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Unavailable
 from ledger_crm.projections import NOT_BUILT, SCHEMA
 
 from .feed import Halted, Row, message_of
@@ -54,6 +54,8 @@ MOST_BYTES = 64 * 1024  # of an answer that are read
 log = structlog.get_logger("webhooks")
 
 Leading = Callable[[], AbstractAsyncContextManager[None]]
+GivenUp: TypeAlias = tuple[str, Row]
+"""Why, and at what."""
 
 
 class NotAllowed(Exception):
@@ -256,31 +258,38 @@ class Webhooks:
         webhook = await self._ledger.get(Webhook, hook.id)
         if webhook.status != "enabled":  # the read model is behind, or is built anew
             await asyncio.Event().wait()
-        at, failures, next_at = await self._stands(pool, hook)
+        going_on = [self._go_on(pool, client, hook, webhook, await self._stands(pool, hook))]
+        if not hook.ordered:
+            going_on.append(self._try_again(pool, client, hook, webhook))
+        tasks = [asyncio.create_task(each) for each in going_on]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:  # with the one the other ends
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in done:
+            await self._disable(hook, *task.result())
+
+    async def _go_on(
+        self,
+        pool: Any,
+        client: httpcore.AsyncConnectionPool,
+        hook: Hook,
+        webhook: Webhook,
+        stands: tuple[int, int, datetime | None],
+    ) -> GivenUp:
+        at, failures, next_at = stands
         while True:
             moved = self._moved
-            if not hook.ordered and await self._tried_again(pool, client, hook, webhook):
-                return
             rows: Sequence[Row] = await self._ledger.rows(after=at, limit=READ)
             for row in rows:
                 if not hook.wants(row.topic):
                     continue
-                while True:
-                    if next_at and (wait_s := (next_at - clock.now()).total_seconds()) > 0:
-                        await asyncio.sleep(wait_s)
-                    answer = await self._send(pool, client, webhook, row, failures + 1)
-                    may_wait = not (answer.taken or hook.ordered or self._over(answer, 1))
-                    if may_wait and await self._let_wait(pool, hook, row, answer):
-                        break
-                    if answer.taken:
-                        failures, next_at = 0, None
-                        break
-                    failures += 1
-                    if why := self._over(answer, failures):
-                        await self._disable(hook, why, row)
-                        return
-                    next_at = clock.now() + timedelta(seconds=self._delay_s(answer, failures))
-                    await self._keep(pool, hook, row.id - 1, failures, next_at)
+                why = await self._deliver(pool, client, hook, webhook, row, failures, next_at)
+                if why:
+                    return why, row
+                failures, next_at = 0, None
                 await self._keep(pool, hook, row.id)
             if rows:
                 at = rows[-1].id
@@ -288,52 +297,93 @@ class Webhooks:
             if len(rows) < READ:
                 await moved.wait()  # which is looked at every POLL_S, and so is who waits
 
-    async def _let_wait(self, pool: Any, hook: Hook, row: Row, answer: Answer) -> bool:
+    async def _deliver(
+        self,
+        pool: Any,
+        client: httpcore.AsyncConnectionPool,
+        hook: Hook,
+        webhook: Webhook,
+        row: Row,
+        failures: int,
+        next_at: datetime | None,
+    ) -> str:
+        """Until it is taken, or waits beside the others; else why it is given up. As long as too
+        many wait it is tried as in order, and waits beside them as soon as one of them has gone."""
+        while True:
+            while next_at:
+                if not hook.ordered and await self._let_wait(pool, hook, row, failures, next_at):
+                    return ""
+                if (wait_s := (next_at - clock.now()).total_seconds()) <= 0:
+                    break
+                await asyncio.sleep(wait_s if hook.ordered else min(wait_s, POLL_S))
+            answer = await self._send(pool, client, webhook, row, failures + 1)
+            if answer.taken:
+                return ""
+            failures += 1
+            if why := self._over(answer, failures):
+                return why
+            next_at = clock.now() + timedelta(seconds=self._delay_s(answer, failures))
+            await self._keep(pool, hook, row.id - 1, failures, next_at)
+
+    async def _let_wait(
+        self, pool: Any, hook: Hook, row: Row, failures: int, next_at: datetime
+    ) -> bool:
         """To be tried again beside the others, unless too many are. It is written before the
         position moves: killed in between, it is sent again."""
-        next_at = clock.now() + timedelta(seconds=self._delay_s(answer, 1))
         async with pool.connection() as conn:
             done = await conn.execute(
-                "INSERT INTO ledger.webhook_waiting SELECT %(id)s, %(position)s, 1, %(next_at)s"
+                "INSERT INTO ledger.webhook_waiting"
+                " SELECT %(id)s, %(position)s, %(failures)s, %(next_at)s"
                 " WHERE (SELECT count(*) FROM ledger.webhook_waiting WHERE webhook_id = %(id)s)"
                 " < %(most)s ON CONFLICT (webhook_id, position) DO UPDATE"
-                " SET failures = 1, next_at = excluded.next_at",
-                {"id": hook.id, "position": row.id, "next_at": next_at, "most": MOST_WAITING},
-            )
+                " SET failures = excluded.failures, next_at = excluded.next_at",
+                {"id": hook.id, "position": row.id, "failures": failures, "next_at": next_at,
+                 "most": MOST_WAITING},
+            )  # fmt: skip
             return bool(done.rowcount)
 
-    async def _tried_again(
+    async def _try_again(
         self, pool: Any, client: httpcore.AsyncConnectionPool, hook: Hook, webhook: Webhook
-    ) -> bool:
-        """Those whose time has come; whether one was given up, and the webhook with it."""
+    ) -> GivenUp:
+        """Those that wait, when their time has come."""
+        while True:
+            moved = self._moved
+            due = await self._due(pool, hook)
+            for position, failures in due:
+                [row] = await self._ledger.rows(after=position - 1, limit=1)
+                answer = await self._send(pool, client, webhook, row, failures + 1)
+                if not answer.taken and (why := self._over(answer, failures + 1)):
+                    return why, row
+                await self._came_round(pool, hook, position, failures + 1, answer)
+            if len(due) < READ:
+                await moved.wait()
+
+    async def _due(self, pool: Any, hook: Hook) -> Sequence[tuple[int, int]]:
         async with pool.connection() as conn:
             found = await conn.execute(
                 "SELECT position, failures FROM ledger.webhook_waiting"
                 " WHERE webhook_id = %s AND next_at <= %s ORDER BY next_at LIMIT %s",
                 (hook.id, clock.now(), READ),
             )
-            due = await found.fetchall()
-        for position, failures in due:
-            [row] = await self._ledger.rows(after=position - 1, limit=1)
-            answer = await self._send(pool, client, webhook, row, failures + 1)
-            if not answer.taken and (why := self._over(answer, failures + 1)):
-                await self._disable(hook, why, row)
-                return True
-            async with pool.connection() as conn:
-                if answer.taken:
-                    await conn.execute(
-                        "DELETE FROM ledger.webhook_waiting"
-                        " WHERE webhook_id = %s AND position = %s",
-                        (hook.id, position),
-                    )
-                else:
-                    delay_s = self._delay_s(answer, failures + 1)
-                    await conn.execute(
-                        "UPDATE ledger.webhook_waiting SET failures = %s, next_at = %s"
-                        " WHERE webhook_id = %s AND position = %s",
-                        (failures + 1, clock.now() + timedelta(seconds=delay_s), hook.id, position),
-                    )
-        return False
+            due: Sequence[tuple[int, int]] = await found.fetchall()
+            return due
+
+    async def _came_round(
+        self, pool: Any, hook: Hook, position: int, failures: int, answer: Answer
+    ) -> None:
+        async with pool.connection() as conn:
+            if answer.taken:
+                await conn.execute(
+                    "DELETE FROM ledger.webhook_waiting WHERE webhook_id = %s AND position = %s",
+                    (hook.id, position),
+                )
+            else:
+                next_at = clock.now() + timedelta(seconds=self._delay_s(answer, failures))
+                await conn.execute(
+                    "UPDATE ledger.webhook_waiting SET failures = %s, next_at = %s"
+                    " WHERE webhook_id = %s AND position = %s",
+                    (failures, next_at, hook.id, position),
+                )
 
     def _over(self, answer: Answer, failures: int) -> str:
         """Why it is not tried again; "": it is."""
@@ -492,10 +542,24 @@ class Webhooks:
                 " WHERE at < now() - make_interval(days => %s)",
                 (KEPT_DAYS,),
             )
-            await conn.execute(
-                "DELETE FROM ledger.webhook_waiting w"
+            found = await conn.execute(
+                "SELECT DISTINCT webhook_id FROM ledger.webhook_waiting w"
                 " WHERE NOT EXISTS (SELECT FROM webhook h WHERE h.webhook_id = w.webhook_id)"
             )
+            missing = [id for (id,) in await found.fetchall()]
+        for id in missing:
+            if await self._is_removed(id):
+                async with pool.connection() as conn:
+                    await conn.execute(
+                        "DELETE FROM ledger.webhook_waiting WHERE webhook_id = %s", (id,)
+                    )
+
+    async def _is_removed(self, id: UUID) -> bool:
+        """By the ledger: a read model that is made anew does not know it yet."""
+        try:
+            return (await self._ledger.get(Webhook, id)).status == "removed"
+        except NoSuchRecord:
+            return True
 
 
 __all__ = ["Halted", "Webhooks", "is_public", "signed"]
