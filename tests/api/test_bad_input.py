@@ -327,6 +327,26 @@ async def test_an_unknown_parameter_is_refused_not_ignored(
     assert "query:dryrun" in faults(await ana.post("/people?dryrun=1", json=ADA))
 
 
+async def test_a_parameter_without_a_value_is_refused_in_every_list_and_not_ignored(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    document = (await ana.get("/openapi.json")).json()
+    asked = 0
+    for path, methods in document["paths"].items():
+        names = [each["name"] for each in methods.get("get", {}).get("parameters", ())
+                 if each["in"] == "query"]  # fmt: skip
+        if names and methods["get"]["security"] and "{" not in path:
+            answer = await ana.get(path, params=dict.fromkeys(names, ""))
+            found = faults(answer)
+            assert set(found) == {f"query:{name}" for name in names}, path
+            assert set(found.values()) == {"is empty: leave it out, or give a value"}, path
+            asked += len(names)
+    assert asked > 200
+    assert "query:tag" in faults(await ana.get("/people?tag")), "also without its ="
+    assert "query:dry_run" in faults(await ana.post("/people?dry_run=", json=ADA))
+    assert "query:limit" in faults(await ana.get(f"{ada}/history?limit=")), "the short way too"
+
+
 async def test_a_parameter_that_makes_no_sense_is_malformed(
     ana: httpx.AsyncClient, ada: str
 ) -> None:

@@ -229,6 +229,8 @@ def _parameter_faults(
             yield Fault(f"query:{_token(name)}", f"unknown parameter; {there}")
         elif len(given := request.query_params.getall(name)) > 1:
             yield Fault(f"query:{name}", f"given {len(given)} times; one of them would be ignored")
+        elif not str(given[0]):
+            yield Fault(f"query:{name}", "is empty: leave it out, or give a value")
         elif "\0" in str(given[0]):
             yield Fault(f"query:{name}", "contains the character U+0000")
         elif str(given[0]).lower() == "null" and name in _never_null(handler):
