@@ -64,6 +64,9 @@ async def test_what_makes_no_sense_is_refused(
     project()
     for url in ("http://hooks.example", "https://ana:pw@hooks.example", "hooks"):
         problem(await ana.post("/webhooks", json={"url": url}), 422, "not-a-webhook-url")
+    for host in ("127.0.0.1", "10.0.0.7", "[::1]", "[::ffff:10.0.0.7]", "169.254.169.254"):
+        answer = await ana.post("/webhooks", json={"url": f"https://{host}:8443/x"})
+        problem(answer, 422, "not-a-public-address")
     for kind in ("person.nothing", "nobody."):
         answer = await ana.post("/webhooks", json={"url": URL, "kinds": [kind]})
         problem(answer, 422, "no-such-kind")

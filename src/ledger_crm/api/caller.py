@@ -46,6 +46,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     wrong_passwords      for one consultant, after which nobody is heard for ``locked_s``
     wrong_from_network   passwords and invitations, likewise
     remembered_days      what the access log tells of
+    webhook_targets      where webhooks may be sent, as the settings say
     wrong_keys           keys and links from one network, by each process, likewise
     """
 
@@ -62,6 +63,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     wrong_keys: int = 1_000
     locked_s: int = 900
     remembered_days: int = 400
+    webhook_targets: str = "public"
 
     @property
     def cookie(self) -> str:

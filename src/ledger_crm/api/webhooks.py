@@ -13,11 +13,12 @@ from litestar.params import FromPath, JSONBody
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import Sealed
 from ledger_crm.domain.refusals import Invalid
-from ledger_crm.domain.webhook import KindName, Webhook, WebhookChanges
+from ledger_crm.domain.webhook import KindName, Webhook, WebhookChanges, must_be_public
 from ledger_crm.ledger import Ledger, Receipt, Work
 from ledger_crm.projections import webhooks
 
 from .acting import Act, alone
+from .caller import Callers
 from .problems import AfterTheHead
 from .reading import NOTHING, Limit, Page, Position, Token, View
 
@@ -60,6 +61,7 @@ class Webhooks(Controller):
         request: Request[Any, Any, Any],
         begin: NamedDependency[Act],
         ledger: NamedDependency[Ledger],
+        callers: NamedDependency[Callers],
         data: JSONBody[NewWebhook],
     ) -> Response[WebhookMade]:
         """Add a webhook
@@ -69,6 +71,8 @@ class Webhooks(Controller):
         `webhook-id` is the same whenever the same entry is sent. What is not answered 2xx within
         15 s is tried again, for about three days; then it is disabled, and says so. 410 disables it
         at once."""
+        if callers.terms.webhook_targets == "public":
+            must_be_public(data.url)
         for each in data.kinds:
             if not any(k == each or (each.endswith(".") and k.startswith(each)) for k in EVENTS):
                 raise NoSuchKind(kind=each)

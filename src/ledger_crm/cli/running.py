@@ -348,6 +348,7 @@ async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -
         wrong_keys=chosen.wrong_keys_from_network,
         locked_s=chosen.lock_out_minutes * 60,
         remembered_days=chosen.access_log_days,
+        webhook_targets=chosen.webhook_targets,
     )
     async with open_pool(chosen.database_url) as pool:
         app = create_app(

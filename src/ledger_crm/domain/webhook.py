@@ -9,8 +9,9 @@ of the business and lies beside the ledger (``workers/webhooks.py``).
 from __future__ import annotations
 
 import base64
+import ipaddress
 import secrets
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,6 +25,7 @@ KindName = Annotated[
     written_like(r"^[a-z_]{1,40}\.[a-z_]{0,60}$(?!\n)", "a kind like person.placed, or person."),
 ]
 SECRET = "whsec_"  # noqa: S105 what it begins with
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 HOSTS_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -103,6 +105,13 @@ class NotAWebhookUrl(Invalid):
     field = "url"
 
 
+class NotAPublicAddress(Invalid):
+    """Nothing is sent to this address: it is private or of this very machine, and the settings
+    (LEDGER_WEBHOOK_TARGETS) allow public ones alone."""
+
+    field = "url"
+
+
 class WebhookIsRemoved(Gone):
     """This webhook was removed: add another."""
 
@@ -165,6 +174,29 @@ class Webhook(Aggregate):
                 self.status = "enabled"
             case WebhookRemoved():
                 self.status = "removed"
+
+
+def must_be_public(url: str) -> None:
+    """Unless it has a name, which is looked up when something is sent. Raises NotAWebhookUrl,
+    NotAPublicAddress."""
+    try:
+        public = is_public(_host_of(url))
+    except ValueError:
+        return
+    if not public:
+        raise NotAPublicAddress()
+
+
+def is_public(address: Any) -> bool:
+    """Not private, loopback, link-local (where clouds keep credentials), multicast or reserved."""
+    ip = ipaddress.ip_address(str(address).partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if inner:
+            ip = inner
+        elif ip in NAT64:
+            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.is_global and not ip.is_multicast
 
 
 def _host_of(url: str) -> str:

@@ -14,7 +14,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import ipaddress
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -33,7 +32,7 @@ from ledger_crm import tracing
 from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.refusals import Refusal
-from ledger_crm.domain.webhook import SECRET, Webhook, WebhookDisabled
+from ledger_crm.domain.webhook import SECRET, Webhook, WebhookDisabled, is_public
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Unavailable
 from ledger_crm.projections import NOT_BUILT, SCHEMA
 
@@ -119,21 +118,6 @@ class Guarded(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
-
-
-def is_public(address: Any) -> bool:
-    """Not private, loopback, link-local (where clouds keep credentials), multicast or reserved."""
-    ip = ipaddress.ip_address(str(address).partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
-        if inner:
-            ip = inner
-        elif ip in NAT64:
-            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.is_global and not ip.is_multicast
-
-
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def signed(secret: str, id: str, at: int, body: bytes) -> dict[str, str]:
