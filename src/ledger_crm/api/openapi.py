@@ -328,8 +328,6 @@ def _finish(
     ]
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _not_null(parameter["schema"])
-        if parameter["in"] == "query" and _is_text(parameter["schema"]):
-            parameter["schema"].setdefault("minLength", 1)  # nothing is no value: ``malformed``
         if parameter["name"] == "If-Match":  # what is wrong with it we say in words of our own
             parameter["schema"]["pattern"] = IF_MATCH
     taken, given = _types_of(handler)
@@ -465,10 +463,6 @@ def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
         case {"oneOf": [one, {"type": "null"}]}:
             return {**one, **{k: v for k, v in schema.items() if k not in ("oneOf", "description")}}
     return {k: v for k, v in schema.items() if k != "description"}
-
-
-def _is_text(schema: dict[str, Any]) -> bool:
-    return schema.get("type") == "string" and not {"format", "enum"} & schema.keys()
 
 
 def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
