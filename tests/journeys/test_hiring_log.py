@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from running import everything, ledger_crm, printed, running
+from waiting import until
 
 pytestmark = pytest.mark.xdist_group("hiring log")
 
@@ -34,6 +35,7 @@ def log(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iterator
         report = printed(ledger_crm(home, *words))
         again = printed(ledger_crm(home, *words))
         after = report["last_position"]
+        until(lambda: api.get("/companies", params={"after": after}).is_success)
         [company] = everything(api, "/companies", after=after)
         shown = api.get(f"/companies/{company['id']}", params={"after": after}).json()
         found = {}
