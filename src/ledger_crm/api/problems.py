@@ -270,7 +270,7 @@ def status_of(refusal: type[Refusal]) -> int:
 def every(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
     """All that may be answered; the kinds themselves are not."""
     for refusal in kind.__subclasses__():
-        if refusal not in STATUS and refusal is not HttpProblem:
+        if refusal not in STATUS and refusal is not HttpProblem and refusal.over_http:
             yield refusal
         yield from every(refusal)
 

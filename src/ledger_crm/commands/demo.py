@@ -36,6 +36,8 @@ class PlayedOtherwise(Conflict):
     """This ledger holds the demo agency of this seed already, played to another day, in another
     size or by another version: say the same day and size again, or take another seed."""
 
+    over_http = False
+
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
     """companies, people, facts   of the whole story

@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 class Refusal(Exception):
     """The request was understood and refused; nothing was written."""
 
+    over_http: ClassVar[bool] = True  # else only the command line says it
+
     def __init__(self, **facts: Any) -> None:
         self.facts = facts
         super().__init__(self.sentence)
