@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from time import perf_counter
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -49,7 +49,7 @@ def process(url: str) -> Iterator[tuple[int, int]]:
 def posting(people: list[UUID], key: str, *, stale: int = 0) -> Callable[[], bytes]:
     """A note on one of them after the other, each under an idempotency key of its own. Each
     ``stale``-th is on a version that the person does not have."""
-    numbers = count()
+    numbers, run = count(), uuid4().hex  # a ledger that is kept knows the keys of earlier runs
 
     def request() -> bytes:
         n = next(numbers)
@@ -57,7 +57,7 @@ def posting(people: list[UUID], key: str, *, stale: int = 0) -> Callable[[], byt
             {"kind": "person.note_written", "text": f"Call again about the role in Lisbon, {n}."}
         )
         path = f"/people/{people[n % len(people)]}/interactions"
-        head = f"Authorization: Bearer {key}\r\nIdempotency-Key: bench-{n}\r\n"
+        head = f"Authorization: Bearer {key}\r\nIdempotency-Key: bench-{run}-{n}\r\n"
         if stale and n % stale == 0:
             head += 'If-Match: "999999"\r\n'
         return _request("POST", path, head, body)
