@@ -90,7 +90,8 @@ def sums(
 
 
 class Together:
-    """Several projections over one connection, driven as a projector does."""
+    """Several projections over one connection, those that are furthest behind first; a projector
+    begins with those at the front."""
 
     def __init__(self, projections: Iterable[Projection], read: Read, conn: Connection) -> None:
         self.read = read
