@@ -163,7 +163,7 @@ custom = values(  # of companies and of job orders
         None if entry.event.deal_id else entry.event.job_order_id or entry.originator_id
     ),
 )
-projection = Projection("companies", companies, domains, fees, job_orders, custom, version=13)
+projection = Projection("companies", companies, domains, fees, job_orders, custom, version=14)
 
 
 @companies.starts(CompanyAdded)
