@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import jsonschema
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import facts
+from ledger_crm.api.answers import VALUES, Answers
 from ledger_crm.api.facts import name_of
 from ledger_crm.cli.documents import papers
 from ledger_crm.domain import EVENTS
@@ -86,6 +89,52 @@ def test_a_fact_of_which_the_kind_is_told_alone_is_another_fact() -> None:
     for fact in ({"kind": "person.introduced"}, {"kind": "person.flew", "to": "Mars"}):
         assert not as_a("Fact").is_valid(fact)
         as_a("OtherFact").validate(fact)
+
+
+def answers() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """In JSON, to what was done."""
+    for path, operations in OPENAPI["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                for media_type, content in response.get("content", {}).items():
+                    if (
+                        status < "300"
+                        and media_type.endswith("json")
+                        and "ndjson" not in media_type
+                    ):
+                        yield f"{method} {path}", media_type, content
+
+
+def test_every_answer_has_an_example_that_is_one() -> None:
+    checked: set[str] = set()
+    for operation, media_type, content in answers():
+        assert content.get("examples"), (operation, media_type)
+        of = json.dumps(content["schema"])
+        schema = content["schema"] | {"components": OPENAPI["components"]}
+        for ref in content["examples"].values():
+            name = ref["$ref"].rpartition("/")[2]
+            if of + name not in checked:
+                checked.add(of + name)
+                example = OPENAPI["components"]["examples"][name]["value"]
+                jsonschema.Draft202012Validator(
+                    schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+                ).validate(example)
+    assert len(checked) > 100
+
+
+def test_nothing_is_known_for_an_example_that_none_has() -> None:
+    made = Answers(OPENAPI["components"]["schemas"])
+    for _, _, content in answers():
+        made.of(content["schema"])
+    assert made.used == VALUES.keys()
+
+
+def test_every_problem_has_an_example() -> None:
+    for status, response in OPENAPI["components"]["responses"].items():
+        for content in response.get("content", {}).values():
+            as_a("Problem").validate(content["example"])
+            assert content["example"]["type"] in response["x-problem-types"]
+            assert str(content["example"]["status"]) == status
 
 
 @given(event=EVENTS_OF_ALL_KINDS)
