@@ -19,9 +19,10 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.routes import HTTPRoute
 from litestar.types import Method
 
+from ledger_crm.domain import EVENTS
 from ledger_crm.ledger import Receipt
 
-from . import ageing
+from . import ageing, facts
 from .acting import Trial
 from .batch import Results
 from .examples import EXAMPLES
@@ -244,8 +245,10 @@ def document(app: Litestar) -> dict[str, Any]:
     handlers = list(_handlers(app))
     wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
     schemas, components = msgspec.json.schema_components(
-        [*wanted, Trial, Problem, Selected], ref_template="#/components/schemas/{name}"
+        [*wanted, Trial, Problem, Selected, *EVENTS.values()],
+        ref_template="#/components/schemas/{name}",
     )
+    told = facts.told(components)
     for _, _, handler in handlers:
         if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
             components[name]["required"] = [
@@ -257,8 +260,10 @@ def document(app: Litestar) -> dict[str, Any]:
             schema["title"] += name.rpartition(".")[2]
     # and none of them makes anything of an enum of truths
     components["Trial"]["properties"]["dry_run"] = {"type": "boolean", "const": True}
+    components["Told"]["properties"]["fact"] = {"anyOf": facts.TOLD}
+    components["Foretold"]["properties"]["fact"]["anyOf"][:1] = facts.TOLD
     schema_of = dict(zip(map(str, wanted), schemas, strict=False))
-    found["components"]["schemas"] = dict(sorted(components.items()))
+    found["components"]["schemas"] = dict(sorted((components | told).items()))
     found["components"]["headers"] = {
         name: {"description": about, "schema": {"type": "string"}}
         for name, about in HEADERS.items()
@@ -274,7 +279,32 @@ def document(app: Litestar) -> dict[str, Any]:
         _finish(found["paths"][path][method.lower()], handler, schema_of)
         _say_its_age(found["paths"][path][method.lower()], f"{method} {path}")
     _link(found["paths"])
+    _leave_out_what_nothing_names(found)
     return found
+
+
+def _leave_out_what_nothing_names(found: dict[str, Any]) -> None:
+    """Facts that are no bodies."""
+    schemas = found["components"]["schemas"]
+    named = set(_named(found["paths"])) | set(_named(found["components"]["responses"]))
+    new = named
+    while new:
+        new = {ref for name in new for ref in _named(schemas[name])} - named
+        named |= new
+    for name in schemas.keys() - named:
+        del schemas[name]
+
+
+def _named(thing: Any) -> Iterator[str]:
+    match thing:
+        case {"$ref": str(ref)} if "/schemas/" in ref:
+            yield ref.rpartition("/")[2]
+        case dict():
+            for each in thing.values():
+                yield from _named(each)
+        case list():
+            for each in thing:
+                yield from _named(each)
 
 
 def _say_its_age(operation: dict[str, Any], name: str) -> None:
