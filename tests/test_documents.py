@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import jsonschema
+import msgspec
 import pytest
 from eventsourcing.persistence import Notification
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import facts
+from ledger_crm.api.answers import VALUES, Answers
+from ledger_crm.api.facts import name_of
 from ledger_crm.cli.documents import papers
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import Actor, Entry, Event, kind
 from ledger_crm.domain.shape import schema_of
-from ledger_crm.store import EntryMapper
+from ledger_crm.store import EntryMapper, decode_stored
 from ledger_crm.workers.feed import message_of
 from scenario import KEYRING, NOON
 
@@ -40,23 +45,99 @@ def test_a_schema_is_one(topic: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema_of(EVENTS[topic]))
 
 
-def published(event: Event) -> dict[str, object]:
+def written(event: Event) -> tuple[EntryMapper, Notification]:
+    """With what opens it."""
+    mapper = EntryMapper(KEYRING, {})
     entry = Entry(
         originator_id=uuid4(), originator_version=1, timestamp=NOON, by=Actor("a:b"), event=event
     )
-    row = EntryMapper(KEYRING, {}).to_stored_event(entry)
-    sent = Notification(
+    row = mapper.to_stored_event(entry)
+    return mapper, Notification(
         id=1,
         originator_id=row.originator_id,
         originator_version=row.originator_version,
         topic=row.topic,
         state=row.state,
     )
-    found: dict[str, object] = json.loads(message_of(sent).payload)
+
+
+def published(event: Event) -> dict[str, object]:
+    found: dict[str, object] = json.loads(message_of(written(event)[1]).payload)
     return found
 
 
-@given(event=st.one_of([facts(event) for event in EVENTS.values()]))
+EVENTS_OF_ALL_KINDS = st.one_of([facts(event) for event in EVENTS.values()])
+OPENAPI = json.loads(PAPERS["openapi.json"])
+
+
+def as_a(name: str) -> jsonschema.Draft202012Validator:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": OPENAPI["components"]}
+    return jsonschema.Draft202012Validator(schema)
+
+
+@given(event=EVENTS_OF_ALL_KINDS, opens=st.booleans())
+def test_what_followers_are_told_is_a_fact_of_the_document(event: Event, opens: bool) -> None:
+    mapper, row = written(event)
+    told = (mapper if opens else EntryMapper(None, {})).told(row, decode_stored(row.state))
+    found = json.loads(msgspec.json.encode(told))
+    as_a(name_of(type(event))).validate(found["fact"])
+    as_a("Fact").validate(found["fact"])
+    as_a("Told").validate(found)
+
+
+def test_a_fact_of_which_the_kind_is_told_alone_is_another_fact() -> None:
+    for fact in ({"kind": "person.introduced"}, {"kind": "person.flew", "to": "Mars"}):
+        assert not as_a("Fact").is_valid(fact)
+        as_a("OtherFact").validate(fact)
+
+
+def answers() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """In JSON, to what was done."""
+    for path, operations in OPENAPI["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                for media_type, content in response.get("content", {}).items():
+                    if (
+                        status < "300"
+                        and media_type.endswith("json")
+                        and "ndjson" not in media_type
+                    ):
+                        yield f"{method} {path}", media_type, content
+
+
+def test_every_answer_has_an_example_that_is_one() -> None:
+    checked: set[str] = set()
+    for operation, media_type, content in answers():
+        assert content.get("examples"), (operation, media_type)
+        of = json.dumps(content["schema"])
+        schema = content["schema"] | {"components": OPENAPI["components"]}
+        for ref in content["examples"].values():
+            name = ref["$ref"].rpartition("/")[2]
+            if of + name not in checked:
+                checked.add(of + name)
+                example = OPENAPI["components"]["examples"][name]["value"]
+                jsonschema.Draft202012Validator(
+                    schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+                ).validate(example)
+    assert len(checked) > 100
+
+
+def test_nothing_is_known_for_an_example_that_none_has() -> None:
+    made = Answers(OPENAPI["components"]["schemas"])
+    for _, _, content in answers():
+        made.of(content["schema"])
+    assert made.used == VALUES.keys()
+
+
+def test_every_problem_has_an_example() -> None:
+    for status, response in OPENAPI["components"]["responses"].items():
+        for content in response.get("content", {}).values():
+            as_a("Problem").validate(content["example"])
+            assert content["example"]["type"] in response["x-problem-types"]
+            assert str(content["example"]["status"]) == status
+
+
+@given(event=EVENTS_OF_ALL_KINDS)
 def test_what_goes_out_fits_its_schema_and_holds_nothing_sealed(event: Event) -> None:
     schema, message = schema_of(type(event)), published(event)
     assert message["dataschema"] == schema["$id"]

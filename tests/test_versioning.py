@@ -73,8 +73,14 @@ def promises(document: dict[str, Any]) -> set[str]:
         schema = schemas[name]
         sure = set(schema.get("required", ()))
         said |= {
-            f"{name} has {field}: {type_of(of)}{'' if field in sure else ', or not'}"
+            f"{name} has {field}: {type_}{'' if field in sure else ', or not'}"
             for field, of in schema.get("properties", {}).items()
+            for type_ in types_of(of, schemas)
+        }
+        said |= {
+            f"{name} has {field}: {json.dumps(of['const'])} alone"
+            for field, of in schema.get("properties", {}).items()
+            if "const" in of
         }
     return said
 
@@ -116,6 +122,22 @@ def type_of(schema: dict[str, Any]) -> str:
         case {"type": [*some]}:
             return "|".join(sorted(some))
     return f"{schema.get('type', 'anything')} {schema.get('format', '')}".strip()
+
+
+def types_of(schema: dict[str, Any], schemas: dict[str, Any]) -> set[str]:
+    """One of several objects is an object, too."""
+    some = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    known = [each for each in some if each.get("type") != "null"]
+    if len(known) > 1 and all(is_object(each, schemas) for each in known):
+        return {type_of(schema), "object" + ("?" if len(known) < len(some) else "")}
+    return {type_of(schema)}
+
+
+def is_object(schema: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    if "$ref" in schema:
+        return is_object(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    some = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    return schema.get("type") == "object" or bool(some and all(is_object(s, schemas) for s in some))
 
 
 def words_of(schema: dict[str, Any]) -> list[str]:

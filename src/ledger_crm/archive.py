@@ -405,7 +405,10 @@ def _must_be_of(
     for _ in _lines(conn, segment.first - 1, segment.last, running, lambda at: None):
         pass
     if running.hex != segment.entries:
-        raise ArchiveFault(f"{place} is the archive of another ledger: name another place")
+        raise ArchiveFault(
+            f"{place} is the archive of another ledger, or of this one before it was restored from"
+            " an older backup: name another place"
+        )
 
 
 def _must_be_empty(conn: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -6,6 +6,7 @@ key; without it the ledger is read all the same, and sealed fields read as ``UNO
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -100,6 +101,16 @@ class Slices:
     def head(self) -> int:
         [(head,)] = self._select("SELECT position FROM ledger.head")
         return int(head)
+
+    def mark(self, position: int) -> str:
+        """A hash of the entry there; "": there is none. In a ledger that was restored from an older
+        backup, and has grown since, it is another: whoever goes on by position looks at it."""
+        rows, _ = self.rows(Slice(), after=position - 1, upto=position)
+        if not rows:
+            return ""
+        [row] = rows
+        ids = f"{row.id} {row.originator_id} {row.originator_version} {row.topic}\n"
+        return hashlib.sha256(ids.encode() + row.state).hexdigest()
 
     def bounds(self, wanted: Slice) -> tuple[int, int]:
         """After which position, and up to which, it lies; clocks of processes differ, so it is a

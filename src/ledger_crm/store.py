@@ -187,7 +187,7 @@ class Told(msgspec.Struct, frozen=True):
     recorded_at  when it was written down
     by           who wrote it
     cause        id of the request, or of what else it came of
-    fact         by its kind, as `/schemas/{kind}.json` says
+    fact         by its kind
     sealed       names of fields of the fact that are not shown
     through      the key or session that it was written through, like `key:<id>`; "": none
     """

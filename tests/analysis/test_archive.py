@@ -360,6 +360,14 @@ def test_an_archive_is_of_one_ledger(
         archive(other, folder, tmp_path / "vault")
     with pytest.raises(ArchiveFault, match="differs from the archive between positions 1 and 2000"):
         archives.against(other, archives.manifest_of(Files(folder)))
+    backup = databases()
+    for url in (database, backup):
+        with Ledger(url, KEYRING) as ledger:
+            asyncio.run(three_people(ledger))
+        if url == database:
+            archive(url, folder, tmp_path / "vault")
+    with pytest.raises(ArchiveFault, match="or of this one before it was restored from an older"):
+        archive(backup, folder, tmp_path / "vault")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "holiday.jpg").touch()
     with pytest.raises(ArchiveFault, match="holds something else"):

@@ -279,6 +279,49 @@ def test_what_was_folded_beyond_a_restored_ledger_is_folded_anew(
     assert content(folder) == content(tmp_path / "whole")
 
 
+def restored_and_grown(url: str, databases: Callable[..., str], then: Callable[[], Any]) -> str:
+    """A ledger of which there was a backup: it grows, what is done ``then`` goes by that, and of
+    the backup it grows anew, to the same length."""
+    backup = databases(of=str(conninfo_to_dict(url)["dbname"]))
+    with_people(url)
+    then()
+    return with_people(backup)
+
+
+def test_an_export_of_entries_that_the_ledger_lost_is_gone_on_with_by_none(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    """The ledger was known by its first entry: entries of two histories were in one export."""
+    url, folder = with_people(databases(of=read_models)), tmp_path / "x"
+    with Ledger(url, KEYRING) as ledger:
+        head = asyncio.run(ledger.head())
+    for name, key in (("x", None), ("opened", KEY)):
+        export(url, tmp_path / name, key=key)
+    assert export(url, folder)[1] == 0
+
+    url = restored_and_grown(url, databases, lambda: export(url, folder))
+
+    before = content(folder)
+    with pytest.raises(AnalysisFault, match=rf"x has another entry at position {2 * head} than"):
+        export(url, folder)
+    assert content(folder) == before
+    export(url, tmp_path / "opened", key=KEY)  # made before the ways parted
+    export(url, tmp_path / "whole", key=KEY)
+    assert content(tmp_path / "opened") == content(tmp_path / "whole")
+
+
+def test_what_was_folded_of_entries_that_the_ledger_lost_is_folded_anew(
+    databases: Callable[..., str], read_models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelving, "MOST_ROWS", 0)
+    url, folder = with_people(databases(of=read_models)), tmp_path / "x"
+    url = restored_and_grown(url, databases, lambda: killed(url, folder))
+
+    export(url, folder)
+    export(url, tmp_path / "whole")
+    assert content(folder) == content(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("of", ["another ledger", "the ledger with what is sealed"])
 def test_what_an_unfinished_export_left_is_gone_on_with_only_by_its_like(
     of: str,

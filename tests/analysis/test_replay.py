@@ -311,6 +311,25 @@ def test_what_another_fold_kept_is_refused(database: str, tmp_path: Path) -> Non
         replay(Fold(written(tmp_path, COUNT)), database, Slice(), keep=keep)
 
 
+def test_what_was_kept_of_entries_that_the_ledger_lost_is_refused(
+    ledger: Ledger, database: str, databases: Callable[..., str], tmp_path: Path
+) -> None:
+    """Restored from an older backup, it has other entries there, or none yet."""
+    fold, keep = Fold(written(tmp_path, COUNT)), tmp_path / "kept"
+    backup = databases()
+    asyncio.run(three_people(ledger))
+    head = replay(fold, database, Slice(), keep=keep).position
+    with Ledger(backup, KEYRING) as other:
+        for _ in ("not yet there", "another"):
+            with pytest.raises(AnalysisFault, match="or of this one before it was restored"):
+                replay(fold, backup, Slice(), keep=keep)
+            asyncio.run(three_people(other))
+        assert asyncio.run(other.head()) >= head
+    with pytest.raises(AnalysisFault, match=f"is at {head} already, beyond 3"):
+        replay(fold, database, Slice(upto=3), keep=keep)
+    assert replay(fold, database, Slice(), keep=keep).entries == 0
+
+
 # what is sealed
 
 NAMED = """

@@ -19,10 +19,11 @@ PYTHON = shutil.which("openapi-python-client")
 TYPES = shutil.which("openapi-typescript")
 JOURNEY = """
 import sys
+from ledger_crm_client.api.events import list_events
 from ledger_crm_client.api.people import add_person, read_person, record_interaction
 from ledger_crm_client.client import AuthenticatedClient
 from ledger_crm_client.models import NewPerson, NoteWritten, PersonShown, Receipt
-from ledger_crm_client.models import Trial
+from ledger_crm_client.models import OtherFact, PersonNoteWrittenFact, Told, Trial
 
 with AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2]) as client:
     ada = NewPerson.from_dict({"name": "Ada Byron"})
@@ -35,6 +36,13 @@ with AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2]) as client:
     noted = record_interaction.sync(added.id, client=client, body=note)
     shown = read_person.sync(added.id, client=client, after=noted.position)
     assert isinstance(shown, PersonShown) and shown.name == "Ada Byron", shown
+    [*_, told] = list_events.sync(client=client, stream=added.id).items
+    assert isinstance(told.fact, PersonNoteWrittenFact), told.fact
+    assert told.sealed == ["text"], told
+    hidden = Told.from_dict(told.to_dict() | {"fact": {"kind": "person.introduced"}})
+    assert isinstance(hidden.fact, OtherFact), hidden.fact
+    to_come = Told.from_dict(told.to_dict() | {"fact": {"kind": "person.flew", "to": "Mars"}})
+    assert isinstance(to_come.fact, OtherFact) and to_come.fact["to"] == "Mars", to_come.fact
 print("went well")
 """
 

@@ -42,6 +42,7 @@ from .tables import arrow
 
 FORMAT = 1
 ANEW = "remove the export, and make it anew"
+RESTORED = f"that was restored from an older backup; {ANEW}"
 FILE_ROWS = 50_000  # of the ledger, at most
 STATE = ".folded"  # the read models' rows, without anything sealed
 BEGUN = ".begun"  # of which ledger, and what of it: no export.json says so before the first is done
@@ -105,16 +106,11 @@ def export(
         begun = msgspec.json.encode([FORMAT, which, destroyed if key else None])
         _begins(folder, begun, goes_on=bool(before and before.position))
         ledger = LedgerFiles(folder / "ledger")
+        ledger.must_be_of(slices, head)
         if key and before and before.destroyed != destroyed:
             ledger.begin_anew()  # whoever is erased since is in there
-        if ledger.position > head:
-            raise AnalysisFault(
-                f"{folder} is at {ledger.position}, beyond this ledger's {head}: {ANEW}"
-            )
         new = head - ledger.position
-        with _read_models(
-            folder, ledger=which, head=head, keeps=key is None, none=ledger_only
-        ) as models:
+        with _read_models(folder, mark=slices.mark, keeps=key is None, none=ledger_only) as models:
             begin = min(ledger.position, models.position) if models else ledger.position
             for page in slices.pages(Slice(), after=begin, upto=head):
                 for entry, told in zip(page.entries, page.told, strict=True):
@@ -138,14 +134,14 @@ def export(
 
 @contextmanager
 def _read_models(
-    folder: Path, *, ledger: str, head: int, keeps: bool, none: bool
+    folder: Path, *, mark: Callable[[int], str], keeps: bool, none: bool
 ) -> Iterator[ReadModels | None]:
     """Raises AnalysisFault for what is wrong with their shelf: nothing else here is SQLite's."""
     if none:
         yield None
         return
     try:
-        with closing(ReadModels(folder, ledger=ledger, head=head, keeps=keeps)) as models:
+        with closing(ReadModels(folder, mark=mark, keeps=keeps)) as models:
             yield models
     except sqlite3.Error as fault:
         then = "; remove it, and do it again" if is_any_of(fault, DAMAGED) else ""
@@ -180,14 +176,40 @@ class LedgerFiles:
             try:
                 rows = pq.read_metadata(path).num_rows
             except Exception:
-                raise AnalysisFault(
-                    f"{path} is damaged: remove the export, and do it anew"
-                ) from None
+                raise AnalysisFault(f"{path} is damaged: {ANEW}") from None
             if path.stem != f"{self.position + 1:012}":
                 raise AnalysisFault(f"{path} does not go on after position {self.position}: {ANEW}")
             self.position += rows
             if rows < FILE_ROWS:
                 self._open = path, None
+
+    def must_be_of(self, slices: Slices, head: int) -> None:
+        """Raises AnalysisFault if what it ends with is not what this ledger has there."""
+        if self.position > head:
+            raise AnalysisFault(
+                f"{self.folder.parent} is at {self.position}, beyond this ledger's {head}:"
+                f" {RESTORED}"
+            )
+        if not self.position:
+            return
+        for page in slices.pages(Slice(), after=self.position - 1, upto=self.position):
+            [told] = page.told
+            if self._last() != (str(told.stream), told.version, told.kind, told.recorded_at):
+                raise AnalysisFault(
+                    f"{self.folder.parent} has another entry at position {self.position} than this"
+                    f" ledger: {RESTORED}"
+                )
+
+    def _last(self) -> tuple[Any, ...]:
+        path = max(self.folder.glob("month=*/*.parquet"), key=lambda path: path.name)
+        names = ["stream", "version", "kind", "recorded_at"]
+        _, pq = arrow()
+        try:
+            rows = pq.ParquetFile(path).read(names)
+        except Exception:
+            raise AnalysisFault(f"{path} is damaged: {ANEW}") from None
+        [row] = rows.slice(rows.num_rows - 1).to_pylist()
+        return tuple(row[name] for name in names)
 
     def begin_anew(self) -> None:
         """File by file, each in the place of the one that is there."""
@@ -237,12 +259,10 @@ class ReadModels:
     """All of them, on a shelf beside them, so that the next run folds only what is new; if anything
     was opened, on one that is gone with this run, since it must not outlast an erasure."""
 
-    def __init__(self, folder: Path, *, ledger: str, head: int, keeps: bool) -> None:
+    def __init__(self, folder: Path, *, mark: Callable[[int], str], keeps: bool) -> None:
         self.folder, self.projections = folder, every()
         program = _program(self.projections)
-        self._shelf = Shelf(
-            folder / STATE, program, self.projections, ledger=ledger, head=head, lasts=keeps
-        )
+        self._shelf = Shelf(folder / STATE, program, self.projections, mark=mark, lasts=keeps)
         self.position = self._shelf.position
         self._folding: dict[type[Event], list[Tables]] = {}  # by the kinds that came
 
@@ -407,8 +427,7 @@ def _must_go_on(
         raise AnalysisFault(f"{folder} is the export of another ledger: name another folder")
     if before.position > head:
         raise AnalysisFault(
-            f"{folder} is at {before.position}, beyond this ledger's {head}: that was restored from"
-            f" an older backup; {ANEW}"
+            f"{folder} is at {before.position}, beyond this ledger's {head}: {RESTORED}"
         )
     if before.opened != opened:
         has = "holds what is sealed" if before.opened else "holds nothing that is sealed"

@@ -264,13 +264,13 @@ def replay(
 def _replayed(fold: Fold, job: Job, progress: Progress, instead: Instead | None = None) -> Replayed:
     """One part. What is kept is kept now and then, and at the end: of what is interrupted a few
     seconds are lost."""
-    kept = Kept(job.keep, _fingerprint(fold, job)) if job.keep else None
     whole = job.wanted.whole and (instead is not None or job.wanted.kinds == fold.kinds)
-    at, state = (kept.found() if kept else None) or (job.after, None)
-    state = fold.begin(whole=whole) if state is None else fold.revived(state)
-    begun_at, count, kept_s = at, 0, monotonic()
     keyring = Keyring(job.key) if job.key else None
     with Slices(job.url, keyring) as slices:
+        kept = Kept(job.keep, _fingerprint(fold, job), slices.mark) if job.keep else None
+        at, state = (kept.found(job.upto) if kept else None) or (job.after, None)
+        state = fold.begin(whole=whole) if state is None else fold.revived(state)
+        begun_at, count, kept_s = at, 0, monotonic()
         for page in slices.pages(job.wanted, after=at, upto=job.upto, part=job.part):
             for entry in page.entries:
                 if instead:
@@ -285,21 +285,23 @@ def _replayed(fold: Fold, job: Job, progress: Progress, instead: Instead | None 
             if kept and monotonic() > kept_s + KEEP_EVERY_S:  # between pages no fold is half done
                 kept.keep(at, state)
                 kept_s = monotonic()
-    if kept and at > begun_at:
-        kept.keep(at, state)
+        if kept and at > begun_at:
+            kept.keep(at, state)
     left_out = state.left_out if isinstance(state, Tables) else 0
     return Replayed(state=state, entries=count, begun_at=begun_at, position=at, left_out=left_out)
 
 
 class Kept:
-    """How far a replay got, and its state then, in a file of the analyst's own: whoever may write
-    it could as well write the fold that stands beside it."""
+    """How far a replay got, what stands there in the ledger (its ``mark``), and its state then, in
+    a file of the analyst's own: whoever may write it could as well write the fold that stands
+    beside it."""
 
-    def __init__(self, path: Path, fingerprint: str) -> None:
-        self.path, self.fingerprint = path, fingerprint
+    def __init__(self, path: Path, fingerprint: str, mark: Callable[[int], str]) -> None:
+        self.path, self.fingerprint, self._mark = path, fingerprint, mark
 
-    def found(self) -> tuple[int, Any] | None:
-        """Raises AnalysisFault if it is another replay's, somebody else's, or damaged."""
+    def found(self, upto: int) -> tuple[int, Any] | None:
+        """Raises AnalysisFault if it is another replay's or ledger's, somebody else's, damaged, or
+        further than ``upto``."""
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
@@ -310,7 +312,7 @@ class Kept:
             if os.fstat(file.fileno()).st_uid != os.geteuid():
                 raise AnalysisFault(f"{self.path} is not yours: it would be run as a program")
             words = file.readline(1000).decode(errors="replace").split()
-            if len(words) != 4 or words[0] != "ledger-crm-replay":
+            if len(words) != 5 or words[0] != "ledger-crm-replay":
                 raise AnalysisFault(
                     f"{self.path} is nothing that a replay kept: name another --keep"
                 )
@@ -319,11 +321,20 @@ class Kept:
                     f"{self.path} was kept by another fold, or of another slice: remove it, or name"
                     " another --keep"
                 )
-            begins = file.tell()
-            if words[3] != hashlib.file_digest(file, "sha256").hexdigest():
+            begins, position = file.tell(), int(words[2])
+            if words[3] != self._mark(position):
+                raise AnalysisFault(
+                    f"{self.path} was kept of another ledger, or of this one before it was restored"
+                    " from an older backup: remove it, or name another --keep"
+                )
+            if position > upto:
+                raise AnalysisFault(
+                    f"{self.path} is at {position} already, beyond {upto}: name another --keep"
+                )
+            if words[4] != hashlib.file_digest(file, "sha256").hexdigest():
                 raise AnalysisFault(f"{self.path} is damaged: remove it")
             file.seek(begins)
-            return int(words[2]), pickle.load(file)  # noqa: S301  # ours: see above
+            return position, pickle.load(file)  # noqa: S301  # ours: see above
 
     def keep(self, position: int, state: Any) -> None:
         """Raises AnalysisFault for a state that cannot be kept."""
@@ -333,13 +344,12 @@ class Kept:
             raise AnalysisFault(f"this state cannot be kept: {_said(fault)}") from None
         new = self.path.with_name(f".{self.path.name}.new")
         with new.open("wb") as file:
-            file.write(self._head(position, hashlib.sha256(content).hexdigest()) + content)
+            digest = hashlib.sha256(content).hexdigest()
+            words = ("ledger-crm-replay", self.fingerprint, position, self._mark(position), digest)
+            file.write(" ".join(map(str, words)).encode() + b"\n" + content)
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
-
-    def _head(self, position: int, digest: str) -> bytes:
-        return f"ledger-crm-replay {self.fingerprint} {position} {digest}\n".encode()
 
 
 def _fingerprint(fold: Fold, job: Job) -> str:

@@ -1,15 +1,15 @@
 """Rows of read models in a file, of which only so many are in memory: what is folded may be larger.
 
-The file is SQLite's. It remembers of which ledger it was folded, up to which position, and which
-read models have had news: whoever is killed goes on from there. One of another program or ledger,
-one that is ahead of its ledger, and what is no shelf at all, is as if there were none. That a disk
-is full or cannot be read is no reason to throw it away.
+The file is SQLite's. It remembers up to which position it was folded, what stands there, and which
+read models have had news: whoever is killed goes on from there. One of another program, one of a
+ledger in which something else stands there, or nothing, and what is no shelf at all, is as if there
+were none. That a disk is full or cannot be read is no reason to throw it away.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -49,18 +49,18 @@ class Shelf:
         program: str,
         projections: Sequence[Projection],
         *,
-        ledger: str,
-        head: int,
+        mark: Callable[[int], str],
         lasts: bool,
     ) -> None:
-        """``program``: of what folds. ``ledger``, ``head``: which is folded, and its last position.
+        """``program``: of what folds. ``mark``: of what the ledger has at a position.
         ``lasts``: it is there for the next run; else nobody finds it under its name, not even now.
 
         Raises sqlite3.Error, as everything here does.
         """
         self.path, self.projections, self.position = path, projections, 0
-        if not (lasts and self._goes_on(program, ledger, head)):
-            self._begin(program, ledger)
+        self._mark = mark
+        if not (lasts and self._goes_on(program)):
+            self._begin(program)
         if not lasts:
             self._conn.execute("PRAGMA journal_mode = OFF")
             path.unlink()
@@ -82,7 +82,9 @@ class Shelf:
         for rows in self.rows.values():
             rows.flush()
         if position != self.position:
-            self._conn.execute("UPDATE program SET position = ?", (position,))
+            self._conn.execute(
+                "UPDATE program SET position = ?, mark = ?", (position, self._mark(position))
+            )
             self.position = position
         self._conn.execute("COMMIT")
         self._conn.execute("BEGIN")
@@ -97,33 +99,33 @@ class Shelf:
     def with_news(self) -> set[str]:
         return {n for (n,) in self._conn.execute("SELECT name FROM projection WHERE news")}
 
-    def _goes_on(self, program: str, ledger: str, head: int) -> bool:
+    def _goes_on(self, program: str) -> bool:
         self._conn = sqlite3.connect(self.path, isolation_level=None)
         try:
             found = self._conn.execute(
-                "SELECT position FROM program WHERE id = ? AND ledger = ? AND position <= ?",
-                (program, ledger, head),
+                "SELECT position, mark FROM program WHERE id = ?", (program,)
             ).fetchall()
         except sqlite3.Error as fault:
             self._conn.close()
             if not is_any_of(fault, NO_SHELF):
                 raise
             return False
-        if found:
-            [(self.position,)] = found
-            self._conn.execute(CACHE)
-        else:
+        [(position, mark)] = found or [(0, None)]
+        if mark != self._mark(position):
             self._conn.close()
-        return bool(found)
+            return False
+        self.position = position
+        self._conn.execute(CACHE)
+        return True
 
-    def _begin(self, program: str, ledger: str) -> None:
+    def _begin(self, program: str) -> None:
         for name in (self.path.name, f"{self.path.name}-journal"):
             self.path.with_name(name).unlink(missing_ok=True)
         self._conn = sqlite3.connect(self.path, isolation_level=None)
         self._conn.execute(CACHE)
         self._conn.execute("BEGIN")
-        self._conn.execute("CREATE TABLE program (id TEXT, ledger TEXT, position INT)")
-        self._conn.execute("INSERT INTO program VALUES (?, ?, 0)", (program, ledger))
+        self._conn.execute("CREATE TABLE program (id TEXT, position INT, mark TEXT)")
+        self._conn.execute("INSERT INTO program VALUES (?, 0, '')", (program,))
         self._conn.execute("CREATE TABLE projection (name TEXT PRIMARY KEY, news INT)")
         for projection in self.projections:
             self._conn.execute("INSERT INTO projection VALUES (?, 1)", (projection.name,))

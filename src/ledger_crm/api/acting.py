@@ -111,7 +111,7 @@ class Made(Receipt, frozen=True):
 
 
 class Foretold(msgspec.Struct, frozen=True, omit_defaults=True):
-    """fact    by its kind, as `/schemas/{kind}.json` says; only for keys with `events.read`
+    """fact    by its kind; only for keys with `events.read`
     sealed  names of fields of the fact that are not shown
     """
 

@@ -1,7 +1,7 @@
 """The OpenAPI document: what the framework derives from the handlers, and what it cannot know.
 
 Paths and parameters are the framework's. Schemas are msgspec's own, because they are what bodies
-are checked by: tags, constraints, docstrings. The problems, headers and examples are said here.
+are checked by: tags, constraints, docstrings. The problems and headers are said here.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.routes import HTTPRoute
 from litestar.types import Method
 
+from ledger_crm.domain import EVENTS
 from ledger_crm.ledger import Receipt
 
-from . import ageing
+from . import ageing, facts
 from .acting import Trial
+from .answers import Answers, problem
 from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
@@ -192,7 +194,10 @@ EACH_EVENT = {  # as OpenAPI 3.1 has it, which knows no schema of a stream as a 
 }
 
 
-SHAPES = {STREAM: EACH_EVENT, SELECTED: {"$ref": "#/components/schemas/Selected"}}
+SHAPES: dict[str, dict[str, Any]] = {
+    STREAM: EACH_EVENT,
+    SELECTED: {"$ref": "#/components/schemas/Selected"},
+}
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -244,8 +249,10 @@ def document(app: Litestar) -> dict[str, Any]:
     handlers = list(_handlers(app))
     wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
     schemas, components = msgspec.json.schema_components(
-        [*wanted, Trial, Problem, Selected], ref_template="#/components/schemas/{name}"
+        [*wanted, Trial, Problem, Selected, *EVENTS.values()],
+        ref_template="#/components/schemas/{name}",
     )
+    told = facts.told(components)
     for _, _, handler in handlers:
         if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
             components[name]["required"] = [
@@ -257,8 +264,10 @@ def document(app: Litestar) -> dict[str, Any]:
             schema["title"] += name.rpartition(".")[2]
     # and none of them makes anything of an enum of truths
     components["Trial"]["properties"]["dry_run"] = {"type": "boolean", "const": True}
+    components["Told"]["properties"]["fact"] = {"anyOf": facts.TOLD}
+    components["Foretold"]["properties"]["fact"]["anyOf"][:1] = facts.TOLD
     schema_of = dict(zip(map(str, wanted), schemas, strict=False))
-    found["components"]["schemas"] = dict(sorted(components.items()))
+    found["components"]["schemas"] = dict(sorted((components | told).items()))
     found["components"]["headers"] = {
         name: {"description": about, "schema": {"type": "string"}}
         for name, about in HEADERS.items()
@@ -270,11 +279,38 @@ def document(app: Litestar) -> dict[str, Any]:
         }
     } | {str(status): _problem(status, about) for status, about in PROBLEMS.items()}
     found["paths"] = dict(sorted(found["paths"].items()))
+    answers = Answers(found["components"]["schemas"])
     for path, method, handler in handlers:
-        _finish(found["paths"][path][method.lower()], handler, schema_of)
+        _finish(found["paths"][path][method.lower()], handler, schema_of, answers)
         _say_its_age(found["paths"][path][method.lower()], f"{method} {path}")
+    found["components"]["examples"] = dict(sorted(answers.made.items()))
     _link(found["paths"])
+    _leave_out_what_nothing_names(found)
     return found
+
+
+def _leave_out_what_nothing_names(found: dict[str, Any]) -> None:
+    """Facts that are no bodies."""
+    schemas = found["components"]["schemas"]
+    named = set(_named(found["paths"])) | set(_named(found["components"]["responses"]))
+    new = named
+    while new:
+        new = {ref for name in new for ref in _named(schemas[name])} - named
+        named |= new
+    for name in schemas.keys() - named:
+        del schemas[name]
+
+
+def _named(thing: Any) -> Iterator[str]:
+    match thing:
+        case {"$ref": str(ref)} if "/schemas/" in ref:
+            yield ref.rpartition("/")[2]
+        case dict():
+            for each in thing.values():
+                yield from _named(each)
+        case list():
+            for each in thing:
+                yield from _named(each)
 
 
 def _say_its_age(operation: dict[str, Any], name: str) -> None:
@@ -317,7 +353,10 @@ def _link(paths: dict[str, Any]) -> None:
 
 
 def _finish(
-    operation: dict[str, Any], handler: HTTPRouteHandler, schema_of: dict[str, Any]
+    operation: dict[str, Any],
+    handler: HTTPRouteHandler,
+    schema_of: dict[str, Any],
+    answers: Answers,
 ) -> None:
     lines = (handler.fn.__doc__ or "").split("\n")
     operation["summary"] = lines[0].strip()
@@ -385,9 +424,9 @@ def _finish(
         status: {
             "description": "Written: the receipt." if writes else "What you asked for.",
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-            "content": _content(handler, schema_of.get(str(given), {})),
+            "content": _content(handler, schema_of.get(str(given), {}), answers),
         },
-        **(_trial(status, schema_of.get(str(given), {}), headers) if writes else {}),
+        **(_trial(status, schema_of.get(str(given), {}), headers, answers) if writes else {}),
         **({"304": {"$ref": "#/components/responses/304"}} if tagged else {}),
         **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
     }
@@ -401,30 +440,33 @@ def _finish(
         operation["security"] = []
 
 
-def _trial(status: str, receipt: dict[str, Any], headers: list[str]) -> dict[str, Any]:
+def _trial(
+    status: str, receipt: dict[str, Any], headers: list[str], answers: Answers
+) -> dict[str, Any]:
     """Of a dry run; where what is written is answered 200 too, it is one of the two."""
     trial = {"$ref": "#/components/schemas/Trial"}
     both = status == "200"
     told = headers if both else ["X-Request-Id"]
+    schema = {"anyOf": [receipt, trial]} if both else trial
     return {
         "200": {
             "description": "With `dry_run`: what would be written."
             + (" Else written: the receipt." if both else ""),
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in told},
-            "content": {
-                "application/json": {"schema": {"anyOf": [receipt, trial]} if both else trial}
-            },
+            "content": {"application/json": {"schema": schema, **answers.of(schema)}},
         }
     }
 
 
-def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
+def _content(handler: HTTPRouteHandler, schema: dict[str, Any], answers: Answers) -> dict[str, Any]:
     """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
     others = {each: {"schema": SHAPES.get(each, {"type": "string"})} for each in besides(handler)}
+    if SELECTED in others:
+        others[SELECTED] |= answers.of(SHAPES[SELECTED])
     return (
         others
         if {STREAM, PLAIN} & others.keys()
-        else {"application/json": {"schema": schema}} | others
+        else {"application/json": {"schema": schema, **answers.of(schema)}} | others
     )
 
 
@@ -438,7 +480,12 @@ def _problem(status: int, about: str) -> dict[str, Any]:
     return {
         "description": about,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": problem(status),
+            }
+        },
         "x-problem-types": types_of(status),
     }
 
