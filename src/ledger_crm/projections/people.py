@@ -44,7 +44,7 @@ from ledger_crm.domain.segment import Criteria, SegmentSaved
 
 from ._custom import shown_of, values
 from ._lookup import Lookup
-from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
+from ._projection import Cursor, Projection, Row, Table, all_words, newest_first, plain, stream
 from ._segment import (
     NOT_SNOOZED,
     Given,
@@ -744,9 +744,8 @@ async def _listed(
         "   WHERE o.person_id = p.person_id OR o.person_id = ANY(ARRAY(SELECT m.id"
         "     FROM directory_merge m WHERE m.survivor_id = p.person_id)) ORDER BY tag),"
         f" {custom}, p.position FROM person p"
-        f" WHERE {where} AND (%(before)s::bigint IS NULL OR p.position < %(before)s)"
-        " ORDER BY p.position DESC LIMIT %(limit)s",
-        values | {"before": before, "limit": limit},
+        f" WHERE {where}{newest_first('p', before, limit)}".encode(),
+        values | {"before": before},
     )
     return [PersonListed(*row) for row in await cur.fetchall()]
 
