@@ -266,6 +266,10 @@ def document(app: Litestar) -> dict[str, Any]:
     components["Trial"]["properties"]["dry_run"] = {"type": "boolean", "const": True}
     components["Told"]["properties"]["fact"] = {"anyOf": facts.TOLD}
     components["Foretold"]["properties"]["fact"]["anyOf"][:1] = facts.TOLD
+    components["Result"]["properties"]["answer"] = _answers_of(wanted, components)
+    for name in ("Foretold", "Result"):  # which leave out what is as usual
+        fields = components[name]["properties"]
+        components[name]["properties"] = {n: facts.may_be_absent(of) for n, of in fields.items()}
     schema_of = dict(zip(map(str, wanted), schemas, strict=False))
     found["components"]["schemas"] = dict(sorted((components | told).items()))
     found["components"]["headers"] = {
@@ -287,6 +291,16 @@ def document(app: Litestar) -> dict[str, Any]:
     _link(found["paths"])
     _leave_out_what_nothing_names(found)
     return found
+
+
+def _answers_of(wanted: list[Any], components: dict[str, Any]) -> dict[str, Any]:
+    """Of a write: the receipts that have the most first, for who tries one after the other."""
+    names = {type_.__name__ for type_ in wanted if _is_receipt(type_)}
+    sure = {name: set(components[name]["required"]) for name in names}
+    receipts = [n for n in names if n == "Receipt" or sure[n] != sure["Receipt"]]
+    receipts.sort(key=lambda name: (-len(sure[name]), name))
+    some = [*receipts, "Trial", "Problem"]
+    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in some]}
 
 
 def _leave_out_what_nothing_names(found: dict[str, Any]) -> None:
