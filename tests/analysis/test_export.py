@@ -421,14 +421,14 @@ shelving.MOST_ROWS = 200
 written = 0
 write = exporting._write
 
-def dying(table, path):
+def dying(types, groups, path):
     global written
     written += 1
     if written == at:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_name(f".{path.name}.new").write_bytes(b"half a file")
         os.kill(os.getpid(), signal.SIGKILL)
-    write(table, path)
+    write(types, groups, path)
 
 exporting._write = dying
 exporting.export(url, folder)
