@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import jsonschema
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from builders import facts
 from ledger_crm.api.facts import name_of
-from ledger_crm.cli.documents import papers
+from ledger_crm.cli import documents
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import Actor, Entry, Event, kind
 from ledger_crm.domain.shape import schema_of
@@ -23,18 +25,26 @@ from ledger_crm.store import EntryMapper, decode_stored
 from ledger_crm.workers.feed import message_of
 from scenario import KEYRING, NOON
 
+pytestmark = pytest.mark.xdist_group("documents")  # which are made once, in seconds
+
 DOCS = Path(__file__).parents[1] / "docs"
-PAPERS = papers()
+NAMES = ["asyncapi.yaml", "events.md", "openapi.json", "permissions.md",
+         *(f"schemas/{topic}.json" for topic in sorted(EVENTS))]  # fmt: skip
+papers = cache(documents.papers)  # made when a test wants them: whoever only collects need not wait
 
 
-@pytest.mark.parametrize("name", sorted(PAPERS))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_paper_is_as_the_code_says(name: str) -> None:
-    assert (DOCS / name).read_text() == PAPERS[name], "write it with: ledger-crm documents"
+    assert (DOCS / name).read_text() == papers()[name], "write it with: ledger-crm documents"
+
+
+def test_each_paper_is_looked_at() -> None:
+    assert sorted(papers()) == NAMES
 
 
 def test_no_schema_is_of_a_fact_that_is_gone() -> None:
     there = {f"schemas/{path.name}" for path in (DOCS / "schemas").iterdir()}
-    assert there == {name for name in PAPERS if name.startswith("schemas/")}
+    assert there == {name for name in NAMES if name.startswith("schemas/")}
 
 
 @pytest.mark.parametrize("topic", sorted(EVENTS))
@@ -64,11 +74,15 @@ def published(event: Event) -> dict[str, object]:
 
 
 EVENTS_OF_ALL_KINDS = st.one_of([facts(event) for event in EVENTS.values()])
-OPENAPI = json.loads(PAPERS["openapi.json"])
+
+
+@cache
+def components() -> Any:
+    return json.loads(papers()["openapi.json"])["components"]
 
 
 def as_a(name: str) -> jsonschema.Draft202012Validator:
-    schema = {"$ref": f"#/components/schemas/{name}", "components": OPENAPI["components"]}
+    schema = {"$ref": f"#/components/schemas/{name}", "components": components()}
     return jsonschema.Draft202012Validator(schema)
 
 
@@ -97,7 +111,7 @@ def test_what_goes_out_fits_its_schema_and_holds_nothing_sealed(event: Event) ->
 
 
 def test_the_feed_document_has_a_message_for_every_fact() -> None:
-    document = json.loads(PAPERS["asyncapi.yaml"])
+    document = json.loads(papers()["asyncapi.yaml"])
     envelope = document["components"]["schemas"]["envelope"]
     assert set(document["components"]["messages"]) == set(EVENTS)
     for topic, event in EVENTS.items():
