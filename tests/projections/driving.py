@@ -90,7 +90,8 @@ def sums(
 
 
 class Together:
-    """A projector's crew, as far as it gets now. What it would halt on is a failure."""
+    """A projector's crew, as far as it gets now: in between another may lead. What it would halt on
+    is a failure."""
 
     def __init__(self, projections: Iterable[Projection], read: Read, conn: Connection) -> None:
         self.conn, self.crew = conn, Crew(conn, read, list(projections))
@@ -103,6 +104,7 @@ class Together:
             while self.crew.advance():
                 pass
         self._must_be_well()
+        self.conn.execute("SELECT pg_advisory_unlock_all()")
 
     def rebuild(self) -> None:
         for projection in self.crew.projections:
