@@ -87,7 +87,10 @@ class House:
 
     def import_into(self, owner_url: str) -> Report:
         with self.ledger(owner_url) as ledger:
-            report = asyncio.run(import_csv(ledger, io.BytesIO(self.source), load_mapping(MAPPING)))
+            return self.import_by(ledger)
+
+    def import_by(self, ledger: Ledger) -> Report:
+        report = asyncio.run(import_csv(ledger, io.BytesIO(self.source), load_mapping(MAPPING)))
         assert not report.refused, report.listed[:3]
         return report
 

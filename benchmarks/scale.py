@@ -39,7 +39,7 @@ from ledger_crm.embedded import Nats
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers import feed, relay
-from ledger_crm.workers.projector import Crew, Driver, connect
+from ledger_crm.workers.projector import Crew, Driver, Read, connect
 
 from . import house, http, live
 from .figures import ANA, INTENT, NOTE, in_pages
@@ -59,7 +59,7 @@ READS = {
 }
 DEEP = {"list_people_deep": "/people?limit=50&cursor={middle}"}
 NOTED = "made.json"
-THEN = "&as_of={then}"  # nine tenths of the ledger, as known then
+THEN = {"as_of": "&as_of={then}", "as_it_was": "&as_of={at}&known=now"}  # nine tenths of it
 
 Cursor: TypeAlias = psycopg.Cursor[Any]
 Operation: TypeAlias = Callable[[], float]
@@ -92,6 +92,7 @@ class Sized(msgspec.Struct, kw_only=True):
     built_us: dict[str, float] = {}
     entries: int = 0
     people: list[UUID] = []
+    at: str = ""
     key: str = ""
 
 
@@ -153,12 +154,14 @@ def measured(folder: Path, sizes: Sequence[int], runs: int, *, again: bool) -> l
         asked = [stack.enter_context(http.process(app_url(each.url))) for each in ledgers]
         ports = [port for port, _ in asked]
         for name, path in READS.items():
-            now = [reading(*each, path) for each in zip(ledgers, ports, strict=True)]
-            then = [reading(*each, path + THEN) for each in zip(ledgers, ports, strict=True)]
-            both = in_turns([*now, *then], runs)
-            present, past = both[: len(ledgers)], both[len(ledgers) :]
+            paths = [path + then for then in ("", *THEN.values())]
+            asked_of = [
+                reading(*each, path) for path in paths for each in zip(ledgers, ports, strict=True)
+            ]
+            present, *past = batched(in_turns(asked_of, runs), len(ledgers))
             found(name, "µs", present)
-            found(f"{name}_as_of", "µs", past, present)
+            for sense, costs in zip(THEN, past, strict=True):
+                found(f"{name}_{sense}", "µs", costs, present)
         for name, path in DEEP.items():
             deep = [reading(*each, path) for each in zip(ledgers, ports, strict=True)]
             found(name, "µs", in_turns(deep, runs))
@@ -191,6 +194,10 @@ def in_turns(operations: Sequence[Operation], runs: int) -> list[list[float]]:
         for operation, mine in zip(operations, costs, strict=True):
             mine.append(operation() * 1e6)
     return costs
+
+
+def batched(costs: Sequence[list[float]], n: int) -> list[Sequence[list[float]]]:
+    return [costs[at : at + n] for at in range(0, len(costs), n)]
 
 
 def quotients(mine: Sequence[float], others: Sequence[float]) -> list[float]:
@@ -248,9 +255,12 @@ def prepare(servers: house.House, sized: Sized) -> None:
     with connect(app_url(sized.url)) as conn:
         one = "SELECT person_id FROM person WHERE position > %s ORDER BY position LIMIT 1"
         found = [conn.execute(one, (upto * n // SAMPLE,)).fetchall() for n in range(SAMPLE)]
-    sized.people = [rows[0][0] for rows in found if rows]
-    with servers.ledger(sized.url) as ledger:
-        _, sized.key = asyncio.run(create_key(ledger, actor="consultant:ana"))
+        then = "SELECT at FROM history WHERE position <= %s ORDER BY position DESC LIMIT 1"
+        [[at]] = conn.execute(then, (sized.entries * 9 // 10,)).fetchall()
+        sized.people, sized.at = [rows[0][0] for rows in found if rows], at.isoformat()[:-6] + "Z"
+        with servers.ledger(sized.url) as ledger:
+            _, sized.key = asyncio.run(create_key(ledger, actor="consultant:ana"))
+            bring_level(ledger, conn)
 
 
 def part(name: str, url: str, *about: str) -> None:
@@ -296,14 +306,19 @@ def projected(ledger: Ledger, url: str) -> dict[str, float]:
     with connect(app_url(url)) as conn, patch.object(Driver, "project", timed):
         for projection in every():
             Driver(projection, read, conn).rebuild()
-        crew = Crew(conn, read, every())
         before_s = process_time() + ran_s(conn) - fetching_s
-        while crew.look():
-            crew.advance()
+        bring_level(ledger, conn, read)
         together_s = process_time() + ran_s(conn) - before_s
     took_s = {name: spent_s + opening_s for name, spent_s in alone_s.items()}
     took_s |= {"together": together_s, "reading": reading_s}
     return {name: spent_s * 1e6 / entries for name, spent_s in took_s.items()}
+
+
+def bring_level(ledger: Ledger, conn: psycopg.Connection[Any], read: Read | None = None) -> None:
+    pages = read or (lambda after, n: ledger.store.entries(after=after, limit=n))
+    crew = Crew(conn, pages, every())
+    while crew.look():
+        crew.advance()
 
 
 def ran_s(conn: psycopg.Connection[Any]) -> float:
@@ -371,7 +386,8 @@ def peak_mb(process: int | str) -> float:
 def reading(sized: Sized, port: int, path: str) -> Operation:
     """By one client, one after the other."""
     middle, then = sealed(sized.entries // 2), sized.entries * 9 // 10
-    paths = [path.format(person=id, middle=middle, then=then) for id in sized.people]
+    at = sized.at
+    paths = [path.format(person=id, middle=middle, then=then, at=at) for id in sized.people]
     ask = http.getting(paths, sized.key)
     asyncio.run(http.answered(port, ask, 1, connections=1))
     return lambda: (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import facts
+from ledger_crm.api.answers import VALUES, Answers
 from ledger_crm.api.facts import name_of
 from ledger_crm.cli import documents
 from ledger_crm.domain import EVENTS
@@ -77,12 +79,12 @@ EVENTS_OF_ALL_KINDS = st.one_of([facts(event) for event in EVENTS.values()])
 
 
 @cache
-def components() -> Any:
-    return json.loads(papers()["openapi.json"])["components"]
+def api() -> Any:
+    return json.loads(papers()["openapi.json"])
 
 
 def as_a(name: str) -> jsonschema.Draft202012Validator:
-    schema = {"$ref": f"#/components/schemas/{name}", "components": components()}
+    schema = {"$ref": f"#/components/schemas/{name}", "components": api()["components"]}
     return jsonschema.Draft202012Validator(schema)
 
 
@@ -100,6 +102,52 @@ def test_a_fact_of_which_the_kind_is_told_alone_is_another_fact() -> None:
     for fact in ({"kind": "person.introduced"}, {"kind": "person.flew", "to": "Mars"}):
         assert not as_a("Fact").is_valid(fact)
         as_a("OtherFact").validate(fact)
+
+
+def answers() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """In JSON, to what was done."""
+    for path, operations in api()["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                for media_type, content in response.get("content", {}).items():
+                    if (
+                        status < "300"
+                        and media_type.endswith("json")
+                        and "ndjson" not in media_type
+                    ):
+                        yield f"{method} {path}", media_type, content
+
+
+def test_every_answer_has_an_example_that_is_one() -> None:
+    checked: set[str] = set()
+    for operation, media_type, content in answers():
+        assert content.get("examples"), (operation, media_type)
+        of = json.dumps(content["schema"])
+        schema = content["schema"] | {"components": api()["components"]}
+        for ref in content["examples"].values():
+            name = ref["$ref"].rpartition("/")[2]
+            if of + name not in checked:
+                checked.add(of + name)
+                example = api()["components"]["examples"][name]["value"]
+                jsonschema.Draft202012Validator(
+                    schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+                ).validate(example)
+    assert len(checked) > 100
+
+
+def test_nothing_is_known_for_an_example_that_none_has() -> None:
+    made = Answers(api()["components"]["schemas"])
+    for _, _, content in answers():
+        made.of(content["schema"])
+    assert made.used == VALUES.keys()
+
+
+def test_every_problem_has_an_example() -> None:
+    for status, response in api()["components"]["responses"].items():
+        for content in response.get("content", {}).values():
+            as_a("Problem").validate(content["example"])
+            assert content["example"]["type"] in response["x-problem-types"]
+            assert str(content["example"]["status"]) == status
 
 
 @given(event=EVENTS_OF_ALL_KINDS)

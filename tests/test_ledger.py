@@ -409,6 +409,38 @@ async def test_a_retry_under_its_key_is_answered_before_its_version_is_looked_at
     assert await record(ledger, id, note(), intent=wish) == first
 
 
+async def test_one_look_tells_that_a_version_is_gone_and_that_no_twin_was_quicker(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await add_person(ledger)
+    looks, look = count(), ledger.store._select
+
+    def counted(*asked: Any) -> Any:
+        next(looks)
+        return look(*asked)
+
+    monkeypatch.setattr(ledger.store, "_select", counted)
+    with pytest.raises(StaleVersion):
+        await record(ledger, id, note(), intent=key("k", expected=7))
+    assert next(looks) == 1
+    with pytest.raises(StaleVersion):
+        await record(ledger, id, note(), intent=Intent(by=ANA, expected=7))
+    assert next(looks) == 3
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_twin_elsewhere_is_found_by_the_look_that_shows_what_it_wrote(
+    ledger: Ledger, other: Ledger, *, known: bool
+) -> None:
+    id = await add_person(ledger if known else other)
+    wish = key("k", expected=2)
+    await record(other, id, note())
+    first = await record(other, id, note(), intent=wish)
+    assert await record(ledger, id, note(), intent=wish) == first
+    with pytest.raises(KeyReused):
+        await record(ledger, id, note(), intent=key("k", b"another", expected=2))
+
+
 # races
 
 
@@ -634,11 +666,11 @@ async def test_what_is_written_while_one_looks_is_there_once(
     load, append = ledger.store.load_together, ledger.store.append_together
     looking, written = threading.Event(), threading.Event()
 
-    def while_it_is_written(ids: Any) -> Any:
-        found = None if seen else load(ids)
+    def while_it_is_written(*asked: Any) -> Any:
+        found = None if seen else load(*asked)
         looking.set()
         assert written.wait(PATIENCE_S)
-        return found or load(ids)
+        return found or load(*asked)
 
     def while_they_look(*args: Any) -> Any:
         assert looking.wait(PATIENCE_S)

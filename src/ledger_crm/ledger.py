@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from time import monotonic, sleep
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -33,6 +33,7 @@ from .sealing import DataKey, Keyring
 from .store import (
     ALL,
     SNAPSHOT,
+    Answered,
     Append,
     Claim,
     Followed,
@@ -193,6 +194,13 @@ class Memory:
         return len(self._held)
 
 
+class Sought(NamedTuple):
+    """Streams after these versions; and a receipt, by its key, if that is not empty."""
+
+    after: dict[UUID, int]
+    receipt: bytes = b""
+
+
 Eye: TypeAlias = Callable[[Aggregate], Awaitable[Set[UUID]]]
 
 
@@ -203,6 +211,7 @@ class Work:
     decision rests on: the transaction refuses it if that has moved (no write skew).
 
     eye       of whoever decides: what of an aggregate they do not see; None: they see all
+    asks      the key of a receipt, looked for with each stream that is read
     memory    where to look first
     trusting  what is held there is taken as it is, and not read anew: then only what is written
               proves anything
@@ -215,10 +224,13 @@ class Work:
         *,
         of: UUID | None = None,
         expected: int | None = None,
+        asks: bytes = b"",
         memory: Memory | None = None,
         trusting: bool = False,
     ) -> None:
         self.ledger, self.by = ledger, by
+        self._asks = asks
+        self.answered: dict[bytes, Answered] | None = None  # when it was read last; None: not asked
         self._memory, self._trusting = memory, trusting
         self._recalled: set[UUID] = set()  # taken as it is held
         self._of, self._expected = of, expected
@@ -305,7 +317,9 @@ class Work:
             folded: dict[UUID, Aggregate] = {}
             gone: set[UUID] = set()
             if after := self._recall(missing, {entry.originator_id for entry in ours}):
-                entries, keys, folded = await self.ledger.load(after)
+                found = await self.ledger.load(after, self._asks)
+                entries, keys, folded = found.entries, found.keys, found.folded
+                self.answered = found.kept if self._asks else None
                 # destroyed since: nothing that was read with it may be known any longer
                 gone = {id for id in after if self._keys.get(id) and id in keys and not keys[id]}
                 self._keys |= keys
@@ -469,6 +483,13 @@ class Repeated(Exception):
     """What was to be written once is there: by ``once``, or by the command's own key."""
 
 
+class NotATwin(Exception):
+    """It is refused, and when what that rests on was read no twin of this wish had been written."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+
+
 class Ledger:
     """Opens the store at ``url``. ``close`` it, or use it as a context manager."""
 
@@ -488,10 +509,10 @@ class Ledger:
             answer_s=ANSWER_S,
             apart=lambda save: save.touches,
         )
-        self._loading = Together[dict[UUID, int], Loaded](
+        self._loading = Together[Sought, Loaded](
             "load",
             self._load,
-            weigh=len,
+            weigh=lambda sought: len(sought.after),
             at_once=LOADED_AT_ONCE,
             most=LOADING,
             queue_s=QUEUE_S,
@@ -548,6 +569,8 @@ class Ledger:
         try:
             async with self._turn(of):
                 return await self._decide(decision, intent, of)
+        except NotATwin as proved:
+            raise proved.refusal from None
         except Refusal:  # perhaps because a twin of this wish was quicker
             if found := await self._answered(intent):
                 return found, True
@@ -582,13 +605,15 @@ class Ledger:
         """First on what is in memory and without asking for a receipt: what is then written, the
         database has proved to be new and up to date. Any other end is not proved, and is found
         again from what is in the ledger."""
-        refused = False  # by what is in memory: if it is again, the receipt is asked for then
+        refused = False  # by what is in memory: if it is again, the receipt is asked for with it
+        asks = intent.stored_key if intent.key else b""
         for attempt in range(1, ATTEMPTS + 1):
             first, last = attempt == 1, attempt == ATTEMPTS
             if not first and not refused and (found := await self._answered(intent)):
                 return found, True
             work = Work(
                 self, intent.by, of=of, expected=intent.expected,
+                asks=asks if refused or intent.expected is not None else b"",
                 memory=self._memory, trusting=first,
             )  # fmt: skip
             try:
@@ -603,6 +628,11 @@ class Ledger:
                 refused = work.trusted
                 if refused or raced:
                     continue
+                # which rests on nothing but what was read, and the receipt was looked for then
+                if isinstance(refusal, Stale) and work.answered is not None:
+                    if found := _told_of(intent, work.answered):
+                        return found, True
+                    raise NotATwin(refusal) from None
                 raise
             refused = False
             facts = len(work.pending())
@@ -641,14 +671,8 @@ class Ledger:
         """The first answers to those of these wishes that were written, by key. Raises KeyReused
         for one that came with another fingerprint."""
         found = await self.run(self.store.receipts, [intent.stored_key for intent in intents])
-        answers = {}
-        for intent in intents:
-            if kept := found.get(intent.stored_key):
-                fingerprint, id, version, position = kept
-                if fingerprint != intent.fingerprint:
-                    raise KeyReused(key=intent.key)
-                answers[intent.key] = Receipt(id, version, position)
-        return answers
+        told = {intent.key: _told_of(intent, found) for intent in intents}
+        return {key: receipt for key, receipt in told.items() if receipt}
 
     async def append(
         self, entries: Sequence[Entry[Event]], keys: dict[UUID, DataKey | None], append: Append
@@ -694,11 +718,11 @@ class Ledger:
         what was in a request: so it needs the deployment's key."""
         return self.store.keyring.hash_of("request", asked)
 
-    async def load(self, after: dict[UUID, int]) -> Loaded:
-        """These streams after these versions. Raises Undecodable, Unavailable."""
+    async def load(self, after: dict[UUID, int], receipt: bytes = b"") -> Loaded:
+        """These streams after these versions, and a receipt. Raises Undecodable, Unavailable."""
         if len(after) > LOADED_ALONE:
-            return await self.run(self.store.load_after, after)
-        return await self._together(self._loading, after)
+            return await self.run(self.store.load_after, after, receipt)
+        return await self._together(self._loading, Sought(after, receipt))
 
     def take_snapshot(self, aggregate: Aggregate, key: DataKey | None) -> None:
         """Of how it is now, in its own time; it is no loss if that fails."""
@@ -819,9 +843,11 @@ class Ledger:
 
         return _patiently(save)
 
-    def _load(self, asked: Sequence[dict[UUID, int]]) -> Sequence[Loaded | Exception]:
+    def _load(self, asked: Sequence[Sought]) -> Sequence[Loaded | Exception]:
         """As ``_save``."""
-        return _patiently(lambda: self.store.load_together(asked))
+        streams = [sought.after for sought in asked]
+        receipts = [sought.receipt for sought in asked if sought.receipt]
+        return _patiently(lambda: self.store.load_together(streams, receipts))
 
     async def _taken(
         self, claims: Sequence[Claim], entries: Sequence[Entry[Event]]
@@ -848,6 +874,16 @@ class Ledger:
         kept = Kept(intent.stored_key, intent.fingerprint, id, version, 0)
         with suppress(Repeated):  # a twin of this request kept it first
             await self.append([], {}, Append(receipts=[kept]))
+
+
+def _told_of(intent: Intent, kept: dict[bytes, Answered]) -> Receipt | None:
+    """Raises KeyReused."""
+    if found := kept.get(intent.stored_key):
+        fingerprint, id, version, position = found
+        if fingerprint != intent.fingerprint:
+            raise KeyReused(key=intent.key)
+        return Receipt(id, version, position)
+    return None
 
 
 def _patiently(call: Callable[[], T]) -> T:

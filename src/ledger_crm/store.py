@@ -462,9 +462,13 @@ LOAD = (
     " UNION ALL SELECT k.stream_id, 0, '', k.wrapped"
     " FROM w JOIN ledger.data_keys k ON k.stream_id = w.id"
     " UNION ALL SELECT w.id, -w.folded, '', w.state FROM w WHERE w.state IS NOT NULL"
+    " UNION ALL SELECT r.stream_id, 0, 'receipt', r.key || int8send(r.version)"
+    "   || int8send(coalesce(r.position, 0)) || r.fingerprint"
+    " FROM ledger.receipts r WHERE r.key = ANY(%b::bytea[])"
     " ORDER BY 1, 2"
 )
-"""Streams after a version, their data keys as version 0, and snapshots as versions below that."""
+"""Streams after a version, their data keys as version 0, and snapshots as versions below that; and
+receipts."""
 
 
 def _columns_of(saves: Sequence[Save]) -> list[list[Any] | None]:
@@ -503,15 +507,21 @@ def _columns_of(saves: Sequence[Save]) -> list[list[Any] | None]:
     return columns
 
 
+Answered = tuple[bytes, UUID, int, int | None]
+"""What a receipt says: fingerprint, stream, version, position."""
+
+
 class Loaded(NamedTuple):
     """entries  in order, stream by stream
     keys     the streams' data keys; None: destroyed
     folded   the streams that a snapshot was found of: the entries are what came after
+    kept     the receipts that are there, of those that were asked for with it
     """
 
     entries: list[Entry[Event]]
     keys: dict[UUID, DataKey | None]
     folded: dict[UUID, Aggregate]
+    kept: dict[bytes, Answered]
 
 
 class Store:
@@ -668,16 +678,18 @@ class Store:
         found = self.load_after(dict.fromkeys(ids, 0))
         return found.entries, found.keys
 
-    def load_after(self, streams: dict[UUID, int]) -> Loaded:
-        """What came after these versions."""
-        [found] = self.load_together([streams])
+    def load_after(self, streams: dict[UUID, int], receipt: bytes = b"") -> Loaded:
+        """What came after these versions; and a receipt, by its key."""
+        [found] = self.load_together([streams], [receipt] if receipt else [])
         if isinstance(found, Exception):
             raise found
         return found
 
-    def load_together(self, asked: Sequence[dict[UUID, int]]) -> list[Loaded | Undecodable]:
-        """For each of them what ``load`` finds, but only after these versions. One query, and one
-        more where a snapshot cannot be opened."""
+    def load_together(
+        self, asked: Sequence[dict[UUID, int]], receipts: Sequence[bytes] = ()
+    ) -> list[Loaded | Undecodable]:
+        """For each of them what ``load`` finds, but only after these versions, and any of these
+        receipts. One query, and one more where a snapshot cannot be opened."""
         since: dict[UUID, int | None] = {}  # None: whoever asks wants what is after a snapshot
         folded_too: set[UUID] = set()
         for streams in asked:
@@ -691,10 +703,14 @@ class Store:
         rows: dict[UUID, list[StoredEvent]] = {}
         keys: dict[UUID, DataKey | None] = {}
         snapshots: dict[UUID, tuple[int, bytes]] = {}
+        hidden, kept = {self._hidden(key): key for key in receipts}, dict[bytes, Answered]()
         wanted = [id in folded_too for id in since]
-        values = (list(since), list(since.values()), wanted, PROGRAM)
+        values = (list(since), list(since.values()), wanted, PROGRAM, list(hidden))
         for id, version, topic, state in self._select(LOAD, values):
-            if version > 0:
+            if topic == "receipt":
+                key, of, at = hidden[state[:32]], state[32:40], int.from_bytes(state[40:48])
+                kept[key] = (state[48:], id, int.from_bytes(of), at or None)
+            elif version > 0:
                 rows.setdefault(id, []).append(StoredEvent(id, version, topic, state))
             elif version < 0:
                 snapshots[id] = (-version, state)
@@ -721,11 +737,11 @@ class Store:
                 }
             except ValueError:  # as if there were none
                 found += self.load_together(
-                    [{id: max(version, 0) for id, version in streams.items()}]
+                    [{id: max(version, 0) for id, version in streams.items()}], receipts
                 )
                 continue
             try:
-                found.append(Loaded(self._opened(theirs, have), have, folded))
+                found.append(Loaded(self._opened(theirs, have), have, folded, kept))
             except Undecodable as fault:
                 found.append(fault)
         return found
@@ -806,8 +822,8 @@ class Store:
         hidden = [structs.replace(kept, key=self._hidden(kept.key)) for kept in append.receipts]
         return structs.replace(append, receipts=hidden) if hidden else append
 
-    def receipts(self, keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, UUID, int, int | None]]:
-        """What is kept under these keys: fingerprint, stream, version, position."""
+    def receipts(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
+        """What is kept under these keys."""
         asked = {self._hidden(key): key for key in keys}
         rows = self._select(
             "SELECT key, fingerprint, stream_id, version, position FROM ledger.receipts"

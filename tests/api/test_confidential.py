@@ -156,12 +156,15 @@ async def test_nobody_is_found_or_counted_by_a_candidacy_that_one_may_not_see(
             return [each["id"] for each in answer.json()["items"]]
 
         expected = [search["person"]] * sees
-        for again in ("", f"&as_of={head}"):
+        for again in ("", f"&as_of={head}", "&sort=name"):
             assert await people(f"/people?stage={card['stage']}{again}") == expected, who
         assert await people("/people") == [search["person"]], "they themselves are no secret"
         assert await people("/segments/in_play/people") == expected
         assert await people("/segments/in_play/quiet") == []
         tried = await ana.post("/segments/lookups", json=criteria, headers=keys[who])
+        assert [each["id"] for each in tried.json()["items"]] == expected
+        lookup = {"q": "a", "criteria": criteria}
+        tried = await ana.post("/people/lookups", json=lookup, headers=keys[who])
         assert [each["id"] for each in tried.json()["items"]] == expected
         segment = (await ana.get("/segments/in_play", headers=keys[who])).json()
         [listed] = (await ana.get("/segments", headers=keys[who])).json()

@@ -48,6 +48,19 @@ async def test_a_profile_grows_and_people_are_found_by_it(
     ):
         listed = (await found(ana, "/people", **asked))["items"]
         assert [each["id"] for each in listed] == expected, asked
+    for body, expected in (
+        ({"q": "pyth"}, [eve, ada]),
+        ({"q": "LONDON number lov"}, [ada]),
+        ({"q": "london", "criteria": {"channels": ["event"]}}, []),
+        ({"q": "python", "criteria": {"stages": ["sourced"]}}, [eve]),
+        ({"name": "lov ada", "criteria": {"tags": ["speaker"]}}, [ada]),
+        ({"name": "ada", "q": "rust"}, []),
+        ({"criteria": {"seniority": ["senior"]}}, [ada]),
+    ):
+        answer = await ana.post("/people/lookups", json=body, params={"fields": "id"})
+        assert [each["id"] for each in answer.json()["items"]] == expected, body
+    for body in ({}, {"q": " "}, {"point": "email", "value": "a@b.example", "q": "ada"}):
+        problem(await ana.post("/people/lookups", json=body), 400, "malformed")
     problem(await ana.get("/people", params={"stage": "none"}), 404, "no-such-record")
     [card] = (await found(ana, "/candidates", person_id=eve))["items"]
     assert card["person"] == "Eve"

@@ -323,9 +323,12 @@ async def test_by_order_and_count_nothing_is_told_that_is_hidden(
 ) -> None:
     monkeypatch.setattr(confidential, "TRUST_S", 0.0)
     company = (await written(ana, "/companies", ENGINES))["id"]
-    await written(ana, f"/companies/{company}/job-orders", ORDER)
-    hidden = ORDER | {"title": "Successor", "confidential": True}
-    await written(ana, f"/companies/{company}/job-orders", hidden)
+    orders = [ORDER, ORDER | {"title": "Successor", "confidential": True}]
+    person = (await written(ana, "/people", {"name": "Ada"}))["id"]
+    for order in orders:
+        made = await written(ana, f"/companies/{company}/job-orders", order)
+        on = {"company_id": company, "job_order_id": made["created"]}
+        await written(ana, f"/people/{person}/candidacies", on)
     project()
     _, text = await create_key(ledger, actor="consultant:ben", role="consultant")
     ben = {"Authorization": f"Bearer {text}"}
@@ -333,11 +336,16 @@ async def test_by_order_and_count_nothing_is_told_that_is_hidden(
     told = await ana.get("/job-orders?count=true&sort=title", headers=ben)
     assert (whole.headers["total-count"], told.headers["total-count"]) == ("2", "1")
     assert not re.search("Successor", told.text)
+    for words in ("succ", "engineer"):  # also not by a page that is empty and goes on
+        path = f"/job-orders?q={words}&limit=1"
+        known, told = await ana.get(path), (await ana.get(path, headers=ben)).json()
+        assert len(known.json()["items"]) == 1
+        assert (len(told["items"]), told["next"]) == (words == "engineer", None)
     monkeypatch.setattr(ordering, "MOST", 1)
     for headers in (ben, dict(ana.headers)):  # one too many is read, and may be one that is hidden
-        answer = await ana.get("/job-orders?sort=title", headers=headers)
+        answer = await ana.get("/candidates?sort=person", headers=headers)
         assert problem(answer, 422, "too-many-to-sort")["most"] == 1
-        answer = await ana.get("/job-orders?count=true", headers=headers)
+        answer = await ana.get("/candidates?count=true", headers=headers)
         assert answer.headers["total-count"] == "1+"
 
 

@@ -232,11 +232,11 @@ async def test_what_was_decided_on_rows_that_then_are_not_written_is_decided_ane
     appends, append = count(1), ledger.store.append_together
     stumbled = threading.Event()
 
-    def stumbles_the_second_time(asked: Any) -> Any:
+    def stumbles_the_second_time(*asked: Any) -> Any:
         if next(loads) == 2:
             stumbled.set()
             raise KeyError(asked)
-        return load(asked)
+        return load(*asked)
 
     def after_a_rival(*args: Any) -> Any:
         if next(appends) == 1:

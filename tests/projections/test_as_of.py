@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import pairwise
 
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from ledger_crm.commands.demo import play
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger
-from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, every
-from ledger_crm.workers.projector import Connection, connect
+from ledger_crm.projections import AS_IT_WAS, AS_KNOWN, _projection, every
+from ledger_crm.workers import rows
+from ledger_crm.workers.projector import Connection, Driver, connect
 from projections.driving import Dump, driven, folded, of_list, reading, stored
 from projections.stories import Command, a_full_story, stories, tell
 from scenario import KEYRING
@@ -28,7 +29,30 @@ SLOW = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make one smaller takes many minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+BLOCK, FEW = 5, 2  # of histories of some dozens of facts, as the real ones are of millions
 TABLES = [table for projection in ALL for table in projection.tables if table.keeps_past]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_projection, "BLOCK", BLOCK)
+        patch.setattr(_projection, "FEW", FEW)
+        patch.setattr(rows, "BLOCK", BLOCK)
+        yield
+
+
+@pytest.fixture(scope="module")
+def small_read_models(small: None, templates: Callable[..., str]) -> str:
+    with connect(templates("small_read_models")) as conn:
+        for projection in ALL:
+            Driver(projection, of_list([]), conn)
+    return "small_read_models"
+
+
+@pytest.fixture
+def template(small_read_models: str) -> str:
+    return small_read_models
 
 
 def told(databases: Callable[..., str], story: list[Command]) -> tuple[str, list[Entry[Event]]]:

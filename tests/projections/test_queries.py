@@ -338,7 +338,7 @@ async def test_deals_are_of_the_company_and_stage_asked_for_and_sums_are_by_curr
         await do(
             ledger,
             lambda w, c=company, v=cents, m=currency: selling.open_deal(  # type: ignore[misc]
-                w, c, title="d", at=NOON, value_cents=v, currency=m
+                w, c, title=f"Träger {v}", at=NOON, value_cents=v, currency=m
             ),
         )
     project(database, ledger)
@@ -346,6 +346,7 @@ async def test_deals_are_of_the_company_and_stage_asked_for_and_sums_are_by_curr
     async with cursor(database) as cur:
         acme = await deals.cards(cur, "sales", company_id=ACME)
         lost = await deals.cards(cur, "sales", stage="lost")
+        called = await deals.cards(cur, "sales", words="99 TRAG", company_id=ACME)
         everything = await deals.cards(cur, "sales")
         first = [c for c in await deals.counts(cur, "sales") if c.stage == "prospect"]
         of_bolt = await deals.counts(cur, "sales", company_id=BOLT)
@@ -353,6 +354,7 @@ async def test_deals_are_of_the_company_and_stage_asked_for_and_sums_are_by_curr
 
     assert [card.value_cents for card in acme] == [999, 1000]
     assert lost == []
+    assert [card.value_cents for card in called] == [999]
     assert [card.company for card in everything] == ["C1", "C0", "C0"]
     assert next_page == everything[1:]
     assert [(c.currency, c.deals, c.value_cents, c.weighted_cents) for c in first] == [
@@ -439,6 +441,8 @@ async def test_job_orders_are_of_the_status_company_and_consultant_asked_for(
         opened = await companies.orders(cur, status="open")
         ben = await companies.orders(cur, consultant="consultant:ben")
         nobody = await companies.orders(cur, consultant="consultant:be")
+        called = await companies.orders(cur, words="engl SENIOR")
+        left = await companies.orders(cur, words="engineer", besides=[order])
         vacancies = [await companies.vacancy(cur, id) for id in (order, other)]
 
     assert (held.id, held.title, held.must_haves) == (
@@ -451,6 +455,8 @@ async def test_job_orders_are_of_the_status_company_and_consultant_asked_for(
     assert [one.id for one in opened] == [other]
     assert [one.id for one in ben] == [order]
     assert nobody == []
+    assert [one.id for one in called] == [order]
+    assert [one.id for one in left] == [other]
     assert [one and one.id for one in vacancies] == [None, other]
 
 

@@ -29,6 +29,16 @@ Custom = Annotated[
     ),
 ]
 
+Words = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=200,
+        pattern=r"\S",
+        description="Only those that hold all of these words, or parts of words, in capitals or"
+        " not, with accents or not.",
+    ),
+]
+
 OfTeam = Annotated[
     str | None,
     QueryParameter(max_length=40, description="Only of consultants of the team with this slug."),

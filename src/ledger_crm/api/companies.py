@@ -29,15 +29,11 @@ from ledger_crm.ledger import Ledger, Receipt
 from ledger_crm.projections import companies, history, people
 
 from .acting import Act, Made, alone, fields
-from .asking import Custom, OfTeam, asked, team_on
+from .asking import Custom, OfTeam, Words, asked, team_on
 from .posting import JobPosting, posting_of
 from .reading import Limit, Named, Page, Token, View, moment, position
 
 Domain = Annotated[str | None, QueryParameter(max_length=2000, description="Of the company.")]
-Words = Annotated[
-    str | None,
-    QueryParameter(max_length=200, pattern=r"\S", description="Words of the company's name."),
-]
 Owned = Annotated[
     str | None,
     QueryParameter(max_length=80, description="Only those that this one of us answers for."),
@@ -161,9 +157,8 @@ class Companies(Controller):
     ) -> Response[Page[companies.CompanyListed]]:
         """List companies
 
-        The newest first. `domain`: only the one that has it, in any written form. `q`: those whose
-        name holds all of these words, or parts of words, in capitals or not, with accents or
-        not. `team`: those that one of its consultants of today owns."""
+        The newest first. `domain`: only the one that has it, in any written form. `q`: in the name.
+        `team`: those that one of its consultants of today owns."""
         wanted = None if domain is None else normalised("domain", domain)
         return await view.page(
             companies.listing,
@@ -440,6 +435,7 @@ class JobOrders(Controller):
     async def list_job_orders(
         self,
         view: NamedDependency[View],
+        q: Words = None,
         status: Status = None,
         company_id: FromQuery[UUID | None] = None,
         consultant: Works = None,
@@ -451,20 +447,25 @@ class JobOrders(Controller):
     ) -> Response[Page[companies.JobOrderListed]]:
         """List job orders
 
-        Over all companies or of one, the newest first. `team`: those that one of its consultants of
-        today owns or shares in."""
-        return await view.page(
-            companies.orders,
-            named=Named(company_id=company_id, team=team),
-            status=status,
-            company_id=company_id,
-            consultant=consultant,
-            team=team_on(team, view.today()),
-            exclusivity_broken=exclusivity_broken,
-            custom=asked(custom),
-            cursor=cursor,
-            limit=limit,
-            at=position,
+        Over all companies or of one, the newest first. `q`: in the title, the location, the
+        requisition and the must-haves. `team`: those that one of its consultants of today owns or
+        shares in."""
+        return await view.seen(
+            lambda besides: view.page(
+                companies.orders,
+                named=Named(company_id=company_id, team=team),
+                words=q,
+                status=status,
+                company_id=company_id,
+                consultant=consultant,
+                team=team_on(team, view.today()),
+                exclusivity_broken=exclusivity_broken,
+                custom=asked(custom),
+                besides=besides,
+                cursor=cursor,
+                limit=limit,
+                at=position,
+            )
         )
 
     @get("/{job_order_id:uuid}")

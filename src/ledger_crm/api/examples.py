@@ -132,6 +132,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "look_up_person": {
         "by e-mail": {"point": "email", "value": "Ada@Example.org"},
         "by name": {"name": "ada byron"},
+        "by words, and in a stage": {"q": "ada london", "criteria": {"stages": ["screening"]}},
     },
     "add_employment": {
         "a hiring manager": {

@@ -53,7 +53,7 @@ def _told(event: type[Event], body: dict[str, Any]) -> dict[str, Any]:
     fields = {n: of for n, of in body["properties"].items() if n not in event.stays_sealed}
     found = body | {
         "title": name_of(event),
-        "properties": {name: _may_be_absent(of) for name, of in fields.items()}
+        "properties": {name: may_be_absent(of) for name, of in fields.items()}
         | {"kind": {"type": "string", "const": kind(event)}},
         "required": [name for name in body["required"] if name not in sealed],
         **({"x-sealed": sorted(sealed)} if sealed else {}),
@@ -62,7 +62,7 @@ def _told(event: type[Event], body: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _may_be_absent(field: dict[str, Any]) -> dict[str, Any]:
+def may_be_absent(field: dict[str, Any]) -> dict[str, Any]:
     """Generators take one that has a default for one that is always there."""
     if "default" not in field:
         return field

@@ -1,7 +1,7 @@
 """The OpenAPI document: what the framework derives from the handlers, and what it cannot know.
 
 Paths and parameters are the framework's. Schemas are msgspec's own, because they are what bodies
-are checked by: tags, constraints, docstrings. The problems, headers and examples are said here.
+are checked by: tags, constraints, docstrings. The problems and headers are said here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ledger_crm.ledger import Receipt
 
 from . import ageing, facts
 from .acting import Trial
+from .answers import Answers, problem
 from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
@@ -193,7 +194,10 @@ EACH_EVENT = {  # as OpenAPI 3.1 has it, which knows no schema of a stream as a 
 }
 
 
-SHAPES = {STREAM: EACH_EVENT, SELECTED: {"$ref": "#/components/schemas/Selected"}}
+SHAPES: dict[str, dict[str, Any]] = {
+    STREAM: EACH_EVENT,
+    SELECTED: {"$ref": "#/components/schemas/Selected"},
+}
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -262,6 +266,10 @@ def document(app: Litestar) -> dict[str, Any]:
     components["Trial"]["properties"]["dry_run"] = {"type": "boolean", "const": True}
     components["Told"]["properties"]["fact"] = {"anyOf": facts.TOLD}
     components["Foretold"]["properties"]["fact"]["anyOf"][:1] = facts.TOLD
+    components["Result"]["properties"]["answer"] = _answers_of(wanted, components)
+    for name in ("Foretold", "Result"):  # which leave out what is as usual
+        fields = components[name]["properties"]
+        components[name]["properties"] = {n: facts.may_be_absent(of) for n, of in fields.items()}
     schema_of = dict(zip(map(str, wanted), schemas, strict=False))
     found["components"]["schemas"] = dict(sorted((components | told).items()))
     found["components"]["headers"] = {
@@ -275,12 +283,24 @@ def document(app: Litestar) -> dict[str, Any]:
         }
     } | {str(status): _problem(status, about) for status, about in PROBLEMS.items()}
     found["paths"] = dict(sorted(found["paths"].items()))
+    answers = Answers(found["components"]["schemas"])
     for path, method, handler in handlers:
-        _finish(found["paths"][path][method.lower()], handler, schema_of)
+        _finish(found["paths"][path][method.lower()], handler, schema_of, answers)
         _say_its_age(found["paths"][path][method.lower()], f"{method} {path}")
+    found["components"]["examples"] = dict(sorted(answers.made.items()))
     _link(found["paths"])
     _leave_out_what_nothing_names(found)
     return found
+
+
+def _answers_of(wanted: list[Any], components: dict[str, Any]) -> dict[str, Any]:
+    """Of a write: the receipts that have the most first, for who tries one after the other."""
+    names = {type_.__name__ for type_ in wanted if _is_receipt(type_)}
+    sure = {name: set(components[name]["required"]) for name in names}
+    receipts = [n for n in names if n == "Receipt" or sure[n] != sure["Receipt"]]
+    receipts.sort(key=lambda name: (-len(sure[name]), name))
+    some = [*receipts, "Trial", "Problem"]
+    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in some]}
 
 
 def _leave_out_what_nothing_names(found: dict[str, Any]) -> None:
@@ -347,7 +367,10 @@ def _link(paths: dict[str, Any]) -> None:
 
 
 def _finish(
-    operation: dict[str, Any], handler: HTTPRouteHandler, schema_of: dict[str, Any]
+    operation: dict[str, Any],
+    handler: HTTPRouteHandler,
+    schema_of: dict[str, Any],
+    answers: Answers,
 ) -> None:
     lines = (handler.fn.__doc__ or "").split("\n")
     operation["summary"] = lines[0].strip()
@@ -415,9 +438,9 @@ def _finish(
         status: {
             "description": "Written: the receipt." if writes else "What you asked for.",
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-            "content": _content(handler, schema_of.get(str(given), {})),
+            "content": _content(handler, schema_of.get(str(given), {}), answers),
         },
-        **(_trial(status, schema_of.get(str(given), {}), headers) if writes else {}),
+        **(_trial(status, schema_of.get(str(given), {}), headers, answers) if writes else {}),
         **({"304": {"$ref": "#/components/responses/304"}} if tagged else {}),
         **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
     }
@@ -431,30 +454,33 @@ def _finish(
         operation["security"] = []
 
 
-def _trial(status: str, receipt: dict[str, Any], headers: list[str]) -> dict[str, Any]:
+def _trial(
+    status: str, receipt: dict[str, Any], headers: list[str], answers: Answers
+) -> dict[str, Any]:
     """Of a dry run; where what is written is answered 200 too, it is one of the two."""
     trial = {"$ref": "#/components/schemas/Trial"}
     both = status == "200"
     told = headers if both else ["X-Request-Id"]
+    schema = {"anyOf": [receipt, trial]} if both else trial
     return {
         "200": {
             "description": "With `dry_run`: what would be written."
             + (" Else written: the receipt." if both else ""),
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in told},
-            "content": {
-                "application/json": {"schema": {"anyOf": [receipt, trial]} if both else trial}
-            },
+            "content": {"application/json": {"schema": schema, **answers.of(schema)}},
         }
     }
 
 
-def _content(handler: HTTPRouteHandler, schema: dict[str, Any]) -> dict[str, Any]:
+def _content(handler: HTTPRouteHandler, schema: dict[str, Any], answers: Answers) -> dict[str, Any]:
     """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
     others = {each: {"schema": SHAPES.get(each, {"type": "string"})} for each in besides(handler)}
+    if SELECTED in others:
+        others[SELECTED] |= answers.of(SHAPES[SELECTED])
     return (
         others
         if {STREAM, PLAIN} & others.keys()
-        else {"application/json": {"schema": schema}} | others
+        else {"application/json": {"schema": schema, **answers.of(schema)}} | others
     )
 
 
@@ -468,7 +494,12 @@ def _problem(status: int, about: str) -> dict[str, Any]:
     return {
         "description": about,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": problem(status),
+            }
+        },
         "x-problem-types": types_of(status),
     }
 

@@ -78,17 +78,26 @@ class ContactPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Either a contact point and its value, in any written form; or a name, or words of it, or
-    parts of words, in capitals or not, with accents or not."""
+    """Either a contact point and its value, in any written form; or what people have to fit, all of
+    it. Words may be parts of words, in capitals or not, with accents or not.
+
+    name      words of the name
+    q         words of the name, the headline, the skills and the location, each in any of them
+    criteria  as of a segment
+    """
 
     point: Point | None = None
     value: Sealed = ""
     name: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    q: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    criteria: Criteria | None = None
 
     def __post_init__(self) -> None:
-        given = (bool(self.name.strip()), bool(self.point), bool(self.value))
-        if given not in ((True, False, False), (False, True, True)):
-            raise ValueError("give either a name, or a point and its value")
+        one = (bool(self.point), bool(self.value))
+        fitting = bool(self.name or self.q or self.criteria)
+        blank = any(words and not words.strip() for words in (self.name, self.q))
+        if blank or (one, fitting) not in (((True, True), False), ((False, False), True)):
+            raise ValueError("give either a point and its value, or some of name, q and criteria")
 
 
 class NewCandidacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -174,7 +183,8 @@ class People(Controller):
     ) -> Response[Page[people.PersonListed]]:
         """List people
 
-        All, or those who fit everything that is asked for; the newest first."""
+        All, or those who fit everything that is asked for; the newest first. By words, and by more
+        criteria: `POST /people/lookups`."""
         criteria = Criteria(
             tags=(tag,) if tag else (),
             skills=(skill,) if skill else (),
@@ -204,14 +214,24 @@ class People(Controller):
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[people.PersonListed]]:
-        """Find people by contact point or name
+        """Find people by contact point, or by words and criteria
 
-        Who has a contact point: one person or nobody. Or whose name holds all of these words: the
+        Who has a contact point: one person or nobody. Or who fits, by words and criteria: the
         newest first. It is a POST so that neither stands in the address of a request, which
         proxies log; it writes nothing."""
         if data.point is None:
-            return await view.page(
-                people.called, data.name, cursor=cursor, limit=limit, at=position
+            return await view.seen(
+                lambda besides: view.page(
+                    people.listing,
+                    data.criteria or Criteria(),
+                    on=view.now(),
+                    name=data.name,
+                    words=data.q,
+                    besides=besides,
+                    cursor=cursor,
+                    limit=limit,
+                    at=position,
+                )
             )
         value = normalised(data.point, data.value)
         return await view.page(

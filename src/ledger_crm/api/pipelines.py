@@ -16,7 +16,7 @@ from ledger_crm.ledger import Receipt, Work
 from ledger_crm.projections import candidates, changes, deals, directory, pipelines
 
 from .acting import Act
-from .asking import Custom, OfTeam, asked, team_on
+from .asking import Custom, OfTeam, Words, asked, team_on
 from .past import ByTime, From, To, Window
 from .reading import NOTHING, Limit, Named, Page, Position, Token, View, position
 
@@ -195,6 +195,7 @@ class Deals(Controller):
         self,
         view: NamedDependency[View],
         pipeline: Slugged = "sales",
+        q: Words = None,
         company_id: FromQuery[UUID | None] = None,
         stage: Staged = None,
         team: OfTeam = None,
@@ -204,14 +205,15 @@ class Deals(Controller):
     ) -> Response[Page[deals.DealCard]]:
         """The deal pipeline: cards
 
-        Of one pipeline: over all, of a company, in a stage; the last to move first. `team`: of the
-        companies that one of its consultants of today owns."""
+        Of one pipeline: over all, of a company, in a stage; the last to move first. `q`: in the
+        title. `team`: of the companies that one of its consultants of today owns."""
         return await view.page(
             deals.cards,
             pipeline,
             named=Named(
                 subject="deal", pipeline=pipeline, stage=stage, company_id=company_id, team=team
             ),
+            words=q,
             company_id=company_id,
             stage=stage,
             team=team_on(team, view.today()),

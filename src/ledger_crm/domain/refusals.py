@@ -15,18 +15,17 @@ class Refusal(Exception):
     """The request was understood and refused; nothing was written."""
 
     over_http: ClassVar[bool] = True  # else only the command line says it
+    sentence: ClassVar[str] = "The request was understood and refused; nothing was written."
+    code: ClassVar[str] = "refusal"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.sentence = " ".join((cls.__doc__ or "").split())
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
     def __init__(self, **facts: Any) -> None:
         self.facts = facts
         super().__init__(self.sentence)
-
-    @property
-    def sentence(self) -> str:
-        return " ".join((type(self).__doc__ or "").split())
-
-    @property
-    def code(self) -> str:
-        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
 
     def __str__(self) -> str:
         facts = ", ".join(f"{name}: {value}" for name, value in self.facts.items())

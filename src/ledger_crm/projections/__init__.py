@@ -9,6 +9,7 @@ from ._lookup import Lookup
 from ._projection import (
     AS_IT_WAS,
     AS_KNOWN,
+    BLOCK,
     HELD_FROM,
     HELD_UNTIL,
     KNOWN_FROM,
@@ -50,6 +51,7 @@ from ._team import Team
 __all__ = [
     "AS_IT_WAS",
     "AS_KNOWN",
+    "BLOCK",
     "HELD_FROM",
     "HELD_UNTIL",
     "KNOWN_FROM",

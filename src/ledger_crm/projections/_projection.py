@@ -46,16 +46,27 @@ NEXT, LAST = "next_", "last_"
 read, and for one that was replaced (``workers/beside.py``)."""
 
 AS_KNOWN, AS_IT_WAS = "as_known", "as_it_was"
-FEW = 500  # rows, which are put in order in less time than they are found one by one
-ORDERED = re.compile(r"(CREATE INDEX \w+ ON \w+ \([\w ,]+)\)")
 """Where views of the same names show both, for whoever puts one of these in front of the search
 path: as they were known at the position in the setting ``ledger.as_of``; or as all was at the
 instant in it, by what is known today."""
+
+FEW = 500  # rows, which are put in order in less time than others are looked through for them
+BLOCK = 2_000  # positions, of which is kept since when a row with one of them held at the earliest
+ORDERED = re.compile(r"(CREATE INDEX \w+ ON \w+ \([\w ,]+)\)")
 
 KNOWN_FROM, KNOWN_UNTIL = "known_from", "known_until"
 HELD_FROM, HELD_UNTIL = "held_from", "held_until"
 """Columns of rows of the past; of those of the present, the two that begin. The positions of the
 entries that made and replaced one, and when the facts happened that did (``workers/rows.py``)."""
+
+_CLASSES = {
+    KNOWN_FROM: f"'{{{','.join(str(4**n) for n in range(30))}}}'::bigint[]",
+    HELD_FROM: f"'{{{','.join(f'{4**n} s' for n in range(19))}}}'::interval[]",
+}
+_LASTED = {
+    since: f"unnest({classes}) WITH ORDINALITY lasted (less_than, nth)"
+    for since, classes in _CLASSES.items()
+}
 
 SQL_TYPES = {
     bool: "boolean",
@@ -158,6 +169,9 @@ class Table(Generic[R]):
         self.handlers: dict[type[Event], list[Handler[R]]] = {}
         hints = get_type_hints(row)
         self.nullable = {c for c in self.columns if NoneType in get_args(hints[c])}
+        self.reach = f"{name}_reach"
+        self.has_position = "position" in {*self.columns} - self.nullable
+        self.in_pages = self.has_position and keeps_past and "position DESC" in sql
         self.types = {
             column: next(SQL_TYPES[t] for t in get_args(hint) or (hint,) if t is not NoneType)
             for column, hint in hints.items()
@@ -243,6 +257,7 @@ class Table(Generic[R]):
         key = ", ".join(self.key)
         made = f"""
             DROP TABLE IF EXISTS {read}.{self.name}, {past}.{self.name} CASCADE;
+            DROP TABLE IF EXISTS {past}.{self.reach};
             CREATE TABLE {read}.{self.name}
                 ({columns}{KNOWN_FROM} bigint NOT NULL DEFAULT 0,
                 {HELD_FROM} timestamptz NOT NULL DEFAULT 'epoch', PRIMARY KEY ({key}));
@@ -257,9 +272,12 @@ class Table(Generic[R]):
                 {HELD_FROM} timestamptz, {HELD_UNTIL} timestamptz);
             SET LOCAL search_path = {past}; {with_until}
             CREATE INDEX ON {self.name} ({key}, {HELD_UNTIL});
-            CREATE INDEX ON {self.name} ({KNOWN_UNTIL});
-            CREATE INDEX ON {self.name} ({HELD_UNTIL});
+            CREATE INDEX ON {self.name} ({_lasted(KNOWN_FROM, KNOWN_UNTIL)});
+            CREATE INDEX ON {self.name} ({_lasted(HELD_FROM, HELD_UNTIL)});
             """
+        if self.in_pages:
+            made += f"""CREATE TABLE {past}.{self.reach}
+                (block bigint PRIMARY KEY, since timestamptz NOT NULL);"""
         for home, since, until, type_ in (
             (AS_KNOWN, KNOWN_FROM, KNOWN_UNTIL, "bigint"),
             (AS_IT_WAS, HELD_FROM, HELD_UNTIL, "timestamptz"),
@@ -277,21 +295,28 @@ class Table(Generic[R]):
     def _appended(self, present: str, past: str, since: str, until: str, at: str) -> str:
         """Of rows present and past those that were there. An arm with a condition of its own is
         read whole, for its order is not seen from outside, so all conditions stand there. Where
-        few rows of the past are left that might have been there, they are found by when they were
-        replaced, and put in order: to look through an index in that order finds none of them for
-        long. Else they are dense in it."""
+        few rows of the past were there, they are found one by one, and put in order: to look
+        through an index in that order finds none of them for long. Else they are dense in it. And
+        what had not happened is passed over in blocks (decision 84)."""
         columns = [*self.columns, KNOWN_FROM, HELD_FROM]
         names, never = ", ".join(columns), "'infinity'" if until == HELD_UNTIL else 2**63 - 1
         arms = f"""SELECT {names}, {never} AS {until}, NULL AS few FROM {present}
             UNION ALL SELECT {names}, {until}, false FROM {past}"""
         there = f"{since} <= {at} AND {until} > {at}"
-        if since == KNOWN_FROM and "position" in self.columns and "position" not in self.nullable:
+        if self.has_position and since == KNOWN_FROM:
             there += f" AND position <= {at}"
-        if "position DESC" in self.sql:
+        if self.in_pages:
+            if since == HELD_FROM:
+                there += f""" AND position <= (SELECT (block + 1) * {BLOCK} FROM {past}_reach
+                    WHERE since <= (SELECT {at}) ORDER BY block DESC LIMIT 1)"""
             unordered = ", ".join("position + 0" if c == "position" else c for c in columns)
-            arms += f" UNION ALL SELECT {unordered}, {until}, true FROM {past}"
-            there += f""" AND (few IS NULL OR few = (SELECT count(*) < {FEW} FROM
-                (SELECT FROM {past} WHERE {until} > {at} LIMIT {FEW}) left_over))"""
+            found = f"""(SELECT stored FROM {_LASTED[since]} CROSS JOIN LATERAL
+                (SELECT ctid AS stored FROM {past} WHERE {_class(since, until)} = lasted.nth - 1
+                AND {since} > {at} - lasted.less_than AND {since} <= {at} AND {until} > {at}
+                OFFSET 0) each_class LIMIT {FEW}) found"""
+            arms += f""" UNION ALL SELECT {unordered}, {until}, true
+                FROM {past} p JOIN {found} ON p.ctid = found.stored"""
+            there += f" AND (few IS NULL OR few = (SELECT count(*) < {FEW} FROM {found}))"
         return f"SELECT {names} FROM ({arms}) every WHERE {there}"
 
     def _joined(self, present: str, past: str, since: str, until: str, at: str) -> str:
@@ -306,6 +331,17 @@ class Table(Generic[R]):
         return f"""SELECT n.{key}, {columns} FROM {present} n
             LEFT JOIN {past} p ON p.{key} = n.{key} AND p.{since} <= {at} AND p.{until} > {at}
             WHERE n.{since} <= {at} OR p.{key} IS NOT NULL"""
+
+
+def _lasted(since: str, until: str) -> str:
+    """For an index of spans, by how long they are, in classes of which each is four times the one
+    before, and by when they began. Of spans around a moment, one of a class began at most so long
+    before it: they are found without looking at many others."""
+    return f"({_class(since, until)}), {since}, {until}"
+
+
+def _class(since: str, until: str) -> str:
+    return f"width_bucket({until} - {since}, {_CLASSES[since]})"
 
 
 class Projection:
@@ -349,6 +385,14 @@ def all_words(text: str) -> list[str]:
     as a lone accent, fits nothing; no text fits everything."""
     escaped = re.sub(r"([\\%_])", r"\\\1", plain(text))
     return [f"%{word}%" for word in escaped.split()] or ([""] if text else [])
+
+
+def newest_first(rows: str, before: int | None, limit: int) -> str:
+    """The end of a query for a page, which may take ``before``. How many are asked for stands in
+    it, and whether they are before something: a plan that is kept would be one for all pages of
+    any length, and is not kept for that. ``rows``: an alias; a condition goes before this."""
+    further = f" AND {rows}.position < %(before)s" if before is not None else ""
+    return f"{further} ORDER BY {rows}.position DESC LIMIT {limit:d}"
 
 
 def stream(entry: Entry[Any]) -> UUID:

@@ -30,7 +30,7 @@ from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.joborder import JobOrderStaffed
 from ledger_crm.domain.shortlist import VerdictGiven
 
-from ._projection import Cursor, Projection, Row, Table
+from ._projection import Cursor, Projection, Row, Table, newest_first
 from ._team import Team, whose
 from ._who import everyone
 
@@ -101,7 +101,7 @@ steps = Table(
 )
 steps.erases("decider", unless=lambda row: not row.decided_by)
 staff = Table("candidacy_staff", StaffRow, key="job_order_id")
-projection = Projection("candidates", candidacies, steps, staff, version=5, parallel="stream")
+projection = Projection("candidates", candidacies, steps, staff, version=6, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -354,20 +354,18 @@ async def cards(
         "c.stage": stage,
     }
     where = [f"{column} = %({column})s" for column, value in wanted.items() if value is not None]
-    values: dict[str, object] = {**wanted, "before": before, "limit": limit}
+    values: dict[str, object] = {**wanted, "before": before}
     if person_id is not None:
         where.append(f"c.person_id = ANY({everyone('%(person)s')})")
         values["person"] = person_id
     if company_id is not None:
         where.append(f"c.company_id = ANY({everyone('%(company)s')})")
         values["company"] = company_id
-    if before is not None:
-        where.append("c.position < %(before)s")
     if team is not None or consultant is not None:
         where.append(WORKED_ON)
         values["owners"] = await whose(cur, consultant, team)
-    clause = f" WHERE {' AND '.join(where)}" if where else ""
-    await cur.execute(f"{CARD}{clause} ORDER BY c.position DESC LIMIT %(limit)s".encode(), values)
+    asked = " AND ".join(where) or "true"
+    await cur.execute(f"{CARD} WHERE {asked}{newest_first('c', before, limit)}".encode(), values)
     return [_card(row) for row in await cur.fetchall()]
 
 

@@ -51,7 +51,7 @@ commissions = Table(
     CREATE INDEX commission_newest ON commission (position DESC);
     """,
 )
-projection = Projection("commissions", commissions, version=2)
+projection = Projection("commissions", commissions, version=3)
 PARTS = msgspec.json.Decoder(list[Part])
 
 

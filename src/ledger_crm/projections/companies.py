@@ -3,7 +3,7 @@ agreement, one a job order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -100,6 +100,7 @@ class JobOrderRow(Row, frozen=True, kw_only=True):
     position: int
     company_id: UUID
     title: str
+    sought: str  # what is said of it in a line, as it is looked for
     openings: int
     pipeline: str
     opened_at: datetime
@@ -163,7 +164,7 @@ custom = values(  # of companies and of job orders
         None if entry.event.deal_id else entry.event.job_order_id or entry.originator_id
     ),
 )
-projection = Projection("companies", companies, domains, fees, job_orders, custom, version=13)
+projection = Projection("companies", companies, domains, fees, job_orders, custom, version=14)
 
 
 @companies.starts(CompanyAdded)
@@ -294,6 +295,7 @@ def job_order_opened(entry: Entry[JobOrderOpened]) -> JobOrderRow:
         position=entry.position,
         company_id=entry.originator_id,
         title=fact.title,
+        sought=_sought(fact.title, fact.location, fact.requisition, *fact.must_haves),
         openings=fact.openings,
         pipeline=fact.pipeline,
         opened_at=fact.opened_at,
@@ -331,7 +333,13 @@ def job_order_changed(row: JobOrderRow, entry: Entry[JobOrderChanged]) -> JobOrd
     changes = {name: getattr(fact, name) for name in fact.changes}
     if fact.must_haves is not None:
         changes["must_haves"] = "\n".join(fact.must_haves)
-    return replace(row, **changes)
+    row = replace(row, **changes)
+    said = (row.title, row.location, row.requisition, *row.must_haves.splitlines())
+    return replace(row, sought=_sought(*said))
+
+
+def _sought(*said: str) -> str:
+    return plain("\n".join(said))
 
 
 @job_orders.on(JobOrderStaffed, key=lambda entry: entry.event.job_order_id)
@@ -620,7 +628,7 @@ async def listing(
 
     domain  in its one written form
     name    words, or parts of words, that the name holds all of, without regard to capitals and
-            accents; it reads names until it has found enough, see ``people.called``
+            accents; it reads names until it has found enough, see ``people.listing``
     team    whose consultant owns it; joins the directory for it
     custom  what these custom fields are; joins the directory for them
 
@@ -665,33 +673,40 @@ ORDERS = (
 async def orders(
     cur: Cursor,
     *,
+    words: str | None = None,
     status: str | None = None,
     company_id: UUID | None = None,
     consultant: str | None = None,
     team: Team | None = None,
     exclusivity_broken: bool | None = None,
     custom: Sequence[FieldIs] = (),
+    besides: Collection[UUID] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[JobOrderListed]:
-    """Newest first; page by passing the last one's position as ``before``. ``consultant``,
-    ``team``: who owns it, or has a share. ``custom``: what these custom fields are. Joins the
-    directory for both. Raises NoSuchField, WrongFieldValue."""
+    """Newest first; page by passing the last one's position as ``before``. ``words``: or parts of
+    words, all in its title, location, requisition or must-haves. ``consultant``, ``team``: who owns
+    it, or has a share. ``custom``: what these custom fields are. ``besides``: those that are left
+    out, by whose words nothing is told of them. Joins the directory for team and fields. Raises
+    NoSuchField, WrongFieldValue."""
     working = await whose(cur, consultant, team)
     fits, known = await fitting(cur, "company_field", "job_order", "o.job_order_id", custom)
     await cur.execute(
         f"{ORDERS} WHERE (%(before)s::bigint IS NULL OR o.position < %(before)s)"
+        " AND (%(words)s::text[] IS NULL OR o.sought LIKE ALL(%(words)s))"
         " AND (%(status)s::text IS NULL OR o.status = %(status)s)"
         f" AND (%(company)s::uuid IS NULL OR o.company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(working)s::text[] IS NULL OR o.owner = ANY(%(working)s) OR EXISTS (SELECT"
         "   FROM jsonb_array_elements(o.shares::jsonb) s"
         "   WHERE s ->> 'consultant' = ANY(%(working)s)))"
         " AND (%(broken)s::boolean IS NULL OR o.exclusivity_broken = %(broken)s)"
-        f" AND {fits}"
+        f" AND {fits} {'AND o.job_order_id <> ALL(%(besides)s)' if besides else ''}"
         " ORDER BY o.position DESC LIMIT %(limit)s",
         known
         | {
             "before": before,
+            "besides": list(besides),
+            "words": all_words(words or "") or None,
             "status": status,
             "broken": exclusivity_broken,
             "company": company_id,

@@ -162,7 +162,7 @@ renewals = Table(
     """,
 )
 answerable = Table("answerable", AnswerableRow, key="id")
-projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=7)
+projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=8)
 
 
 @follow_ups.starts(FollowUpPromised)

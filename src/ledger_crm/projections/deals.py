@@ -21,7 +21,7 @@ from ledger_crm.domain.firm import OwnerAssigned
 from ledger_crm.domain.segment import FieldIs
 
 from ._custom import fitting, shown_of, values
-from ._projection import Cursor, Projection, Row, Table
+from ._projection import Cursor, Projection, Row, Table, all_words, plain
 from ._team import Team, whose
 from ._who import everyone, survivor
 
@@ -31,6 +31,7 @@ class DealRow(Row, frozen=True, kw_only=True):
     position: int  # of its newest entry: the order of the cards
     company_id: UUID
     title: str
+    sought: str  # the title as it is looked for
     pipeline: str
     stage: str
     category: str
@@ -74,7 +75,7 @@ owners = Table(
     key="company_id",
     sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
 )
-projection = Projection("deals", deals, custom, owners, version=7, parallel="stream")
+projection = Projection("deals", deals, custom, owners, version=8, parallel="stream")
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:
@@ -89,6 +90,7 @@ def deal_opened(entry: Entry[DealOpened]) -> DealRow:
         position=entry.position,
         company_id=entry.originator_id,
         title=fact.title,
+        sought=plain(fact.title),
         pipeline=fact.pipeline,
         stage=fact.stage,
         category=fact.category,
@@ -128,7 +130,8 @@ def deal_lost(row: DealRow, entry: Entry[DealLost]) -> DealRow:
 @deals.on(DealChanged, key=deal)
 def deal_changed(row: DealRow, entry: Entry[DealChanged]) -> DealRow:
     fact = entry.event
-    return replace(row, **{name: getattr(fact, name) for name in fact.changes})
+    row = replace(row, **{name: getattr(fact, name) for name in fact.changes})
+    return replace(row, sought=plain(row.title))
 
 
 @deals.on(PaperSent, key=deal)
@@ -242,6 +245,7 @@ async def cards(
     cur: Cursor,
     pipeline: str,
     *,
+    words: str | None = None,
     company_id: UUID | None = None,
     stage: str | None = None,
     team: Team | None = None,
@@ -249,9 +253,9 @@ async def cards(
     before: int | None = None,
     limit: int = 50,
 ) -> list[DealCard]:
-    """The last to move first; page by passing the last one's position as ``before``. Joins the
-    directory for the companies' names, custom fields, and the team. Raises NoSuchField,
-    WrongFieldValue."""
+    """The last to move first; page by passing the last one's position as ``before``. ``words``: or
+    parts of words, all in the title. Joins the directory for the companies' names, custom fields,
+    and the team. Raises NoSuchField, WrongFieldValue."""
     fits, known = await fitting(cur, "deal_field", "deal", "d.deal_id", custom)
     await cur.execute(
         "SELECT d.deal_id, coalesce(o.is_id, d.company_id), coalesce(o.name, ''), d.title,"
@@ -266,12 +270,14 @@ async def cards(
         " WHERE d.pipeline = %(pipeline)s"
         " AND (%(company)s::uuid IS NULL"
         f" OR d.company_id = ANY({everyone('%(company)s::uuid')})) AND {OWNED}"
+        " AND (%(words)s::text[] IS NULL OR d.sought LIKE ALL(%(words)s))"
         " AND (%(stage)s::text IS NULL OR d.stage = %(stage)s)"
         f" AND (%(before)s::bigint IS NULL OR d.position < %(before)s) AND {fits}"
         " ORDER BY d.position DESC LIMIT %(limit)s",
         known
         | {
             "pipeline": pipeline,
+            "words": all_words(words or "") or None,
             "company": company_id,
             "stage": stage,
             "owners": await whose(cur, None, team),

@@ -44,7 +44,7 @@ from ledger_crm.domain.segment import Criteria, SegmentSaved
 
 from ._custom import shown_of, values
 from ._lookup import Lookup
-from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
+from ._projection import Cursor, Projection, Row, Table, all_words, newest_first, plain, stream
 from ._segment import (
     NOT_SNOOZED,
     Given,
@@ -74,6 +74,7 @@ class PersonRow(Row, frozen=True, kw_only=True):
     lawful_basis: str
     sourced_at: datetime
     headline: str
+    headed: str  # the headline as it is looked for
     address: str
     born_on: str
     found_by: str
@@ -172,7 +173,7 @@ projection = Projection(
     stages,
     saved,
     custom,
-    version=14,
+    version=15,
     parallel="stream",
 )
 
@@ -191,6 +192,7 @@ def person_sourced(entry: Entry[PersonSourced]) -> PersonRow:
         lawful_basis=fact.lawful_basis,
         sourced_at=entry.at,
         headline=fact.headline,
+        headed=plain(fact.headline),
         address=fact.address,
         born_on=fact.born_on,
         found_by=fact.found_by or entry.by,
@@ -212,6 +214,7 @@ def profile_changed(row: PersonRow, entry: Entry[ProfileChanged]) -> PersonRow:
     return replace(
         row,
         sought=plain(row.name),
+        headed=plain(row.headline),
         place=plain(row.location),
         skilled="\n".join(skills_of(row.skills)),
     )
@@ -293,6 +296,7 @@ def nobody_finds_them(row: PersonRow, entry: Entry[PersonErased]) -> PersonRow:
         lawful_basis=row.lawful_basis,
         sourced_at=row.sourced_at,
         headline="",
+        headed="",
         address="",
         born_on="",
         found_by=row.found_by,
@@ -553,14 +557,27 @@ async def listing(
     criteria: Criteria,
     *,
     on: datetime,
+    name: str = "",
+    words: str = "",
     besides: Collection[UUID] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[PersonListed]:
-    """Who fits; newest first; page by passing the last one's position as ``before``. ``besides``:
-    job orders by whose candidacies nobody is in a stage. Joins the directory for the custom fields.
-    Raises NoSuchField, WrongFieldValue."""
+    """Who fits; newest first; page by passing the last one's position as ``before``. Joins the
+    directory for the custom fields. Raises NoSuchField, WrongFieldValue.
+
+    name, words  words, or parts of words, all of which the name holds, or what is said of them in
+                 a line, without regard to capitals and accents. It reads people until it has found
+                 enough, at worst all of them: an index for parts of words needs pg_trgm, which the
+                 application's role may not install
+    besides      job orders by whose candidacies nobody is in a stage
+    """
     where, values = await _fitting(cur, criteria, on, besides)
+    if name:
+        where += f" AND {of_any('p.sought LIKE ALL(%(name)s)')}"
+    if words:
+        where += f" AND {of_any(f'{SAID} LIKE ALL(%(words)s)')}"
+    values |= {"name": all_words(name), "words": all_words(words)}
     return await _listed(cur, where, values, before, limit)
 
 
@@ -658,6 +675,7 @@ async def quiet_anywhere(
     )
 
 
+SAID = "concat_ws(E'\\n', p.sought, p.headed, p.place, p.skilled)"
 HERE = "p.erased_at IS NULL AND NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = p.person_id)"
 OVER = "coalesce(p.{}_until_on < %(on)s::date, false)"
 
@@ -714,21 +732,6 @@ async def holders(
     return await _listed(cur, where, {"point": point, "value": value}, before, limit)
 
 
-async def called(
-    cur: Cursor, name: str, *, before: int | None = None, limit: int = 50
-) -> list[PersonListed]:
-    """Whose name holds all of these words, or parts of words, without regard to capitals and
-    accents; the newest first. It reads names until it has found enough, at worst all of them: an
-    index for parts of words needs pg_trgm, which the application's role may not install."""
-    return await _listed(
-        cur,
-        f"{of_any('p.sought LIKE ALL(%(words)s)')} AND {HERE}",
-        {"words": all_words(name)},
-        before,
-        limit,
-    )
-
-
 async def _listed(
     cur: Cursor, where: str, values: dict[str, object], before: int | None, limit: int
 ) -> list[PersonListed]:
@@ -741,9 +744,8 @@ async def _listed(
         "   WHERE o.person_id = p.person_id OR o.person_id = ANY(ARRAY(SELECT m.id"
         "     FROM directory_merge m WHERE m.survivor_id = p.person_id)) ORDER BY tag),"
         f" {custom}, p.position FROM person p"
-        f" WHERE {where} AND (%(before)s::bigint IS NULL OR p.position < %(before)s)"
-        " ORDER BY p.position DESC LIMIT %(limit)s",
-        values | {"before": before, "limit": limit},
+        f" WHERE {where}{newest_first('p', before, limit)}".encode(),
+        values | {"before": before},
     )
     return [PersonListed(*row) for row in await cur.fetchall()]
 

@@ -43,7 +43,7 @@ members = Table(
     """,
 )
 members.erases()
-projection = Projection("pools", pools, members, version=3)
+projection = Projection("pools", pools, members, version=4)
 
 
 @pools.starts(PoolDefined)

@@ -54,7 +54,7 @@ referrals = Table(
     """,
 )
 referrals.erases("text", of="subject_id")
-projection = Projection("referrals", referrals, version=3)
+projection = Projection("referrals", referrals, version=4)
 
 
 @referrals.starts(Received, Given)

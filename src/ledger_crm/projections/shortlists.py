@@ -177,7 +177,7 @@ comments.erases("text")
 projection = Projection(
     "shortlists",
     shortlists, versions, listed, presentations, links, views, verdicts, comments,
-    version=3,
+    version=4,
 )  # fmt: skip
 
 

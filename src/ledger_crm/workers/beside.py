@@ -121,7 +121,8 @@ def _drop_tables(conn: Connection, relations: list[str], which: str) -> None:
 def relations_of(projection: Projection) -> list[str]:
     """Names of its tables, and of the views over them."""
     views = [name for t in projection.tables for name in re.findall(r"CREATE VIEW (\w+)", t.views)]
-    return [*(table.name for table in projection.tables), *views]
+    tables = projection.tables
+    return [*(table.name for table in tables), *(table.reach for table in tables), *views]
 
 
 def _relations(conn: Connection, projection: Projection, which: str) -> list[str]:

@@ -18,6 +18,7 @@ import psycopg
 
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.projections import (
+    BLOCK,
     HELD_FROM,
     HELD_UNTIL,
     KNOWN_FROM,
@@ -94,6 +95,8 @@ class Rows(Generic[R]):
         self._now: dict[Key, Present[R]] = {}  # what this batch made of it
         self._past: dict[Key, list[Version[R]]] = {}  # made by this batch, or loaded to be changed
         self._loaded: dict[Key, datetime] = {}  # all that held after this is among them
+        self._reach: dict[int, datetime] = {}  # by block of positions, as far as is known here
+        self._further: dict[int, datetime] = {}  # of it, what is not stored yet
         self._by_key = any(
             isinstance(h, Changing) for handlers in table.handlers.values() for h in handlers
         )
@@ -132,6 +135,11 @@ class Rows(Generic[R]):
             f" unnest({self._arrays(table.columns)}, %b::bigint[], %b::timestamptz[])"
             f" ON CONFLICT ({key}) DO UPDATE SET {changes}"
         )
+        self._reach_further = (
+            f"INSERT INTO {past}_reach SELECT * FROM unnest(%b::bigint[], %b::timestamptz[])"
+            " AS further (block, since) ORDER BY block ON CONFLICT (block) DO UPDATE"
+            f" SET since = least({table.reach}.since, excluded.since)"
+        )
         take = "DELETE FROM {} WHERE {{}} RETURNING {}, {}"
         self._take = take.format(
             table.name, names, f"{KNOWN_FROM}, NULL::bigint, {HELD_FROM}, NULL::timestamptz"
@@ -139,7 +147,7 @@ class Rows(Generic[R]):
         self._take_past = take.format(past, names, spans)
 
     def forget(self) -> None:
-        self._stored = {}
+        self._stored, self._reach, self._further = {}, {}, {}
         self._begin()
 
     def touched(self, handler: Handler[R], entry: Entry[Event]) -> Touched[R]:
@@ -192,6 +200,13 @@ class Rows(Generic[R]):
             self._change_each(handler, entry, at, cur)
 
     def write(self, cur: Cursor) -> None:
+        """At the end of a transaction."""
+        self._write(cur)
+        if self._further:
+            cur.execute(self._reach_further, _columns(self._further.items()))
+            self._further = {}
+
+    def _write(self, cur: Cursor) -> None:
         gone = [key for key, now in self._now.items() if now.row is None]
         made = {
             key: (*self.table.values_of(now.row), now.known_from, now.held_from)
@@ -199,6 +214,10 @@ class Rows(Generic[R]):
             if now.row is not None
         }
         assert not (gone and self.table.stays), f"{self.table.name} says that its rows stay"
+        if self.table.in_pages:
+            for now in self._now.values():
+                if now.row is not None:
+                    self._held(now.row, now.held_from)
         if gone:
             cur.execute(self._delete, _columns(gone))
         if self.grows:
@@ -209,11 +228,21 @@ class Rows(Generic[R]):
         versions = [version for line in self._past.values() for version in line]
         if replaced := [v.place for v in versions if v.place and v.changed]:
             cur.execute(self._delete_past, (replaced,))
-        self._copied_past([v for v in versions if v.changed or not v.place], cur)
+        made_past = [v for v in versions if v.changed or not v.place]
+        if self.table.in_pages:
+            for version in made_past:
+                if version.held:
+                    self._held(version.row, version.held[0])
+        self._copied_past(made_past, cur)
         self._stored |= self._now
         if self.grows:  # nobody asks for one of them again
             self._stored = {}
         self._begin()
+
+    def _held(self, row: Any, since: datetime) -> None:
+        block = row.position // BLOCK
+        if (before := self._reach.get(block)) is None or since < before:
+            self._reach[block] = self._further[block] = since
 
     def _begin(self) -> None:
         self._now, self._past, self._loaded = {}, {}, {}
@@ -238,7 +267,7 @@ class Rows(Generic[R]):
     def _change_each(
         self, handler: ChangingEach[R], entry: Entry[Event], at: datetime, cur: Cursor
     ) -> None:
-        self.write(cur)
+        self._write(cur)
         column, value = handler.column, handler.value(entry)
         if handler.forgets:
             self._forget(handler, entry, f"{column} = %b", (value,), cur)
@@ -289,7 +318,7 @@ class Rows(Generic[R]):
                 self._past.setdefault(key, []).append(version)
             self._now[key] = Present(after, position, since if late else at)
         if after is None and at <= since:  # else it is gone since ``at``, as is stored
-            self.write(cur)
+            self._write(cur)
             self._fetch_again({key}, cur)
 
     def _rewrite(
@@ -331,7 +360,7 @@ class Rows(Generic[R]):
         """The rows are what ``handler`` makes of them, and were in the past what it makes of what
         they were. Those that differed only in what is forgotten are one, as they are when they are
         built anew."""
-        self.write(cur)
+        self._write(cur)
         takes = (self._take_past, self._take)[not self.table.keeps_past :]
         known: dict[Key, list[tuple[Any, Any, R]]] = {}
         held: dict[Key, list[tuple[Any, Any, R]]] = {}

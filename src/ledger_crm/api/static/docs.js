@@ -44,12 +44,18 @@ const main = (spec) => {
     return [schema.type || "anything", ...limits].join(", ");
   };
 
+  // One of many, which have a section of their own.
+  const APART = "Fact";
+
   // Every member of a schema, and of the schemas that it names, each of those once.
   const shape = (schema, seen = new Set()) => {
     const name = nameOf(schema);
     if (name && seen.has(name)) return [];
     if (name) seen.add(name);
     const found = resolve(schema);
+    if (name === APART) {
+      return [el("h4", {}, name), el("p", {}, el("a", { href: "#facts" }, "One of the facts."))];
+    }
     const nested = [...(found.anyOf || []), ...(found.oneOf || []), ...(found.items ? [found.items] : [])];
     const shown = [];
     if (found.properties) {
@@ -70,6 +76,8 @@ const main = (spec) => {
     return el("details", open ? { open: "" } : {}, el("summary", {}, title), ...children);
   };
 
+  const value = (example) => el("pre", {}, JSON.stringify(example.value, null, 2));
+
   const show = (path, method, operation) => {
     const article = el("article", { id: operation.operationId },
       el("h3", {}, operation.summary),
@@ -84,8 +92,7 @@ const main = (spec) => {
     const body = operation.requestBody?.content["application/json"];
     if (body) {
       for (const example of Object.values(body.examples || {})) {
-        article.append(el("p", { class: "hint" }, `Example: ${example.summary}`),
-          el("pre", {}, JSON.stringify(example.value, null, 2)));
+        article.append(el("p", { class: "hint" }, `Example: ${example.summary}`), value(example));
       }
       article.append(details("Body", shape(body.schema)));
     }
@@ -95,7 +102,10 @@ const main = (spec) => {
       const content = Object.values(response.content || {})[0];
       outcomes.push(el("tr", {}, el("td", {}, status), el("td", {}, ...prose(response.description),
         el("span", { class: "hint" }, brief(content?.schema), " ", Object.keys(response.headers || {}).join(", ")))));
-      if (status < "300" && content) article.append(details("Answer", shape(content.schema)));
+      if (status < "300" && content) {
+        const examples = Object.values(content.examples || {}).map((each) => value(resolve(each)));
+        article.append(details("Answer", [...examples, ...shape(content.schema)]));
+      }
     }
     article.append(details("Responses", [el("table", {}, ...outcomes)]));
     return article;
@@ -117,6 +127,10 @@ const main = (spec) => {
     index.append(el("h2", {}, tag.name), list);
     page.append(section);
   }
+  const facts = resolve(spec.components.schemas[APART]);
+  index.append(el("h2", {}, el("a", { href: "#facts" }, "facts")));
+  page.append(el("section", { class: "tag", id: "facts" }, el("h2", {}, "facts"), ...prose(facts.description),
+    ...Object.entries(facts.discriminator.mapping).map(([kind, ref]) => details(kind, shape({ $ref: ref })))));
   if (location.hash) document.querySelector(location.hash)?.scrollIntoView();
 };
 
