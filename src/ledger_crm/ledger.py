@@ -408,15 +408,17 @@ class Work:
         entries: list[Any] = [e for known in self._touched.values() for e in known.pending_events]
         return entries
 
+    @property
+    def has_decided(self) -> bool:
+        """Since the last ``stage``."""
+        return any([known.pending_events for known in self._touched.values()])
+
     def stage(self, intent: Intent | None = None, subject: Aggregate | None = None) -> None:
         """Takes what was decided since the last call as one command, to be written by ``commit``;
         keeps a receipt for ``intent`` if it has a key."""
-        wrote = 0
+        before = len(self._staged)
         for id, known in self._touched.items():
-            if known.pending_events:
-                collected: Sequence[Any] = known.collect_events()
-                self._staged.extend(collected)
-                wrote += len(collected)
+            self._staged += known.collect_events()
             self._read[id] = known.version
         self._touched = {}
         if intent and intent.key and subject is not None:
@@ -426,7 +428,7 @@ class Work:
                     fingerprint=intent.fingerprint,
                     stream_id=subject.id,
                     version=subject.seen,
-                    offset=len(self._staged) if wrote else 0,
+                    offset=len(self._staged) if len(self._staged) > before else 0,
                 )
             )
 

@@ -17,9 +17,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from operator import attrgetter
+from struct import Struct, pack
 from typing import Annotated, Any, NamedTuple, NoReturn
 from uuid import UUID
 
@@ -36,7 +37,9 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from msgspec import structs
+from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Format
 from psycopg.rows import tuple_row
 
 from .domain import EVENTS
@@ -148,7 +151,7 @@ class Save(msgspec.Struct, eq=False):
     def size(self) -> int:
         """In bytes, about."""
         with_it = self.append
-        size = sum(len(row.state) + 120 for row in self.rows)
+        size = sum([len(row.state) + 120 for row in self.rows])
         size += 40 * (len(with_it.rests_on) + len(with_it.opened))
         return size + 160 * (
             len(with_it.claims)
@@ -262,8 +265,9 @@ class EntryMapper(Mapper[UUID]):
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         """Raises DoesNotFit, NulInText rather than write what could not be read again."""
         entry: Entry[Event] = domain_event
-        topic, stream, version = kind(entry.event), entry.originator_id, entry.originator_version
-        encoded = _encoder.encode(entry.event)
+        event, stream, version = entry.event, entry.originator_id, entry.originator_version
+        topic, names, texts_of = _written_as(type(event))
+        encoded = _encoder.encode(event)
         if b"\\u0000" in encoded and _has_nul(msgspec.json.decode(encoded)):
             raise NulInText(kind=topic)
         try:
@@ -275,7 +279,7 @@ class EntryMapper(Mapper[UUID]):
             entry.timestamp, entry.by, msgspec.Raw(encoded), entry.cause, entry.originator_topic,
             through=entry.through,
         )  # fmt: skip
-        if (names := sealed_fields(type(entry.event))) and _has_text(entry.event):
+        if names and any(texts_of(event)):
             clear: dict[str, Any] = msgspec.json.decode(encoded)
             if texts := {name: clear.pop(name) for name in names if name in clear}:
                 key = self._key(stream)
@@ -471,7 +475,7 @@ LOAD = (
 receipts."""
 
 
-def _columns_of(saves: Sequence[Save]) -> list[list[Any] | None]:
+def _columns_of(saves: Sequence[Save]) -> list[Packed | None]:
     """The arguments of ``ledger.append``: an array for each column, None for one without rows.
     The library's array of composites costs twenty times as much."""
     entries: list[tuple[Any, ...]] = []
@@ -498,13 +502,75 @@ def _columns_of(saves: Sequence[Save]) -> list[list[Any] | None]:
         for k in with_it.receipts:
             nth = before + k.offset if k.offset else 0
             receipts.append((number, k.key, k.fingerprint, k.stream_id, k.version, nth))
-    columns: list[list[Any] | None] = []
-    for rows, width in (
-        (entries, 5), (rests, 3), (opened, 2), (keys, 3), (claims, 5), (releases, 3),
-        (receipts, 6),
-    ):  # fmt: skip
-        columns += map(list, zip(*rows, strict=True)) if rows else [None] * width
+    tables: tuple[tuple[list[tuple[Any, ...]], tuple[Pack, ...]], ...] = (
+        (entries, (_ints, _uuids, _longs, _texts, _bytes)),
+        (rests, (_ints, _uuids, _longs)),
+        (opened, (_ints, _uuids)),
+        (keys, (_ints, _uuids, _bytes)),
+        (claims, (_ints, _bytes, _texts, _uuids, _flags)),
+        (releases, (_ints, _bytes, _uuids)),
+        (receipts, (_ints, _bytes, _bytes, _uuids, _longs, _longs)),
+    )
+    columns: list[Packed | None] = []
+    for rows, types in tables:
+        if rows:
+            of_columns = zip(types, zip(*rows, strict=True), strict=True)
+            columns += [packed(values) for packed, values in of_columns]
+        else:
+            columns += [None] * len(types)
     return columns
+
+
+class Packed(bytes):
+    """An array as the database takes it, made for all of its values at once: psycopg looks at each
+    for itself, which takes as long as all else that an append costs here."""
+
+
+class _AsItIs(Dumper):
+    format = Format.BINARY  # and of the type that the statement says
+
+    def dump(self, obj: Packed) -> Packed:
+        return obj
+
+
+Pack = Callable[[Sequence[Any]], Packed]
+
+psycopg.adapters.register_dumper(Packed, _AsItIs)
+_length = Struct(">i").pack
+_array = Struct(">iiIii").pack  # dimensions, nulls, type of what is in it, how many, from
+
+
+def _uuids(ids: Sequence[UUID]) -> Packed:
+    return Packed(
+        b"\0\0\0\x10".join([_array(1, 0, 2950, len(ids), 1), *[id.int.to_bytes(16) for id in ids]])
+    )
+
+
+def _ints(values: Sequence[int]) -> Packed:
+    n, first = len(values), values[0]
+    if values.count(first) == n:  # as in a save that is written alone
+        return Packed(_array(1, 0, 23, n, 1) + pack(">ii", 4, first) * n)
+    sized = [each for value in values for each in (4, value)]
+    return Packed(_array(1, 0, 23, n, 1) + pack(f">{2 * n}i", *sized))
+
+
+def _longs(values: Sequence[int]) -> Packed:
+    begin = _array(1, 0, 20, len(values), 1)
+    return Packed(b"\0\0\0\x08".join([begin, *[value.to_bytes(8) for value in values]]))
+
+
+def _flags(values: Sequence[bool]) -> Packed:
+    said = b"".join([b"\0\0\0\1" + bytes([value]) for value in values])
+    return Packed(_array(1, 0, 16, len(values), 1) + said)
+
+
+def _texts(texts: Sequence[str]) -> Packed:
+    return _bytes([text.encode() for text in texts], type_=25)
+
+
+def _bytes(values: Sequence[bytes], *, type_: int = 17) -> Packed:
+    parts = [part for value in values for part in (_length(len(value)), value)]
+    return Packed(b"".join([_array(1, 0, type_, len(values), 1), *parts]))
 
 
 Answered = tuple[bytes, UUID, int, int | None]
@@ -530,6 +596,9 @@ class Store:
     def __init__(self, url: str, keyring: Keyring, *, connections: int = 12) -> None:
         self.keyring = keyring
         self.recorder = Recorder(datastore(url, connections=connections))
+        # a caller's key may be made of an address, and receipts cannot be erased; it is looked for,
+        # and then written
+        self._hidden = lru_cache(4_096)(partial(_receipt_hidden, keyring))
 
     def close(self) -> None:
         self.recorder.datastore.close()
@@ -819,7 +888,12 @@ class Store:
         return answers
 
     def _with_hidden_keys(self, append: Append) -> Append:
-        hidden = [structs.replace(kept, key=self._hidden(kept.key)) for kept in append.receipts]
+        hidden = [
+            Kept(
+                self._hidden(kept.key), kept.fingerprint, kept.stream_id, kept.version, kept.offset
+            )
+            for kept in append.receipts
+        ]
         return structs.replace(append, receipts=hidden) if hidden else append
 
     def receipts(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
@@ -831,10 +905,6 @@ class Store:
             (list(asked),),
         )
         return {asked[bytes(k)]: (bytes(f), id, version, at) for k, f, id, version, at in rows}
-
-    def _hidden(self, key: bytes) -> bytes:
-        """A caller's key may be made of an address, and receipts cannot be erased."""
-        return self.keyring.hash_of("receipt", key.hex())
 
     def holders(self, claims: Sequence[Claim]) -> dict[bytes, UUID]:
         rows = self._select(
@@ -867,6 +937,7 @@ class Store:
         return [
             Claim(self.keyring.hash_of(scope, value), scope, entry.originator_id)
             for entry in entries
+            if type(entry.event) in _claiming
             for scope, value in entry.event.releases
         ]
 
@@ -907,6 +978,10 @@ class Store:
             return cur.execute(sql, values, prepare=True, binary=True).fetchall()
 
 
+def _receipt_hidden(keyring: Keyring, key: bytes) -> bytes:
+    return keyring.hash_of("receipt", key.hex())
+
+
 def _documents(rows: Sequence[StoredEvent]) -> list[Stored]:
     """Raises Undecodable."""
     documents = []
@@ -929,19 +1004,19 @@ def _has_nul(document: Any) -> bool:
     return isinstance(document, str) and "\x00" in document
 
 
-def _has_text(event: Event) -> bool:
-    """There may be something to seal: of a field that is empty, and need not be there, nothing is
-    written."""
-    return any(_sealed_texts(type(event))(event))
-
-
 @cache
-def _sealed_texts(event: type[Event]) -> Callable[[Event], tuple[Any, ...]]:
-    names = sorted(sealed_fields(event))
+def _written_as(
+    event: type[Event],
+) -> tuple[str, frozenset[str], Callable[[Event], tuple[Any, ...]]]:
+    """The topic; the names of what is sealed; and of an event the texts of these: if all are empty,
+    and need not be there, nothing of them is written."""
+    topic, names = kind(event), sealed_fields(event)
     given = {f.name: f for f in msgspec.structs.fields(event)}
     if any(given[name].default != "" for name in names):
-        return lambda _: (True,)
-    return attrgetter(*names, names[0])  # a tuple also of one
+        return topic, names, lambda _: (True,)
+    first = sorted(names)[:1]
+    texts: Any = attrgetter(*names, *first) if names else lambda _: ()  # a tuple also of one
+    return topic, names, texts
 
 
 def _uuid(row: StoredEvent) -> UUID:

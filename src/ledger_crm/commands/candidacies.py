@@ -99,6 +99,18 @@ async def move(
 ) -> Person:
     """Raises NoSuchRecord, and as ``Person.move``."""
     person = await work.get(Person, person_id)
+    return await _moved(work, person, candidacy_id, to, past=past)
+
+
+async def move_on(
+    work: Work, person_id: UUID, job_order_id: UUID, to: Move, *, past: bool = False
+) -> Person:
+    """As ``move``, theirs on this job order."""
+    person = await work.get(Person, person_id)
+    return await _moved(work, person, person.candidacy_on(job_order_id), to, past=past)
+
+
+async def _moved(work: Work, person: Person, candidacy_id: UUID, to: Move, *, past: bool) -> Person:
     pipeline = await _pipeline(work, person, candidacy_id)
     person.move(candidacy_id, to, pipeline, past=past, by=work.by)
     return person

@@ -696,7 +696,7 @@ class Writer:
                 work.undo()
                 row.is_("refused", fault.columns, fault.reason, fault.type)
                 continue
-            if subject is None or not work.pending():
+            if subject is None or not work.has_decided:
                 work.undo()
                 row.is_("already")
             else:

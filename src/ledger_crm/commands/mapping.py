@@ -178,8 +178,7 @@ async def _open_candidacy(work: Work, id: UUID, to: CandidacyOpening) -> Aggrega
 
 
 async def _move(work: Work, id: UUID, to: CandidacyMove) -> Aggregate:
-    candidacy = (await work.get(Person, id)).candidacy_on(to.job_order_id)
-    return await candidacies.move(work, id, candidacy, to, past=to.past)
+    return await candidacies.move_on(work, id, to.job_order_id, to, past=to.past)
 
 
 async def _add_company(work: Work, id: UUID, fact: CompanyAdded) -> Aggregate:

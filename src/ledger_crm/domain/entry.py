@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence, Set
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from hashlib import sha1
 from typing import Annotated, Any, ClassVar, Generic, NewType, Self, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 from eventsourcing.domain import BaseAggregate, CanInitAggregate, CanMutateAggregate
-from eventsourcing.utils import register_topic
+from eventsourcing.utils import register_topic, resolve_topic
 from uuid_utils.compat import uuid7
 
 from . import clock
@@ -95,11 +96,15 @@ new_id = uuid7
 """A fresh id; sorts by time of making (RFC 9562, version 7)."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://ledger-crm.invalid/streams")
+_BEGUN = sha1(_NAMESPACE.bytes, usedforsecurity=False)
 
 
 def id_of(*names: str) -> UUID:
     """The id that belongs to these names, the same every time: ``id_of("pipeline", "talent")``."""
-    return uuid5(_NAMESPACE, "\x1f".join(names))
+    made = _BEGUN.copy()  # as uuid5, without beginning anew each time
+    made.update("\x1f".join(names).encode())
+    number = int.from_bytes(made.digest()[:16])
+    return UUID(int=number & ~(0xF << 76 | 0b11 << 62) | 5 << 76 | 0b10 << 62)
 
 
 class OutOfTime(Invalid, ValueError):
@@ -316,9 +321,15 @@ class Entry(
         return clock.now()
 
     def mutate(self, aggregate: Any) -> Any:
-        if aggregate is None:
-            return CanInitAggregate.mutate(self, None)
-        return CanMutateAggregate.mutate(self, aggregate)
+        if aggregate is not None:
+            return CanMutateAggregate.mutate(self, aggregate)
+        # as the library's, without looking which of an entry's fields a beginning might want: none
+        type_: type[Aggregate] = resolve_topic(self.originator_topic)
+        begun = type_.__new__(type_)
+        begun.__base_init__(self.originator_id, self.originator_version, self.timestamp)
+        begun.__init__()  # type: ignore[misc]
+        self.apply(begun)
+        return begun
 
     def apply(self, aggregate: Any) -> None:
         aggregate.apply(self.event)
@@ -335,8 +346,14 @@ class Aggregate(BaseAggregate[UUID]):
     commands that ``enter`` events, and one ``apply`` that cannot fail."""
 
     TOPIC: ClassVar[str]
-    _beside: Any = ()
-    _unseen: Any = frozenset()
+
+    beside: tuple[Any, ...] = ()
+    """Those that are merged into it, in hand: whoever loads an aggregate for a decision brings them
+    (``Work.get``)."""
+
+    unseen: Set[UUID] = frozenset()
+    """Ids that whoever decides now has named and may not see: for them there is nothing under
+    these (``Work.get``)."""
 
     @property
     def goes_on_as(self) -> UUID | None:
@@ -349,30 +366,9 @@ class Aggregate(BaseAggregate[UUID]):
         return ()
 
     @property
-    def beside(self) -> tuple[Self, ...]:
-        """Those, in hand: whoever loads an aggregate for a decision brings them (``Work.get``)."""
-        those: tuple[Self, ...] = self._beside
-        return those
-
-    @beside.setter
-    def beside(self, those: tuple[Self, ...]) -> None:
-        self._beside = those
-
-    @property
     def everyone(self) -> list[Self]:
         """All records of whom this is about, itself first."""
         return [self, *(one for other in self.beside for one in other.everyone)]
-
-    @property
-    def unseen(self) -> Set[UUID]:
-        """Ids that whoever decides now has named and may not see: for them there is nothing under
-        these (``Work.get``)."""
-        those: Set[UUID] = self._unseen
-        return those
-
-    @unseen.setter
-    def unseen(self, those: Set[UUID]) -> None:
-        self._unseen = those
 
     def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID]]:
         """Of these those that are of something here that is on a job order, or of one: each with
@@ -391,8 +387,19 @@ class Aggregate(BaseAggregate[UUID]):
     @classmethod
     def open(cls, event: Event, *, by: Actor, id: UUID | None = None) -> Self:
         """Raises NotYet."""
-        _must_have_happened(event, clock.now())
-        return cls._create(Entry, event=event, by=by, id=id)
+        now = clock.now()
+        _must_have_happened(event, now)
+        entry = Entry(
+            originator_id=id or cls.create_id(),
+            originator_version=cls.INITIAL_VERSION,
+            timestamp=now,
+            by=by,
+            event=event,
+            originator_topic=cls.TOPIC,
+        )
+        begun: Self = entry.mutate(None)
+        begun.pending_events.append(entry)
+        return begun
 
     def enter(self, event: Event, *, by: Actor) -> None:
         """Raises NotYet."""
@@ -412,8 +419,11 @@ class Aggregate(BaseAggregate[UUID]):
 
     def collect_events(self) -> Sequence[Any]:
         """As the library's, at once."""
-        collected = [*self.pending_events]
-        self.pending_events.clear()
+        pending = self.pending_events
+        if not pending:
+            return ()
+        collected = [*pending]
+        pending.clear()
         return collected
 
     def apply(self, event: Event) -> None:
