@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from builders import facts
 from ledger_crm.api.answers import VALUES, Answers
 from ledger_crm.api.facts import name_of
-from ledger_crm.cli.documents import papers
+from ledger_crm.cli import documents
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import Actor, Entry, Event, kind
 from ledger_crm.domain.shape import schema_of
@@ -26,18 +27,26 @@ from ledger_crm.store import EntryMapper, decode_stored
 from ledger_crm.workers.feed import message_of
 from scenario import KEYRING, NOON
 
+pytestmark = pytest.mark.xdist_group("documents")  # which are made once, in seconds
+
 DOCS = Path(__file__).parents[1] / "docs"
-PAPERS = papers()
+NAMES = ["asyncapi.yaml", "events.md", "openapi.json", "permissions.md",
+         *(f"schemas/{topic}.json" for topic in sorted(EVENTS))]  # fmt: skip
+papers = cache(documents.papers)  # made when a test wants them: whoever only collects need not wait
 
 
-@pytest.mark.parametrize("name", sorted(PAPERS))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_paper_is_as_the_code_says(name: str) -> None:
-    assert (DOCS / name).read_text() == PAPERS[name], "write it with: ledger-crm documents"
+    assert (DOCS / name).read_text() == papers()[name], "write it with: ledger-crm documents"
+
+
+def test_each_paper_is_looked_at() -> None:
+    assert sorted(papers()) == NAMES
 
 
 def test_no_schema_is_of_a_fact_that_is_gone() -> None:
     there = {f"schemas/{path.name}" for path in (DOCS / "schemas").iterdir()}
-    assert there == {name for name in PAPERS if name.startswith("schemas/")}
+    assert there == {name for name in NAMES if name.startswith("schemas/")}
 
 
 @pytest.mark.parametrize("topic", sorted(EVENTS))
@@ -67,11 +76,15 @@ def published(event: Event) -> dict[str, object]:
 
 
 EVENTS_OF_ALL_KINDS = st.one_of([facts(event) for event in EVENTS.values()])
-OPENAPI = json.loads(PAPERS["openapi.json"])
+
+
+@cache
+def api() -> Any:
+    return json.loads(papers()["openapi.json"])
 
 
 def as_a(name: str) -> jsonschema.Draft202012Validator:
-    schema = {"$ref": f"#/components/schemas/{name}", "components": OPENAPI["components"]}
+    schema = {"$ref": f"#/components/schemas/{name}", "components": api()["components"]}
     return jsonschema.Draft202012Validator(schema)
 
 
@@ -93,7 +106,7 @@ def test_a_fact_of_which_the_kind_is_told_alone_is_another_fact() -> None:
 
 def answers() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """In JSON, to what was done."""
-    for path, operations in OPENAPI["paths"].items():
+    for path, operations in api()["paths"].items():
         for method, operation in operations.items():
             for status, response in operation["responses"].items():
                 for media_type, content in response.get("content", {}).items():
@@ -110,12 +123,12 @@ def test_every_answer_has_an_example_that_is_one() -> None:
     for operation, media_type, content in answers():
         assert content.get("examples"), (operation, media_type)
         of = json.dumps(content["schema"])
-        schema = content["schema"] | {"components": OPENAPI["components"]}
+        schema = content["schema"] | {"components": api()["components"]}
         for ref in content["examples"].values():
             name = ref["$ref"].rpartition("/")[2]
             if of + name not in checked:
                 checked.add(of + name)
-                example = OPENAPI["components"]["examples"][name]["value"]
+                example = api()["components"]["examples"][name]["value"]
                 jsonschema.Draft202012Validator(
                     schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
                 ).validate(example)
@@ -123,14 +136,14 @@ def test_every_answer_has_an_example_that_is_one() -> None:
 
 
 def test_nothing_is_known_for_an_example_that_none_has() -> None:
-    made = Answers(OPENAPI["components"]["schemas"])
+    made = Answers(api()["components"]["schemas"])
     for _, _, content in answers():
         made.of(content["schema"])
     assert made.used == VALUES.keys()
 
 
 def test_every_problem_has_an_example() -> None:
-    for status, response in OPENAPI["components"]["responses"].items():
+    for status, response in api()["components"]["responses"].items():
         for content in response.get("content", {}).values():
             as_a("Problem").validate(content["example"])
             assert content["example"]["type"] in response["x-problem-types"]
@@ -146,7 +159,7 @@ def test_what_goes_out_fits_its_schema_and_holds_nothing_sealed(event: Event) ->
 
 
 def test_the_feed_document_has_a_message_for_every_fact() -> None:
-    document = json.loads(PAPERS["asyncapi.yaml"])
+    document = json.loads(papers()["asyncapi.yaml"])
     envelope = document["components"]["schemas"]["envelope"]
     assert set(document["components"]["messages"]) == set(EVENTS)
     for topic, event in EVENTS.items():

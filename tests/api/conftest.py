@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +22,30 @@ from ledger_crm.projections import every
 from ledger_crm.storage import Files
 from ledger_crm.vault import Vault
 from ledger_crm.workers.projector import Projector, connect
-from projections.driving import Together
+from projections.driving import Together, reading
+from scenario import KEYRING
 
 
-@pytest.fixture
-async def key(ledger: Ledger) -> str:
-    """Of consultant:ana, in a ledger that has the shipped pipelines."""
+@pytest.fixture(scope="session")
+def shipped(read_models: str, templates: Callable[..., str]) -> str:
+    """The key of consultant:ana, in a template that has the shipped pipelines, projected."""
+    url = templates("shipped", of=read_models)
+    with Ledger(url, KEYRING) as ledger, connect(url) as conn:
+        text = asyncio.run(_shipped(ledger))
+        Together(every(), reading(ledger), conn).catch_up()
+    return text
+
+
+async def _shipped(ledger: Ledger) -> str:
     await ship(ledger)
     _, text = await create_key(ledger, actor="consultant:ana", role="owner")
     return text
+
+
+@pytest.fixture
+async def key(ledger: Ledger, template: str, shipped: str) -> str:
+    """Of consultant:ana, in a ledger that has the shipped pipelines."""
+    return shipped if template == "shipped" else await _shipped(ledger)
 
 
 @pytest.fixture
@@ -45,8 +62,8 @@ async def pool(database: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-def template(read_models: str) -> str:
-    return read_models
+def template(read_models: str, request: pytest.FixtureRequest) -> str:
+    return "shipped" if "key" in request.fixturenames else read_models
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +106,9 @@ def read(ledger: Ledger) -> Callable[[int, int], list[Entry[Event]]]:
 @pytest.fixture
 def project(database: str, read: Any) -> Iterator[Callable[[], None]]:
     """Brings every read model level with the ledger."""
-
     with connect(database) as conn:
-        yield Together(every(), read, conn).catch_up
+        together = cache(lambda: Together(every(), read, conn))
+        yield lambda: together().catch_up()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 
@@ -28,17 +29,16 @@ from ledger_crm.projections import (
 )
 from ledger_crm.sealing import Keyring
 from ledger_crm.store import Store
-from ledger_crm.workers import parts
+from ledger_crm.workers import parts, projector
 from ledger_crm.workers.beside import drop
 from ledger_crm.workers.projector import (
     BATCH,
     Connection,
-    Driver,
+    Crew,
     Projector,
     Read,
-    check_dense,
+    ask_to_rebuild,
     connect,
-    write_together,
 )
 from waiting import PATIENCE_S
 
@@ -90,26 +90,33 @@ def sums(
 
 
 class Together:
-    """Several projections over one connection, those that are furthest behind first; a projector
-    begins with those at the front."""
+    """A projector's crew, as far as it gets now: in between another may lead. What it would halt on
+    is a failure."""
 
     def __init__(self, projections: Iterable[Projection], read: Read, conn: Connection) -> None:
-        self.read = read
-        self.drivers = [Driver(projection, read, conn) for projection in projections]
+        self.conn, self.crew = conn, Crew(conn, read, list(projections))
+        self.crew.look()
+        self._must_be_well()
 
     def catch_up(self, batch: int = BATCH) -> None:
-        while True:
-            first, *others = sorted({driver.position for driver in self.drivers})
-            entries = self.read(first, min([batch, *(other - first for other in others[:1])]))
-            if not entries:
-                return
-            check_dense(entries, first)
-            group = [driver for driver in self.drivers if driver.position == first]
-            write_together(group, entries, entries[-1].position)
+        with patch.multiple(projector, BATCH=batch, BATCH_BEHIND=batch):
+            self.crew.look()
+            while self.crew.advance():
+                pass
+        self._must_be_well()
+        self.conn.execute("SELECT pg_advisory_unlock_all()")
 
     def rebuild(self) -> None:
-        for driver in self.drivers:
-            driver.rebuild()
+        for projection in self.crew.projections:
+            ask_to_rebuild(self.conn, projection.name)
+
+    def _must_be_well(self) -> None:
+        names = [projection.name for projection in self.crew.projections]
+        found = self.conn.execute(
+            "SELECT name, fault FROM projection_position WHERE name = ANY(%s)", (names,)
+        ).fetchall()
+        assert dict(found) == dict.fromkeys(names)
+        assert self.crew._drivers.keys() == set(names), "somebody else leads, or holds tables"
 
 
 def driven(

@@ -43,7 +43,8 @@ from .tables import arrow
 FORMAT = 1
 ANEW = "remove the export, and make it anew"
 RESTORED = f"that was restored from an older backup; {ANEW}"
-FILE_ROWS = 50_000  # of the ledger, at most
+FILE_ROWS = 50_000  # of the ledger, at most; of a read model in a group
+MADE_ROWS = 5_000  # at once: as Python has them they are ten times as large as in a file
 STATE = ".folded"  # the read models' rows, without anything sealed
 BEGUN = ".begun"  # of which ledger, and what of it: no export.json says so before the first is done
 BY_SEALED_TEXT = frozenset[str]()
@@ -61,6 +62,7 @@ LEDGER = {
     "fact": ("text", "the fact as JSON, by its kind as docs/events.md says"),
     "sealed": ("text", "names of its fields that are not shown, separated by commas"),
 }
+LEDGER_TYPES = {name: type_ for name, (type_, _) in LEDGER.items()}
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +171,8 @@ class LedgerFiles:
         """Raises AnalysisFault if a file is damaged or missing."""
         self.folder = folder
         self.position = 0
-        self._rows: list[tuple[Any, ...]] = []  # that are in no file yet
+        self._rows: list[tuple[Any, ...]] = []  # that are in no file yet, after these
+        self._made: list[Any] = []
         self._open: tuple[Path, Any] | None = None  # the last file, and what it holds already
         _, pq = arrow()
         for path in sorted(folder.glob("month=*/*.parquet"), key=lambda path: path.name):
@@ -228,21 +231,28 @@ class LedgerFiles:
             )
         )  # fmt: skip
         self.position = entry.position
+        if len(self._rows) >= MADE_ROWS:
+            self._make()
 
     def flush(self) -> None:
-        if not self._rows:
+        self._make()
+        if not self._made:
             return
         assert self._open
         pa, _ = arrow()
-        path, _ = self._open
-        table = arrow_table({name: type_ for name, (type_, _) in LEDGER.items()}, self._rows)
-        if held := self._before():
-            table = pa.concat_tables([held, table])
-        _write([table], path)
-        self._rows, self._open = [], (path, table)
+        path, held = self._open[0], self._before()
+        table = pa.concat_tables([held, *self._made] if held else self._made)
+        _write(LEDGER_TYPES, [table], path)
+        self._made, self._open = [], (path, table)
+
+    def _make(self) -> None:
+        if self._rows:
+            self._made.append(arrow_table(LEDGER_TYPES, self._rows))
+            self._rows = []
 
     def _held(self) -> int:
-        return len(self._rows) + (self._before().num_rows if self._before() else 0)
+        before: int = self._before().num_rows if self._before() else 0
+        return before + sum(len(table) for table in self._made) + len(self._rows)
 
     def _before(self) -> Any:
         """What the last file holds already, if this goes on with it."""
@@ -286,12 +296,13 @@ class ReadModels:
         """How many rows each table has."""
         _, pq = arrow()
         counts, with_news = {}, self._shelf.with_news()
+        self._shelf.let_go(position)
         for projection in self.projections:
             for table in projection.tables:
                 path = self.folder / "read" / projection.name / f"{table.name}.parquet"
                 if projection.name in with_news or not path.exists():
                     rows = self._shelf.rows[table.name].each()
-                    _write(_groups(table.types, map(table.values_of, rows)), path)
+                    _write(table.types, _groups(table.types, map(table.values_of, rows)), path)
                 counts[table.name] = pq.read_metadata(path).num_rows
         there = {f"{p.name}/{table.name}" for p in self.projections for table in p.tables}
         for path in (self.folder / "read").glob("*/*.parquet"):  # of a table that is no more
@@ -348,24 +359,27 @@ def arrow_table(types: dict[str, str], rows: Sequence[tuple[Any, ...]]) -> Any:
 
 
 def _groups(types: dict[str, str], rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-    """At least one, so that what has no rows has columns."""
-    rows = iter(rows)
-    group = list(islice(rows, FILE_ROWS))
-    yield arrow_table(types, group)
-    while group := list(islice(rows, FILE_ROWS)):
-        yield arrow_table(types, group)
+    pa, _ = arrow()
+    made: list[Any] = []
+    rows, count = iter(rows), 0
+    while some := list(islice(rows, min(MADE_ROWS, FILE_ROWS - count))):
+        made.append(arrow_table(types, some))
+        count += len(some)
+        if count == FILE_ROWS:
+            yield pa.concat_tables(made)
+            made, count = [], 0
+    if made:
+        yield pa.concat_tables(made)
 
 
-def _write(groups: Iterable[Any], path: Path) -> None:
-    """As they come: of a large table one group is in memory twice, and not the whole."""
+def _write(types: dict[str, str], groups: Iterable[Any], path: Path) -> None:
+    """As they come: of a large table one group or two are in memory, and not the whole."""
     _, pq = arrow()
-    groups = iter(groups)
-    first = next(groups)
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     with new.open("wb") as file:
-        with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
-            for group in chain([first], groups):
+        with pq.ParquetWriter(file, arrow_schema(types), compression="zstd") as writer:
+            for group in groups:
                 writer.write_table(group)
         file.flush()
         os.fsync(file.fileno())

@@ -73,9 +73,12 @@ class Shelf:
     def relieve(self, position: int) -> None:
         """Between two entries: once there are too many in memory, they are kept on file."""
         if sum(len(rows.held) for rows in self.rows.values()) > MOST_ROWS:
-            self.keep(position)
-            for rows in self.rows.values():
-                rows.held.clear()
+            self.let_go(position)
+
+    def let_go(self, position: int) -> None:
+        self.keep(position)
+        for rows in self.rows.values():
+            rows.held.clear()
 
     def keep(self, position: int) -> None:
         """What was folded, up to there."""
