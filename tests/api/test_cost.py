@@ -14,7 +14,7 @@ import pytest
 from api.cost import LARGE, ended, fill
 from api.journey import ENGINES, written
 from ledger_crm.api import past, reading
-from ledger_crm.api.reading import Pool, Reads
+from ledger_crm.api.snapshots import Pool, Reads
 from ledger_crm.ledger import Ledger, Unavailable
 from ledger_crm.projections import Lookup, people
 

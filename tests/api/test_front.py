@@ -25,7 +25,7 @@ from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import faults_of
 from ledger_crm.api.openapi import _handlers, _types_of
 from ledger_crm.api.permitted import ANYBODY
-from ledger_crm.api.reading import Pool
+from ledger_crm.api.snapshots import Pool
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from waiting import PATIENCE_S
