@@ -146,6 +146,10 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             known["stored_key"] = hashlib.sha256(asked).digest()
         return known["stored_key"]
 
+    def is_stored_by(self, key: bytes) -> None:
+        """As somebody else has hashed it."""
+        self.__dict__["stored_key"] = key
+
 
 class Held(msgspec.Struct):
     """An aggregate in memory, with its data key (None: destroyed) if it has one.

@@ -41,15 +41,29 @@ class UnknownFormat(ValueError):
     """Sealed by a newer version of this software."""
 
 
-class Keyring:
+class Hashes:
+    """Keyed, so that the table of reservations cannot be searched by guessing addresses. Alone, of
+    a process that has nothing to seal or to open."""
+
+    def __init__(self, hashing_key: bytes) -> None:
+        self.hashing_key = hashing_key
+        # begun once and copied: hmac.digest gives other threads the turn, at every small value
+        self._hashing = HMAC(hashing_key, SHA256())
+
+    def hash_of(self, scope: str, value: str) -> bytes:
+        hashing = self._hashing.copy()
+        hashing.update(f"{scope}\x1f{value}".encode())
+        return hashing.finalize()
+
+
+class Keyring(Hashes):
     """What the deployment key can do. It is 32 random bytes, kept apart from the database."""
 
     def __init__(self, deployment_key: bytes) -> None:
         if len(deployment_key) != KEY_BYTES:
             raise ValueError(f"the deployment key has {len(deployment_key)} bytes, not {KEY_BYTES}")
         self._wrapping = _derived(deployment_key, b"ledger-crm data key wrapping 1")
-        # begun once and copied: hmac.digest gives other threads the turn, at every small value
-        self._hashing = HMAC(_derived(deployment_key, b"ledger-crm reservation hashes 1"), SHA256())
+        super().__init__(_derived(deployment_key, b"ledger-crm reservation hashes 1"))
         # of what no stream's own key seals, and nobody needs to be able to erase
         self.own: DataKey = AESGCM(_derived(deployment_key, b"ledger-crm snapshots 1"))
         self._places = AESSIV(_derived(deployment_key, b"ledger-crm places 1", 2 * KEY_BYTES))
@@ -65,12 +79,6 @@ class Keyring:
             return AESGCM(aes_key_unwrap_with_padding(self._wrapping, _body(wrapped)))
         except InvalidUnwrap:
             raise WrongKey("the sealing key is not the one this database was sealed with") from None
-
-    def hash_of(self, scope: str, value: str) -> bytes:
-        """Keyed, so that the table of reservations cannot be searched by guessing addresses."""
-        hashing = self._hashing.copy()
-        hashing.update(f"{scope}\x1f{value}".encode())
-        return hashing.finalize()
 
     def shut(self, place: bytes, of: str) -> bytes:
         """What a client carries from page to page and nobody else is to read, bound to what it is

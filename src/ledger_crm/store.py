@@ -17,7 +17,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache, lru_cache, partial
+from functools import cache
 from importlib.resources import files
 from operator import attrgetter
 from struct import Struct, pack
@@ -56,7 +56,7 @@ from .domain.entry import (
     sealed_fields,
 )
 from .domain.refusals import Invalid
-from .sealing import DataKey, Keyring, WrongKey, seal, unseal
+from .sealing import DataKey, Hashes, Keyring, WrongKey, seal, unseal
 from .snapshot import PROGRAM, frozen, thawed
 
 Row = Notification
@@ -598,7 +598,7 @@ class Store:
         self.recorder = Recorder(datastore(url, connections=connections))
         # a caller's key may be made of an address, and receipts cannot be erased; it is looked for,
         # and then written
-        self._hidden = lru_cache(4_096)(partial(_receipt_hidden, keyring))
+        self.hidden = Hidden(keyring)
 
     def close(self) -> None:
         self.recorder.datastore.close()
@@ -772,7 +772,7 @@ class Store:
         rows: dict[UUID, list[StoredEvent]] = {}
         keys: dict[UUID, DataKey | None] = {}
         snapshots: dict[UUID, tuple[int, bytes]] = {}
-        hidden, kept = {self._hidden(key): key for key in receipts}, dict[bytes, Answered]()
+        hidden, kept = {self.hidden[key]: key for key in receipts}, dict[bytes, Answered]()
         wanted = [id in folded_too for id in since]
         values = (list(since), list(since.values()), wanted, PROGRAM, list(hidden))
         for id, version, topic, state in self._select(LOAD, values):
@@ -889,16 +889,14 @@ class Store:
 
     def _with_hidden_keys(self, append: Append) -> Append:
         hidden = [
-            Kept(
-                self._hidden(kept.key), kept.fingerprint, kept.stream_id, kept.version, kept.offset
-            )
+            Kept(self.hidden[kept.key], kept.fingerprint, kept.stream_id, kept.version, kept.offset)
             for kept in append.receipts
         ]
         return structs.replace(append, receipts=hidden) if hidden else append
 
     def receipts(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
         """What is kept under these keys."""
-        asked = {self._hidden(key): key for key in keys}
+        asked = {self.hidden[key]: key for key in keys}
         rows = self._select(
             "SELECT key, fingerprint, stream_id, version, position FROM ledger.receipts"
             " WHERE key = ANY(%b)",
@@ -978,8 +976,22 @@ class Store:
             return cur.execute(sql, values, prepare=True, binary=True).fetchall()
 
 
-def _receipt_hidden(keyring: Keyring, key: bytes) -> bytes:
-    return keyring.hash_of("receipt", key.hex())
+class Hidden(dict[bytes, bytes]):
+    """Keys of receipts as they are kept, by what they are asked for by."""
+
+    MOST = 16_384
+
+    def __init__(self, hashes: Hashes) -> None:
+        self._hashes = hashes
+
+    def __missing__(self, key: bytes) -> bytes:
+        self.know(key, hidden := self._hashes.hash_of("receipt", key.hex()))
+        return hidden
+
+    def know(self, key: bytes, hidden: bytes) -> None:
+        if len(self) >= self.MOST:
+            self.clear()
+        self[key] = hidden
 
 
 def _documents(rows: Sequence[StoredEvent]) -> list[Stored]:

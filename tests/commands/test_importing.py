@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger_crm.commands import catalogue, importing
+from ledger_crm.commands import lines as lines_of
 from ledger_crm.commands.importing import (
     ImportFault,
     Mapping,
@@ -977,8 +978,8 @@ def test_every_line_of_a_broken_file_is_accounted_for(
     text = "\n".join(["id,name", *lines]) + "\n" * whole
     mapping = read_mapping(PAIRS)
     with pytest.MonkeyPatch.context() as patch, io.BytesIO(text.encode()) as source:
-        patch.setattr(importing, "ROW_LINES", most)
-        with importing.Lines(source, mapping) as read:
+        patch.setattr(lines_of, "ROW_LINES", most)
+        with lines_of.Lines(source, mapping) as read:
             sheet = mapping.bind(read.header(), KEYRING.hash_of)
             rows = list(read.rows(sheet))
 

@@ -73,8 +73,9 @@ from .greenhouse_shapes import (
     salary_of,
     stage_id,
 )
-from .importing import Report, Row, RowReport, Writer, note
+from .importing import Report, Writer, note
 from .intake import Reachable
+from .lines import Row, RowReport
 from .mapping import (
     KINDS,
     CandidacyMove,
@@ -632,7 +633,7 @@ class Plan:
             move = CandidacyMove(job_order_id=self._order(key), stage=near.id, at=then)
             step = self._fact("person.candidacy_moved", person, move)
             # the record stays the same if its stage stands as another one next time
-            steps.append(step._replace(content=step.content | {"stage": stage.id}))
+            steps.append(step._replace(content={**msgspec.to_builtins(move), "stage": stage.id}))
         match application.raw.get("status"):
             case "rejected":
                 application.take("status")

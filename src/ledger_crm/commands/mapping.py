@@ -457,14 +457,27 @@ V = TypeVar("V")
 
 
 class Step(NamedTuple):
-    """One fact of one row, ready to be decided. ``columns``: which columns a field comes from."""
+    """One fact of one row, ready to be decided.
+
+    content  its fields as mapped; as JSON, those of columns, of a row that another process read
+    columns  which columns a field comes from
+    fact     which of the mapping's, from 0
+    """
 
     kind: str
     do: Callable[..., Awaitable[Aggregate]]
     id: UUID
     forms: tuple[msgspec.Struct, ...]
-    content: dict[str, Any]
+    content: dict[str, Any] | msgspec.Raw
     columns: dict[str, str]
+    fact: int = 0
+
+    def of_columns(self) -> dict[str, Any]:
+        """Of ``content``, what comes from the row."""
+        content, columns = self.content, self.columns
+        if isinstance(content, msgspec.Raw):
+            content = msgspec.json.decode(content, type=dict[str, Any])
+        return {field: content[field] for field in content if columns.get(field)}
 
 
 class Planned(NamedTuple):
@@ -485,6 +498,15 @@ def fingerprint_of(hash: Hash, steps: Iterable[Step]) -> bytes:
 _encode = msgspec.json.Encoder().encode
 
 
+class Fact(NamedTuple):
+    """What every step of one of a mapping's facts has in common."""
+
+    kind: str
+    do: Callable[..., Awaitable[Aggregate]]
+    columns: dict[str, str]
+    forms: tuple[type[msgspec.Struct], ...]
+
+
 class Sheet:
     """A mapping over the columns of one file."""
 
@@ -497,6 +519,7 @@ class Sheet:
         self.wanted = compiler.conditions(mapping.where, "where")
         self._key, self._key_columns = compiler.template(mapping.key, "key")
         self._facts = [compiler.fact(t, f"fact {n}") for n, t in enumerate(mapping.fact, 1)]
+        self.facts = compiler.facts
         if left := [c for c in header if c not in compiler.used and c not in mapping.ignore]:
             raise ImportFault(
                 f"the mapping does not use the column {left[0]!r}: use it, or add it to `ignore`"
@@ -521,6 +544,7 @@ class Compiler:
     def __init__(self, mapping: Mapping, header: Sequence[str] | None, hash: Hash) -> None:
         self.mapping, self.header = mapping, header
         self.used: set[str] = set()
+        self.facts: list[Fact] = []
         try:
             self.timezone = ZoneInfo(mapping.timezone) if mapping.timezone else None
         except (ZoneInfoNotFoundError, ValueError):
@@ -591,7 +615,8 @@ class Compiler:
         forms = [
             (form, [f.encode_name for f in msgspec.structs.fields(form)]) for form in kind.forms
         ]
-        do, made_items = kind.do, list(made.items())
+        do, made_items, number = kind.do, list(made.items()), len(self.facts)
+        self.facts.append(Fact(name, do, columns, kind.forms))
         if self.header != () and not made and not make_of:
             raise ImportFault(f"{where}: uses no column: write it in [[setup]]")
 
@@ -610,7 +635,8 @@ class Compiler:
                     convert({f: content[f] for f in names if f in content}, form)
                     for form, names in forms
                 )
-            return Step(name, do, id or DEFINITIONS[kind.of](content), parts, content, columns)
+            id = id or DEFINITIONS[kind.of](content)
+            return Step(name, do, id, parts, content, columns, number)
 
         def convert(content: dict[str, Any], form: type[msgspec.Struct]) -> msgspec.Struct:
             try:

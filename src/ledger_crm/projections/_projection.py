@@ -59,9 +59,11 @@ HELD_FROM, HELD_UNTIL = "held_from", "held_until"
 """Columns of rows of the past; of those of the present, the two that begin. The positions of the
 entries that made and replaced one, and when the facts happened that did (``workers/rows.py``)."""
 
+_LONGEST_S = 190_000_000_000  # 6,020 years: what held began in year 1, and days go back to 4713 BC
 _CLASSES = {
     KNOWN_FROM: f"'{{{','.join(str(4**n) for n in range(30))}}}'::bigint[]",
-    HELD_FROM: f"'{{{','.join(f'{4**n} s' for n in range(20))}}}'::interval[]",
+    HELD_FROM: f"'{{{','.join(f'{s} s' for s in (*(4**n for n in range(19)), _LONGEST_S))}}}'"
+    "::interval[]",
 }
 _LASTED = {
     since: f"unnest({classes}) WITH ORDINALITY lasted (less_than, nth)"
