@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from time import monotonic, sleep
-from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -205,7 +205,11 @@ class Sought(NamedTuple):
     receipt: bytes = b""
 
 
-Eye: TypeAlias = Callable[[Aggregate], Awaitable[Set[UUID]]]
+class Eye(Protocol):
+    def __call__(
+        self, aggregate: Aggregate, ids: Set[UUID] | None = None, /
+    ) -> Awaitable[Set[UUID]]:
+        """Of these ids those that whoever decides does not see; None: of those that they name."""
 
 
 class Work:
