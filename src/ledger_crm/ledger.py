@@ -634,7 +634,7 @@ class Ledger:
                     raise StaleVersion(id=subject.id, expected=intent.expected, found=0)
             except Refusal as refusal:
                 work.keep()
-                raced = isinstance(refusal, Stale) and intent.expected is None and not last
+                raced = _is_of_a_race(refusal) and intent.expected is None and not last
                 refused = work.trusted
                 if refused or raced:
                     continue
@@ -884,6 +884,11 @@ class Ledger:
         kept = Kept(intent.stored_key, intent.fingerprint, id, version, 0)
         with suppress(Repeated):  # a twin of this request kept it first
             await self.append([], {}, Append(receipts=[kept]))
+
+
+def _is_of_a_race(refusal: Refusal) -> bool:
+    """One that says which version it found is refused by that again."""
+    return type(refusal) is StaleVersion and "found" not in refusal.facts
 
 
 def _told_of(intent: Intent, kept: dict[bytes, Answered]) -> Receipt | None:

@@ -25,7 +25,7 @@ from ledger_crm.domain.role import Permission
 from ledger_crm.ledger import NoSuchRecord, Told, Work
 from ledger_crm.projections import companies
 
-from .reading import DIRECTORY, Reads, level
+from .snapshots import DIRECTORY, Reads, level
 
 ALL: Permission = "confidential.read"
 TEAM: Permission = "confidential.team"
