@@ -113,8 +113,8 @@ async def _serve(port: int, url: str) -> None:
     from litestar import Litestar, get, post
 
     from ledger_crm.api.app import create_app
-    from ledger_crm.api.reading import open_pool
     from ledger_crm.api.serving import InOnePiece
+    from ledger_crm.api.snapshots import open_pool
     from ledger_crm.cli.logs import log_as_json
     from ledger_crm.ledger import Ledger
 

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import psycopg
 
-from ledger_crm.api.reading import PLANNED_ONCE
+from ledger_crm.api.snapshots import PLANNED_ONCE
 from ledger_crm.cli.house import app_url
 from ledger_crm.projections import SCHEMA, candidates, history, people
 from ledger_crm.workers.projector import connect

@@ -18,7 +18,7 @@ import ledger_crm
 from builders import added, note, order_opened, sourced
 from conftest import url_of
 from ledger_crm import sessions
-from ledger_crm.api.reading import open_pool
+from ledger_crm.api.snapshots import open_pool
 from ledger_crm.cli.house import Fault, app_url, prepare
 from ledger_crm.commands import candidacies, intake, signing_in
 from ledger_crm.commands.catalogue import ship

@@ -304,6 +304,7 @@ class Client(_Calls):
                         if answer.status_code not in AGAIN:
                             raise _problem(answer)
                     else:
+                        lines.begin()
                         for line in answer.iter_lines():
                             if entry := lines.hear(line):
                                 failures = 0
@@ -418,6 +419,7 @@ class AsyncClient(_Calls):
                         if answer.status_code not in AGAIN:
                             raise _problem(answer)
                     else:
+                        lines.begin()
                         async for line in answer.aiter_lines():
                             if entry := lines.hear(line):
                                 failures = 0
@@ -448,10 +450,14 @@ class AsyncClient(_Calls):
 
 
 class _Lines:
-    """Of text/event-stream, to entries; ``last`` is where to come back."""
+    """Of text/event-stream, to entries; ``last`` is where to come back. ``begin`` on each
+    connection: what one was cut off in is told whole by the next."""
 
     def __init__(self, last: int) -> None:
         self.last = last
+        self.begin()
+
+    def begin(self) -> None:
         self._fields: dict[str, str] = {}
 
     def hear(self, line: str) -> Entry | None:

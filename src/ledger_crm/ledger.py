@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from time import monotonic, sleep
-from typing import Any, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -205,7 +205,11 @@ class Sought(NamedTuple):
     receipt: bytes = b""
 
 
-Eye: TypeAlias = Callable[[Aggregate], Awaitable[Set[UUID]]]
+class Eye(Protocol):
+    def __call__(
+        self, aggregate: Aggregate, ids: Set[UUID] | None = None, /
+    ) -> Awaitable[Set[UUID]]:
+        """Of these ids those that whoever decides does not see; None: of those that they name."""
 
 
 class Work:
@@ -630,7 +634,7 @@ class Ledger:
                     raise StaleVersion(id=subject.id, expected=intent.expected, found=0)
             except Refusal as refusal:
                 work.keep()
-                raced = isinstance(refusal, Stale) and intent.expected is None and not last
+                raced = _is_of_a_race(refusal) and intent.expected is None and not last
                 refused = work.trusted
                 if refused or raced:
                     continue
@@ -880,6 +884,11 @@ class Ledger:
         kept = Kept(intent.stored_key, intent.fingerprint, id, version, 0)
         with suppress(Repeated):  # a twin of this request kept it first
             await self.append([], {}, Append(receipts=[kept]))
+
+
+def _is_of_a_race(refusal: Refusal) -> bool:
+    """One that says which version it found is refused by that again."""
+    return type(refusal) is StaleVersion and "found" not in refusal.facts
 
 
 def _told_of(intent: Intent, kept: dict[bytes, Answered]) -> Receipt | None:

@@ -14,7 +14,7 @@ from litestar import Litestar
 
 from api.documented import Documented
 from ledger_crm.api.app import create_app
-from ledger_crm.api.reading import Pool, open_pool
+from ledger_crm.api.snapshots import Pool, open_pool
 from ledger_crm.commands.catalogue import create_key, ship
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.ledger import Ledger

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from builders import note, sourced
-from ledger_crm.api.reading import READERS, Pool
+from ledger_crm.api.snapshots import READERS, Pool
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Ledger, Work

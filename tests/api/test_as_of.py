@@ -16,7 +16,7 @@ import pytest
 from litestar import Litestar
 
 from api.journey import ADA, ENGINES, found, problem, written
-from ledger_crm.api.reading import open_pool
+from ledger_crm.api.snapshots import open_pool
 from ledger_crm.commands.demo import play
 from ledger_crm.domain import clock
 from ledger_crm.domain.access import Holder

@@ -14,6 +14,7 @@ from api.journey import ADA, NOTE, problem, written
 from ledger_crm.api.conditional import conditional, versions
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.ledger import Ledger
+from ledger_crm.store import Loaded
 
 pytestmark = pytest.mark.anyio
 
@@ -175,6 +176,31 @@ async def test_what_is_to_begin_does_not_write_over_what_is_there(ana: httpx.Asy
         problem(answer, 400, "malformed")
     both = await ana.put("/pools/rust", json=pool, headers=begin | {"If-Match": '"1"'})
     problem(both, 400, "malformed")
+
+
+async def test_that_it_has_begun_is_found_by_two_looks(
+    ana: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At what is in memory, and at the ledger: whoever makes what is missing asks again and again,
+    and others wait for the record meanwhile."""
+    looks, load = [], ledger.load
+
+    async def counted(*asked: Any) -> Loaded:
+        looks.append(asked)
+        return await load(*asked)
+
+    monkeypatch.setattr(ledger, "load", counted)
+    pool, begin = {"slug": "rust", "title": "Rust"}, {"If-None-Match": "*"}
+    assert (await ana.put("/pools/rust", json=pool, headers=begin)).status_code == 200
+    for key in ({}, {"Idempotency-Key": "once"}):
+        looks.clear()
+        answer = await ana.put("/pools/rust", json=pool, headers=begin | key)
+        problem(answer, 412, "already-begun")
+        assert len(looks) <= 2
+    looks.clear()
+    answer = await ana.put("/pools/go", json=pool | {"slug": "go"}, headers={"If-Match": "*"})
+    problem(answer, 412, "stale-version")
+    assert len(looks) <= 2
 
 
 async def test_if_none_match_guards_no_other_write(

@@ -416,22 +416,46 @@ async def test_an_id_of_it_is_refused_however_it_is_written(
         problem(answer, 404, "no-such-job-order")
 
 
-async def test_what_happens_to_it_besides_is_not_told(
+async def test_a_merge_does_not_tell_that_both_are_on_it(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    """Answered as with somebody who is on none; those who see the order have them on it twice."""
+    person, order = search["person"], search["order"]
+    twin, nobody = [
+        (await written(ana, "/people", {"name": name}))["id"] for name in ("A. Byron", "A. King")
+    ]
+    opening = {"company_id": search["company"], "job_order_id": order}
+    other = (await written(ana, f"/people/{twin}/candidacies", opening))["created"]
+    project()
+    path = f"/people/{person}/merges"
+
+    async def tried(duplicate: str, who: str) -> httpx.Response:
+        merge = {"duplicate_id": duplicate}
+        return await ana.post(f"{path}?dry_run=true", json=merge, headers=keys[who])
+
+    for who in ("owner", "cid", "mia"):
+        told = problem(await tried(twin, who), 409, "both-on-job-order")
+        assert told["job_order_ids"] == [order]
+    for who in ("ben", "nora"):
+        said, control = await tried(twin, who), await tried(nobody, who)
+        assert said.status_code == control.status_code == 200, said.text
+        kinds = [[each["kind"] for each in one.json()["entries"]] for one in (said, control)]
+        assert kinds[0] == kinds[1]
+    answer = await ana.post(path, json={"duplicate_id": twin}, headers=keys["ben"])
+    assert answer.status_code == 201, answer.text
+    project()
+    board = (await ana.get(f"/candidates?job_order_id={order}", headers=keys["cid"])).json()
+    cards = {each["id"]: each["person_id"] for each in board["items"]}
+    assert cards == {search["candidacy"]: person, other: person}
+    way = f"/people/{person}/candidacies/{other}/moves"
+    closing = EXAMPLES["move_candidacy"]["out"]
+    shut = await ana.post(way, json=closing, headers=keys["cid"])
+    assert shut.status_code == 201, shut.text
+
+
+async def test_a_hire_past_us_from_it_is_not_told(
     ana: httpx.AsyncClient, things: dict[str, str], keys: Keys, ledger: Ledger
 ) -> None:
-    """Of two on the same order who are merged; of whom the client hires past us."""
-    twin = (await written(ana, "/people", {"name": "A. Byron"}))["id"]
-    opening = {"company_id": things["company_id"], "job_order_id": things["job_order_id"]}
-    await written(ana, f"/people/{twin}/candidacies", opening)
-    path, merge = f"/people/{things['person_id']}/merges", {"duplicate_id": twin}
-    told = problem(
-        await ana.post(path, json=merge, headers=keys["owner"]), 409, "both-on-job-order"
-    )
-    assert told["job_order_ids"] == [things["job_order_id"]]
-    answer = await ana.post(path, json=merge, headers=keys["nora"])
-    assert problem(answer, 409, "both-on-job-order")["job_order_ids"] == []
-    assert things["job_order_id"] not in answer.text
-
     _, text = await create_key(ledger, actor=NORA, role="manager", scopes=["events.read"])
     follows = {"Authorization": f"Bearer {text}"}
     url = f"/people/{things['person_id']}/employments?dry_run=true"

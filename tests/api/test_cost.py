@@ -13,8 +13,8 @@ import pytest
 
 from api.cost import LARGE, ended, fill
 from api.journey import ENGINES, written
-from ledger_crm.api import past, reading
-from ledger_crm.api.reading import Pool, Reads
+from ledger_crm.api import past, snapshots
+from ledger_crm.api.snapshots import Pool, Reads
 from ledger_crm.ledger import Ledger, Unavailable
 from ledger_crm.projections import Lookup, people
 
@@ -210,7 +210,7 @@ async def test_when_too_many_wait_who_comes_then_hears_at_once(
     pool: Pool, project: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project()
-    monkeypatch.setattr(reading, "WAITING", 20)
+    monkeypatch.setattr(snapshots, "WAITING", 20)
     reads = Reads(pool)
     answers = await asyncio.gather(
         *(reads.look_up(DIVIDED, (1,)) for _ in range(30)), return_exceptions=True

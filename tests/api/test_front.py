@@ -19,13 +19,13 @@ from litestar import Litestar
 from api.documented import Documented
 from api.journey import ADA, found, problem, written
 from conftest import Run
-from ledger_crm.api import front, openapi, problems, reading
+from ledger_crm.api import front, openapi, problems, snapshots
 from ledger_crm.api.ageing import AGEING, Ageing
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import faults_of
 from ledger_crm.api.openapi import _handlers, _types_of
 from ledger_crm.api.permitted import ANYBODY
-from ledger_crm.api.reading import Pool
+from ledger_crm.api.snapshots import Pool
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from waiting import PATIENCE_S
@@ -284,7 +284,7 @@ async def test_of_a_database_that_hangs_everybody_hears_in_time(
     person = (await written(ana, "/people", ADA))["id"]
     project()
     monkeypatch.setattr(front, "ANSWER_S", 0.5)
-    monkeypatch.setattr(reading, "ANSWER_S", 0.5)
+    monkeypatch.setattr(snapshots, "ANSWER_S", 0.5)
     with psycopg.connect(owner_database) as conn:
         began_s = monotonic()
         conn.execute("LOCK TABLE ledger.head, read.person, read.history, read.company")

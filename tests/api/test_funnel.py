@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from api.journey import ENGINES, found, problem, written
-from ledger_crm.api.reading import Pool
+from ledger_crm.api.snapshots import Pool
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import SCHEMA

@@ -12,7 +12,7 @@ import pytest
 
 from api.cost import LARGE, ended, fill
 from api.journey import ENGINES, ORDER, written
-from ledger_crm.api.reading import Pool
+from ledger_crm.api.snapshots import Pool
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers.projector import connect

@@ -10,7 +10,7 @@ from litestar import Litestar
 
 from api.journey import ADA, NOTE, problem, written
 from ledger_crm.api.caller import Terms, network
-from ledger_crm.api.reading import Pool
+from ledger_crm.api.snapshots import Pool
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault

@@ -18,7 +18,7 @@ from api.journey import problem
 from ledger_crm import sessions
 from ledger_crm.api import oidc
 from ledger_crm.api.caller import Terms
-from ledger_crm.api.reading import Pool
+from ledger_crm.api.snapshots import Pool
 from ledger_crm.commands import signing_in
 from ledger_crm.ledger import Ledger
 from ledger_crm.vault import Vault

@@ -16,7 +16,7 @@ import pytest
 
 from api.journey import ADA, problem, written
 from ledger_crm.api import caller, problems, quick
-from ledger_crm.api.reading import Reads
+from ledger_crm.api.snapshots import Reads
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.domain import clock
 from ledger_crm.ledger import Ledger, Unavailable

@@ -14,7 +14,7 @@ from litestar import Litestar
 
 from api.documented import Documented
 from api.journey import ADA, NOTE, found, problem, written
-from ledger_crm.api.reading import Pool
+from ledger_crm.api.snapshots import Pool
 from ledger_crm.commands import signing_in
 from ledger_crm.commands.catalogue import ship
 from ledger_crm.domain import clock

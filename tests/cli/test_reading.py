@@ -16,7 +16,7 @@ import uvicorn
 from builders import added, order_opened, sourced
 from conftest import Run
 from ledger_crm.api.app import create_app
-from ledger_crm.api.reading import open_pool
+from ledger_crm.api.snapshots import open_pool
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.person import Person

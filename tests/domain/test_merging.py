@@ -141,6 +141,9 @@ def test_one_person_is_not_on_one_job_order_twice(
     assert refused.value.facts["job_order_ids"] == [ORDER]
     assert not ours.pending_events
     assert not theirs.pending_events
+    ours.unseen = frozenset({ORDER})  # whoever merges is not told of it, also by no refusal
+    ours.absorb(theirs, absorbed(), by=ANA)
+    assert theirs.merged_into == ours.id
 
 
 def test_nobody_is_merged_with_who_is_erased() -> None:

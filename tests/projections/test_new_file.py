@@ -71,7 +71,7 @@ OVER_ALL_EDGES = """
 import asyncio, json, sys
 import httpx
 from ledger_crm.api.app import create_app
-from ledger_crm.api.reading import open_pool
+from ledger_crm.api.snapshots import open_pool
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every

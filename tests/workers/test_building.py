@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 from builders import note
-from ledger_crm.api.reading import Reads, View, open_pool, position
+from ledger_crm.api.reading import View, position
+from ledger_crm.api.snapshots import Reads, open_pool
 from ledger_crm.commands import intake
 from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Entry, Event

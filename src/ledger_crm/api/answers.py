@@ -233,7 +233,7 @@ VALUES: dict[str, Any] = {
     "found_in": ["name", "headline"],
     "required_before": "introduction",
     "kind": "person.message_replied",
-    "kinds": ["person.placed", "person.started"],
+    "kinds": ["person.placed", "person.placement_started"],
     "fact": REPLIED,
     "sealed": ["message_id", "text", "thread_id"],
     "cause": "01939b40-1c2d-7e3f-8a4b-5c6d7e8f9a0b",

@@ -63,8 +63,9 @@ from .people import People
 from .pipelines import Candidates, Deals, Pipelines
 from .quick import quick
 from .readers import KeyHolder
-from .reading import After, Pool, Reads, View
+from .reading import After, View
 from .reports import Reports
+from .snapshots import Pool, Reads
 
 BODY_LIMIT_BYTES = 1024 * 1024
 READING = ("GET", "HEAD")  # what a write names is looked at where it is decided
@@ -124,7 +125,7 @@ def create_app(
 ) -> Litestar:
     """An ASGI application. The caller opens and closes what it is given.
 
-    pool           as ``reading.open_pool`` makes it
+    pool           as ``snapshots.open_pool`` makes it
     feed_position  of the newest entry on the feed, to be told by /health/ready; may raise
     guard          who may call, and puts the actor and the holder into the request's state; None:
                    holders of a key, and who is signed in

@@ -24,7 +24,7 @@ from ledger_crm.visits import Visits, What
 
 from .limits import Guesses, Spending
 from .problems import CsrfTokenWrong, KeyMissing, TooManyGuesses
-from .reading import Pool
+from .snapshots import Pool
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 AwaitedGuard: TypeAlias = Callable[[Connection, BaseRouteHandler], Awaitable[None]]

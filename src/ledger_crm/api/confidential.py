@@ -26,7 +26,7 @@ from ledger_crm.domain.role import Permission
 from ledger_crm.ledger import NoSuchRecord, Told, Work
 from ledger_crm.projections import companies
 
-from .reading import DIRECTORY, Reads, level
+from .snapshots import DIRECTORY, Reads, level
 
 ALL: Permission = "confidential.read"
 TEAM: Permission = "confidential.team"
@@ -98,9 +98,9 @@ class Sight:
             self._hidden = await self._of.of(self._holder)
         return self._hidden
 
-    async def eye(self, aggregate: Aggregate) -> Set[UUID]:
+    async def eye(self, aggregate: Aggregate, ids: Set[UUID] | None = None) -> Set[UUID]:
         self._looked_at[aggregate.id] = aggregate
-        return await self._unseen(aggregate, self.named)
+        return await self._unseen(aggregate, self.named if ids is None else ids)
 
     async def _unseen(self, aggregate: Aggregate, ids: Set[UUID]) -> Set[UUID]:
         of_orders = dict(aggregate.on_job_orders(ids)) if ids else {}

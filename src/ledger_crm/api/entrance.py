@@ -33,8 +33,8 @@ from ledger_crm.sessions import Open
 from .caller import Caller, Callers
 from .oidc import Provider
 from .problems import FormIsOld, NoSuchPage, SignInRefused, headers_of, status_of
-from .reading import Pool
 from .session import SignIn, change_own_password, leave, sign_in_with_password
+from .snapshots import Pool
 
 PAGE = "/sign-in"
 FIELDS = 10  # of a form, at most

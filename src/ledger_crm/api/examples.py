@@ -34,7 +34,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "add_webhook": {
         "placements, to a payroll": {
             "url": "https://payroll.example/hooks/ledger",
-            "kinds": ["person.placed", "person.started"],
+            "kinds": ["person.placed", "person.placement_started"],
             "label": "payroll",
         }
     },

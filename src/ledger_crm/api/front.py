@@ -29,7 +29,7 @@ from ledger_crm.projections import (
 from ledger_crm.projections.search import trigrams
 
 from . import problems
-from .reading import Pool, answered
+from .snapshots import Pool, answered
 
 FeedPosition: TypeAlias = Callable[[], Awaitable[int]]
 

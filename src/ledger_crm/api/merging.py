@@ -19,7 +19,8 @@ from ledger_crm.ledger import Receipt
 from ledger_crm.projections import duplicates, market
 
 from .acting import Act, fields
-from .reading import Limit, Page, Reads, Token, View
+from .reading import Limit, Page, Token, View
+from .snapshots import Reads
 
 A = TypeVar("A", bound=Absorbed)
 

@@ -21,7 +21,7 @@ from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Unavailable
 from ledger_crm.projections import OUT_OF_REACH, Standing, every, standings, webhooks
 
-from .reading import Pool, answered
+from .snapshots import Pool, answered
 
 T = TypeVar("T")
 PLAIN = "text/plain"

@@ -28,8 +28,8 @@ from ledger_crm.ledger import Ledger
 
 from .caller import Callers, Terms
 from .problems import NoSuchPage, ProviderAway, SignInRefused
-from .reading import Pool
 from .session import guessed, must_not_guess, signed_in
+from .snapshots import Pool
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
 KNOWN_S = 3600.0  # where the provider's endpoints are; its keys are asked for each time

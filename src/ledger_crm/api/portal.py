@@ -33,7 +33,8 @@ from ledger_crm.projections import shortlists
 from .acting import Act
 from .caller import AwaitedGuard, Callers, Connection, network_of
 from .problems import LinkMissing, ReadModelBehind, TooMuchAsked, Unavailable, refused
-from .reading import Reads, View
+from .reading import View
+from .snapshots import Reads
 
 TAKEN = {"GET": 240, "POST": 30}  # of one link within TAKEN_S, by each process that answers
 TAKEN_S = 60.0

@@ -32,7 +32,8 @@ from .caller import Caller
 from .conditional import versions
 from .malformed import faults_of
 from .permitted import NEEDS
-from .reading import LIMIT, MOST_ITEMS, Reads, moment, page_of, version_of
+from .reading import LIMIT, MOST_ITEMS, moment, page_of, version_of
+from .snapshots import Reads
 
 ID = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 GET = re.compile(rf"/(people|companies)/{ID}(/history)?")

@@ -24,7 +24,8 @@ from .asking import Since, Until, moment_of
 from .caller import Caller, Callers, network_of
 from .ordering import Fields
 from .problems import SessionMissing, SignInRefused, TooManyGuesses
-from .reading import LIMIT, Limit, Page, Pool, Position, Token, answered, opened, page_of
+from .reading import LIMIT, Limit, Page, Position, Token, opened, page_of
+from .snapshots import Pool, answered
 
 Password = Annotated[str, msgspec.Meta(max_length=LONGEST)]
 

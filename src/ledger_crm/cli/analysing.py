@@ -265,7 +265,7 @@ def changes(
     """
     from ledger_crm.analysis import differences
     from ledger_crm.api.problems import AfterTheHead, Malformed
-    from ledger_crm.api.reading import Reads, open_pool
+    from ledger_crm.api.snapshots import Reads, open_pool
 
     async def positions() -> tuple[int, int]:
         async with open_pool(url, most=1) as pool:

@@ -183,7 +183,7 @@ class ThisProcess:
     async def _answer(
         self, ledger: Ledger, url: str, what: str, most: int | None, filters: dict[str, str]
     ) -> Any:
-        from ledger_crm.api.reading import open_pool
+        from ledger_crm.api.snapshots import open_pool
 
         app, _ = _application()
         async with open_pool(url, most=1) as pool:

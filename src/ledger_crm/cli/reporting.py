@@ -169,7 +169,7 @@ def _gone_quiet(days: int, known: dict[str, str]) -> tuple[str, list[Panel]]:
 
 def _moment(known: dict[str, str]) -> datetime:
     """When "now" was."""
-    from ledger_crm.api.reading import Reads, open_pool
+    from ledger_crm.api.snapshots import Reads, open_pool
 
     async def looked() -> Then | None:
         async with open_pool(url, most=1) as pool:

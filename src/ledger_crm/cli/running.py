@@ -318,8 +318,8 @@ async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -
 
     from ledger_crm.api.app import create_app
     from ledger_crm.api.caller import Terms
-    from ledger_crm.api.reading import open_pool
     from ledger_crm.api.serving import InOnePiece
+    from ledger_crm.api.snapshots import open_pool
     from ledger_crm.vault import Vault
     from ledger_crm.workers import feed
     from ledger_crm.workers.listening import listen

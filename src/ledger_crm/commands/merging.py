@@ -30,6 +30,12 @@ async def merge(work: Work, person_id: UUID, fact: PersonAbsorbed) -> Person:
     """Who is on one record introduced, and on the other hired by them, was hired past us. Raises
     NoSuchRecord and RecordIsMerged, for either of them; and as ``Person.absorb``."""
     survivor, duplicate = await _both(work, Person, person_id, fact)
+    ours, theirs = (
+        {found.job_order_id for found in one.every_candidacy.values()}
+        for one in (survivor, duplicate)
+    )
+    if work.eye and (both := ours & theirs):
+        survivor.unseen |= await work.eye(survivor, both)
     survivor.absorb(duplicate, fact, by=work.by)
     await _look_past_us(work, survivor.id)
     return work.last(survivor)

@@ -294,7 +294,8 @@ class Person(Candidate, Filing):
         return {field: value for known in every for field, value in known.items()}
 
     def _must_fit(self, duplicate: Person, fact: Absorbed) -> None:
-        """Raises PermittedSince, BothOnJobOrder, BothPlacedThere."""
+        """Job orders that are ``unseen`` are no obstacle: the refusal would tell of them. Raises
+        PermittedSince, BothOnJobOrder, BothPlacedThere."""
         for word in (*self.consent.words, *self.contact.words):
             if not word.refuses and word.said_at >= fact.absorbed_at:
                 raise PermittedSince(person_id=self.id, said_at=word.said_at)
@@ -305,7 +306,7 @@ class Person(Candidate, Filing):
         ):
             both = {c.job_order_id for c in ours if stands(c)}
             both &= {c.job_order_id for c in theirs if stands(c)}
-            if both:
+            if both := both - self.unseen:
                 raise refusal(
                     survivor_id=self.id, duplicate_id=duplicate.id, job_order_ids=sorted(both)
                 )

@@ -59,9 +59,11 @@ HELD_FROM, HELD_UNTIL = "held_from", "held_until"
 """Columns of rows of the past; of those of the present, the two that begin. The positions of the
 entries that made and replaced one, and when the facts happened that did (``workers/rows.py``)."""
 
+_LONGEST_S = 190_000_000_000  # 6,020 years: what held began in year 1, and days go back to 4713 BC
 _CLASSES = {
     KNOWN_FROM: f"'{{{','.join(str(4**n) for n in range(30))}}}'::bigint[]",
-    HELD_FROM: f"'{{{','.join(f'{4**n} s' for n in range(19))}}}'::interval[]",
+    HELD_FROM: f"'{{{','.join(f'{s} s' for s in (*(4**n for n in range(19)), _LONGEST_S))}}}'"
+    "::interval[]",
 }
 _LASTED = {
     since: f"unnest({classes}) WITH ORDINALITY lasted (less_than, nth)"
@@ -310,13 +312,13 @@ class Table(Generic[R]):
                 there += f""" AND position <= (SELECT (block + 1) * {BLOCK} FROM {past}_reach
                     WHERE since <= (SELECT {at}) ORDER BY block DESC LIMIT 1)"""
             unordered = ", ".join("position + 0" if c == "position" else c for c in columns)
-            found = f"""(SELECT stored FROM {_LASTED[since]} CROSS JOIN LATERAL
+            found = f"""SELECT stored FROM {_LASTED[since]} CROSS JOIN LATERAL
                 (SELECT ctid AS stored FROM {past} WHERE {_class(since, until)} = lasted.nth - 1
                 AND {since} > {at} - lasted.less_than AND {since} <= {at} AND {until} > {at}
-                OFFSET 0) each_class LIMIT {FEW}) found"""
-            arms += f""" UNION ALL SELECT {unordered}, {until}, true
-                FROM {past} p JOIN {found} ON p.ctid = found.stored"""
-            there += f" AND (few IS NULL OR few = (SELECT count(*) < {FEW} FROM {found}))"
+                OFFSET 0) each_class LIMIT {FEW}"""
+            arms += f""" UNION ALL SELECT {unordered}, {until}, true FROM {past}
+                WHERE ctid = ANY(ARRAY({found}))"""
+            there += f" AND (few IS NULL OR few = (SELECT count(*) < {FEW} FROM ({found}) found))"
         return f"SELECT {names} FROM ({arms}) every WHERE {there}"
 
     def _joined(self, present: str, past: str, since: str, until: str, at: str) -> str:
