@@ -193,6 +193,9 @@ class Told(msgspec.Struct, frozen=True):
     fact         by its kind
     sealed       names of fields of the fact that are not shown
     through      the key or session that it was written through, like `key:<id>`; "": none
+
+    Of one on a confidential job order that the caller does not see there are `position` and
+    `recorded_at`: its `kind` is `hidden`, its `stream` all zeros, and what else there is empty.
     """
 
     position: int

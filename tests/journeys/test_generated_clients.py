@@ -39,7 +39,7 @@ with AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2]) as client:
     [*_, told] = list_events.sync(client=client, stream=added.id).items
     assert isinstance(told.fact, PersonNoteWrittenFact), told.fact
     assert told.sealed == ["text"], told
-    hidden = Told.from_dict(told.to_dict() | {"fact": {"kind": "person.introduced"}})
+    hidden = Told.from_dict(told.to_dict() | {"fact": {"kind": "hidden"}})
     assert isinstance(hidden.fact, OtherFact), hidden.fact
     to_come = Told.from_dict(told.to_dict() | {"fact": {"kind": "person.flew", "to": "Mars"}})
     assert isinstance(to_come.fact, OtherFact) and to_come.fact["to"] == "Mars", to_come.fact

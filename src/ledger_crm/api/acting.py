@@ -235,16 +235,18 @@ class Act:
 
     async def _answer(self, receipt: Any, again: bool) -> Response[Any]:
         if (draft := self.draft) is not None and draft.trying:
-            foreseen = draft.foreseen
-            if self.sight and self.tells:
+            foreseen, version = draft.foreseen, receipt.version
+            if self.sight:
                 foreseen = await self.sight.foreseen(foreseen)
+                untold = [one for one in draft.foreseen if one not in foreseen]
+                version -= sum(one.stream == receipt.id for one in untold)
             told = [
                 Foretold(one.stream, one.version, one.kind, one.fact, one.sealed)
                 if self.tells
                 else Foretold(one.stream, one.version, one.kind)
                 for one in foreseen
             ]
-            trial = Trial(True, receipt.id, receipt.version, told, again)
+            trial = Trial(True, receipt.id, version, told, again)
             return Response(trial, status_code=200)
         return Response(receipt, headers=headers_of(receipt, again))
 

@@ -11,16 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints
+from typing import Any, TypeAlias, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
 
 from ledger_crm.commands.drafting import Foreseen
-from ledger_crm.domain import EVENTS
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.clock import today
-from ledger_crm.domain.entry import Aggregate, Event
+from ledger_crm.domain.entry import Actor, Aggregate, Event
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import Permission
 from ledger_crm.ledger import NoSuchRecord, Told, Work
@@ -35,6 +34,8 @@ MOST = 1_024  # callers remembered at once
 NONE: frozenset[UUID] = frozenset()
 ORDER = "job_order_id"
 NAMES = ("id", ORDER)
+UNTOLD = "hidden"  # in place of a kind
+NOWHERE = UUID(int=0)
 SEVERAL = (list, tuple, set, frozenset)
 ID_LENGTHS = range(32, 46)  # from bare digits to urn:uuid:
 USES = (companies.projection, DIRECTORY)
@@ -131,11 +132,11 @@ class Sight:
             raise NoSuchRecord(id=min(unseen))
 
     async def foreseen(self, found: list[Foreseen]) -> list[Foreseen]:
-        """What a dry run may tell of these."""
+        """What a dry run may tell of these: of hidden ones not even that they would be."""
         if not any(ORDER.encode() in bytes(entry.fact) for entry in found):
             return found
         hidden = await self.hidden()
-        return [told_of(entry, hidden) for entry in found]
+        return [entry for entry in found if not is_of(entry.fact, hidden)]
 
     async def told(self, refusal: Refusal) -> Refusal:
         """Without what it says of others' job orders besides those that were named."""
@@ -191,18 +192,27 @@ def texts_of(document: Any) -> Iterator[str]:
                 yield from texts_of(each)
 
 
-T = TypeVar("T", Told, Foreseen)
+def is_of(fact: msgspec.Raw, hidden: frozenset[UUID]) -> bool:
+    text = bytes(fact)
+    return any(str(id).encode() in text for id in hidden)
 
 
-def told_of(entry: T, hidden: frozenset[UUID]) -> T:
-    """An entry as it is told: of a hidden one that something was written, and not what."""
-    fact = bytes(entry.fact)
-    if not any(str(id).encode() in fact for id in hidden):
+def told_of(entry: Told, hidden: frozenset[UUID]) -> Told:
+    """An entry as it is told: of a hidden one that something was written, and when. Its stream,
+    author and cause tell of what is written beside it, and names of fields tell its kind."""
+    if not is_of(entry.fact, hidden):
         return entry
-    event = EVENTS.get(entry.kind)
-    names = sorted(event.__struct_fields__) if event else list(entry.sealed)
-    shut = msgspec.Raw(msgspec.json.encode({"kind": entry.kind}))
-    return msgspec.structs.replace(entry, fact=shut, sealed=names)
+    return Told(
+        position=entry.position,
+        stream=NOWHERE,
+        version=0,
+        kind=UNTOLD,
+        recorded_at=entry.recorded_at,
+        by=Actor(""),
+        cause="",
+        fact=msgspec.Raw(msgspec.json.encode({"kind": UNTOLD})),
+        sealed=(),
+    )
 
 
 def _ids(texts: Iterable[str]) -> Iterator[UUID]:

@@ -1,7 +1,7 @@
 """Facts as answers tell them, in the OpenAPI document: one schema a kind, told apart by it.
 
-A body holds a whole fact. What is told of one may lack what is sealed; of one on a job order that
-the caller does not see, all but its kind; and clients are older than kinds that are yet to come.
+A body holds a whole fact. What is told of one may lack what is sealed; one on a job order that
+the caller does not see is `hidden`, and no more; and clients are older than kinds yet to come.
 So ``Fact`` is one of those that there are, and beside it stands ``OtherFact``, which is any.
 """
 
@@ -34,8 +34,8 @@ def told(components: dict[str, Any]) -> dict[str, Any]:
         },
         OTHER: {
             "title": OTHER,
-            "description": "A fact of which the kind alone is told, for it is about a confidential"
-            " job order that you do not see; or one that this document does not know yet.",
+            "description": "A fact that is not told, for it is about a confidential job order that"
+            " you do not see: its kind is `hidden`; or one that this document does not know yet.",
             "type": "object",
             "properties": {"kind": {"type": "string"}},
             "required": ["kind"],

@@ -32,9 +32,10 @@ from ledger_crm.domain.entry import Instant
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import OPEN
 from ledger_crm.ledger import Followed, Ledger, Told, Unavailable, Undecodable, Wanted
+from ledger_crm.store import SCANNED
 
 from . import rows
-from .confidential import Hidden, told_of
+from .confidential import Hidden, is_of, told_of
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind, TooManyFollowers
 from .reading import Limit, Position, Token, opened, sealed
 
@@ -304,7 +305,8 @@ async def list_events(
     Every fact in the order in which it was written, after a position, with who wrote it and when;
     `since` and `until` are by when it was written. What is sealed is absent, and named in `sealed`,
     unless your key opens it (`events.open`). Of a confidential job order that you do not see you
-    are told that something was written, and not what. A page may hold fewer than `limit`, or none,
+    are told that something was written and when, and not what: `kind` is `hidden`. By `kind` or
+    `stream` nothing of one is found. A page may hold fewer than `limit`, or none,
     and have a `next`: at most 5,000 entries are looked at for one. With
     `Accept: application/x-ndjson` an entry a line; what a page says is then in `Ledger-Position`,
     and in `Link` if more follows."""
@@ -320,8 +322,15 @@ async def list_events(
     found = await ledger.follow(after=begin, limit=limit, wanted=wanted, opens=_opens(request))
     if begin > found.head:
         raise AfterTheHead(after=begin, head=found.head)
+    entries = await _seen(request, hidden, found, wanted)
+    if len(entries) < len(found.entries):
+        found = await ledger.follow(
+            after=begin, limit=SCANNED, wanted=wanted, opens=_opens(request)
+        )
+        entries = await _seen(request, hidden, found, wanted)
+        found = _ending_at_what_is_told(found, entries, limit)
+        entries = found.entries
     more = found.position < found.head and not found.over
-    entries = await _seen(request, hidden, found)
     page = EventPage(entries, sealed(found.position) if more else None, found.position)
     headers = {"Ledger-Position": str(found.position)}
     return rows.answer(request, page, headers, without="after")
@@ -355,7 +364,8 @@ async def stream_events(
 
     async def read(at: int) -> tuple[Followed, bytes]:
         shared = await tide.read(at, wanted, opens=opens)
-        return shared.found, shared.chunk(await _seen(request, hidden, shared.found))
+        seen = await _seen(request, hidden, shared.found, wanted)
+        return shared.found._replace(entries=seen), shared.chunk(seen)
 
     return Following(tide, read, allowed, begin)
 
@@ -386,9 +396,11 @@ def _utc(name: str, moment: datetime | None, *, endless: int) -> datetime | None
     return None if utc.year == endless else utc
 
 
-async def _seen(request: Request[Any, Any, Any], hidden: Hidden, found: Followed) -> list[Told]:
-    """What names a job order waits for the read model that knows whose it is. Raises
-    Unavailable."""
+async def _seen(
+    request: Request[Any, Any, Any], hidden: Hidden, found: Followed, wanted: Wanted
+) -> list[Told]:
+    """What names a job order waits for the read model that knows whose it is. Who asks by kind or
+    stream is not told of a hidden one at all: that it is found tells which. Raises Unavailable."""
     holder: Holder = request.scope["state"]["holder"]
     of_orders = [each.position for each in found.entries if NAMES_ONE in bytes(each.fact)]
     if not of_orders:
@@ -397,7 +409,20 @@ async def _seen(request: Request[Any, Any, Any], hidden: Hidden, found: Followed
         ids = await hidden.of(holder, of_orders[-1])
     except ReadModelBehind:
         raise Unavailable() from None
-    return [told_of(each, ids) for each in found.entries] if ids else found.entries
+    if not ids:
+        return found.entries
+    if wanted.kinds is not None or wanted.stream:
+        return [each for each in found.entries if not is_of(each.fact, ids)]
+    return [told_of(each, ids) for each in found.entries]
+
+
+def _ending_at_what_is_told(found: Followed, told: list[Told], limit: int) -> Followed:
+    """A page of these. Where it ends, and how many it holds, is as if the others were not there."""
+    if len(told) > limit:
+        told = told[:limit]
+    elif not (told and found.position == found.entries[-1].position < found.head):
+        return found._replace(entries=told)
+    return found._replace(entries=told, position=told[-1].position, over=False)
 
 
 def _opens(request: Request[Any, Any, Any]) -> bool:

@@ -89,6 +89,9 @@ NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
 
+BESIDES: dict[str, Permission] = {"add_webhook": "confidential.read"}
+"""What a route needs on top: a webhook is sent what is confidential, too."""
+
 ANYBODY = frozenset((
     "sign_in", "accept_invitation", "leave_for_provider", "return_from_provider",
     "entrance", "enter",
@@ -114,6 +117,9 @@ def must_be_permitted(holder: Holder, handler: BaseRouteHandler) -> None:
     needed = NEEDS.get(handler.handler_name)
     if needed is None or not holder.may(needed):
         raise NotPermitted(permission=needed or "none: refused to all", role=holder.role)
+    besides = BESIDES.get(handler.handler_name)
+    if besides and not holder.may(besides):
+        raise NotPermitted(permission=besides, role=holder.role)
 
 
 def shown(found: Any, holder: Holder) -> Any:

@@ -105,7 +105,8 @@ def permissions() -> str:
             for each in PERMISSIONS
         ),
         "",
-        "`events.open` is in no role: it is a scope, on top of `events.read`. Whoever lacks",
+        "`events.open` is in no role: it is a scope, on top of `events.read`. To add a webhook",
+        "one needs `confidential.read` besides, for it is sent everything. Whoever lacks",
         "`fees.read` is not shown fees, nor shares in them, where they stand among other things.",
         "",
         "A confidential job order is seen by its owner, by those who share in it, until it is",
