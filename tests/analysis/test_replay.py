@@ -6,6 +6,7 @@ import asyncio
 import csv
 import importlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -306,6 +307,16 @@ def test_what_another_fold_kept_is_refused(database: str, tmp_path: Path) -> Non
     keep.write_bytes(keep.read_bytes()[:-1] + b"?")
     with pytest.raises(AnalysisFault, match="damaged"):
         replay(Fold(written(tmp_path, COUNT)), database, Slice(), keep=keep)
+    words, _, state = keep.read_bytes().partition(b"\n")
+    name, fingerprint, _, *more = words.split()
+    for first, says in (
+        ((name, fingerprint, b"1_0", *more), "damaged"),
+        ((name, fingerprint, b"far", *more), "damaged"),
+        ((name, fingerprint, b"10", b"digest"), "kept by an older version"),
+    ):
+        keep.write_bytes(b" ".join(first) + b"\n" + state)
+        with pytest.raises(AnalysisFault, match=says):
+            replay(Fold(written(tmp_path, COUNT)), database, Slice(), keep=keep)
     keep.write_bytes(b"my shopping list\n")
     with pytest.raises(AnalysisFault, match="nothing that a replay kept"):
         replay(Fold(written(tmp_path, COUNT)), database, Slice(), keep=keep)
@@ -432,6 +443,12 @@ def test_equal_opportunity_answers_are_opened_to_nobody() -> None:
         ),
         ("def begin():\n    1 / 0\ndef fold(s, e): ...", "mine.py, line 2: ZeroDivisionError"),
         ("def fold(s, e): ...\ndef result(s):\n    s.x", "mine.py, line 3: AttributeError"),
+        ("import sys\ndef fold(s, e):\n    sys.exit(0)", "mine.py, line 3: SystemExit: 0 (at"),
+        ("import sys\ndef fold(s, e): ...\ndef result(s):\n    sys.exit(0)", "line 4: SystemExit"),
+        ("async def fold(s, e): ...", "mine.py: fold is async"),
+        ("def fold(s, e):\n    yield e", "mine.py: fold yields"),
+        ("def fold(s, e): ...\ndef result(s): return object()", "value of the result is no value"),
+        ("def fold(s, e): ...\ndef result(s): return [{'x': [object()]}]", "x of the result is"),
     ],
     ids=str,
 )
@@ -449,6 +466,8 @@ def test_a_faulty_file_is_one_line(told: Run, tmp_path: Path, text: str, says: s
         (("FILE", "--after", "-1"), "the first is 1"),
         (("FILE", "--processes", "2"), 'does not say PARALLEL = "stream"'),
         (("FILE", "--processes", "0"), "processes"),
+        (("FILE", "--processes", "1000"), "processes"),
+        (("FILE", "--keep", "/missing/k"), "/missing/k: its folder is not there"),
         (("FILE", "--format", "parquet"), "--out FILE.parquet"),
         (("FILE", "--out", "x.docx"), "call it .csv, .json or .parquet"),
         (("FILE", "--out", "/no/such/x.csv"), "/no/such/x.csv: No such file"),
@@ -537,6 +556,24 @@ def test_it_comes_out_as_table_csv_json_and_parquet(told: Run, tmp_path: Path) -
     assert told("replay", file, "--out", str(tmp_path / "x.parquet"))[:2] == (0, "")
     assert pq.read_table(tmp_path / "x.parquet").to_pylist() == lines
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.csv", "x.parquet"]
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["a pipe", "a link to one"])
+def test_what_is_no_file_is_written_to_and_stays(told: Run, tmp_path: Path, linked: bool) -> None:
+    pipe = out = tmp_path / "x.csv"
+    os.mkfifo(pipe)
+    if linked:
+        out = tmp_path / "link.csv"
+        out.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        file = str(EXAMPLES / "first_reply.py")
+        assert told("replay", file, "--out", str(out))[:2] == (0, "")
+        assert os.read(reader, 100).startswith(b"channel,asked,replied,median_h\r\n")
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert out.is_symlink() == linked
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ def test_the_funnel_and_the_time_in_stage_are_those_of_the_api(told: Run, tmp_pa
         assert words(line["category"]) in text
         assert str(line["entered"]) in text
         if line["conversion_bp"] is not None:
-            assert f"{line['went_on']} ({line['conversion_bp'] / 100:.1f} %)" in text
+            shown = f"{line['went_on']} ({line['conversion_bp'] / 100:.1f} %)" in text
+            assert shown == (line["category"] != "placed"), "nobody goes on from there"
     assert told("report", "time-in-stage", *PERIOD, "--out", "t.svg")[0] == 0
     text = text_of(tmp_path / "t.svg")
     stayed = [line for line in lines if line["median_days"] is not None]
@@ -140,7 +141,10 @@ def test_the_same_figures_are_the_same_bytes(told: Run, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (("funnel", "--out", "x.svg"), "--from DAY and --to DAY"),
-        (("funnel", "--from", "2026-02-01", "--to", "2026-01-01", "--out", "x.svg"), "--from DAY"),
+        (("funnel", "--from", "2026-02-01", "--to", "2026-01-01", "--out", "x.svg"), "after --to"),
+        (("retention", "--from", "2026-02-01", "--out", "x.svg"), "retention knows no --from"),
+        (("gone-quiet", "--pipeline", "talent", "--out", "x.svg"), "knows no --pipeline"),
+        (("funnel", *PERIOD, "--days", "3", "--out", "x.svg"), "funnel knows no --days"),
         (("funnel", *PERIOD, "--out", "x.docx"), "call it .svg or .png"),
         (("funnel", *PERIOD, "--out", "/no/such/x.svg"), "/no/such/x.svg: No such file"),
         (("funnel", *PERIOD), "out"),

@@ -334,6 +334,7 @@ async def test_what_was_not_known_yet_is_waited_for(
         ("yesterday", "neither a position"),
         ("2026-03-01T12:00:00", "neither a position"),  # whose noon?
         ("2026-02-30", "neither a position"),
+        ("2026-W10-1", "neither a position"),
         ("-1", "neither a position"),
         ("9999-12-31", "lies ahead"),
         ("2999-01-01T00:00:00Z", "lies ahead"),
@@ -383,4 +384,6 @@ async def test_a_position_that_nobody_was_told_is_refused(
 ) -> None:
     project()
     for nobody in (str(10**15), "20260230", "99999999"):  # and no day either
-        problem(await ana.get("/people", params={"as_of": nobody}), 422, "after-the-head")
+        answer = await ana.get("/people", params={"as_of": nobody})
+        found = problem(answer, 422, "after-the-head")
+        assert (found["as_of"], "after" in found) == (int(nobody), False)

@@ -221,7 +221,7 @@ def test_a_broker_that_was_wiped_is_filled_again(home: Path) -> None:
 
 
 def test_a_read_model_is_rebuilt_while_it_is_led(up: Running) -> None:
-    rebuilt = ledger_crm(up.home, "projections", "rebuild", "companies")
+    rebuilt = ledger_crm(up.home, "projections", "rebuild", "companies", "--blue-green")
     assert rebuilt.returncode == 0, rebuilt.stderr
     status = printed(ledger_crm(up.home, "projections", "status", "--json"))
     assert {one["lag_events"] for one in status["projections"]} == {0}

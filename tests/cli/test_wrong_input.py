@@ -73,6 +73,8 @@ def test_a_process_of_its_own_says_the_same_and_leaves_with_2(home: Path) -> Non
         (("key", "revoke", "abc"), "abc"),
         (("key", "revoke", "00000000-0000-0000-0000-000000000001"), "nothing in the ledger"),
         (("projections", "rebuild", "nosuch"), "history"),
+        (("projections", "rebuild", "people", "--parallel", "65"), "parallel"),
+        (("projections", "rebuild", "people", "--in-place", "--blue-green"), "two ways"),
         (("demo", "--until", "2020-13-01"), "2020-13-01"),
         (("demo", "--size", "0"), "0.01"),
         (("up", "--port", "70000"), "65535"),

@@ -23,6 +23,10 @@ from ledger_crm.projections import (
 )
 
 FEW = 5  # names in one line
+ENTRIES = (
+    "SELECT notification_id, originator_id, originator_version, topic, state"
+    " FROM ledger.entries WHERE notification_id <= {} ORDER BY notification_id"
+)
 
 
 class Checksums(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +50,7 @@ def checksums_of(url: str) -> Checksums:
     ) as conn:  # fmt: skip
         conn.isolation_level, conn.read_only = IsolationLevel.REPEATABLE_READ, True
         [(head,)] = conn.execute("SELECT position FROM ledger.head").fetchall()
-        ledger = _hash(
-            conn,
-            "SELECT notification_id, originator_id, originator_version, topic, state"
-            " FROM ledger.entries ORDER BY notification_id",
-        )
+        ledger = _hash(conn, ENTRIES.format(head))
         for projection in every():
             try:
                 with conn.transaction():
@@ -66,6 +66,12 @@ def checksums_of(url: str) -> Checksums:
             except NOT_BUILT:
                 continue
     return Checksums(head=head, ledger=ledger, tables=tables, positions=positions)
+
+
+def begins_as(url: str, other: Checksums) -> bool:
+    """Whether the ledger, up to the other's head, is the other's. Raises psycopg.Error."""
+    with psycopg.connect(url, connect_timeout=5, row_factory=tuple_row) as conn:
+        return _hash(conn, ENTRIES.format(other.head)) == other.ledger
 
 
 def _asked(table: Table[Any]) -> dict[str, str]:

@@ -5,12 +5,13 @@ The same figures give the same bytes. Text stays text in SVG, so it can be searc
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import AnalysisFault
-from .tables import missing
+from .tables import missing, put
 
 COLOURS = ("#2f5d8a", "#e08e45", "#5b9279")  # told apart also by who sees no red or green
 KINDS = (".svg", ".png")
@@ -53,15 +54,9 @@ def draw(title: str, panels: Sequence[Panel], out: Path) -> None:
             _bars(axis, panel)
         drawn.tight_layout(rect=(0, 0, 1, 0.98))
         kind = out.suffix.lower().lstrip(".")
-        new = out.with_name(f".{out.name}.new")
-        try:
-            metadata = {"Date": None} if kind == "svg" else {"Software": None}
-            drawn.savefig(new, format=kind, metadata=metadata)
-            new.replace(out)
-        except OSError as fault:
-            raise AnalysisFault(f"{out}: {fault.strerror}") from None
-        finally:
-            new.unlink(missing_ok=True)
+        content, metadata = io.BytesIO(), {"Date": None} if kind == "svg" else {"Software": None}
+        drawn.savefig(content, format=kind, metadata=metadata)
+    put(content.getvalue(), out)
 
 
 def _bars(axis: Any, panel: Panel) -> None:
@@ -80,7 +75,10 @@ def _bars(axis: Any, panel: Panel) -> None:
     axis.set_xlim(left=min(0, *axis.get_xlim()))
     axis.spines[["top", "right"]].set_visible(False)
     if len(panel.series) > 1:
-        axis.legend(loc="lower right", frameon=False, fontsize=9)
+        axis.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=len(panel.series),
+            frameon=False, fontsize=9,
+        )  # fmt: skip
 
 
 def _rows(panel: Panel) -> list[int]:

@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import os
 import pickle
+import re
 import signal
 import sys
 import traceback
@@ -39,6 +40,7 @@ from . import AnalysisFault
 from .folding import Tables
 
 KEEP_EVERY_S = 5.0
+POSITION = re.compile("[0-9]{1,18}")
 TOLD_EVERY_S = 0.2
 Progress = Callable[[int], None]
 
@@ -82,7 +84,7 @@ class Fold:
             return state if after is None else after
         except AnalysisFault as fault:
             raise AnalysisFault(f"{self.path}: {fault}") from None
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:
             raise _stumbled(self.path, fault, entry, opened=opened) from None
 
     def join(self, state: Any, other: Any) -> Any:
@@ -136,8 +138,11 @@ class Fold:
             )
         for name, takes in (("fold", 2), ("begin", 0), ("join", 2), ("result", 1)):
             call = getattr(self, f"_{name}")
-            if call is not None and not _takes(call, takes):
+            if call is None:
+                continue
+            if not _takes(call, takes):
                 raise AnalysisFault(f"{self.path}: {name} must be a function of {takes} arguments")
+            _must_return(self.path, name, call, may_yield=name == "result")
 
 
 class Instead:
@@ -154,13 +159,14 @@ class Instead:
         self._instead: Any = getattr(module, "instead", None)
         if self._instead is None or not _takes(self._instead, 2):
             raise AnalysisFault(f"{path} has no instead(state, entry); see docs/analysis.md")
+        _must_return(path, "instead", self._instead)
         self.kinds = _named(path, getattr(module, "KINDS", None))
         self._state = _guarded(path, getattr(module, "begin", dict))
 
     def entry(self, entry: Entry[Event], *, opened: bool) -> Entry[Event] | None:
         try:
             event = self._instead(self._state, entry)
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:
             raise _stumbled(self.path, fault, entry, opened=opened) from None
         if event is None or event is entry.event:
             return entry if event is not None else None
@@ -222,6 +228,8 @@ def replay(
             "what was opened is kept nowhere, or it would outlast an erasure: leave out --keep, or"
             " --open"
         )
+    if keep and not keep.parent.is_dir():  # found out now, and not once it has all been folded
+        raise AnalysisFault(f"{keep}: its folder is not there")
     if processes > 1 and not fold.parallel:
         raise AnalysisFault(
             f'{fold.path} does not say PARALLEL = "stream", so one process must read it all:'
@@ -312,15 +320,21 @@ class Kept:
             if os.fstat(file.fileno()).st_uid != os.geteuid():
                 raise AnalysisFault(f"{self.path} is not yours: it would be run as a program")
             words = file.readline(1000).decode(errors="replace").split()
-            if len(words) != 5 or words[0] != "ledger-crm-replay":
+            if words[:1] != ["ledger-crm-replay"] or len(words) not in (4, 5):
                 raise AnalysisFault(
                     f"{self.path} is nothing that a replay kept: name another --keep"
+                )
+            if len(words) == 4:
+                raise AnalysisFault(
+                    f"{self.path} was kept by an older version of this software: remove it"
                 )
             if words[1] != self.fingerprint:
                 raise AnalysisFault(
                     f"{self.path} was kept by another fold, or of another slice: remove it, or name"
                     " another --keep"
                 )
+            if not POSITION.fullmatch(words[2]):
+                raise AnalysisFault(f"{self.path} is damaged: remove it")
             begins, position = file.tell(), int(words[2])
             if words[3] != self._mark(position):
                 raise AnalysisFault(
@@ -337,19 +351,22 @@ class Kept:
             return position, pickle.load(file)  # noqa: S301  # ours: see above
 
     def keep(self, position: int, state: Any) -> None:
-        """Raises AnalysisFault for a state that cannot be kept."""
+        """Raises AnalysisFault for a state that cannot be kept, or no room for it."""
         try:
             content = pickle.dumps(state, protocol=5)
         except Exception as fault:
             raise AnalysisFault(f"this state cannot be kept: {_said(fault)}") from None
         new = self.path.with_name(f".{self.path.name}.new")
-        with new.open("wb") as file:
-            digest = hashlib.sha256(content).hexdigest()
-            words = ("ledger-crm-replay", self.fingerprint, position, self._mark(position), digest)
-            file.write(" ".join(map(str, words)).encode() + b"\n" + content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        digest = hashlib.sha256(content).hexdigest()
+        words = ("ledger-crm-replay", self.fingerprint, position, self._mark(position), digest)
+        try:
+            with new.open("wb") as file:
+                file.write(" ".join(map(str, words)).encode() + b"\n" + content)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self.path)
+        except OSError as fault:
+            raise AnalysisFault(f"{self.path}: {fault.strerror}") from None
 
 
 def _fingerprint(fold: Fold, job: Job) -> str:
@@ -421,11 +438,13 @@ def _named(path: Path, said: Any) -> tuple[str, ...] | None:
 def _guarded(path: Path, call: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return call(*arguments)
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         raise AnalysisFault(f"{_where(path, fault)}: {_said(fault)}") from None
 
 
-def _stumbled(path: Path, fault: Exception, entry: Entry[Event], *, opened: bool) -> AnalysisFault:
+def _stumbled(
+    path: Path, fault: BaseException, entry: Entry[Event], *, opened: bool
+) -> AnalysisFault:
     """Of what was opened, its text may hold what nobody may see in a log."""
     what = type(fault).__name__ if opened else _said(fault)
     where = f"position {entry.position}, {kind(entry.event)}"
@@ -472,6 +491,14 @@ def _takes(call: Any, count: int) -> bool:
     except (TypeError, ValueError):
         return call in (dict, list, set)
     return True
+
+
+def _must_return(path: Path, name: str, call: Any, *, may_yield: bool = False) -> None:
+    """What is called and gives something to be awaited, or gone through, does nothing yet."""
+    if inspect.iscoroutinefunction(call) or inspect.isasyncgenfunction(call):
+        raise AnalysisFault(f"{path}: {name} is async: write it as a plain def")
+    if inspect.isgeneratorfunction(call) and not may_yield:
+        raise AnalysisFault(f"{path}: {name} yields: let it return what it gives")
 
 
 def _where(path: Path, fault: BaseException) -> str:

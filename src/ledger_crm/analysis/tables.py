@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 from uuid import UUID
@@ -16,6 +18,8 @@ from ledger_crm.cells import cell
 
 from . import AnalysisFault
 
+SAID = (str, int, float, bytes, type(None))
+ADDRESS = re.compile(" at 0x[0-9a-f]+>")
 Format = Literal["table", "csv", "json", "parquet"]
 
 
@@ -53,6 +57,9 @@ def found_in(given: Any) -> Found:
         documents = [_document(each) for each in given]
     else:
         documents = [_document(given)]
+    for document in documents:
+        for name, value in document.items():
+            _must_say_something(name, value)
     names = tuple(dict.fromkeys(name for document in documents for name in document))
     return Found(names, [tuple(document.get(name) for name in names) for document in documents])
 
@@ -69,7 +76,7 @@ def as_json(found: Found) -> bytes:
     return msgspec.json.format(msgspec.json.encode(found.documents(), enc_hook=str)) + b"\n"
 
 
-def write_parquet(found: Found, path: Path) -> None:
+def as_parquet(found: Found) -> bytes:
     """Raises AnalysisFault for a column of several kinds of value."""
     pa, pq = arrow()
     columns = {}
@@ -79,7 +86,28 @@ def write_parquet(found: Found, path: Path) -> None:
             columns[name] = pa.array(values)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
             raise AnalysisFault(f"column {name} holds what no Parquet column can hold") from None
-    pq.write_table(pa.table(columns), path)
+    content = io.BytesIO()
+    pq.write_table(pa.table(columns), content)
+    return content.getvalue()
+
+
+def put(content: bytes, out: Path) -> None:
+    """A file is there whole or not at all. What is there and no file, as a pipe, a device or a
+    link, is written to: a new file in its place would take it away from everybody else. Raises
+    AnalysisFault."""
+    try:
+        if out.is_symlink() or (out.exists() and not out.is_file()):
+            out.write_bytes(content)
+            return
+        new = out.with_name(f".{out.name}.new")
+        try:
+            new.write_bytes(content)
+            new.replace(out)
+        finally:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+    except OSError as fault:
+        raise AnalysisFault(f"{out}: {fault.strerror}") from None
 
 
 def arrow() -> tuple[Any, Any]:
@@ -94,6 +122,15 @@ def arrow() -> tuple[Any, Any]:
 
 def missing(what: str, library: str) -> str:
     return f"{what} needs {library}: pip install 'ledger-crm[analysis]'"
+
+
+def _must_say_something(name: str, value: Any) -> None:
+    """Raises AnalysisFault for what could be shown only by where it lies in memory."""
+    if not isinstance(value, SAID) and ADDRESS.search(repr(value)):
+        raise AnalysisFault(
+            f"{name} of the result is no value, but {type(value).__name__}: give text, numbers,"
+            " days, or lists and dicts of them"
+        )
 
 
 def _keyed(key: Any, value: Any) -> dict[str, Any]:

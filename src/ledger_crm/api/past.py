@@ -174,7 +174,7 @@ async def then(
         if position > head:
             if day := _meant(as_of):
                 raise Malformed(faults=[Fault(f"query:{name}", NO_DASHES.format(as_of, head, day))])
-            raise AfterTheHead(after=position, head=head)
+            raise AfterTheHead(**{name: position}, head=head)
         at = written or clock.now()
     else:
         instant = _instant(as_of)
@@ -207,6 +207,8 @@ def _meant(digits: str) -> date | None:
 
 def _instant(text: str) -> datetime | None:
     """Of a day its end, or now if that is still to come."""
+    if "W" in text:  # Python reads 2026-W10-1, and we promise no weeks
+        return None
     try:
         if len(text) != len("2026-03-01"):
             at = datetime.fromisoformat(text)

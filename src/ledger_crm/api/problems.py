@@ -186,8 +186,8 @@ class UnsupportedMediaType(HttpProblem):
 
 
 class AfterTheHead(HttpProblem):
-    """The position in after lies beyond the newest entry of the ledger: nobody was ever answered
-    such a position."""
+    """This position lies beyond the newest entry of the ledger, which is at head: nobody was ever
+    answered such a position."""
 
     status = 422
 

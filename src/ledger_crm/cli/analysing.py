@@ -14,14 +14,16 @@ import cyclopts
 import msgspec
 
 from ledger_crm import settings as configuration
+from ledger_crm.analysis import AnalysisFault
 from ledger_crm.analysis.tables import (
     Format,
     Found,
     as_csv,
     as_json,
+    as_parquet,
     format_of,
     found_in,
-    write_parquet,
+    put,
 )
 from ledger_crm.domain import EVENTS
 from ledger_crm.sealing import Keyring
@@ -30,6 +32,7 @@ from ledger_crm.slices import Slice, Slices
 
 from .house import (
     Fault,
+    Processes,
     bar,
     console,
     load,
@@ -56,7 +59,7 @@ def replay(
     until: datetime | None = None,
     open: Flag = False,
     keep: Path | None = None,
-    processes: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))] = 1,
+    processes: Processes = 1,
     instead: Path | None = None,
     table: str = "",
     format: Format | None = None,
@@ -87,7 +90,8 @@ def replay(
     keep:
         Remember the state in this file, and go on from there: after Ctrl-C, or with what is new.
     processes:
-        Share the streams out among so many processes, if the file says PARALLEL = "stream".
+        Share the streams out among so many processes, at most 64, if the file says PARALLEL =
+        "stream".
     instead:
         A Python file with instead(state, entry): another history, shown next to the real one.
     table:
@@ -126,7 +130,10 @@ def replay(
             result = _one_of(result, table)
         elif table:
             raise Fault(f"--table is for a file with several tables; {file} gives one result")
-        results.append(found_in(result))
+        try:
+            results.append(found_in(result))
+        except AnalysisFault as fault:
+            raise Fault(f"{file}: {fault}") from None
     found = histories[0]
     write(_beside(*results) if other else results[0], shape, out)
     if found.left_out:
@@ -281,29 +288,23 @@ def changes(
 
 
 def write(found: Found, shape: Format, out: Path | None) -> None:
-    """To a file, or to the terminal. A file is there whole or not at all."""
+    """To a file, or to the terminal."""
     if out is None:
         if shape == "table":
             _show(found)
         else:
             sys.stdout.buffer.write(as_csv(found) if shape == "csv" else as_json(found))
         return
-    new = out.with_name(f".{out.name}.new")
-    try:
-        match shape:
-            case "parquet":
-                write_parquet(found, new)
-            case "csv":
-                new.write_bytes(as_csv(found))
-            case "json":
-                new.write_bytes(as_json(found))
-            case "table":
-                raise Fault("a table is for the terminal: say --format csv, json or parquet")
-        new.replace(out)
-    except OSError as fault:
-        raise Fault(f"{out}: {fault.strerror}") from None
-    finally:
-        new.unlink(missing_ok=True)
+    match shape:
+        case "parquet":
+            content = as_parquet(found)
+        case "csv":
+            content = as_csv(found)
+        case "json":
+            content = as_json(found)
+        case "table":
+            raise Fault("a table is for the terminal: say --format csv, json or parquet")
+    put(content, out)
     _aside(f"{len(found.rows):,} rows in {out}")
 
 

@@ -11,12 +11,14 @@ import cyclopts
 import msgspec
 
 from ledger_crm import archive as archives
-from ledger_crm.analysis.checksums import Checksums, checksums_of, difference
+from ledger_crm.analysis.checksums import Checksums, begins_as, checksums_of, difference
+from ledger_crm.projections import every
 from ledger_crm.sealing import Keyring
 from ledger_crm.storage import storage_at
+from ledger_crm.workers import projector
 
 from .analysing import sealing_key
-from .house import Empty, Fault, bar, console, database, load, looked_at
+from .house import Empty, Fault, bar, console, database, ledger_at, load, looked_at
 
 Flag = Annotated[bool, cyclopts.Parameter(negative="")]
 
@@ -60,7 +62,8 @@ def archive(place: str, /, *, verify: Flag = False, json: Flag = False) -> None:
 
 
 def restore(place: str, /) -> None:
-    """Fill an empty database from an archive: it ends at the same head, or stays empty.
+    """Fill an empty database from an archive: it ends at the same head, or stays empty. The read
+    models are then built, so that ledger-crm checksums can compare them.
 
     The deployment's key must be there: LEDGER_SEALING_KEY, or sealing.key in the new LEDGER_HOME.
 
@@ -78,9 +81,17 @@ def restore(place: str, /) -> None:
             url, there, storage_at(chosen.vault, private=True), keyring,
             progress=lambda at, of: drawn.update(task, completed=at, total=of),
         )  # fmt: skip
+        said = f"restored up to {manifest.head}, with {manifest.documents} documents"
+        console().print(said)
+        task = drawn.add_task("building the read models", total=manifest.head)
+        with ledger_at(url, chosen) as ledger, projector.connect(url) as conn:
+            projector.bring_level(
+                conn, lambda after, limit: ledger.store.entries(after=after, limit=limit), every(),
+                progress=lambda at: drawn.update(task, completed=at),
+            )  # fmt: skip
     console().print(
-        f"restored up to {manifest.head}, with {manifest.documents} documents; ledger-crm up builds"
-        " the read models"
+        "its read models are built. ledger-crm checksums --against FILE compares it: before"
+        " ledger-crm up, which writes an API key of its own into it"
     )
 
 
@@ -95,8 +106,15 @@ def checksums(*, against: Path | None = None, json: Flag = False) -> None:
     json:
         Print it as JSON.
     """
+    before = _read(against) if against else None
     with looked_at(load()) as url:
         found = checksums_of(url)
+        differs = difference(before, found) if before else ""
+        if before and found.head > before.head and begins_as(url, before):
+            differs += (
+                f"; the ledger's first {before.head} entries are the same. The read models are of"
+                f" the newest entry alone: compare them before anybody writes, ledger-crm up too"
+            )
     if json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     elif against is None:
@@ -104,8 +122,7 @@ def checksums(*, against: Path | None = None, json: Flag = False) -> None:
         for name, digest in found.tables.items():
             at = found.positions[name]
             console().print(f"{digest}  {name}, at {at}", markup=False)
-    if against:
-        differs = difference(_read(against), found)
+    if before:
         if differs:
             print(f"ledger-crm: {differs}", file=sys.stderr)
             sys.exit(1)

@@ -20,8 +20,9 @@ from contextlib import (
 )
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, Self, TypeVar, cast
 
+import cyclopts
 import psycopg
 
 from ledger_crm import embedded, settings
@@ -46,6 +47,8 @@ T = TypeVar("T")
 APP_ROLE = "ledger_app"
 OWNER_ROLE = "ledger_owner"  # of the embedded cluster
 
+
+Processes = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=64))]
 
 BROKER_S = 5.0  # to connect; each address of several may take two
 

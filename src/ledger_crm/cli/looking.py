@@ -22,6 +22,7 @@ from ledger_crm.workers import beside, building, parts, projector
 from .checking import feed_watched, standings_at, watched, wrong_with, wrong_with_feed
 from .house import (
     Fault,
+    Processes,
     bar,
     broker,
     connected,
@@ -167,25 +168,32 @@ def rebuild(
     name: str,
     /,
     *,
-    parallel: Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))] = 1,
+    parallel: Processes = 1,
+    blue_green: Flag = False,
     in_place: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Build a read model anew from the first entry, beside the one that is read meanwhile; level,
-    it takes its place, and what it replaced is kept. Stopped, it goes on where it was.
+    """Build a read model anew from the first entry, beside the one that is read meanwhile (blue and
+    green); level, it takes its place, and what it replaced is kept. Stopped, it goes on where it
+    was.
 
     Parameters
     ----------
     name:
         As projections status shows it.
     parallel:
-        By so many processes, each with some of the records, if the read model can be shared out.
+        By so many processes, at most 64, each with some of the records, if the read model can be
+        shared out.
+    blue_green:
+        Beside the one that is read, as it does without this word too.
     in_place:
         Empty it first: it needs no space twice, and cannot be read until it is level.
     json:
         Print where it got, and how long it took, as JSON.
     """
     projection, started, differing = _named(name), time.monotonic(), None
+    if in_place and blue_green:
+        raise Fault("--in-place and --blue-green are two ways to build it: say one of them")
     if in_place and parallel > 1:
         raise Fault("--in-place is done by one process: leave out --parallel")
     if parallel > 1 and not projection.parallel:

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from ledger_crm.api.past import Then
 
 What = Literal["funnel", "time-in-stage", "revenue", "gone-quiet", "forecast", "retention"]
+PERIOD = ("--from", "--to")
+OF: dict[What, tuple[str, ...]] = {  # what each is asked with
+    "funnel": (*PERIOD, "--pipeline"),
+    "time-in-stage": (*PERIOD, "--pipeline"),
+    "revenue": PERIOD,
+    "gone-quiet": ("--days",),
+    "forecast": ("--pipeline",),
+    "retention": (),
+}
+QUIET_DAYS = 90
 SHOWN = 20  # bars of a panel
 QUARTERS = 9  # that clients are followed for, the first among them
 
@@ -34,7 +44,7 @@ def report(
     to: date | None = None,
     as_of: str = "",
     pipeline: str = "",
-    days: int = 90,
+    days: int | None = None,
 ) -> None:
     """Draw a report: how far candidacies come, how long they stay, revenue by client, which
     companies have gone quiet, the forecast of a day as known then and now, or how many clients come
@@ -55,12 +65,15 @@ def report(
     pipeline:
         Of the funnel, the time in stage and the forecast: only this one, by its slug.
     days:
-        Of gone-quiet: nothing passed for so many days.
+        Of gone-quiet: nothing passed for so many days; otherwise 90.
     """
     must_be_drawable(out)
+    said = {"--from": from_, "--to": to, "--pipeline": pipeline or None, "--days": days}
+    if idle := [word for word, value in said.items() if value is not None and word not in OF[what]]:
+        raise Fault(f"{what} knows no {', '.join(idle)}: leave that out")
     known = {"as_of": as_of} if as_of else {}
     if what == "gone-quiet":
-        title, panels = _gone_quiet(days, known)
+        title, panels = _gone_quiet(QUIET_DAYS if days is None else days, known)
     elif what == "retention":
         title, panels = _retention(known)
     elif what == "forecast":
@@ -68,10 +81,13 @@ def report(
             raise Fault("the forecast is one of a day: say --as-of DAY")
         title, panels = _forecast(as_of, pipeline)
     else:
-        if from_ is None or to is None or from_ >= to:
+        if from_ is None or to is None:
             raise Fault(
                 f"{what} is of a period: say --from DAY and --to DAY, the day after its last"
             )
+        if from_ >= to:
+            how = "lies after" if from_ > to else "is"
+            raise Fault(f"--from {from_} {how} --to {to}, which is the day after the last one")
         if what == "revenue":
             title, panels = _revenue(from_, to, known)
         else:
@@ -96,8 +112,9 @@ def _funnel(lines: list[dict[str, Any]]) -> tuple[str, list[Panel]]:
             [
                 Series("came", [line["entered"] for line in on],
                        [str(line["entered"]) for line in on]),
-                Series("went on", [line["went_on"] for line in on],
-                       [f"{line['went_on']} ({line['conversion_bp'] / 100:.1f} %)" for line in on]),
+                Series("went on", [line["went_on"] for line in on[:-1]] + [0] * len(on[-1:]),
+                       [f"{line['went_on']} ({line['conversion_bp'] / 100:.1f} %)"
+                        for line in on[:-1]] + [""] * len(on[-1:])),
             ],
         )
     ]  # fmt: skip

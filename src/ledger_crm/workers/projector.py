@@ -318,6 +318,27 @@ def give_up_lead(conn: Connection, name: str) -> None:
         conn.execute(LOCK.format("pg_advisory_unlock"), (name,))
 
 
+def bring_level(
+    conn: Connection,
+    read: Read,
+    projections: Sequence[Projection],
+    progress: Callable[[int], None] = lambda at: None,
+) -> None:
+    """Those that nobody leads, once. Raises Hole, NoSuchRow, Undecodable."""
+    led = [p for p in projections if try_to_lead(conn, p.name)]
+    drivers = [Driver(p, read, conn, kept=KEPT_OF_MANY) for p in led]
+    while drivers:
+        at = min(driver.position for driver in drivers)
+        last = [driver for driver in drivers if driver.position == at]
+        ahead = [driver.position for driver in drivers if driver.position > at]
+        entries = read(at, min([BATCH, *(position - at for position in ahead)]))
+        if not entries:
+            return
+        check_dense(entries, at)
+        write_together(last, entries, entries[-1].position)
+        progress(entries[-1].position)
+
+
 class Projector:
     """All projections, until ``stop``. Says what it does through structlog."""
 
