@@ -50,6 +50,7 @@ ENTRIES_A_CASE = 4.9
 CASES = 100_000  # that a process imports
 MORE_CASES = 400  # that an operation imports
 OPERATION_S = 2
+LATE = 10_000  # positions, further than facts are told out of order
 SAMPLE = 400  # people, from all over the ledger but its last fifth
 READS = {
     "get_person": "/people/{person}?",
@@ -144,6 +145,7 @@ def measured(folder: Path, sizes: Sequence[int], runs: int, *, again: bool) -> l
             points.append(point)
             print(msgspec.json.encode(point).decode(), flush=True)
 
+    log_as_json("warning")
     with house.opened(folder) as servers, ExitStack() as stack:
         ledgers = [made(servers, folder / str(size), size, again=again) for size in sizes]
         if not runs:
@@ -255,8 +257,9 @@ def prepare(servers: house.House, sized: Sized) -> None:
     with connect(app_url(sized.url)) as conn:
         one = "SELECT person_id FROM person WHERE position > %s ORDER BY position LIMIT 1"
         found = [conn.execute(one, (upto * n // SAMPLE,)).fetchall() for n in range(SAMPLE)]
-        then = "SELECT at FROM history WHERE position <= %s ORDER BY position DESC LIMIT 1"
-        [[at]] = conn.execute(then, (sized.entries * 9 // 10,)).fetchall()
+        then = sized.entries * 9 // 10
+        last = "SELECT max(at) FROM history WHERE position BETWEEN %s AND %s"
+        [[at]] = conn.execute(last, (then - LATE, then)).fetchall()  # all that came before was so
         sized.people, sized.at = [rows[0][0] for rows in found if rows], at.isoformat()[:-6] + "Z"
         with servers.ledger(sized.url) as ledger:
             _, sized.key = asyncio.run(create_key(ledger, actor="consultant:ana"))
