@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.journey import ADA, NOTE, problem, written
+from api.journey import ADA, NOTE, ORDER, problem, written
 from ledger_crm.api.conditional import conditional, versions
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.ledger import Ledger
@@ -131,7 +131,8 @@ async def test_a_write_is_decided_on_the_version_that_was_seen(
         assert answer.status_code == 201, answer.text
         assert answer.json()["version"] == version + 1
     else:
-        code = "weak-tag" if "W/" in asked else "stale-version"
+        seen = '"1"' in asked
+        code = "weak-tag" if "W/" in asked else "stale-version" if seen else "no-version-in-tag"
         assert problem(answer, 412, code)["found"] == version
 
 
@@ -258,3 +259,31 @@ def test_versions_are_read_out_of_any_list(tags: list[tuple[bool, int]]) -> None
     text = " ,\t".join(f'{"W/" if weak else ""}"{number}"' for weak, number in tags)
     strong = tuple(number for weak, number in tags if not weak)
     assert versions([text]) == (strong, any(weak for weak, _ in tags))
+
+
+async def test_a_tag_without_a_version_is_answered_with_where_to_read_one(
+    ana: httpx.AsyncClient, ids: dict[str, str], project: Callable[[], None]
+) -> None:
+    """Of a candidacy, whose person is written to; of a job order and its company."""
+    path = f"/companies/{ids['company']}/job-orders"
+    order = (await written(ana, path, ORDER))["created"]
+    on = f"/people/{ids['person']}/candidacies"
+    opening = {"company_id": ids["company"], "job_order_id": order}
+    candidacy = (await written(ana, on, opening))["created"]
+    project()
+    step = {
+        "kind": "company.job_order_changed", "job_order_id": order, "title": "Head of engines",
+        "changed_at": "2026-03-09T10:00:00Z",
+    }  # fmt: skip
+    for read, write, body, record in (
+        (f"/candidates/{candidacy}", f"{on}/{candidacy}/moves", {"stage": "screening"}, "people"),
+        (f"/job-orders/{order}", f"{path}/steps", step, "companies"),
+    ):
+        tag = (await ana.get(read)).headers["etag"]
+        answer = await ana.post(write, json=body, headers={"If-Match": tag})
+        told = problem(answer, 412, "no-version-in-tag")
+        assert told["read"] == "/".join(write.split("/")[:3])
+        assert told["read"].startswith(f"/{record}/")
+        tag = (await ana.get(told["read"])).headers["etag"]
+        answer = await ana.post(write, json=body, headers={"If-Match": tag})
+        assert answer.status_code == 201, answer.text

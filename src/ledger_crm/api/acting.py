@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Annotated, Any, Concatenate, Literal, ParamSpec, TypeVar
 from uuid import UUID
@@ -38,6 +39,7 @@ P = ParamSpec("P")
 
 KEY = r"^[!-~]{1,255}$"
 FOLLOW: Permission = "events.read"
+RECORD = re.compile(r"/(people|companies)/[^/]+")
 NO_TAG = 'not an ETag in its quotes, like "7", nor several with commas between, nor *'
 IdempotencyKey = Annotated[
     str | None,
@@ -57,7 +59,9 @@ IfMatch = Annotated[
         max_length=1_000,
         description="The `ETag` of the record that you decided on, from a read or a receipt; or"
         " several, any of which will do; or `*`: there is one. Refused with 412 if somebody wrote"
-        " to it since. Weak tags (`W/`) match nothing.",
+        " to it since. Weak tags (`W/`) match nothing. What is written to under `/people/{id}` and"
+        " `/companies/{id}` is that person or company, also by what becomes of a candidacy, a job"
+        " order or a shortlist: its `ETag` counts, and theirs has no version.",
     ),
 ]
 
@@ -78,6 +82,13 @@ class NotInOne(Invalid):
 class WeakTag(Stale):
     """A weak tag (W/) matches nothing in If-Match, for a write is decided on the very version that
     was read: send the ETag as it was given, without what a proxy put before it."""
+
+
+class NoVersionInTag(Stale):
+    """This ETag says no version: it is of an answer that is no record, such as a list, a history, a
+    candidacy, a job order or a shortlist. What is written to is the person or company that it is
+    part of, which id names: send the ETag that GET answers at read, or that the last receipt
+    had."""
 
 
 class AlreadyBegun(Stale):
@@ -151,14 +162,15 @@ class Act:
         tells: bool = False,
         sight: confidential.Sight | None = None,
         operation: str = "",
+        record: str = "",
     ) -> None:
         """``matching``: what If-Match says; ``intent`` expects the first version of it. ``draft``:
         where it is decided, and not written yet; ``tells``: what is in it may be shown;
         ``sight``: of a caller who does not see everything; ``operation``: as the API's document
-        names it."""
+        names it; ``record``: where the person or company is read that it is on."""
         self.ledger, self.intent, self.matching = ledger, intent, matching
         self.draft, self.tells, self.sight = draft, tells, sight
-        self.operation = operation
+        self.operation, self.record = operation, record
 
     async def new(
         self,
@@ -229,6 +241,10 @@ class Act:
                     self.intent = msgspec.structs.replace(self.intent, expected=found)
                 elif self.matching.weak:
                     raise WeakTag(**refused.facts) from None
+                elif found and self.matching.versions == (0,) and self.record:
+                    raise NoVersionInTag(
+                        id=refused.facts["id"], found=found, read=self.record
+                    ) from None
                 else:
                     raise
         raise Unavailable()  # it went to and fro between them
@@ -329,7 +345,11 @@ async def _act(
     )  # fmt: skip
     tells = bool(holder and holder.may(FOLLOW))
     operation = request.route_handler.handler_name
-    return Act(ledger, intent, matching, draft, tells=tells, sight=sight, operation=operation)
+    of = RECORD.match(scope["path"])
+    return Act(
+        ledger, intent, matching, draft,
+        tells=tells, sight=sight, operation=operation, record=of[0] if of else "",
+    )  # fmt: skip
 
 
 def _matching(asked: Sequence[str]) -> Matching:

@@ -54,7 +54,9 @@ again. With `If-Match` a write is refused if the record has changed since you re
 With `dry_run=true` nothing is written, and you are told what would be. `/batch` takes many.
 
 **Unchanged.** Every read has an `ETag` of what is answered. Send it as `If-None-Match`, and you are
-told 304 for as long as you would be answered the same. Of a record it begins with its version.
+told 304 for as long as you would be answered the same. Of a record it begins with its version,
+which is what `If-Match` looks at; a candidacy, an interview, an offer is part of its person, a job
+order, a deal, a shortlist of its company: send the `ETag` of that one.
 Answers of 32 KiB and more are compressed with gzip if you accept it.
 
 **Reads** come from read models that follow the ledger within a moment. Pass the position of a
