@@ -112,9 +112,7 @@ def _funnel(lines: list[dict[str, Any]]) -> tuple[str, list[Panel]]:
             [
                 Series("came", [line["entered"] for line in on],
                        [str(line["entered"]) for line in on]),
-                Series("went on", [line["went_on"] for line in on[:-1]] + [0] * len(on[-1:]),
-                       [f"{line['went_on']} ({line['conversion_bp'] / 100:.1f} %)"
-                        for line in on[:-1]] + [""] * len(on[-1:])),
+                Series("went on", [line["went_on"] for line in on], [_share(line) for line in on]),
             ],
         )
     ]  # fmt: skip
@@ -125,6 +123,13 @@ def _funnel(lines: list[dict[str, Any]]) -> tuple[str, list[Panel]]:
                   [Series("ended", counts, list(map(str, counts)))])
         )  # fmt: skip
     return "Funnel", panels
+
+
+def _share(line: dict[str, Any]) -> str:
+    """Who is placed is at the end, and not lost: nothing is said of how many went on."""
+    if line["category"] == "placed" and not line["went_on"]:
+        return ""
+    return f"{line['went_on']} ({line['conversion_bp'] / 100:.1f} %)"
 
 
 def _time_in_stage(lines: list[dict[str, Any]]) -> tuple[str, list[Panel]]:
