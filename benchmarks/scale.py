@@ -60,6 +60,7 @@ READS = {
 }
 DEEP = {"list_people_deep": "/people?limit=50&cursor={middle}"}
 NOTED = "made.json"
+REBUILT = ("together", "people", "candidates", "history")  # that are drawn
 THEN = {"as_of": "&as_of={then}", "as_it_was": "&as_of={at}&known=now"}  # nine tenths of it
 
 Cursor: TypeAlias = psycopg.Cursor[Any]
@@ -465,10 +466,15 @@ def draw(points: Sequence[Point], out: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "ledger-crm", "font.size": 10}):
-        figure = Figure(figsize=(9, 5), layout="constrained")
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "ledger-crm", "font.size": 9}):
+        figure = Figure(figsize=(11, 8), layout="constrained")
         axis = figure.subplots()
-        for name in dict.fromkeys(p.name for p in points):
+        drawn = [
+            p.name
+            for p in points
+            if p.name.removeprefix("rebuild_") in REBUILT or not p.name.startswith("rebuild_")
+        ]
+        for name in dict.fromkeys(drawn):
             mine = [p for p in points if p.name == name]
             axis.plot([p.entries for p in mine], [p.ratio for p in mine], marker="o", label=name)
         axis.set_xscale("log")
