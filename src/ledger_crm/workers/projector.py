@@ -219,6 +219,8 @@ class Driver:
             rows.fold(handler, entry, at, touched, cur)
         for rows in self._rows.values():
             rows.write(cur)
+        for rows in self._rows.values():
+            rows.write_reach(cur)
 
     def _begin(self) -> tuple[int, int]:
         """Where it stands, and of which generation; creates the tables on first sight. In a new

@@ -199,14 +199,13 @@ class Rows(Generic[R]):
         else:
             self._change_each(handler, entry, at, cur)
 
-    def write(self, cur: Cursor) -> None:
-        """At the end of a transaction."""
-        self._write(cur)
+    def write_reach(self, cur: Cursor) -> None:
+        """Once all tables are written: those who build other parts wait for a block of it."""
         if self._further:
             cur.execute(self._reach_further, _columns(self._further.items()))
             self._further = {}
 
-    def _write(self, cur: Cursor) -> None:
+    def write(self, cur: Cursor) -> None:
         gone = [key for key, now in self._now.items() if now.row is None]
         made = {
             key: (*self.table.values_of(now.row), now.known_from, now.held_from)
@@ -267,7 +266,7 @@ class Rows(Generic[R]):
     def _change_each(
         self, handler: ChangingEach[R], entry: Entry[Event], at: datetime, cur: Cursor
     ) -> None:
-        self._write(cur)
+        self.write(cur)
         column, value = handler.column, handler.value(entry)
         if handler.forgets:
             self._forget(handler, entry, f"{column} = %b", (value,), cur)
@@ -318,7 +317,7 @@ class Rows(Generic[R]):
                 self._past.setdefault(key, []).append(version)
             self._now[key] = Present(after, position, since if late else at)
         if after is None and at <= since:  # else it is gone since ``at``, as is stored
-            self._write(cur)
+            self.write(cur)
             self._fetch_again({key}, cur)
 
     def _rewrite(
@@ -360,7 +359,7 @@ class Rows(Generic[R]):
         """The rows are what ``handler`` makes of them, and were in the past what it makes of what
         they were. Those that differed only in what is forgotten are one, as they are when they are
         built anew."""
-        self._write(cur)
+        self.write(cur)
         takes = (self._take_past, self._take)[not self.table.keeps_past :]
         known: dict[Key, list[tuple[Any, Any, R]]] = {}
         held: dict[Key, list[tuple[Any, Any, R]]] = {}
