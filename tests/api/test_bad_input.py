@@ -389,11 +389,6 @@ async def test_a_parameter_that_makes_no_sense_is_malformed(
     assert list(faults(await ana.get("/pipelines/a%00b"))) == ["path:slug"]
 
 
-async def test_a_cursor_of_another_list_is_malformed(ana: httpx.AsyncClient, ada: str) -> None:
-    answer = await ana.get(f"{ada}/history", params={"cursor": "MQ"})  # of a list by position
-    assert "query:cursor" in faults(answer)
-
-
 async def test_a_board_that_is_not_there_is_not_an_empty_one(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:

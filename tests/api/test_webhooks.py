@@ -54,7 +54,12 @@ async def test_a_webhook_is_added_shown_changed_and_removed(
     await changed(kind="webhook.enabled")
     await changed(**redriven)
     assert (await found(ana, f"/webhooks/{made['id']}"))["after"] == 1
-    assert (await found(ana, f"/webhooks/{made['id']}/deliveries"))["items"] == []
+    deliveries = f"/webhooks/{made['id']}/deliveries"
+    assert (await found(ana, deliveries))["items"] == []
+    narrowed = {"taken": "false", "fault": "timeout", "status": 503, "since": "2026-01-01"}
+    assert (await found(ana, deliveries, **narrowed, until="2026-02-01"))["items"] == []
+    for slip in {"fault": "slow"}, {"status": 99}, {"since": "yesterday"}, {"taken": "maybe"}:
+        problem(await ana.get(deliveries, params=slip), 400, "malformed")
     await changed(kind="webhook.removed")
     assert await found(ana, "/webhooks") == []
     problem(await ana.get(f"/webhooks/{made['id']}"), 404, "no-such-record")

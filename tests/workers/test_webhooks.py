@@ -110,9 +110,10 @@ class House:
             found = await conn.execute(sql)
             return await found.fetchall() if found.description else []
 
-    async def log(self, id: UUID) -> list[read_model.Delivery]:
+    async def log(self, id: UUID, **narrowed: Any) -> list[read_model.Delivery]:
         async with await psycopg.AsyncConnection.connect(self.url) as conn:
-            return await read_model.deliveries(conn.cursor(), id, before=None, limit=1000)
+            cur = conn.cursor()
+            return await read_model.deliveries(cur, id, **narrowed, before=None, limit=1000)
 
     @asynccontextmanager
     async def sending(self, **how: Any) -> AsyncIterator[None]:
@@ -344,6 +345,14 @@ async def test_what_fails_is_tried_again_and_then_disabled_with_notice(
         last = await house.ledger.head()
         await eventually(lambda: receiver.positions()[-1:] == [last])
     assert list(dict.fromkeys(receiver.positions())) == list(range(1, last + 1))
+    whole = await house.log(webhook.id)
+    failed = [each for each in whole if each.status == 500]
+    assert 3 == len(failed) < len(whole)
+    for narrowed in {"taken": False}, {"fault": "status"}, {"status": 500}:
+        assert await house.log(webhook.id, **narrowed) == failed
+    assert await house.log(webhook.id, taken=True) == whole[: -len(failed)]
+    assert await house.log(webhook.id, since=whole[0].at) == whole[:1]
+    assert await house.log(webhook.id, until=whole[0].at) == whole[1:]
 
 
 async def test_without_order_one_that_fails_does_not_hold_up_the_others(

@@ -17,7 +17,6 @@ from typing import Any
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 LARGE_BYTES = 32 * 1024  # smaller ones cost more to compress than to send
-UNTAGGED = "/portal/"  # its visitors are told no numbers of ours
 OF_THE_BODY = frozenset((b"content-length", b"content-type", b"content-encoding"))
 TEXT = re.compile(rb"text/(?!event-stream)|application/(.*json|javascript)")
 TAG = re.compile(r'(W/)?"([!#-~]*)"')
@@ -69,8 +68,6 @@ def _tag(scope: Scope, start: Any, message: Any, digest: str, *, packed: bool = 
             return
         else:
             headers.append(each)
-    if scope["path"].startswith(UNTAGGED):
-        return
     tag = f"{version}-{digest}"  # without a version it is none for If-Match
     for name, _ in scope["headers"]:
         if name == b"if-none-match" and _has(_asked(scope, name), tag):

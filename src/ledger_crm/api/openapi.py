@@ -20,6 +20,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import Method
 
 from ledger_crm.domain import EVENTS
+from ledger_crm.domain.shape import say_moments
 from ledger_crm.ledger import Receipt
 
 from . import ageing, facts
@@ -252,10 +253,11 @@ def document(app: Litestar) -> dict[str, Any]:
     found: dict[str, Any] = app.openapi_schema.to_schema()
     handlers = list(_handlers(app))
     wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
+    types = [*wanted, Trial, Problem, Selected, *EVENTS.values()]
     schemas, components = msgspec.json.schema_components(
-        [*wanted, Trial, Problem, Selected, *EVENTS.values()],
-        ref_template="#/components/schemas/{name}",
+        types, ref_template="#/components/schemas/{name}"
     )
+    say_moments(components, types)
     told = facts.told(components)
     for _, _, handler in handlers:
         if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
@@ -426,7 +428,7 @@ def _finish(
             headers += ["Link"]
         if item_of(handler) and "session" not in operation["tags"]:
             headers += [TOTAL]
-    tagged = "GET" in handler.http_methods and not linked and STREAM not in besides(handler)
+    tagged = "GET" in handler.http_methods and STREAM not in besides(handler)
     if tagged:
         headers = [*(name for name in headers if name != "ETag"), "ETag"]
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)

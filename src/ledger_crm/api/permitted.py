@@ -28,10 +28,12 @@ ROUTES: dict[Permission, str] = {
         list_job_orders read_job_order read_posting read_screening read_market_map
         list_candidates count_candidates list_candidate_changes count_candidate_changes
         list_late_facts
-        read_candidacy list_applications read_application write_reply list_interviews list_offers
+        read_candidacy list_applications read_application write_reply
+        list_interviews read_interview list_offers read_offer
         list_shortlists read_shortlist preview_shortlist list_engagement list_quiet
         list_quiet_people list_quiet_companies read_day
-        list_follow_ups list_pools read_pool list_members list_segments read_segment try_criteria
+        list_follow_ups read_follow_up list_pools read_pool list_members
+        list_segments read_segment try_criteria
         list_segment_people list_segment_quiet list_company_segments read_company_segment
         try_company_criteria list_segment_companies list_company_segment_quiet
         look_up list_consultants read_consultant list_teams
@@ -59,14 +61,18 @@ ROUTES: dict[Permission, str] = {
         place start fall_through end_guarantee set_placement_fields
     """,
     "fees.read": """
-        list_fees list_fees_of_company read_terms list_renewals list_introductions
-        list_placements list_referrals list_deals count_deals forecast_deals
+        list_fees list_fees_of_company read_fee read_terms list_renewals list_introductions
+        list_placements read_placement list_referrals read_referral
+        list_deals read_deal count_deals forecast_deals
         list_deal_changes count_deal_changes
     """,
     "fees.write": """
         agree_fee amend_fee end_fee tell_candidate_referral_fee tell_client_referral_fee
     """,
-    "books.read": "list_instalments list_remedies list_invoices list_commissions read_revenue",
+    "books.read": """
+        list_instalments read_instalment list_remedies list_invoices read_invoice list_commissions
+        read_revenue
+    """,
     "books.write": """
         raise_invoice credit_invoice pay_invoice refund_invoice split_commission
     """,

@@ -27,7 +27,7 @@ from ledger_crm.domain.role import FEES, Permission
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import history, people
 
-from . import acting, metrics, past, problems
+from . import acting, cursors, metrics, past, problems
 from .caller import Caller
 from .conditional import versions
 from .malformed import faults_of
@@ -114,7 +114,7 @@ def quick(
         try:
             if method == "GET":
                 answer, stands_at = await _answer(
-                    noun, UUID(id), of_history, scope["query_string"], reads()
+                    noun, UUID(id), of_history, scope["query_string"], reads(), ledger()
                 )
                 if hidden(caller.holder, stands_at) != frozenset():
                     answer = None
@@ -220,7 +220,7 @@ async def _record(
 
 
 async def _answer(
-    noun: str, id: UUID, of_history: str | None, query: bytes, reads: Reads
+    noun: str, id: UUID, of_history: str | None, query: bytes, reads: Reads, ledger: Ledger
 ) -> tuple[Answer | None, int]:
     """And where it stands."""
     parameters = _parameters(query)
@@ -242,7 +242,10 @@ async def _answer(
         stands_at, found = await reads.look_up(look_up, asked)
     if found is None or stands_at < parameters.after:
         return None, stands_at
-    shown = page_of(found, limit, moment) if of_history else found
+    shown = found
+    if of_history:
+        of = cursors.of(f"/{noun}/{id}/history")
+        shown = page_of(found, limit, moment, cursors.Cursors(ledger.store.keyring, of))
     told = {"ledger-as-of": parameters.moment.told(as_of)} if parameters.moment and as_of else {}
     headers = {"ledger-position": str(stands_at), **told, **version_of(shown)}
     return Answer(200, shown, headers), stands_at

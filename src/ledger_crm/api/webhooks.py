@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.access import Holder
@@ -20,11 +20,19 @@ from ledger_crm.projections import webhooks
 
 from . import confidential
 from .acting import Act, alone
+from .asking import Since, Until, moment_of
 from .caller import Callers
 from .problems import AfterTheHead
 from .reading import NOTHING, Limit, Page, Position, Token, View
 
 DAY_S = 24 * 3600
+Taken = Annotated[
+    bool | None, QueryParameter(description="Only attempts that were taken, or that were not.")
+]
+Status = Annotated[
+    int | None,
+    QueryParameter(ge=100, le=599, description="Only those answered with this status of HTTP."),
+]
 
 
 class NoSuchKind(Invalid):
@@ -134,16 +142,27 @@ class Webhooks(Controller):
         self,
         view: NamedDependency[View],
         webhook_id: FromPath[UUID],
+        taken: Taken = None,
+        fault: FromQuery[webhooks.Fault | None] = None,
+        status: Status = None,
+        since: Since = None,
+        until: Until = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[webhooks.Delivery]]:
         """List deliveries
 
-        Each attempt, the newest first, for 30 days, also of a webhook that was removed. Needs
-        `confidential.read`, too: that one was sent says of which kinds an entry is."""
+        Each attempt, the newest first, for 30 days, also of a webhook that was removed; `since` and
+        `until` are by when it was. Needs `confidential.read`, too: that one was sent says of which
+        kinds an entry is."""
         return await view.page(
             webhooks.deliveries,
             webhook_id,
+            taken=taken,
+            fault=fault,
+            status=status,
+            since=moment_of(since, "since"),
+            until=moment_of(until, "until"),
             cursor=cursor,
             limit=limit,
             at=webhooks.number,

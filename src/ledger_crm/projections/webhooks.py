@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -147,6 +147,9 @@ class WebhookShown(msgspec.Struct, frozen=True):
 WAITING = "(SELECT count(*) FROM ledger.webhook_waiting w WHERE w.webhook_id = webhook.webhook_id)"
 
 
+Fault = Literal["timeout", "unreachable", "not_allowed", "status"]
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """position  of the entry
     attempt   1 for the first
@@ -194,14 +197,31 @@ async def known(cur: Cursor, id: str) -> bool | None:
     return row and bool(row[0])
 
 
-async def deliveries(cur: Cursor, id: UUID, *, before: int | None, limit: int) -> list[Delivery]:
-    """The newest first."""
+async def deliveries(
+    cur: Cursor,
+    id: UUID,
+    *,
+    taken: bool | None = None,
+    fault: Fault | None = None,
+    status: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None,
+    limit: int,
+) -> list[Delivery]:
+    """The newest first. ``taken``: only those that were, or only the others."""
     await cur.execute(
         "SELECT id, position, attempt, at, status, fault, duration_ms"
         " FROM ledger.webhook_deliveries"
         " WHERE webhook_id = %(id)s AND id < coalesce(%(before)s, 9223372036854775807)"
+        " AND (%(taken)s::boolean IS NULL OR (fault = '') = %(taken)s)"
+        " AND (%(fault)s::text IS NULL OR fault = %(fault)s)"
+        " AND (%(status)s::int IS NULL OR status = %(status)s)"
+        " AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)"
+        " AND (%(until)s::timestamptz IS NULL OR at < %(until)s)"
         " ORDER BY id DESC LIMIT %(limit)s",
-        {"id": id, "before": before, "limit": limit},
+        {"id": id, "taken": taken, "fault": fault, "status": status}
+        | {"since": since, "until": until, "before": before, "limit": limit},
     )
     return [Delivery(*row) for row in await cur.fetchall()]
 
