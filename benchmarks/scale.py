@@ -28,7 +28,7 @@ import msgspec
 import psycopg
 
 from ledger_crm import cli
-from ledger_crm.api.reading import sealed
+from ledger_crm.api import cursors
 from ledger_crm.cli.house import app_url
 from ledger_crm.cli.logs import log_as_json
 from ledger_crm.commands.catalogue import create_key
@@ -39,7 +39,7 @@ from ledger_crm.embedded import Nats
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
 from ledger_crm.workers import feed, relay
-from ledger_crm.workers.projector import Crew, Driver, Read, connect
+from ledger_crm.workers.projector import Crew, Driver, connect
 
 from . import house, http, live
 from .figures import ANA, INTENT, NOTE, in_pages
@@ -264,7 +264,8 @@ def prepare(servers: house.House, sized: Sized) -> None:
         sized.people, sized.at = [rows[0][0] for rows in found if rows], at.isoformat()[:-6] + "Z"
         with servers.ledger(sized.url) as ledger:
             _, sized.key = asyncio.run(create_key(ledger, actor="consultant:ana"))
-            bring_level(ledger, conn)
+            pages = lambda after, limit: ledger.store.entries(after=after, limit=limit)  # noqa: E731
+            assert Crew(conn, pages, every()).catch_up() == {}
 
 
 def part(name: str, url: str, *about: str) -> None:
@@ -311,18 +312,11 @@ def projected(ledger: Ledger, url: str) -> dict[str, float]:
         for projection in every():
             Driver(projection, read, conn).rebuild()
         before_s = process_time() + ran_s(conn) - fetching_s
-        bring_level(ledger, conn, read)
+        assert Crew(conn, read, every()).catch_up() == {}
         together_s = process_time() + ran_s(conn) - before_s
     took_s = {name: spent_s + opening_s for name, spent_s in alone_s.items()}
     took_s |= {"together": together_s, "reading": reading_s}
     return {name: spent_s * 1e6 / entries for name, spent_s in took_s.items()}
-
-
-def bring_level(ledger: Ledger, conn: psycopg.Connection[Any], read: Read | None = None) -> None:
-    pages = read or (lambda after, n: ledger.store.entries(after=after, limit=n))
-    crew = Crew(conn, pages, every())
-    while crew.look():
-        crew.advance()
 
 
 def ran_s(conn: psycopg.Connection[Any]) -> float:
@@ -389,7 +383,8 @@ def peak_mb(process: int | str) -> float:
 
 def reading(sized: Sized, port: int, path: str) -> Operation:
     """By one client, one after the other."""
-    middle, then = sealed(sized.entries // 2), sized.entries * 9 // 10
+    people = cursors.Cursors(house.KEYRING, cursors.of("/people"))
+    middle, then = people.sealed(sized.entries // 2), sized.entries * 9 // 10
     at = sized.at
     paths = [path.format(person=id, middle=middle, then=then, at=at) for id in sized.people]
     ask = http.getting(paths, sized.key)

@@ -106,6 +106,14 @@ def processes() -> Iterator[tuple[int, str]]:
             yield int(folder.name), line.replace(b"\0", b" ").decode(errors="replace")
 
 
+def alive(pid: int) -> bool:
+    """Not one that has ended and is not yet waited for."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @contextmanager
 def running(home: Path, *words: str, **env: str) -> Iterator[Running]:
     up = Running(home, *words, **env)

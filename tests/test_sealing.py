@@ -229,6 +229,7 @@ def test_what_is_sealed_is_marked_where_it_should_be() -> None:
         "login.invited": ["digest"],
         "login.password_set": ["hash"],
         "webhook.added": ["label", "secret", "url"],
+        "webhook.secret_renewed": ["secret"],
     }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.segment import CompanySegmentSaved, SegmentSaved
 
 KINDS = [SegmentSaved, CompanySegmentSaved]
+PARALLEL = "stream"
 CADENCE_DAYS = 30
 
 

@@ -10,6 +10,7 @@ from ledger_crm.domain.candidacy import StageReached
 from ledger_crm.domain.entry import Entry, Event
 
 KINDS = [StageReached]
+PARALLEL = "stream"  # a candidacy is on the record of one person
 
 
 def instead(state: dict[Any, str], entry: Entry[StageReached]) -> Event | None:

@@ -30,9 +30,12 @@ from ledger_crm.domain.entry import ERASED
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.ledger import Intent, Ledger, Work
+from ledger_crm.projections import every
 from ledger_crm.sealing import Keyring, WrongKey
 from ledger_crm.storage import Files
 from ledger_crm.vault import Vault
+from ledger_crm.workers.projector import connect, try_to_lead
+from projections.driving import positions
 from projections.stories import PEOPLE
 from projections.test_queries import project
 from scenario import ANA, KEYRING, NOON
@@ -447,6 +450,20 @@ def test_on_the_command_line(
         asyncio.run(three_people(ledger))
     code, _, err = told("checksums", "--against", str(tmp_path / "sums.json"))
     assert (code, "entries are the same" in err) == (1, True)
+
+
+def test_a_read_model_that_another_leads_is_not_said_to_be_built(
+    told: Run, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+    monkeypatch.setenv("LEDGER_DATABASE_URL", empty)
+    with connect(empty) as conn:
+        assert try_to_lead(conn, "people")
+        code, out, err = told("restore", str(GOLDEN))
+    assert code == 0, err
+    assert "left to a projector that runs or comes: people;" in out
+    assert "are built" not in out
+    assert positions(empty) == {p.name: 0 if p.name == "people" else 112 for p in every()}
 
 
 def test_what_is_not_level_is_not_compared(database: str) -> None:

@@ -19,12 +19,14 @@ from psycopg import AsyncConnection
 
 from analysis.test_replay import EXAMPLES, NAMES, example, head_of, written
 from conftest import Run
-from ledger_crm.analysis import AnalysisFault
-from ledger_crm.analysis.replaying import Fold, Instead, replay
+from ledger_crm import slices
+from ledger_crm.analysis import replaying
+from ledger_crm.analysis.replaying import Instead, replay
 from ledger_crm.commands import merging
 from ledger_crm.commands.catalogue import save_segment
 from ledger_crm.domain import clock
 from ledger_crm.domain.candidacy import Placed
+from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.domain.fee import Terms
 from ledger_crm.domain.merging import CompanyAbsorbed, PersonAbsorbed
 from ledger_crm.domain.refusals import Refusal
@@ -263,10 +265,45 @@ def test_a_faulty_history_is_one_line(told: Run, tmp_path: Path, text: str, says
     assert says in err
 
 
-def test_it_is_folded_in_one_go(database: str, tmp_path: Path) -> None:
-    same = Instead(written(tmp_path, "def instead(state, entry): return entry.event"))
-    fold = Fold(EXAMPLES / "pipeline_velocity.py")
-    with pytest.raises(AnalysisFault, match="in one go"):
-        replay(fold, database, Slice(), instead=same, processes=2)
-    with pytest.raises(AnalysisFault, match="in one go"):
-        replay(fold, database, Slice(), instead=same, keep=tmp_path / "kept")
+def test_it_goes_on_and_is_shared_out_as_the_real_one_is(
+    told: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given one that remembers what came before, and was stopped half-way."""
+    words = (
+        "replay", str(EXAMPLES / "pipeline_velocity.py"), "--format", "json",
+        "--instead", str(EXAMPLES / "what_if_pipeline.py"),
+    )  # fmt: skip
+    whole = told(*words)[1]
+    assert told(*words, "--processes", "2")[1] == whole
+    kept = ("--keep", str(tmp_path / "kept"))
+    with monkeypatch.context() as patch:
+        patch.setattr(replaying, "KEEP_EVERY_S", 0.0)
+        patch.setattr(slices, "LOOKED_AT", 500)
+        as_it_is = Instead.entry
+
+        def dying(self: Instead, entry: Entry[Event], **how: bool) -> Entry[Event] | None:
+            if (entry.position or 0) > 3_000:
+                raise KeyboardInterrupt
+            return as_it_is(self, entry, **how)
+
+        patch.setattr(Instead, "entry", dying)
+        assert told(*words, *kept)[0] == 130
+    went_on = told(*words, *kept)
+    assert went_on[1] == whole
+    assert went_on[2].startswith("ledger-crm: 0 entries folded"), "the real one was there"
+    assert (tmp_path / "kept.instead").exists()
+    other = written(tmp_path, (EXAMPLES / "what_if_pipeline.py").read_text() + "\n", "other.py")
+    code, out, err = told(*words[:-1], str(other), *kept)
+    assert (code, out) == (2, "")
+    assert "or of another slice or --instead" in err
+
+
+def test_what_does_not_go_together_is_told_before_anything_is_folded(
+    told: Run, tmp_path: Path
+) -> None:
+    fold, fee = EXAMPLES / "pipeline_velocity.py", EXAMPLES / "what_if_fee.py"
+    words = ("replay", str(fold), "--instead", str(fee), "--processes", "2")
+    code, out, err = told(*words, "--keep", str(tmp_path / "kept"))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f'{fee} does not say PARALLEL = "stream"' in err
+    assert list(tmp_path.iterdir()) == [], "nor has the real one begun"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 
-from ledger_crm.cli import looking
+from conftest import Run
+from ledger_crm.cli import checking, looking
+from ledger_crm.cli.checking import wrong_with
 from ledger_crm.commands import catalogue
 from ledger_crm.ledger import Ledger
-from ledger_crm.projections import every
+from ledger_crm.projections import NEXT, Standing, every
 from ledger_crm.workers import projector
+from projections.driving import Together, reading
+from projections.stories import a_full_story
 
 
 def test_a_rebuild_that_somebody_else_asks_for_too_begins_again_and_ends(
@@ -31,3 +37,47 @@ def test_a_rebuild_that_somebody_else_asks_for_too_begins_again_and_ends(
 
     assert head == asyncio.run(ledger.head()) == 2
     assert told == [1, 1, 2]
+
+
+def test_of_one_that_is_built_beside_it_says_how_far_it_is_and_how_long_it_will_take(
+    told: Run, ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of one that nobody builds any more what goes on with it."""
+    asyncio.run(a_full_story(ledger))
+    [people] = [each for each in every() if each.name == "people"]
+    with projector.connect(database) as conn:
+        Together(every(), reading(ledger), conn).catch_up()
+    ask = checking._positions
+
+    with projector.connect(database, beside=NEXT) as conn:
+        assert projector.try_to_lead(conn, "next people")
+        driver = projector.Driver(people, reading(ledger), conn, beside=NEXT)
+
+        async def moving(cur: Any) -> dict[str, int]:
+            driver.step(driver.read(driver.position, 2))
+            return await ask(cur)
+
+        monkeypatch.setattr(checking, "_positions", moving)
+        code, out, err = told("projections", "status", "--json")
+        assert code == 0, err
+        [one] = json.loads(out)["beside"]
+        assert (one["projection"], one["what"], one["led"]) == ("people", "next", True)
+        left = asyncio.run(ledger.head()) - one["position"]
+        assert one["left_s"] == pytest.approx(left / one["entries_per_s"], rel=0.1)
+        said = told("projections", "status")[1]
+        assert f"beside people: version {people.version} at {driver.position}, being built" in said
+        assert " a second, " in said
+        assert " s left" in said
+
+    monkeypatch.setattr(checking, "_positions", ask)
+    monkeypatch.setattr(checking, "WATCHED_S", 0.1)
+    said = told("projections", "status")[1]
+    assert "nobody is at it; ledger-crm projections rebuild people goes on" in said
+
+
+def test_of_one_that_catches_up_it_says_how_long_it_will_take() -> None:
+    late = Standing(name="x", version=1, position=1, lag_events=600, lag_s=60.0, fault=None)
+    behind = "600 entries behind, 60.0 s, catching up"
+    assert wrong_with(late, per_s=50.0) == (False, f"{behind}: 50 a second, 12 s left")
+    assert wrong_with(late, per_s=0.0) == (False, behind)
+    assert wrong_with(late, per_s=None)[0]

@@ -66,13 +66,39 @@ def test_it_says_where_it_is_what_opens_it_and_what_to_try(up: Running) -> None:
     assert second.stderr.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("group", [False, True], ids=["itself", "as a terminal does"])
-def test_ctrl_c_stops_all_of_it(home: Path, group: bool) -> None:
-    up = Running(home)
-    assert len(up.pids()) >= 7, "the supervisor, four workers, two servers"
+def ctrl_c(up: Running, *, group: bool) -> None:
+    """Stops all of it. ``group``: as a terminal does it, which tells everybody; else itself."""
     up.interrupt(group=group)
     assert up.process.returncode == 0
     assert up.pids() == []
+
+
+def test_however_it_is_stopped_nobody_is_left_and_it_goes_on_where_it_was(home: Path) -> None:
+    """By kill -9 of everything, by Ctrl-C, with a broker that was wiped since, and by kill -9 of
+    the supervisor alone, whom nobody outlives."""
+    up = Running(home)
+    assert len(up.pids()) >= 7, "the supervisor, four workers, two servers"
+    with up.api() as api:
+        written = add(api, "Before the crash").json()
+    up.kill()
+    until(lambda: not up.pids())
+
+    with running(home) as up:
+        with up.api() as api:
+            shown = api.get(f"/companies/{written['id']}", params={"after": written["position"]})
+            assert shown.json()["name"] == "Before the crash"
+        head = printed(ledger_crm(up.home, "feed", "status", "--json"))["head"]
+        ctrl_c(up, group=False)
+
+    for store in (home / "nats").rglob("jetstream"):
+        shutil.rmtree(store)
+    with running(home) as up:
+        until(lambda: level(up))
+        assert printed(ledger_crm(up.home, "feed", "status", "--json"))["position"] >= head
+        assert b"exactly the ledger" in ledger_crm(up.home, "feed", "audit").stdout
+        up.process.kill()
+        up.process.wait(PATIENCE_S)
+        until(lambda: not up.pids())
 
 
 @pytest.mark.campaign  # a time: not for a machine that does something else
@@ -81,24 +107,6 @@ def test_ctrl_c_takes_five_seconds_at_most(home: Path) -> None:
     began_s = monotonic()
     up.interrupt()
     assert monotonic() - began_s < 5
-
-
-def test_what_was_written_is_there_after_kill_9_of_everything(home: Path) -> None:
-    up = Running(home)
-    with up.api() as api:
-        written = add(api, "Before the crash").json()
-    up.kill()
-    until(lambda: not up.pids())
-    with running(home) as again, again.api() as api:
-        shown = api.get(f"/companies/{written['id']}", params={"after": written["position"]})
-        assert shown.json()["name"] == "Before the crash"
-
-
-def test_nobody_outlives_a_supervisor_that_is_killed(home: Path) -> None:
-    up = Running(home)
-    up.process.kill()
-    up.process.wait(PATIENCE_S)
-    until(lambda: not up.pids())
 
 
 def test_a_worker_that_dies_is_started_again_and_it_is_said(up: Running) -> None:
@@ -194,7 +202,7 @@ def test_a_follower_as_the_documents_have_it_outlives_the_database_and_the_api_a
                 until(lambda position=position: position in told)
         assert told == list(range(1, len(told) + 1))
         ended.set()
-        up.interrupt()  # also while somebody follows
+        ctrl_c(up, group=True)  # also while somebody follows
 
 
 def test_without_a_broker_commands_go_on_and_the_feed_catches_up(up: Running) -> None:
@@ -207,17 +215,6 @@ def test_without_a_broker_commands_go_on_and_the_feed_catches_up(up: Running) ->
     assert b"exactly the ledger" in ledger_crm(up.home, "feed", "audit").stdout
     followed = ledger_crm(up.home, "events", "tail", "--after", "0", "--limit", "3", "--json")
     assert followed.stdout.count(b"\n") == 3
-
-
-def test_a_broker_that_was_wiped_is_filled_again(home: Path) -> None:
-    with running(home) as up:
-        head = printed(ledger_crm(up.home, "feed", "status", "--json"))["head"]
-    for store in (home / "nats").rglob("jetstream"):
-        shutil.rmtree(store)
-    with running(home) as up:
-        until(lambda: level(up))
-        assert printed(ledger_crm(up.home, "feed", "status", "--json"))["position"] >= head
-        assert b"exactly the ledger" in ledger_crm(up.home, "feed", "audit").stdout
 
 
 def test_a_read_model_is_rebuilt_while_it_is_led(up: Running) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ from ledger_crm.commands.importing import ImportFault, import_csv
 from ledger_crm.commands.lines import Row, intent_of
 from ledger_crm.commands.mapping import read_mapping
 from ledger_crm.ledger import Ledger
-from ledger_crm.sealing import Keyring
 from ledger_crm.store import Hidden
-from waiting import PATIENCE_S
+from running import alive
+from scenario import KEYRING
+from waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.anyio
 
-KEYRING = Keyring(b"k" * 32)  # as in ``conftest``
 MAPPING = """
 name = "people"
 key = "{id}"
@@ -158,10 +157,7 @@ def test_who_is_stopped_leaves_no_process_behind(how: signal.Signals) -> None:
         os.killpg(reader.pid, how)
         reader.wait(PATIENCE_S)
 
-    until = time.monotonic() + PATIENCE_S
-    while is_there(pid):
-        assert time.monotonic() < until
-        os.sched_yield()
+    until(lambda: not alive(pid))
 
 
 # --- given, when ----------------------------------------------------------------------------
@@ -188,10 +184,3 @@ def said(row: Row) -> Any:
          {field: str(value) for field, value in s.of_columns().items()})
         for s in steps
     ]  # fmt: skip
-
-
-def is_there(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

@@ -12,12 +12,10 @@ from ledger_crm.commands import customising
 from ledger_crm.commands.importing import Report, import_csv
 from ledger_crm.commands.mapping import read_mapping
 from ledger_crm.domain.custom import CustomFieldDefined, CustomFieldSet, FirmFieldSet
-from ledger_crm.domain.entry import Actor
 from ledger_crm.ledger import Intent, Ledger
+from scenario import ANA
 
 pytestmark = pytest.mark.anyio
-
-ANA = Actor("consultant:ana")
 
 PEOPLE = """
 name = "people"

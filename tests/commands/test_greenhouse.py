@@ -40,10 +40,9 @@ from ledger_crm.domain.person import ContactPointAdded, PersonSourced
 from ledger_crm.domain.pipeline import Pipeline, PipelineDefined, pipeline_id
 from ledger_crm.domain.screening import Question
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Work
-from ledger_crm.sealing import Keyring
+from scenario import KEYRING
 
 pytestmark = pytest.mark.anyio
-KEYRING = Keyring(b"k" * 32)
 
 
 def candidate(id: int = 1, **changes: Any) -> dict[str, Any]:

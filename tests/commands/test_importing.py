@@ -37,20 +37,19 @@ from ledger_crm.commands.teams import add_consultant, change_consultant
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.consultant import ConsultantAdded, ConsultantLeft
-from ledger_crm.domain.entry import Actor, Entry, Event, kind
+from ledger_crm.domain.entry import Entry, Event, kind
 from ledger_crm.domain.firm import ParentNamed
 from ledger_crm.domain.interaction import NoteWritten
 from ledger_crm.domain.merging import PersonAbsorbed
 from ledger_crm.domain.person import ContactPointAdded, Person, PersonSourced
 from ledger_crm.ledger import Intent, Ledger, Unavailable, Work
 from ledger_crm.sealing import Keyring
+from scenario import ANA, KEYRING
 from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
 MAPPINGS = Path(__file__).parents[2] / "docs" / "mappings"
-ANA = Actor("consultant:ana")
-KEYRING = Keyring(b"k" * 32)  # as in ``conftest``
 
 PEOPLE = """
 name = "people"

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from running import running
+from running import Running
 
-pytestmark = pytest.mark.xdist_group("last year")
+pytestmark = pytest.mark.xdist_group("searchers")
 
 LAST = {"since": "2025-01-01", "until": "2026-01-01"}
 THIS = {"since": "2026-01-01", "until": "2027-01-01"}
@@ -30,8 +30,8 @@ GONE = {"id": "gone", "label": "Gone", "category": "withdrawn"}
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with running(tmp_path_factory.mktemp("last-year")) as up, up.api() as api:
+def api(searchers: Running) -> Iterator[httpx.Client]:
+    with searchers.api() as api:
         yield api
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from running import everything, ledger_crm, printed, running
+from running import Running, everything, ledger_crm, printed
 
-pytestmark = pytest.mark.xdist_group("one record")
+pytestmark = pytest.mark.xdist_group("agency")
 
 MAPPING = """
 name = "candidates"
@@ -39,13 +39,13 @@ PAST = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("one")
+def home(agency: Running) -> Path:
+    return agency.home
 
 
 @pytest.fixture(scope="module")
-def api(home: Path) -> Iterator[httpx.Client]:
-    with running(home) as up, up.api() as api:
+def api(agency: Running) -> Iterator[httpx.Client]:
+    with agency.api() as api:
         yield api
 
 

@@ -14,24 +14,18 @@ from typing import Any
 import httpx
 import pytest
 
-from running import Running, ledger_crm, running
+from running import Running, ledger_crm
 from waiting import until
 
-pytestmark = pytest.mark.xdist_group("the search")
+pytestmark = pytest.mark.xdist_group("searchers")
 
 AT = "T09:00:00Z"
 SECRET = "Vierzehn Nächte"
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("search")) as up:
-        yield up
-
-
-@pytest.fixture(scope="module")
-def api(up: Running) -> Iterator[httpx.Client]:
-    with up.api() as api:
+def api(searchers: Running) -> Iterator[httpx.Client]:
+    with searchers.api() as api:
         yield api
 
 
@@ -52,7 +46,7 @@ def read(api: httpx.Client, path: str, **params: Any) -> Any:
     return answer.json()
 
 
-def test_a_search_over_the_api_alone(up: Running, api: httpx.Client) -> None:
+def test_a_search_over_the_api_alone(searchers: Running, api: httpx.Client) -> None:
     # the catalogue: what this agency wants to know
     put(
         api, "/custom-fields/person/shift", subject="person", slug="shift", label="Shift",
@@ -114,7 +108,7 @@ def test_a_search_over_the_api_alone(up: Running, api: httpx.Client) -> None:
         assert sent.status_code == (201 if free else 403), "the check and the rule agree"
 
     # what is required is asked for before the introduction, and sealed
-    body = {"company_id": client, "job_order_id": search}
+    body = {"company_id": client, "job_order_id": search, "opened_at": f"2024-02-01{AT}"}
     way = f"/people/{vic}/candidacies/{post(api, f'/people/{vic}/candidacies', **body)['created']}"
     post(api, f"{way}/rights-to-represent", given_at=f"2024-02-02{AT}")
     early = {"introduced_at": f"2024-02-03{AT}"}
@@ -153,7 +147,9 @@ def test_a_search_over_the_api_alone(up: Running, api: httpx.Client) -> None:
         return bool(api.get("/health/ready").json()["feed"]["position"] >= last)
 
     until(caught_up)
-    tail = ledger_crm(up.home, "events", "tail", "--after", "0", "--limit", str(last), "--json")
+    tail = ledger_crm(
+        searchers.home, "events", "tail", "--after", "0", "--limit", str(last), "--json"
+    )
     events = [json.loads(line) for line in tail.stdout.splitlines()]
     kinds = {event["type"] for event in events}
     assert kinds >= {

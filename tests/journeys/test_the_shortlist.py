@@ -5,29 +5,22 @@ servers as the user starts them, with everybody reloading at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from running import Running, ledger_crm, running
+from running import Running, ledger_crm
 from waiting import PATIENCE_S
 
-pytestmark = pytest.mark.xdist_group("the shortlist")
+pytestmark = pytest.mark.xdist_group("agency")
 
 ORDER = {"title": "Planner", "opened_at": "2024-01-03T09:00:00Z"}
 FEE = {
     "basis": "contingent", "currency": "EUR", "rate_bp": 2_500,
     "agreed_at": "2024-01-02T09:00:00Z",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("shortlist")) as up:
-        yield up
 
 
 def post(api: httpx.Client, path: str, **body: Any) -> Any:
@@ -42,8 +35,8 @@ def read(api: httpx.Client, path: str, **params: Any) -> Any:
     return answer.json()
 
 
-def test_a_client_reads_judges_and_is_shown_the_door(up: Running) -> None:
-    with up.api() as api, httpx.Client(base_url=up.url, timeout=PATIENCE_S) as portal:
+def test_a_client_reads_judges_and_is_shown_the_door(agency: Running) -> None:
+    with agency.api() as api, httpx.Client(base_url=agency.url, timeout=PATIENCE_S) as portal:
         client = post(api, "/companies", name="Eiderveld Freight")["id"]
         post(api, f"/companies/{client}/fees", **FEE)
         order = post(api, f"/companies/{client}/job-orders", **ORDER)["created"]
@@ -106,7 +99,7 @@ def test_a_client_reads_judges_and_is_shown_the_door(up: Running) -> None:
 
         # and the feed tells what was done, and nothing that was said or kept secret
         tail = ledger_crm(
-            up.home, "events", "tail", "--after", "0", "--limit", str(position), "--json"
+            agency.home, "events", "tail", "--after", "0", "--limit", str(position), "--json"
         ).stdout.decode()
         told = [json.loads(line)["data"] for line in tail.splitlines()]
         assert sum(fact["kind"] == "company.shortlist_seen" for fact in told) == 2

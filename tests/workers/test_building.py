@@ -26,7 +26,15 @@ from ledger_crm.workers import building
 from ledger_crm.workers.beside import Kept, NothingKept, drop, is_built, kept
 from ledger_crm.workers.building import Busy, Swapped, build, go_back, rebuild
 from ledger_crm.workers.parts import PartDriver, Shared, prepare
-from ledger_crm.workers.projector import Driver, NotLeading, Projector, Read, connect, try_to_lead
+from ledger_crm.workers.projector import (
+    Crew,
+    Driver,
+    NotLeading,
+    Projector,
+    Read,
+    connect,
+    try_to_lead,
+)
 from projections.driving import driven, dump, positions, reading, running
 from projections.stories import PEOPLE, a_full_story, erasing
 from scenario import ANA, KEYRING
@@ -266,7 +274,7 @@ def test_what_somebody_gave_up_building_goes_when_a_projector_begins(
     build(database, PERSON, read, quiet)
     with connect(database) as conn:
         assert kept(conn)
-        Driver(PERSON, read, conn)
+        Crew(conn, read, [PERSON]).look()
         assert kept(conn) == []
 
 
@@ -330,7 +338,7 @@ def test_parts_that_somebody_gave_up_go_when_a_projector_begins(database: str, r
     with connect(database, beside=NEXT) as conn:
         prepare(conn, PERSON, 4)
     with connect(database) as conn:
-        Driver(PERSON, read, conn)
+        Crew(conn, read, [PERSON]).look()
         assert kept(conn) == []
         assert not [name for name in positions(database) if " " in name]
 

@@ -392,6 +392,41 @@ def test_those_at_one_position_read_the_ledger_once_and_whoever_is_behind_goes_o
         assert dump(conn, ALL) == driven(databases(), ALL, read, batch=1000)
 
 
+def test_those_with_nothing_to_make_or_to_move_begin_by_one_look_at_all(
+    read: Read, database: str
+) -> None:
+    """Given one that an older version left, which did not yet say which tables it has."""
+    with connect(database) as conn:
+        assert Crew(conn, read, ALL).catch_up() == {}
+        conn.execute("UPDATE projection_position SET relations = NULL WHERE name = 'people'")
+    begun: list[str] = []
+    with connect(database) as conn, pytest.MonkeyPatch.context() as patch:
+        begin = Driver._begin
+        patch.setattr(Driver, "_begin", lambda self: (begun.append(self.name), begin(self))[1])
+        crew = Crew(conn, read, ALL)
+        assert not crew.look()
+        assert begun == ["people"]
+        head = positions(database)["people"]
+        assert {driver.left for driver in crew._drivers.values()} == {
+            (projection.version, head, 0) for projection in ALL
+        }
+        unknown = "SELECT name FROM projection_position WHERE relations IS NULL"
+        assert conn.execute(unknown.encode()).fetchall() == []
+
+
+def test_who_brings_them_level_once_is_told_who_is_not_and_why(
+    read: Read, database: str, ledger: Ledger
+) -> None:
+    """Given one that another leads, and one that halts."""
+    adding = lambda work: intake.add_contact_point(work, ADA, "email", "ada@example.org")  # noqa: E731
+    at = asyncio.run(ledger.decide(adding, intent=Intent(by=ANA))).position
+    with connect(database) as conn, connect(database) as other:
+        assert try_to_lead(other, "history")
+        left = Crew(conn, read, [*ALL, believing]).catch_up()
+    assert left == {"history": "", "believing": f"table strange has no row for the entry at {at}"}
+    assert {p.name for p in ALL if positions(database).get(p.name) != at} == {"history"}
+
+
 def test_each_who_is_behind_gets_on_in_each_round(
     read: Read,
     databases: Callable[..., str],

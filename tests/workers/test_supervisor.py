@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 
 import pytest
 
 from ledger_crm.workers import supervisor as module
 from ledger_crm.workers.supervisor import Child, Supervisor
+from running import alive
 from waiting import PATIENCE_S, eventually, until
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -26,13 +26,6 @@ PARENT = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {WORKS!
 
 def python(name: str, script: str) -> Child:
     return Child(name, [sys.executable, "-c", script], ENV)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def gone(pids: list[int]) -> bool:

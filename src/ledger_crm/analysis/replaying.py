@@ -57,7 +57,7 @@ class Fold:
         self._begin: Any = getattr(module, "begin", dict)
         self._join: Any = getattr(module, "join", None)
         self._result: Any = getattr(module, "result", None)
-        self.parallel = getattr(module, "PARALLEL", None)
+        self.parallel = _parallel(path, module)
         self._must_be_whole()
         if isinstance(self.projection, Projection):
             self.parallel = self.parallel or self.projection.parallel or None
@@ -130,8 +130,6 @@ class Fold:
                 f"{self.path} has {has} fold(state, entry) {'nor' if has == 'neither' else 'and'}"
                 " projection: it takes one of them; see docs/analysis.md"
             )
-        if self.parallel not in (None, "stream"):
-            raise AnalysisFault(f'{self.path}: PARALLEL is {self.parallel!r}; it may be "stream"')
         if self.parallel and not self.projection and self._join is None:
             raise AnalysisFault(
                 f"{self.path} is PARALLEL and has no join(state, other), which puts two together"
@@ -154,18 +152,19 @@ class Instead:
 
     def __init__(self, path: Path) -> None:
         """Raises AnalysisFault."""
-        self.path = path
-        module = _loaded(path, _source(path))
+        self.path, self.source = path, _source(path)
+        module = _loaded(path, self.source)
         self._instead: Any = getattr(module, "instead", None)
         if self._instead is None or not _takes(self._instead, 2):
             raise AnalysisFault(f"{path} has no instead(state, entry); see docs/analysis.md")
         _must_return(path, "instead", self._instead)
         self.kinds = _named(path, getattr(module, "KINDS", None))
-        self._state = _guarded(path, getattr(module, "begin", dict))
+        self.parallel = _parallel(path, module)
+        self.state = _guarded(path, getattr(module, "begin", dict))
 
     def entry(self, entry: Entry[Event], *, opened: bool) -> Entry[Event] | None:
         try:
-            event = self._instead(self._state, entry)
+            event = self._instead(self.state, entry)
         except (Exception, SystemExit) as fault:
             raise _stumbled(self.path, fault, entry, opened=opened) from None
         if event is None or event is entry.event:
@@ -180,7 +179,8 @@ class Instead:
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a process needs to replay its part. ``keep``: where it keeps how far it got,
-    None for nowhere; ``key``: the deployment's, to open what is sealed."""
+    None for nowhere; ``key``: the deployment's, to open what is sealed; ``instead``: the file of
+    another history."""
 
     url: str
     path: Path
@@ -190,6 +190,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     part: Part
     key: bytes | None = None
     keep: Path | None = None
+    instead: Path | None = None
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,26 +218,16 @@ def replay(
     progress: Callable[[int, int, int], None] = lambda at, after, upto: None,
 ) -> Replayed:
     """key        to open what is sealed, of whoever is not erased
-    keep       a file that remembers the state, so that the same call goes on where it ended
-    processes  more than one only if the file is PARALLEL
+    keep       a file that remembers the state, so that the same call goes on where it ended; of
+               another history one beside it, which ends in .instead
+    processes  more than one only if the file is PARALLEL, and what it says of another history
     instead    another history, which is folded in place of the real one
 
     Raises AnalysisFault, Undecodable, WrongKey, psycopg.Error.
     """
-    if keep and key:
-        raise AnalysisFault(
-            "what was opened is kept nowhere, or it would outlast an erasure: leave out --keep, or"
-            " --open"
-        )
-    if keep and not keep.parent.is_dir():  # found out now, and not once it has all been folded
-        raise AnalysisFault(f"{keep}: its folder is not there")
-    if processes > 1 and not fold.parallel:
-        raise AnalysisFault(
-            f'{fold.path} does not say PARALLEL = "stream", so one process must read it all:'
-            " leave out --processes"
-        )
-    if instead and (keep or processes > 1):
-        raise AnalysisFault("another history is folded in one go: leave out --keep, --processes")
+    must_go_together(fold, opens=key is not None, keep=keep, processes=processes, instead=instead)
+    if instead and keep:
+        keep = keep.with_name(f"{keep.name}.instead")
     kinds = _narrowed(wanted.kinds, fold.kinds)
     if instead and kinds is not None:
         also = tuple(EVENTS) if instead.kinds is None else instead.kinds
@@ -248,7 +239,7 @@ def replay(
     jobs = [
         Job(
             url=url, path=fold.path, wanted=wanted, after=after, upto=upto,
-            part=Part(number, processes), key=key,
+            part=Part(number, processes), key=key, instead=instead.path if instead else None,
             keep=keep.with_name(f"{keep.name}.{number + 1}of{processes}")
             if keep and processes > 1 else keep,
         )
@@ -269,16 +260,42 @@ def replay(
     )
 
 
+def must_go_together(
+    fold: Fold, *, opens: bool, keep: Path | None, processes: int, instead: Instead | None
+) -> None:
+    """Raises AnalysisFault: found out before anything is folded."""
+    if keep and opens:
+        raise AnalysisFault(
+            "what was opened is kept nowhere, or it would outlast an erasure: leave out --keep, or"
+            " --open"
+        )
+    if keep and not keep.parent.is_dir():
+        raise AnalysisFault(f"{keep}: its folder is not there")
+    for file in (fold, instead):
+        if processes > 1 and file and not file.parallel:
+            raise AnalysisFault(
+                f'{file.path} does not say PARALLEL = "stream", so one process must read it all:'
+                " leave out --processes"
+            )
+
+
 def _replayed(fold: Fold, job: Job, progress: Progress, instead: Instead | None = None) -> Replayed:
     """One part. What is kept is kept now and then, and at the end: of what is interrupted a few
     seconds are lost."""
     whole = job.wanted.whole and (instead is not None or job.wanted.kinds == fold.kinds)
     keyring = Keyring(job.key) if job.key else None
     with Slices(job.url, keyring) as slices:
-        kept = Kept(job.keep, _fingerprint(fold, job), slices.mark) if job.keep else None
+        kept = Kept(job.keep, _fingerprint(fold, job, instead), slices.mark) if job.keep else None
         at, state = (kept.found(job.upto) if kept else None) or (job.after, None)
+        if instead and state is not None:
+            state, instead.state = state
         state = fold.begin(whole=whole) if state is None else fold.revived(state)
         begun_at, count, kept_s = at, 0, monotonic()
+
+        def keep() -> None:
+            if kept:
+                kept.keep(at, (state, instead.state) if instead else state)
+
         for page in slices.pages(job.wanted, after=at, upto=job.upto, part=job.part):
             for entry in page.entries:
                 if instead:
@@ -291,10 +308,10 @@ def _replayed(fold: Fold, job: Job, progress: Progress, instead: Instead | None 
             at = page.position
             progress(at)
             if kept and monotonic() > kept_s + KEEP_EVERY_S:  # between pages no fold is half done
-                kept.keep(at, state)
+                keep()
                 kept_s = monotonic()
-        if kept and at > begun_at:
-            kept.keep(at, state)
+        if at > begun_at:
+            keep()
     left_out = state.left_out if isinstance(state, Tables) else 0
     return Replayed(state=state, entries=count, begun_at=begun_at, position=at, left_out=left_out)
 
@@ -330,8 +347,8 @@ class Kept:
                 )
             if words[1] != self.fingerprint:
                 raise AnalysisFault(
-                    f"{self.path} was kept by another fold, or of another slice: remove it, or name"
-                    " another --keep"
+                    f"{self.path} was kept by another fold, or of another slice or --instead:"
+                    " remove it, or name another --keep"
                 )
             if not POSITION.fullmatch(words[2]):
                 raise AnalysisFault(f"{self.path} is damaged: remove it")
@@ -369,11 +386,13 @@ class Kept:
             raise AnalysisFault(f"{self.path}: {fault.strerror}") from None
 
 
-def _fingerprint(fold: Fold, job: Job) -> str:
+def _fingerprint(fold: Fold, job: Job, instead: Instead | None) -> str:
     """Of what decides how the state comes about, apart from how far."""
     slice_ = msgspec.structs.replace(job.wanted, upto=None)
     found = hashlib.sha256(fold.source)
     found.update(msgspec.json.encode([slice_, job.after, job.part, sys.version]))
+    if instead:
+        found.update(instead.source)
     return found.hexdigest()
 
 
@@ -414,7 +433,8 @@ def _part(job: Job) -> tuple[int, Replayed]:
         if _told[-1]:
             raise AnalysisFault("stopped")
 
-    return job.part.number, _replayed(Fold(job.path), job, progress)
+    instead = Instead(job.instead) if job.instead else None
+    return job.part.number, _replayed(Fold(job.path), job, progress, instead)
 
 
 def _named(path: Path, said: Any) -> tuple[str, ...] | None:
@@ -475,6 +495,13 @@ def _loaded(path: Path, source: bytes) -> ModuleType:
     except (Exception, SystemExit) as fault:
         raise AnalysisFault(f"{_where(path, fault)}: {_said(fault)}") from None
     return module
+
+
+def _parallel(path: Path, module: ModuleType) -> str | None:
+    said = getattr(module, "PARALLEL", None)
+    if said not in (None, "stream"):
+        raise AnalysisFault(f'{path}: PARALLEL is {said!r}; it may be "stream"')
+    return said
 
 
 def _narrowed(

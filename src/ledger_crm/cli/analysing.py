@@ -89,9 +89,10 @@ def replay(
         reads [sealed].
     keep:
         Remember the state in this file, and go on from there: after Ctrl-C, or with what is new.
+        That of --instead is in one beside it, which ends in .instead.
     processes:
         Share the streams out among so many processes, at most 64, if the file says PARALLEL =
-        "stream".
+        "stream", and that of --instead too.
     instead:
         A Python file with instead(state, entry): another history, shown next to the real one.
     table:
@@ -110,6 +111,7 @@ def replay(
         upto=None if upto is None else _position(upto), since=_utc(since), until=_utc(until),
     )  # fmt: skip
     other = replaying.Instead(instead) if instead else None
+    replaying.must_go_together(fold, opens=open, keep=keep, processes=processes, instead=other)
     with looked_at(chosen) as url, bar() as drawn:
         task = drawn.add_task("replaying", total=None)
         histories = [

@@ -63,7 +63,8 @@ def archive(place: str, /, *, verify: Flag = False, json: Flag = False) -> None:
 
 def restore(place: str, /) -> None:
     """Fill an empty database from an archive: it ends at the same head, or stays empty. The read
-    models are then built, so that ledger-crm checksums can compare them.
+    models are then built, by a projector if one runs, so that ledger-crm checksums can compare
+    them.
 
     The deployment's key must be there: LEDGER_SEALING_KEY, or sealing.key in the new LEDGER_HOME.
 
@@ -85,10 +86,22 @@ def restore(place: str, /) -> None:
         console().print(said)
         task = drawn.add_task("building the read models", total=manifest.head)
         with ledger_at(url, chosen) as ledger, projector.connect(url) as conn:
-            projector.bring_level(
-                conn, lambda after, limit: ledger.store.entries(after=after, limit=limit), every(),
-                progress=lambda at: drawn.update(task, completed=at),
-            )  # fmt: skip
+            crew = projector.Crew(
+                conn, lambda after, limit: ledger.store.entries(after=after, limit=limit), every()
+            )
+            left = crew.catch_up(progress=lambda at: drawn.update(task, completed=at))
+    if halted := {name: why for name, why in left.items() if why}:
+        name, why = next(iter(halted.items()))
+        raise Fault(
+            f"it is restored, but {len(halted)} of its read models halted: {name}: {why}; see:"
+            " ledger-crm projections status"
+        )
+    if left:
+        console().print(
+            f"read models left to a projector that runs or comes: {', '.join(left)};"
+            " ledger-crm projections status says how far they are"
+        )
+        return
     console().print(
         "its read models are built. ledger-crm checksums --against FILE compares it: before"
         " ledger-crm up, which writes an API key of its own into it"

@@ -6,7 +6,8 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -18,15 +19,17 @@ import psycopg
 
 from ledger_crm import settings as configuration
 from ledger_crm.embedded import EmbeddedError, Nats, Postgres
-from ledger_crm.projections import SCHEMA, Standing, every, standings
+from ledger_crm.projections import NEXT, SCHEMA, Standing, every, standings
 from ledger_crm.sealing import Keyring
 from ledger_crm.settings import Settings, SettingsError
 from ledger_crm.storage import StorageFault, storage_at
+from ledger_crm.workers.beside import row_of, with_parts
 
-from .house import connected, console, load, looked_at, plain, run, running_address, told
+from .house import connected, console, load, looked_at, pace, plain, run, running_address, told
 
 BEHIND_S = 10.0  # as old may be what is not projected yet, if nothing moves
 WATCHED_S = 1.5  # so long we look whether it moves
+MOVES = 4  # so many are enough to say how fast
 SPACE_BYTES = 500_000_000
 
 State = Literal["ok", "warn", "FAIL"]
@@ -64,8 +67,9 @@ def entries(count: int) -> str:
     return "1 entry" if count == 1 else f"{count:,} entries"
 
 
-def wrong_with(one: Standing, *, moves: bool, idle: bool = False) -> tuple[bool, str]:
-    """Whether something is, with a read model, and how it stands."""
+def wrong_with(one: Standing, *, per_s: float | None, idle: bool = False) -> tuple[bool, str]:
+    """Whether something is, with a read model, and how it stands. ``per_s``: None, it does not
+    move."""
     if one.fault:
         return True, f"halted at {one.position}: {one.fault}"
     if not one.lag_events:
@@ -73,8 +77,9 @@ def wrong_with(one: Standing, *, moves: bool, idle: bool = False) -> tuple[bool,
     behind = f"{entries(one.lag_events)} behind"
     if idle:
         return False, f"{behind}; it catches up when ledger-crm up runs"
-    if moves or one.lag_s <= BEHIND_S:
-        return False, f"{behind}, {one.lag_s:.1f} s, catching up"
+    if per_s is not None or one.lag_s <= BEHIND_S:
+        how = f": {pace(one.lag_events, per_s)}" if per_s else ""
+        return False, f"{behind}, {one.lag_s:.1f} s, catching up{how}"
     return True, (
         f"{behind} for {one.lag_s:.0f} s, and does not move; a projector must run:"
         " ledger-crm up, or ledger-crm worker projector"
@@ -100,27 +105,63 @@ def wrong_with_feed(at: int, head: int, *, moves: bool) -> tuple[bool, str]:
     )
 
 
-async def standings_at(url: str) -> tuple[int, list[Standing]]:
+@asynccontextmanager
+async def _cursor(url: str) -> AsyncIterator[psycopg.AsyncCursor[Any]]:
     async with (
         await psycopg.AsyncConnection.connect(
-            url, options=f"-c search_path={SCHEMA}", connect_timeout=5
+            url, options=f"-c search_path={SCHEMA}", connect_timeout=5, autocommit=True
         ) as conn,
         conn.cursor() as cur,
     ):
+        yield cur
+
+
+async def standings_at(url: str) -> tuple[int, list[Standing]]:
+    async with _cursor(url) as cur:
         return await standings(cur, every())
 
 
-async def watched(url: str) -> tuple[int, list[Standing], set[str]]:
-    """The head, how the read models stand, and which of the late ones move."""
-    head, found = await standings_at(url)
-    late = {one.name: one.position for one in found if one.lag_s > BEHIND_S and not one.fault}
+async def watched(url: str) -> tuple[int, list[Standing], dict[str, float]]:
+    """The head, how the read models stand, and of those that are late or built beside how many
+    entries a second they get on (0: it has just begun anew), by what their positions are kept
+    under. Who does not move is missing."""
+    async with _cursor(url) as cur:
+        head, found = await standings(cur, every())
+        began = await _positions(cur)
+        late = {one.name for one in found if one.lag_s > BEHIND_S and not one.fault}
+        late |= {row_of(NEXT, one.name) for one in found} & began.keys()
+        moves = {name: [(monotonic(), began.get(name, 0))] for name in late}
+        anew = set[str]()
 
-    async def moving() -> set[str]:
-        now = {one.name: one.position for one in (await standings_at(url))[1]}
-        return {name for name, at in late.items() if now[name] != at}
+        async def all_moved() -> bool:
+            now = await _positions(cur)
+            for name, seen in moves.items():
+                at = now.get(name, 0)
+                if at < seen[-1][1]:
+                    anew.add(name)
+                    seen.clear()
+                if not seen or at > seen[-1][1]:
+                    seen.append((monotonic(), at))
+            return all(len(seen) > MOVES for seen in moves.values())
 
-    moved = await _within(moving, lambda moved: len(moved) == len(late)) if late else set()
-    return head, found, moved
+        if late:
+            await _within(all_moved, bool)
+    paces = {name: _per_s(seen) for name, seen in moves.items() if len(seen) > 1}
+    return head, found, dict.fromkeys(anew, 0.0) | paces
+
+
+async def _positions(cur: psycopg.AsyncCursor[Any]) -> dict[str, int]:
+    try:
+        await cur.execute("SELECT name, position FROM projection_position")
+    except psycopg.errors.UndefinedTable:
+        return {}
+    return with_parts(dict(await cur.fetchall()))
+
+
+def _per_s(seen: list[tuple[float, int]]) -> float:
+    """From one move to another, if there were several: when the first one began is not known."""
+    (since_s, began), (until_s, ended) = seen[1 if len(seen) > 2 else 0], seen[-1]
+    return (ended - began) / (until_s - since_s)
 
 
 async def feed_watched(position: Callable[[], Awaitable[int]], head: int) -> tuple[int, bool]:
@@ -165,9 +206,9 @@ def _checks() -> Iterator[Check]:
                 yield _ledger(conn)
                 if chosen.database_url:
                     yield _role(conn)
-            head, found, moving = run(lambda: watched(url))
+            head, found, paces = run(lambda: watched(url))
             for one in found:
-                wrong, says = wrong_with(one, moves=one.name in moving, idle=idle)
+                wrong, says = wrong_with(one, per_s=paces.get(one.name), idle=idle)
                 yield Check(one.name, "FAIL" if wrong else "ok", says)
     except psycopg.OperationalError:
         if chosen.database_url:

@@ -174,6 +174,7 @@ class Told:
 
     def __init__(self) -> None:
         self._tasks: list[tuple[str, float | None]] = []
+        self._began: dict[TaskID, tuple[float, float]] = {}  # how far it was when, s
         self._next_s = time.monotonic() + self.EVERY_S
 
     def __enter__(self) -> Self:
@@ -187,13 +188,32 @@ class Told:
         return cast("TaskID", len(self._tasks) - 1)
 
     def update(self, task: TaskID, /, *, completed: float, total: float | None = None) -> None:
-        if time.monotonic() < self._next_s:
+        now_s = time.monotonic()
+        began, since_s = self._began.setdefault(task, (completed, now_s))
+        if completed < began:  # it began anew
+            self._began[task] = began, since_s = completed, now_s
+        if now_s < self._next_s:
             return
-        self._next_s = time.monotonic() + self.EVERY_S
+        self._next_s = now_s + self.EVERY_S
         description, known = self._tasks[task]
         of = total or known
-        share = f", {100 * completed / of:.0f} %" if of else f", {completed:,.0f}"
-        print(f"{description}{share}", file=sys.stderr, flush=True)
+        share = f"{100 * completed / of:.0f} %" if of else f"{completed:,.0f}"
+        line = [description, share]
+        if of and completed > began:
+            line.append(pace(max(of - completed, 0), (completed - began) / (now_s - since_s)))
+        print(", ".join(line), file=sys.stderr, flush=True)
+
+
+def pace(left: float, per_s: float) -> str:
+    """How fast it moves, and how long it will still take if it goes on so."""
+    left_s = round(left / per_s)
+    if left_s < 60:
+        says = f"{left_s} s"
+    elif left_s < 3600:
+        says = f"{left_s // 60} min {left_s % 60} s"
+    else:
+        says = f"{left_s // 3600} h {left_s % 3600 // 60} min"
+    return f"{per_s:,.0f} a second, {says} left"
 
 
 def bar() -> AbstractContextManager[Drawn]:
@@ -204,14 +224,22 @@ def bar() -> AbstractContextManager[Drawn]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        Speed(),
         TimeRemainingColumn(),
         console=console(to_stderr=True),
         transient=True,

@@ -30,6 +30,7 @@ from .house import (
     load,
     looked_at,
     opened,
+    pace,
     plain,
     print_columns,
     run,
@@ -131,7 +132,8 @@ def show(position: int, /, *, json: Flag = False) -> None:
 
 @projections.command(name="status")
 def projections_status(*, json: Flag = False) -> None:
-    """Where each read model stands: exit code 1 if one halted, or is behind and does not move.
+    """Where each read model stands, and when one that is being built will be there: exit code 1 if
+    one halted, or is behind and does not move.
 
     Parameters
     ----------
@@ -141,12 +143,18 @@ def projections_status(*, json: Flag = False) -> None:
     chosen = load()
     idle = not (chosen.database_url or running_address(chosen.home / "postgres"))
     with looked_at(chosen) as url:
-        head, found, moving = run(lambda: watched(url))
+        head, found, paces = run(lambda: watched(url))
         with projector.connect(url) as conn:
             kept = beside.kept(conn)
-    judged = [wrong_with(one, moves=one.name in moving, idle=idle) for one in found]
+    judged = [wrong_with(one, per_s=paces.get(one.name), idle=idle) for one in found]
     if json:
-        _print_json({"head": head, "projections": found, "beside": kept})
+        _print_json(
+            {
+                "head": head,
+                "projections": [_with_pace(one, head, paces.get(one.name)) for one in found],
+                "beside": [_with_pace(one, head, _pace_of(one, paces)) for one in kept],
+            }
+        )
     else:
         rows = [
             (one.name, str(one.version), str(one.position), says)
@@ -155,12 +163,35 @@ def projections_status(*, json: Flag = False) -> None:
         print_columns([("projection", "version", "position", "how it stands"), *rows])
         console().print(f"the ledger's head is at {head}")
         for one in kept:
-            says = "being built" if one.what == "next" else "replaced, to go back to"
+            says = _says(one, head, _pace_of(one, paces))
             console().print(
                 f"beside {one.projection}: version {one.version} at {one.position}, {says}"
             )
     if any(wrong for wrong, _ in judged):
         sys.exit(1)
+
+
+def _pace_of(one: beside.Kept, paces: dict[str, float]) -> float | None:
+    return paces.get(beside.row_of(one.what, one.projection))
+
+
+def _with_pace(one: Standing | beside.Kept, head: int, per_s: float | None) -> dict[str, Any]:
+    said: dict[str, Any] = msgspec.to_builtins(one)
+    return said | {
+        "entries_per_s": None if per_s is None else round(per_s),
+        "left_s": round(max(head - one.position, 0) / per_s, 1) if per_s else None,
+    }
+
+
+def _says(one: beside.Kept, head: int, per_s: float | None) -> str:
+    if one.what == "last":
+        return "replaced, to go back to"
+    if one.led:
+        share = f"being built, {100 * one.position / max(head, 1):.0f} %"
+        return f"{share}, {pace(max(head - one.position, 0), per_s)}" if per_s else share
+    if one.version not in {p.version for p in every() if p.name == one.projection}:
+        return "prepared for another version of this software"
+    return f"begun, and nobody is at it; ledger-crm projections rebuild {one.projection} goes on"
 
 
 @projections.command

@@ -130,6 +130,12 @@ class ChangingEach(msgspec.Struct, Generic[R], frozen=True):
     forgets: bool = False
 
 
+def _values_of(columns: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """Of a row, also if there is one alone, of which a getter would make no tuple."""
+    getter = attrgetter(*columns)
+    return getter if len(columns) > 1 else lambda row: (getter(row),)
+
+
 Handler: TypeAlias = Starting[R] | Changing[R] | ChangingEach[R]
 
 
@@ -162,12 +168,7 @@ class Table(Generic[R]):
         self.keeps_past, self.stays, self.defines = keeps_past, stays, defines
         self.key = tuple(key.split(", "))
         self.columns = row.__struct_fields__
-        getter = attrgetter(*self.columns)
-        self.values_of: Callable[[R], tuple[Any, ...]] = getter
-        key_getter = attrgetter(*self.key)
-        self.key_of: Callable[[R], Key] = (
-            key_getter if len(self.key) > 1 else lambda row: (key_getter(row),)
-        )
+        self.values_of, self.key_of = _values_of(self.columns), _values_of(self.key)
         self.handlers: dict[type[Event], list[Handler[R]]] = {}
         hints = get_type_hints(row)
         self.nullable = {c for c in self.columns if NoneType in get_args(hints[c])}

@@ -590,5 +590,12 @@ async def promises(
     return [_shown(row) for row in await cur.fetchall()]
 
 
+async def promise(cur: Cursor, follow_up_id: UUID) -> FollowUp | None:
+    """As in the list."""
+    await cur.execute(f"{FOLLOW_UP} WHERE f.follow_up_id = %s", (follow_up_id,))
+    row = await cur.fetchone()
+    return row and _shown(row)
+
+
 def _shown(row: tuple[object, ...]) -> FollowUp:
     return FollowUp(**dict(zip(FollowUp.__struct_fields__, row, strict=True)))  # type: ignore[arg-type]

@@ -30,6 +30,9 @@ HOMES = (SCHEMA, PAST, AS_KNOWN, AS_IT_WAS)
 PART = "part_"  # what rows of positions begin with that are of one of several who build it
 LOCK_WAIT = "300ms"  # who waits for tables holds up all who come after: rather ask again
 LEADS = "hashtext('ledger_crm projection'), hashtext(%s)"  # who builds or drives it holds this
+LEADS_AS_SHOWN = (  # in pg_locks, by the name of a row
+    "hashtext('ledger_crm projection')::bigint & 4294967295, hashtext(name)::bigint & 4294967295"
+)
 
 
 class NothingKept(Exception):
@@ -37,12 +40,13 @@ class NothingKept(Exception):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """Beside one that is read: ``what`` is "next" or "last"."""
+    """Beside one that is read: ``what`` is "next" or "last". ``led``: somebody builds it."""
 
     projection: str
     what: str
     version: int
     position: int
+    led: bool = False
 
 
 def take_place(conn: Connection, projection: Projection) -> None:
@@ -203,14 +207,26 @@ def kept(conn: Connection) -> list[Kept]:
     if not _is_there(conn):
         return []
     rows = conn.execute(
-        "SELECT name, version, position FROM projection_position"
-        " WHERE strpos(name, ' ') > 0 ORDER BY name"
+        "SELECT name, version, position, EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        f" AND (classid::bigint, objid::bigint) = ({LEADS_AS_SHOWN}))"
+        " FROM projection_position WHERE strpos(name, ' ') > 0 ORDER BY name"
     ).fetchall()
+    far = with_parts({name: position for name, _, position, _ in rows})
     return [
-        Kept(name.partition(" ")[2], name.partition(" ")[0], abs(version), position)
-        for name, version, position in rows
+        Kept(name.partition(" ")[2], name.partition(" ")[0], abs(version), far[name], led)
+        for name, version, _, led in rows
         if not name.startswith(PART)
     ]
+
+
+def with_parts(positions: dict[str, int]) -> dict[str, int]:
+    """How far those are on the whole that are built in parts, too: under the name of all."""
+    parts: dict[str, list[int]] = {}
+    for name, position in positions.items():
+        if name.startswith(PART):
+            parts.setdefault(row_of(NEXT, name.partition(" ")[2]), []).append(position)
+    return positions | {name: sum(each) // len(each) for name, each in parts.items()}
 
 
 def _move(conn: Connection, projection: Projection, which: str, to: str) -> None:

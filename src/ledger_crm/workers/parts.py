@@ -109,7 +109,11 @@ def build_parts(
         Job(url, shared.key, projection.name, number, shared.of, upto)
         for number in range(shared.of)
     ]
-    _in_processes(jobs, progress)
+    stood: dict[str, int] = dict(
+        conn.execute("SELECT name, position FROM projection_position").fetchall()
+    )
+    began = [stood[part_of(projection.name, job.number, job.of)] for job in jobs]
+    _in_processes(jobs, began, progress)
     finish(conn, projection, shared.of, upto)
 
 
@@ -173,10 +177,12 @@ def _listen(told: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it, without a word
 
 
-def _in_processes(jobs: Sequence[Job], progress: Callable[[int], None]) -> None:
-    """Raises PartFault with the first fault, which ends it all."""
+def _in_processes(
+    jobs: Sequence[Job], began: Sequence[int], progress: Callable[[int], None]
+) -> None:
+    """``began``: where each goes on. Raises PartFault with the first fault, which ends it all."""
     context = get_context("spawn")
-    told = context.Array("q", [0] * (len(jobs) + 1))
+    told = context.Array("q", [*began, 0])
     pool = ProcessPoolExecutor(len(jobs), context, initializer=_listen, initargs=(told,))
     try:
         running = {pool.submit(_drive, job) for job in jobs}
