@@ -6,6 +6,7 @@ server that does nothing.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
@@ -112,6 +113,7 @@ async def _serve(port: int, url: str) -> None:
     import uvicorn
     from litestar import Litestar, get, post
 
+    from ledger_crm import cli
     from ledger_crm.api.app import create_app
     from ledger_crm.api.serving import InOnePiece
     from ledger_crm.api.snapshots import open_pool
@@ -143,6 +145,7 @@ async def _serve(port: int, url: str) -> None:
         raise ConnectionError
 
     log_as_json("info")
+    gc.set_threshold(*cli.COLLECT)  # as the program does
     if not url:
         await run(Litestar([nothing, nothing_taken], openapi_config=None, logging_config=None))
         return

@@ -4,6 +4,7 @@ how long after its answer each command is seen."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
@@ -92,6 +93,7 @@ async def commanded(command: Callable[[int], Any], seconds: int) -> list[tuple[i
 
 
 def _project(url: str) -> None:
+    from ledger_crm import cli
     from ledger_crm.cli.logs import log_as_json
     from ledger_crm.ledger import Ledger
     from ledger_crm.projections import every
@@ -100,6 +102,7 @@ def _project(url: str) -> None:
     from .house import KEYRING
 
     log_as_json("info")
+    gc.set_threshold(*cli.COLLECT)  # as the program does
     with Ledger(url, KEYRING) as ledger:
         Projector(
             url, lambda after, limit: ledger.store.entries(after=after, limit=limit), every()
