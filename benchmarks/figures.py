@@ -599,7 +599,7 @@ def rebuild(house: House, *, name: str) -> Pair:
     house.settle()
     with _timed() as limit:
         limit.n = read_in_pages(url)
-    with house.ledger(house.loaded) as ledger, connect(url) as conn, _thresholds_of_the_worker():
+    with house.ledger(house.loaded) as ledger, connect(url) as conn:
         driver = Driver(
             projection, lambda after, limit: ledger.store.entries(after=after, limit=limit), conn
         )
@@ -694,7 +694,7 @@ def unnested(house: House, conn: psycopg.Connection[Any], table: str) -> float:
 @contextmanager
 def mains(house: House, ledger: Ledger) -> Iterator[list[Driver]]:
     """Of the views that are asked for most."""
-    with connect(app_url(house.loaded)) as conn, _thresholds_of_the_worker():
+    with connect(app_url(house.loaded)) as conn:
         yield [
             Driver(each, lambda after, limit: ledger.store.entries(after=after, limit=limit), conn)
             for each in every()
@@ -721,7 +721,7 @@ def rebuild_together(house: House) -> Pair:
     house.settle()
     with _timed() as limit:
         limit.n = read_in_pages(url)
-    with house.ledger(house.loaded) as ledger, connect(url) as conn, _thresholds_of_the_worker():
+    with house.ledger(house.loaded) as ledger, connect(url) as conn:
 
         def read(after: int, limit: int) -> Sequence[Entry[Event]]:
             return ledger.store.entries(after=after, limit=limit)
@@ -755,15 +755,6 @@ def in_pages(conn: psycopg.Connection[Any]) -> int:
     while rows := conn.execute(page, (position,)).fetchall():
         position = rows[-1][-1]
     return position
-
-
-@contextmanager
-def _thresholds_of_the_worker() -> Iterator[None]:
-    """As cli/running.py sets them for the projector."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, 50, 50)
-    yield
-    gc.set_threshold(*before)
 
 
 # Relay: the ledger into an empty stream, against messages that were prepared beforehand.
