@@ -28,7 +28,7 @@ import msgspec
 import psycopg
 
 from ledger_crm import cli
-from ledger_crm.api.reading import sealed
+from ledger_crm.api import cursors
 from ledger_crm.cli.house import app_url
 from ledger_crm.cli.logs import log_as_json
 from ledger_crm.commands.catalogue import create_key
@@ -383,7 +383,8 @@ def peak_mb(process: int | str) -> float:
 
 def reading(sized: Sized, port: int, path: str) -> Operation:
     """By one client, one after the other."""
-    middle, then = sealed(sized.entries // 2), sized.entries * 9 // 10
+    people = cursors.Cursors(house.KEYRING, cursors.of("/people"))
+    middle, then = people.sealed(sized.entries // 2), sized.entries * 9 // 10
     at = sized.at
     paths = [path.format(person=id, middle=middle, then=then, at=at) for id in sized.people]
     ask = http.getting(paths, sized.key)

@@ -12,12 +12,13 @@ import msgspec
 import pytest
 from litestar import Litestar
 
-from api.journey import ADA, ENGINES, ORDER, found, problem, written
+from api.journey import ADA, ENGINES, FEE, ORDER, found, problem, written
 from ledger_crm.api import caller, confidential
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.openapi import _handlers, _types_of
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain.access import Holder
+from ledger_crm.domain.clock import now
 from ledger_crm.domain.entry import Actor, new_id
 from ledger_crm.ledger import Ledger, NoSuchRecord
 
@@ -177,6 +178,66 @@ async def test_nobody_is_found_or_counted_by_a_candidacy_that_one_may_not_see(
             stages = (await ana.get(path, headers=keys[who])).json()
             assert sum(each["entered"] for each in stages) == sees, who
             assert sum(each["after"] for each in stages) == sees, who
+
+
+async def test_what_is_part_of_it_is_not_read_alone_either(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    person, candidacy = search["person"], search["candidacy"]
+    await written(ana, f"/companies/{search['company']}/fees", FEE)
+    way = f"/people/{person}/candidacies/{candidacy}"
+    await written(ana, f"{way}/introductions", {})
+    meeting = {
+        "kind": "person.interview_arranged", "candidacy_id": candidacy, "duration_s": 3600,
+        "starts_at": "2030-05-08T09:00:00Z", "form": "video", "arranged_at": now().isoformat(),
+    }  # fmt: skip
+    interview = (await written(ana, f"/people/{person}/interviews", meeting))["created"]
+    offered = {
+        "kind": "person.offer_made", "candidacy_id": candidacy, "first_year_pay_cents": 8_000_000,
+        "currency": "EUR", "made_at": now().isoformat(),
+    }  # fmt: skip
+    offer = (await written(ana, f"/people/{person}/offers", offered))["created"]
+    project()
+    for path in f"/interviews/{interview}", f"/offers/{offer}":
+        for who, sees in (("cid", True), ("ben", False), ("warehouse", False)):
+            answer = await ana.get(path, headers=keys[who])
+            assert (search["order"] in answer.text) == sees
+            if not sees:
+                nothing = await ana.get(f"{path[:-12]}{'0' * 12}", headers=keys[who])
+                assert [*problem(answer, 404, "no-such-record")] == [*nothing.json()]
+
+
+async def test_no_page_is_short_and_no_cursor_ends_at_what_is_hidden(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    """Either would tell that something is there."""
+    company, open_to_all = search["company"], dict[str, str]()
+    path = f"/companies/{company}/job-orders"
+    order = (await written(ana, path, ORDER))["created"]
+    for n in range(8):  # seen and hidden ones, the last of them hidden
+        person = (await written(ana, "/people", {"name": f"Person {n}"}))["id"]
+        of = order if n in (1, 2, 5) else search["order"]
+        opening = {"company_id": company, "job_order_id": of}
+        made = await written(ana, f"/people/{person}/candidacies", opening)
+        if of == order:
+            open_to_all[made["created"]] = person
+    project()
+    for listed, many in ("/candidates", 3), (f"/companies/{company}/history", 5):
+        for limit in 1, 2, 3, 200:
+            told, pages, cursor = list[Any](), 0, {}
+            while cursor is not None:
+                asked = {"limit": limit} | cursor
+                page = (await ana.get(listed, params=asked, headers=keys["ben"])).json()
+                told, pages = told + page["items"], pages + 1
+                assert page["next"] is None or len(page["items"]) == limit
+                cursor = {"cursor": page["next"]} if page["next"] else None
+            whole = (await ana.get(listed, params={"limit": 200}, headers=keys["ben"])).json()
+            assert told == whole["items"]
+            assert len(told) >= many
+            assert pages == -(-len(told) // limit), "nor is one empty"
+    cards = (await ana.get("/candidates", headers=keys["ben"])).json()["items"]
+    assert [each["id"] for each in cards] == list(open_to_all)[::-1]
+    assert len((await found(ana, "/candidates"))["items"]) == 9
 
 
 async def test_the_short_way_is_as_the_long_one(

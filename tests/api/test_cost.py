@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -217,16 +216,3 @@ async def test_when_too_many_wait_who_comes_then_hears_at_once(
     )
     assert [type(answer) for answer in answers].count(Unavailable) == 10
     assert answers.count((0, 60)) == 20
-
-
-async def test_a_cursor_of_a_far_offset_is_taken_for_what_it_says(
-    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
-) -> None:
-    """PostgreSQL takes none of more than fifteen hours."""
-    person = await fill(ledger)
-    project()
-    for day, status in (("2099-01-01", 200), ("0001-01-01", 400)):
-        place = f'["{day}T00:00:00+16:00",5]'
-        cursor = urlsafe_b64encode(place.encode()).decode().rstrip("=")
-        answer = await ana.get(f"/people/{person}/history?cursor={cursor}")
-        assert answer.status_code == status, answer.text

@@ -105,6 +105,40 @@ async def test_the_document_is_sound(spec: dict[str, Any]) -> None:
             assert {"409", "413", "415", "422"} <= set(operation["responses"])
 
 
+NO_DAYS = {
+    "born_on",  # sealed, so a text; "" if it is not known
+    "fee_on",  # what it is owed for: referral, start
+    "went_on",  # how many
+    "works_at",  # jobs
+}
+
+
+async def test_every_moment_and_every_day_says_that_it_is_one(spec: dict[str, Any]) -> None:
+    """A generated client makes of them what they are."""
+    looked = 0
+    told = [
+        (f"{schema}.{name}", name, of)
+        for schema, whole in spec["components"]["schemas"].items()
+        for name, of in whole.get("properties", {}).items()
+    ] + [
+        (f"{method} {path} {each['name']}", each["name"], each["schema"])
+        for path, method, operation in operations(spec)
+        for each in operation.get("parameters", ())
+    ]
+    for where, name, of in told:
+        wanted = {"_at": "date-time", "_on": "date"}.get(name[-3:])
+        if wanted is None or name in NO_DAYS:
+            continue
+        some = of.get("anyOf", [of])
+        [one] = [each.get("items", each) for each in some if each.get("type") != "null"]
+        assert one.get("format") == wanted, f"{where}: {of}"
+        looked += 1
+    assert looked > 300
+    history = spec["components"]["schemas"]["HistoryLine"]["properties"]
+    assert history["at"]["format"] == "date-time"
+    assert "format" not in history["line"]
+
+
 async def test_what_goes_out_of_use_says_so_in_each_answer_and_in_the_document(
     ana: httpx.AsyncClient, app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from litestar import Litestar
 from api.documented import Documented
 from api.journey import ADA, ENGINES, ORDER, found, problem, written
 from ledger_crm.api import confidential, ordering, permitted
+from ledger_crm.api.cursors import FOREIGN
 from ledger_crm.api.rows import SELECTED
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.commands.demo import play
@@ -88,16 +90,61 @@ async def test_a_cursor_holds_nothing_to_read_and_is_short_however_long_the_text
     assert names == ["Ada Adler", "Émile Adler", "Zoe Adler"]
 
 
-async def test_a_cursor_is_of_one_order(five: httpx.AsyncClient) -> None:
-    cursor = (await found(five, "/people", sort="name", limit=1))["next"]
-    own = (await found(five, "/people", limit=1))["next"]
-    for query in (
-        {"sort": "sourced_at", "cursor": cursor}, {"sort": "-name", "cursor": cursor},
-        {"sort": "name", "cursor": own}, {"cursor": cursor},
-        {"sort": "name", "cursor": cursor[:-4] + "AAAA"},
+async def test_a_cursor_is_of_one_list_one_order_and_the_same_filters(
+    five: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company = (await written(five, "/companies", ENGINES))["id"]
+    for title in "one", "two":
+        await written(five, f"/companies/{company}/job-orders", ORDER | {"title": title})
+    ids = [each["id"] for each in (await found(five, "/people"))["items"]]
+    for id in ids[:2]:
+        await written(five, f"/people/{id}/tags", {"kind": "person.tagged", "tag": "speaker"})
+        note = {"kind": "person.note_written", "text": "Likes engines"}
+        await written(five, f"/people/{id}/interactions", note)
+    project()
+
+    async def cursor(path: str, **asked: Any) -> str:
+        answer = await five.request("POST" if asked else "GET", path, json=asked or None)
+        token: str = answer.json()["next"]
+        assert token, answer.text
+        return token
+
+    async def refused(path: str, token: str, **asked: Any) -> bool:
+        method, params = "POST" if asked else "GET", httpx.URL(path).params
+        url, params = httpx.URL(path).copy_with(query=None), params.set("cursor", token)
+        answer = await five.request(method, url, params=params, json=asked or None)
+        if answer.status_code == 200:
+            return False
+        [fault] = problem(answer, 400, "malformed")["faults"]
+        assert fault["pointer"] == "query:cursor"
+        assert fault["detail"] == FOREIGN
+        return True
+
+    own, speakers = await cursor("/people?limit=1"), await cursor("/people?tag=speaker&limit=1")
+    by_name, history = await cursor("/people?sort=name&limit=1"), f"/people/{ids[0]}/history"
+    begun, story = await cursor(f"{history}?limit=1"), await cursor("/events?limit=1")
+    looked = await cursor("/people/lookups?limit=1", q="the ad", criteria={"channels": []})
+    for path, token in (
+        ("/people?tag=speaker", own), ("/people", speakers), ("/companies", own),
+        ("/people?tag=speaker&channel=referral", speakers), ("/job-orders", own),
+        ("/people?sort=sourced_at", by_name), ("/people?sort=-name", by_name),
+        ("/people?sort=name", own), ("/people", by_name), ("/people", looked),
+        (f"/people/{ids[1]}/history", begun), (f"/companies/{company}/history", begun),
+        ("/events", own), ("/people", story), ("/access-log", story),
+        ("/events?kind=person.", story),
+        ("/people?sort=name", by_name[:-4] + "AAAA"), ("/people", "MTA"), ("/events", "MTA"),
     ):  # fmt: skip
-        [fault] = problem(await five.get("/people", params=query), 400, "malformed")["faults"]
-        assert fault["detail"] == "not a cursor of this list"
+        assert await refused(path, token), path
+    assert await refused("/people/lookups", looked, q="the ad", criteria={"channels": ["agency"]})
+    assert await refused("/people/lookups", own, q="the ad")
+    head = (await five.get("/people")).headers["Ledger-Position"]
+    for path, token in (
+        ("/people?limit=3&count=true&fields=id", own), (f"/people?as_of={head}", own),
+        (f"/people?as_of={head}&known=now&after={head}", own), ("/people/?limit=2", own),
+        ("/people?fields=id&tag=speaker", speakers), (history, begun), ("/events", story),
+    ):  # fmt: skip
+        assert not await refused(path, token), path
+    assert not await refused("/people/lookups", looked, criteria={"channels": []}, q="the ad")
 
 
 async def test_by_what_is_true_or_false_there_are_pages_too(
@@ -384,3 +431,89 @@ async def test_others_are_served_while_a_long_list_is_sorted(
     assert [each["name"] for each in answer.json()["items"]] == ["Ada", "ada"]
     assert answer.headers["total-count"] == "5"
     assert at_once == [2], "the fields only of what is shown"
+
+
+ALONE = {
+    "/deals": "id", "/interviews": "id", "/offers": "id", "/follow-ups": "id", "/referrals": "id",
+    "/invoices": "id", "/instalments": "id", "/placements": "candidacy_id", "/fees": "agreement_id",
+    "/applications": "id", "/job-orders": "id",
+}  # fmt: skip
+
+
+async def test_what_is_listed_and_has_an_id_is_read_alone_too(
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    await a_full_story(ledger)
+    project()
+    [person, *_] = (await found(ana, "/people"))["items"]
+    promise = {"due_on": "2030-01-01", "owner": "consultant:ana"}
+    await written(ana, f"/people/{person['id']}/follow-ups", promise)
+    _, text = await create_key(ledger, actor="consultant:ben", role="resourcer")
+    project()
+    head = (await ana.get("/people")).headers["Ledger-Position"]
+    ben, seen = {"Authorization": f"Bearer {text}"}, set()
+    for path, id in ALONE.items():
+        items = (await found(ana, path, limit=200))["items"]
+        assert items, path
+        for item in items:
+            if path == "/fees" and item[id] in seen:
+                continue  # an older version: the newest is listed first
+            seen.add(item[id])
+            answer = await ana.get(f"{path}/{item[id]}")
+            assert answer.json() == item
+            assert answer.headers["etag"].startswith('"-'), "no version that a write would take"
+            unchanged = {"If-None-Match": answer.headers["etag"]}
+            assert (await ana.get(f"{path}/{item[id]}", headers=unchanged)).status_code == 304
+            was = await ana.get(f"{path}/{item[id]}", params={"as_of": head})
+            assert was.json() == item
+        one = f"{path}/{items[0][id]}"
+        problem(await ana.get(one, params={"as_of": "1"}), 404, "no-such-record")
+        problem(await ana.get(f"{path}/{UUID(int=1)}"), 404, "no-such-record")
+        both = [(await ana.get(each, headers=ben)).status_code for each in (path, one)]
+        assert both in ([200, 200], [403, 403]), path
+    fee, *_ = (await found(ana, "/fees"))["items"]
+    versions = (await found(ana, "/fees", agreement_id=fee["agreement_id"]))["items"]
+    assert [each["version"] for each in versions] == list(range(len(versions), 0, -1))
+    known = (await found(ana, "/introductions"))["items"]
+    of_one = (await found(ana, "/introductions", candidacy_id=known[0]["candidacy_id"]))["items"]
+    assert of_one == [e for e in known if e["candidacy_id"] == known[0]["candidacy_id"]]
+
+
+async def test_histories_and_members_are_narrowed_as_other_lists_are(
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    await a_full_story(ledger)
+    project()
+    some = {
+        "kind": "person.,company.job_order_opened",
+        "since": "2024-02-01",
+        "until": "2030-01-01",
+    }
+
+    def fits(line: dict[str, Any], asked: dict[str, str]) -> bool:
+        kinds = asked.get("kind", "").split(",")
+        return (
+            any(line["kind"].startswith(each) for each in kinds)
+            and asked.get("since", "") <= line["at"] < asked.get("until", "9")
+            and line["by"] == asked.get("by", line["by"])
+        )
+
+    narrowed = 0
+    for noun in "people", "companies":
+        for id in [each["id"] for each in (await found(ana, f"/{noun}"))["items"]]:
+            path = f"/{noun}/{id}/history"
+            whole = await pages(ana, path, limit=200)
+            for by in {each["by"] for each in whole} & {"consultant:ana"}:
+                some["by"] = by
+            day = sorted(each["at"] for each in whole)[len(whole) // 2][:10]
+            for asked in (
+                some, {"kind": "person.note_written"}, {"by": "consultant:ana"}, {"since": day},
+                {"until": f"{day}T12:00:00Z"}, {"since": day, "until": day},
+            ):  # fmt: skip
+                told = await pages(ana, path, limit=7, **asked)
+                assert told == [line for line in whole if fits(line, asked)], (path, asked)
+                narrowed += 0 < len(told) < len(whole)
+            problem(await ana.get(f"{path}?kind=person.notes"), 400, "malformed")
+            problem(await ana.get(f"{path}?since=yesterday"), 400, "malformed")
+    assert narrowed > 10
+    problem(await ana.get(f"/people/{UUID(int=1)}/history?since=2024-01-01"), 404, "no-such-record")

@@ -426,6 +426,20 @@ async def test_likely_duplicates_are_listed_until_somebody_says_what_they_are(
     same = [(old, vague, ["employer"]), (old, new, ["birthday"])]
     assert await pairs() == same
 
+    async def of(id: str, **more: str) -> list[str]:
+        items = (await found(ana, "/duplicates", person_id=id, **more))["items"]
+        return [item["duplicate_id"] for item in items]
+
+    assert [await of(id) for id in (old, new, vague, two.ada)] == [
+        [vague, new],
+        [new],
+        [vague],
+        [],
+    ]
+    assert await of(old, why="employer") == [vague]
+    assert await of(new, why="employer") == []
+    problem(await ana.get("/duplicates?why=name"), 400, "malformed")
+
     await two.merge(old, new)
     assert await pairs() == same[:1]
     await two.undo(old, new)

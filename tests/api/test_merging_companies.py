@@ -352,6 +352,9 @@ async def test_off_limits_that_is_lifted_on_one_that_is_merged_further_is_lifted
     await written(ana, f"/people/{two.ada}/interactions", message)
 
 
+OF_A_PAIR = ("company_id", "duplicate_id")
+
+
 async def test_likely_duplicates_are_proposed_until_somebody_decided(two: Two) -> None:
     path = "/duplicates/companies"
 
@@ -365,6 +368,13 @@ async def test_likely_duplicates_are_proposed_until_somebody_decided(two: Two) -
     assert await pairs() == [("ACME GmbH", "Acme", ["name"]), acme, gmbh]
     first = (await found(two.ana, path, limit=1))["next"]
     assert len((await found(two.ana, path, cursor=first))["items"]) == 2
+    by_domain = await found(two.ana, path, why="domain")
+    assert [each["duplicate"] for each in by_domain["items"]] == ["ACME GmbH"]
+    ids = {each[name] for each in (await found(two.ana, path))["items"] for name in OF_A_PAIR}
+    for id in ids:
+        theirs = (await found(two.ana, path, company_id=id))["items"]
+        assert len(theirs) == 2, "three of one name are two pairs for each"
+        assert all(id in (each["company_id"], each["duplicate_id"]) for each in theirs)
     await two.merge()
     assert await pairs() == [acme]
     await two.undo()

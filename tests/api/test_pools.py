@@ -52,6 +52,13 @@ async def test_a_person_in_a_pool_shows_since_when_and_why(
     assert [m["person"] for m in (await found(ana, "/pools/speakers/members"))["items"]] == [
         "Ada Byron"
     ]
+    for asked, there in (
+        ({"by": "consultant:ana", "since": "2026-03-02", "until": "2026-03-03"}, True),
+        ({"since": "2026-03-02T12:00:00Z"}, True), ({"since": "2026-03-03"}, False),
+        ({"until": "2026-03-02T12:00:00Z"}, False), ({"by": "integration:website"}, False),
+    ):  # fmt: skip
+        told = (await found(ana, "/pools/speakers/members", **asked))["items"]
+        assert len(told) == there, asked
     lines = [line["line"] for line in (await found(ana, f"/people/{eve}/history"))["items"]]
     assert lines[0] == "out of pool speakers: moved away"
     assert "into pool speakers: gave a talk" in lines
@@ -121,6 +128,14 @@ async def test_a_segment_counts_who_fits_now(
     assert [person["id"] for person in fits["items"]] == [ada]
     quiet = await found(ana, "/segments/seniors/quiet")
     assert [person["id"] for person in quiet["items"]] == [ada]
+    for asked, there in (
+        ({"seniority": "senior", "channel": "linkedin", "skill": "python"}, True),
+        ({"seniority": "junior"}, False), ({"tag": "vip"}, False), ({"stage": "sourced"}, False),
+    ):  # fmt: skip
+        for path in "/segments/seniors/people", "/segments/seniors/quiet":
+            assert len((await found(ana, path, **asked))["items"]) == there, (path, asked)
+    for path in "/segments/seniors/people", "/segments/seniors/quiet":
+        problem(await ana.get(path, params={"stage": "none"}), 404, "no-such-record")
 
     until = (now() + timedelta(days=5)).date().isoformat()
     await written(ana, f"/people/{ada}/quiet-snoozes", {"until_on": until, "reason": "on_leave"})
@@ -203,6 +218,13 @@ async def test_a_segment_of_companies_counts_who_fits_and_tells_who_has_gone_qui
     )  # fmt: skip
     quiet = await found(ana, "/company-segments/paris/quiet")
     assert [each["company_id"] for each in quiet["items"]] == [bolt]
+    for asked, there in (
+        ({"owner": "consultant:ben", "status": "prospect", "tag": "key_client"}, True),
+        ({"owner": "consultant:ana"}, False), ({"status": "active"}, False),
+        ({"industry": "machines"}, False), ({"tag": "other"}, False),
+    ):  # fmt: skip
+        for path in "/company-segments/paris/companies", "/company-segments/paris/quiet":
+            assert len((await found(ana, path, **asked))["items"]) == there, (path, asked)
 
     until = (now() + timedelta(days=5)).date().isoformat()
     snooze = {"until_on": until, "reason": "hiring_freeze"}

@@ -154,7 +154,17 @@ async def test_a_shortlist_is_drawn_shared_seen_judged_and_withdrawn(
         assert answer.status_code == 201, answer.text
         assert [*answer.json()] == ["heard_at"]
 
-    view = await sees(browser, token)
+    view, seen = await sees(browser, token), await browser(token)
+    tag = seen.headers["etag"]
+    assert re.fullmatch('"-[0-9a-f]{16}"', tag), "a digest, and no number of ours"
+    unchanged = await browser(token, **{"If-None-Match": tag})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert "ledger-position" not in unchanged.headers
+    again = {"candidate": "B", "verdict": "hold"}
+    assert (await browser(token, "/portal/verdicts", again)).status_code == 201
+    assert (await browser(token, **{"If-None-Match": tag})).status_code == 200
+    again = {"candidate": "B", "verdict": "reject", "reason": "location"}
+    assert (await browser(token, "/portal/verdicts", again)).status_code == 201
     assert by_label(view)["A"]["verdict"]["text"] == "Any day."
     assert by_label(view)["B"]["verdict"]["reason"] == "location"
     assert [each["text"] for each in by_label(view)["A"]["comments"]] == ["Would she relocate?"]
@@ -418,8 +428,8 @@ async def test_a_link_shows_nothing_of_others_and_no_ids(
         f"only for {acme.company}", "")] == []  # fmt: skip
     ids = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", shown)
     assert set(ids) == {acme.company}, "only the one in our own words"
-    for name in ("ledger-position", "etag"):
-        assert name not in answer.headers
+    assert "ledger-position" not in answer.headers
+    assert answer.headers["etag"].startswith('"-'), "without a version"
 
 
 async def test_another_contact_of_the_same_client_does_not_see_what_the_first_said(

@@ -397,3 +397,50 @@ async def test_where_we_are_on_record_nothing_is_given_to_a_name_that_is_not(
     bodies[f"{person}/follow-ups"]["promised_at"] = at
     for path, body in bodies.items():
         await written(ana, path, body)  # who left is known, and was here then
+
+
+async def test_a_list_of_somebody_who_is_none_of_us_is_refused_and_not_empty(
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    old, cyd = "consultant:zoe", {"name": "Cy", "found_by": "consultant:cyd"}
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    owned = {"kind": "company.owner_assigned", "owner": old, "assigned_at": "2024-03-01T09:00:00Z"}
+    await written(ana, f"/companies/{company}/changes", owned)
+    person = (await written(ana, "/people", cyd))["id"]
+    project()
+    assert (await found(ana, "/follow-ups", owner="consultant:anybody"))["items"] == []
+    await written(
+        ana, "/consultants", {"consultant": BEN, "name": "Ben"}
+    )  # from now on one can tell
+    await create_key(ledger, actor="integration:mail", role="integration")
+    project()
+    before = (await ana.get("/people")).headers["Ledger-Position"]
+    await written(ana, "/consultants", {"consultant": "consultant:eve", "name": "Eve"})
+    left = {"kind": "consultant.left", "left_on": "2024-03-31"}
+    await written(ana, "/consultants/eve/changes", left)
+    project()
+    days = {"since": "2024-01-01", "until": "2024-02-01"}
+    lists: dict[str, tuple[str, dict[str, Any]]] = {
+        "/companies": ("owner", {}), "/job-orders": ("consultant", {}),
+        "/candidates": ("consultant", {}), "/follow-ups": ("owner", {}), "/day": ("owner", {}),
+        "/renewals": ("owner", {}), "/engagement/quiet/people": ("owner", {}),
+        "/engagement/quiet/companies": ("owner", {}), "/commissions": ("consultant", {}),
+        "/funnel": ("consultant", days), f"/people/{person}/history": ("by", {}),
+    }  # fmt: skip
+    for path, (name, more) in lists.items():
+        for slip, said in (
+            ("consultant:benn", "none of us is consultant:benn; did you mean consultant:ben?"),
+            ("consultant:qqq", "none of us is consultant:qqq; GET /consultants tells who is"),
+            ("ben", "write one of us like consultant:ana"),
+            ("Ada Byron", "write one of us like consultant:ana"),
+        ):
+            asked = {name: slip} | more
+            assert faults(await ana.get(path, params=asked)) == {f"query:{name}": said}, path
+        for known in (ANA, BEN, "consultant:eve", "integration:mail", "integration:gone"):
+            for when in {}, {"as_of": before}:  # also before they were
+                await found(ana, path, **{name: known} | more | when)
+    assert [each["id"] for each in (await found(ana, "/companies", owner=old))["items"]] == [
+        company
+    ]
+    nothing = await ana.get("/companies", params={"owner": BEN, "limit": 1})
+    assert nothing.json() == {"items": [], "next": None}

@@ -179,7 +179,8 @@ def create_app(
         count: Count = False,
     ) -> View:
         then = await equipment.reads.moment(as_of, known)
-        reader = KeyHolder(request, equipment.hidden, sort, count)
+        body = await request.body() if request.method == "POST" else b""
+        reader = KeyHolder(request, equipment.hidden, sort, count, body)
         return View(equipment.reads, equipment.ledger, after, reader, then)
 
     keyed = Router(

@@ -28,10 +28,13 @@ from ledger_crm.domain.permission import OffLimitsFacts
 from ledger_crm.ledger import Ledger, Receipt
 from ledger_crm.projections import companies, history, people
 
+from . import histories
 from .acting import Act, Made, alone, fields
-from .asking import Custom, OfTeam, Words, asked, team_on
+from .asking import Custom, OfTeam, Since, Until, Words, asked, team_on
+from .following import Kinds
+from .histories import By
 from .posting import JobPosting, posting_of
-from .reading import Limit, Named, Page, Token, View, moment, position
+from .reading import Limit, Named, Page, Token, View, position
 
 Domain = Annotated[str | None, QueryParameter(max_length=2000, description="Of the company.")]
 Owned = Annotated[
@@ -162,7 +165,7 @@ class Companies(Controller):
         wanted = None if domain is None else normalised("domain", domain)
         return await view.page(
             companies.listing,
-            named=Named(company_id=parent_id, team=team),
+            named=Named(company_id=parent_id, team=team, owner=owner),
             domain=wanted,
             name=q,
             owner=owner,
@@ -190,22 +193,21 @@ class Companies(Controller):
         self,
         view: NamedDependency[View],
         company_id: FromPath[UUID],
+        kind: Kinds = None,
+        by: By = None,
+        since: Since = None,
+        until: Until = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[history.HistoryLine]]:
         """Read the full history with a company
 
         Everything that ever passed between us and the company or its people, both sides, the
-        newest first by the time of the fact."""
-        return await view.page(
-            history.of,
-            company_id,
-            kind="company",
-            named=Named(company_id=company_id),
-            cursor=cursor,
+        newest first by the time of the fact, which `since` and `until` are of."""
+        return await histories.page(
+            view, "company", company_id, kind=kind, by=by, since=since, until=until, cursor=cursor,
             limit=limit,
-            at=moment,
-        )
+        )  # fmt: skip
 
     @post("/{company_id:uuid}/changes")
     async def change_company(
@@ -453,7 +455,7 @@ class JobOrders(Controller):
         return await view.seen(
             lambda besides: view.page(
                 companies.orders,
-                named=Named(company_id=company_id, team=team),
+                named=Named(company_id=company_id, team=team, consultant=consultant),
                 words=q,
                 status=status,
                 company_id=company_id,

@@ -54,7 +54,7 @@ async def read_day(
     one = owner or (None if team else request.scope["state"]["actor"])
     return await view.answer(
         day.owed,
-        Named(team=team),
+        Named(team=team, owner=owner),
         owner=one,
         team=team_on(team, on or view.today()),
         on=on or view.today(),
@@ -78,7 +78,7 @@ async def list_follow_ups(
     the newest promise first."""
     return await view.page(
         day.promises,
-        named=Named(person_id=person_id, company_id=company_id, team=team),
+        named=Named(person_id=person_id, company_id=company_id, team=team, owner=owner),
         owner=owner,
         team=team_on(team, view.today()),
         person_id=person_id,
@@ -88,6 +88,14 @@ async def list_follow_ups(
         limit=limit,
         at=position,
     )
+
+
+@get("/follow-ups/{follow_up_id:uuid}", tags=["follow-ups"])
+async def read_follow_up(
+    view: NamedDependency[View], follow_up_id: FromPath[UUID]
+) -> Response[day.FollowUp]:
+    """Read a follow-up"""
+    return await view.one(day.promise, follow_up_id)
 
 
 @get("/renewals", tags=["money"])
@@ -106,7 +114,7 @@ async def list_renewals(
     order's owner's, else the client's owner's, else of who agreed it."""
     return await view.answer(
         day.to_renew,
-        Named(team=team),
+        Named(team=team, owner=owner),
         on=on or view.today(),
         owner=owner,
         team=team_on(team, on or view.today()),
@@ -173,4 +181,6 @@ class OfCompanies(Controller):
         return await act.on(company_id, alone(Company, Company.follow_up), data)
 
 
-HANDLERS: list[Any] = [read_day, list_follow_ups, list_renewals, OfPeople, OfCompanies]
+HANDLERS: list[Any] = [
+    read_day, list_follow_ups, read_follow_up, list_renewals, OfPeople, OfCompanies
+]  # fmt: skip

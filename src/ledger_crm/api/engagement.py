@@ -104,7 +104,7 @@ class Engagements(Controller):
         return await view.seen(
             lambda besides: view.page(
                 people.quiet_anywhere,
-                named=Named(team=team),
+                named=Named(team=team, owner=owner),
                 on=view.now(),
                 days=days,
                 owner=owner,
@@ -133,7 +133,7 @@ class Engagements(Controller):
         who of us answers for it."""
         return await view.page(
             accounts.quiet_anywhere,
-            named=Named(team=team),
+            named=Named(team=team, owner=owner),
             on=view.now(),
             days=days,
             owner=owner,

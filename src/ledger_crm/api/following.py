@@ -36,8 +36,9 @@ from ledger_crm.store import SCANNED
 
 from . import rows
 from .confidential import Hidden, is_of, told_of
+from .cursors import Cursors, of_request
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind, TooManyFollowers
-from .reading import Limit, Position, Token, opened, sealed
+from .reading import Limit, Position, Token
 
 EVENT_STREAM = "text/event-stream"
 
@@ -318,7 +319,8 @@ async def list_events(
     )
     if cursor is not None and after is not None:
         raise Malformed(faults=[Fault("query:after", "it is in the cursor: give one of them")])
-    begin = opened(cursor, Position) if cursor else after or 0
+    cursors = Cursors(ledger.store.keyring, of_request(request))
+    begin = cursors.opened(cursor, Position) if cursor else after or 0
     found = await ledger.follow(after=begin, limit=limit, wanted=wanted, opens=_opens(request))
     if begin > found.head:
         raise AfterTheHead(after=begin, head=found.head)
@@ -331,7 +333,7 @@ async def list_events(
         found = _ending_at_what_is_told(found, entries, limit)
         entries = found.entries
     more = found.position < found.head and not found.over
-    page = EventPage(entries, sealed(found.position) if more else None, found.position)
+    page = EventPage(entries, cursors.sealed(found.position) if more else None, found.position)
     headers = {"Ledger-Position": str(found.position)}
     return rows.answer(request, page, headers, without="after")
 

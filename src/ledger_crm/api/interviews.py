@@ -76,6 +76,15 @@ class Interviews(Controller):
             at=position,
         )
 
+    @get("/interviews/{interview_id:uuid}")
+    async def read_interview(
+        self, view: NamedDependency[View], interview_id: FromPath[UUID]
+    ) -> Response[interviews.InterviewShown]:
+        """Read an interview
+
+        With what each interviewer said."""
+        return await view.one(interviews.one, interview_id)
+
     @get("/offers")
     async def list_offers(
         self,
@@ -101,3 +110,10 @@ class Interviews(Controller):
             limit=limit,
             at=position,
         )
+
+    @get("/offers/{offer_id:uuid}")
+    async def read_offer(
+        self, view: NamedDependency[View], offer_id: FromPath[UUID]
+    ) -> Response[interviews.OfferShown]:
+        """Read an offer"""
+        return await view.one(interviews.one_offer, offer_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from ledger_crm.commands import merging
 from ledger_crm.domain.clock import now
@@ -19,7 +19,7 @@ from ledger_crm.ledger import Receipt
 from ledger_crm.projections import duplicates, market
 
 from .acting import Act, fields
-from .reading import Limit, Page, Token, View
+from .reading import Limit, Named, Page, Token, View
 from .snapshots import Reads
 
 A = TypeVar("A", bound=Absorbed)
@@ -129,26 +129,51 @@ class CompanyMerges(Controller):
 
 @get("/duplicates", tags=["people"])
 async def list_duplicates(
-    view: NamedDependency[View], cursor: Token = None, limit: Limit = 50
+    view: NamedDependency[View],
+    person_id: FromQuery[UUID | None] = None,
+    why: FromQuery[duplicates.Why | None] = None,
+    cursor: Token = None,
+    limit: Limit = 50,
 ) -> Response[Page[duplicates.Duplicate]]:
     """List likely duplicates
 
     Pairs of records with the same name, in any order of its words, and the same birthday or an
     employer in common; the newest records first. Not those whose birthdays differ, nor those who
-    were un-merged. Nothing merges by itself."""
-    return await view.page(duplicates.listing, cursor=cursor, limit=limit, at=duplicates.place)
+    were un-merged. Nothing merges by itself. `person_id`: pairs of theirs. `why`: where this is the
+    same, perhaps among others."""
+    return await view.page(
+        duplicates.listing,
+        named=Named(person_id=person_id),
+        person_id=person_id,
+        why=why,
+        cursor=cursor,
+        limit=limit,
+        at=duplicates.place,
+    )
 
 
 @get("/duplicates/companies", tags=["companies"])
 async def list_company_duplicates(
-    view: NamedDependency[View], cursor: Token = None, limit: Limit = 50
+    view: NamedDependency[View],
+    company_id: FromQuery[UUID | None] = None,
+    why: FromQuery[duplicates.FirmWhy | None] = None,
+    cursor: Token = None,
+    limit: Limit = 50,
 ) -> Response[Page[duplicates.CompanyDuplicate]]:
     """List likely duplicates of companies
 
     Pairs of records with the same name, in any order of its words and without what says the legal
     form, or with domains that differ only in their ending; the newest records first. Not those that
-    were un-merged. Nothing merges by itself."""
-    return await view.page(duplicates.of_companies, cursor=cursor, limit=limit, at=duplicates.place)
+    were un-merged. Nothing merges by itself. `company_id` and `why` as for people."""
+    return await view.page(
+        duplicates.of_companies,
+        named=Named(company_id=company_id),
+        company_id=company_id,
+        why=why,
+        cursor=cursor,
+        limit=limit,
+        at=duplicates.place,
+    )
 
 
 HANDLERS: list[Any] = [Merges, CompanyMerges, list_duplicates, list_company_duplicates]

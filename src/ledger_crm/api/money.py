@@ -264,6 +264,7 @@ class Money(Controller):
         self,
         view: NamedDependency[View],
         company_id: FromQuery[UUID | None] = None,
+        agreement_id: FromQuery[UUID | None] = None,
         ends_before: EndsBefore = None,
         cursor: Token = None,
         limit: Limit = 50,
@@ -275,6 +276,7 @@ class Money(Controller):
         return await view.page(
             agreements.listing,
             company_id=company_id,
+            agreement_id=agreement_id,
             ends_before=ends_before,
             named=Named(company_id=company_id),
             cursor=cursor,
@@ -282,12 +284,25 @@ class Money(Controller):
             at=position,
         )
 
+    @get("/fees/{agreement_id:uuid}")
+    async def read_fee(
+        self, view: NamedDependency[View], agreement_id: FromPath[UUID]
+    ) -> Response[agreements.AgreementShown]:
+        """Read a fee agreement
+
+        Its newest version; all of them: `/fees?agreement_id=`. What is in force for a job order,
+        of several agreements, tells `/companies/{id}/job-orders/{id}/terms`."""
+        answer = await view.one(agreements.newest, agreement_id)
+        answer.headers.pop("ETag")  # its version is none of the company's, which If-Match is of
+        return answer
+
     @get("/introductions")
     async def list_introductions(
         self,
         view: NamedDependency[View],
         person_id: FromQuery[UUID | None] = None,
         company_id: FromQuery[UUID | None] = None,
+        candidacy_id: FromQuery[UUID | None] = None,
         in_tail_on: TailOn = None,
         hired_past_us: Hired = None,
         cursor: Token = None,
@@ -296,11 +311,13 @@ class Money(Controller):
         """List introductions
 
         Who was introduced to whom, when, and under which version of which agreement: the evidence
-        in a fee dispute. The last written down first."""
+        in a fee dispute. The last written down first. An introduction is told by its candidacy and
+        when it was: of one candidacy there may be several, under the terms of the first."""
         return await view.page(
             introductions.listing,
             person_id=person_id,
             company_id=company_id,
+            candidacy_id=candidacy_id,
             in_tail_on=in_tail_on,
             hired_past_us=hired_past_us,
             named=Named(person_id=person_id, company_id=company_id),
@@ -340,6 +357,15 @@ class Money(Controller):
             at=position,
         )
 
+    @get("/placements/{candidacy_id:uuid}")
+    async def read_placement(
+        self, view: NamedDependency[View], candidacy_id: FromPath[UUID], on: StandsOn = None
+    ) -> Response[placements.PlacementShown]:
+        """Read a placement
+
+        By the candidacy that came to it, `on` a day; today if left out."""
+        return await view.one(placements.one, candidacy_id, on=on or view.today())
+
     @get("/instalments")
     async def list_instalments(
         self,
@@ -362,6 +388,13 @@ class Money(Controller):
             limit=limit,
             at=position,
         )
+
+    @get("/instalments/{instalment_id:uuid}")
+    async def read_instalment(
+        self, view: NamedDependency[View], instalment_id: FromPath[UUID]
+    ) -> Response[invoices.InstalmentShown]:
+        """Read an instalment"""
+        return await view.one(invoices.instalment, instalment_id)
 
     @get("/remedies")
     async def list_remedies(
@@ -410,6 +443,15 @@ class Money(Controller):
             at=position,
         )
 
+    @get("/invoices/{invoice_id:uuid}")
+    async def read_invoice(
+        self, view: NamedDependency[View], invoice_id: FromPath[UUID]
+    ) -> Response[invoices.InvoiceShown]:
+        """Read an invoice
+
+        With what was paid, credited and refunded, and what is open."""
+        return await view.one(invoices.one, invoice_id)
+
     @get("/commissions")
     async def list_commissions(
         self,
@@ -426,7 +468,7 @@ class Money(Controller):
         teams sum up."""
         return await view.page(
             commissions.listing,
-            named=Named(team=team),
+            named=Named(team=team, consultant=consultant),
             consultant=consultant,
             team=team,
             cursor=cursor,

@@ -20,10 +20,11 @@ from litestar.routes import HTTPRoute
 from litestar.types import Method
 
 from ledger_crm.domain import EVENTS
+from ledger_crm.domain.shape import say_moments
 from ledger_crm.ledger import Receipt
 
 from . import ageing, facts
-from .acting import Trial
+from .acting import KEY, Trial
 from .answers import Answers, problem
 from .batch import Results
 from .examples import EXAMPLES
@@ -57,7 +58,9 @@ With `dry_run=true` nothing is written, and you are told what would be. `/batch`
 told 304 for as long as you would be answered the same. Of a record it begins with its version,
 which is what `If-Match` looks at; a candidacy, an interview, an offer is part of its person, a job
 order, a deal, a shortlist of its company: send the `ETag` of that one.
-Answers of 32 KiB and more are compressed with gzip if you accept it.
+Answers of 32 KiB and more are compressed with gzip if you accept it; bodies that you send are not:
+415, with `Accept-Encoding: identity`. Every `GET` has a `HEAD`, which is answered the same, without
+the body.
 
 **Reads** come from read models that follow the ledger within a moment. Pass the position of a
 receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got. With
@@ -121,7 +124,7 @@ PROBLEMS = {
     412: "The record has changed since the version in `If-Match`, or there is none; or there is"
     " one, and `If-None-Match` asks that there is none.",
     413: "The body is larger than we take.",
-    415: "A body is JSON.",
+    415: "A body is JSON, and is not compressed.",
     422: "Well formed, and makes no sense here; or the Idempotency-Key was used with another body.",
     429: "More than we take from one caller or link within a minute, or too many wrong guesses.",
     500: "Our fault; `request_id` finds it in our log.",
@@ -250,10 +253,11 @@ def document(app: Litestar) -> dict[str, Any]:
     found: dict[str, Any] = app.openapi_schema.to_schema()
     handlers = list(_handlers(app))
     wanted = [type_ for _, _, handler in handlers for type_ in _types_of(handler) if type_]
+    types = [*wanted, Trial, Problem, Selected, *EVENTS.values()]
     schemas, components = msgspec.json.schema_components(
-        [*wanted, Trial, Problem, Selected, *EVENTS.values()],
-        ref_template="#/components/schemas/{name}",
+        types, ref_template="#/components/schemas/{name}"
     )
+    say_moments(components, types)
     told = facts.told(components)
     for _, _, handler in handlers:
         if name := _alone(body_of(handler)):  # a tag that nothing else could be may be left out
@@ -385,6 +389,8 @@ def _finish(
         parameter["schema"] = _not_null(parameter["schema"])
         if parameter["name"] == "If-Match":  # what is wrong with it we say in words of our own
             parameter["schema"]["pattern"] = IF_MATCH
+        if parameter["name"] == "Idempotency-Key":
+            parameter["schema"]["pattern"] = KEY
     taken, given = _types_of(handler)
     if taken:
         content = {"schema": schema_of[str(taken)]}
@@ -422,7 +428,7 @@ def _finish(
             headers += ["Link"]
         if item_of(handler) and "session" not in operation["tags"]:
             headers += [TOTAL]
-    tagged = "GET" in handler.http_methods and not linked and STREAM not in besides(handler)
+    tagged = "GET" in handler.http_methods and STREAM not in besides(handler)
     if tagged:
         headers = [*(name for name in headers if name != "ETag"), "ETag"]
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)

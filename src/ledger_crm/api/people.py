@@ -33,9 +33,12 @@ from ledger_crm.domain.segment import Criteria
 from ledger_crm.ledger import Receipt
 from ledger_crm.projections import history, people
 
+from . import histories
 from .acting import Act, Made, alone, fields
-from .asking import Custom, asked
-from .reading import Limit, Named, Page, Token, View, moment, position
+from .asking import Custom, Since, Until, asked
+from .following import Kinds
+from .histories import By
+from .reading import Limit, Named, Page, Token, View, position
 
 Tagged = Annotated[str | None, QueryParameter(max_length=40, description="Only with this tag.")]
 Skilled = Annotated[
@@ -46,6 +49,25 @@ Staged = Annotated[
     str | None,
     QueryParameter(max_length=40, description="Only who is in this stage of a pipeline now."),
 ]
+
+
+def fitting(
+    tag: str | None,
+    skill: str | None,
+    stage: str | None,
+    channel: Source | None,
+    seniority: Seniority | None,
+    custom: str | None,
+) -> Criteria:
+    """Raises Malformed."""
+    return Criteria(
+        tags=(tag,) if tag else (),
+        skills=(skill,) if skill else (),
+        stages=(stage,) if stage else (),
+        channels=(channel,) if channel else (),
+        seniority=(seniority,) if seniority else (),
+        custom=asked(custom),
+    )
 
 
 class NewPerson(PersonSourced, frozen=True, kw_only=True, tag="person.sourced"):
@@ -185,14 +207,7 @@ class People(Controller):
 
         All, or those who fit everything that is asked for; the newest first. By words, and by more
         criteria: `POST /people/lookups`."""
-        criteria = Criteria(
-            tags=(tag,) if tag else (),
-            skills=(skill,) if skill else (),
-            stages=(stage,) if stage else (),
-            channels=(channel,) if channel else (),
-            seniority=(seniority,) if seniority else (),
-            custom=asked(custom),
-        )
+        criteria = fitting(tag, skill, stage, channel, seniority, custom)
         return await view.seen(
             lambda besides: view.page(
                 people.listing,
@@ -252,22 +267,21 @@ class People(Controller):
         self,
         view: NamedDependency[View],
         person_id: FromPath[UUID],
+        kind: Kinds = None,
+        by: By = None,
+        since: Since = None,
+        until: Until = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[history.HistoryLine]]:
         """Read the full history with a person
 
         Everything that ever passed between us, as candidate and as client contact, the newest
-        first by the time of the fact."""
-        return await view.page(
-            history.of,
-            person_id,
-            kind="person",
-            named=Named(person_id=person_id),
-            cursor=cursor,
+        first by the time of the fact, which `since` and `until` are of."""
+        return await histories.page(
+            view, "person", person_id, kind=kind, by=by, since=since, until=until, cursor=cursor,
             limit=limit,
-            at=moment,
-        )
+        )  # fmt: skip
 
     @post("/{person_id:uuid}/contact-points")
     async def add_contact_point(

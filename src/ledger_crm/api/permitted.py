@@ -28,17 +28,19 @@ ROUTES: dict[Permission, str] = {
         list_job_orders read_job_order read_posting read_screening read_market_map
         list_candidates count_candidates list_candidate_changes count_candidate_changes
         list_late_facts
-        read_candidacy list_applications read_application write_reply list_interviews list_offers
+        read_candidacy list_applications read_application write_reply
+        list_interviews read_interview list_offers read_offer
         list_shortlists read_shortlist preview_shortlist list_engagement list_quiet
         list_quiet_people list_quiet_companies read_day
-        list_follow_ups list_pools read_pool list_members list_segments read_segment try_criteria
+        list_follow_ups read_follow_up list_pools read_pool list_members
+        list_segments read_segment try_criteria
         list_segment_people list_segment_quiet list_company_segments read_company_segment
         try_company_criteria list_segment_companies list_company_segment_quiet
         look_up list_consultants read_consultant list_teams
         read_team list_team_members list_templates read_template list_custom_fields
         read_custom_field list_pipelines read_pipeline list_pipeline_versions
         read_pipeline_version list_campaigns read_campaign list_campaign_people
-        list_person_campaigns list_duplicates list_company_duplicates send_batch
+        list_person_campaigns list_duplicates list_company_duplicates
     """,
     "records.write": """
         add_person add_contact_point change_contact_point change_profile tag_person
@@ -59,14 +61,18 @@ ROUTES: dict[Permission, str] = {
         place start fall_through end_guarantee set_placement_fields
     """,
     "fees.read": """
-        list_fees list_fees_of_company read_terms list_renewals list_introductions
-        list_placements list_referrals list_deals count_deals forecast_deals
+        list_fees list_fees_of_company read_fee read_terms list_renewals list_introductions
+        list_placements read_placement list_referrals read_referral
+        list_deals read_deal count_deals forecast_deals
         list_deal_changes count_deal_changes
     """,
     "fees.write": """
         agree_fee amend_fee end_fee tell_candidate_referral_fee tell_client_referral_fee
     """,
-    "books.read": "list_instalments list_remedies list_invoices list_commissions read_revenue",
+    "books.read": """
+        list_instalments read_instalment list_remedies list_invoices read_invoice list_commissions
+        read_revenue
+    """,
     "books.write": """
         raise_invoice credit_invoice pay_invoice refund_invoice split_commission
     """,
@@ -81,7 +87,7 @@ ROUTES: dict[Permission, str] = {
     """,
     "events.read": "list_events stream_events list_webhooks read_webhook list_deliveries",
     "metrics.read": "read_metrics",
-    "webhooks.write": "add_webhook change_webhook",
+    "webhooks.write": "add_webhook change_webhook renew_webhook_secret",
     "access.read": "list_access",
     "session.own": "read_session sign_out change_password",
 }
@@ -89,14 +95,22 @@ NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
 
-BESIDES: dict[str, Permission] = {"add_webhook": "confidential.read"}
-"""What a route needs on top: a webhook is sent what is confidential, too."""
+BESIDES: dict[str, Permission] = {
+    "add_webhook": "confidential.read",
+    "list_deliveries": "confidential.read",
+}
+"""What a route needs on top: a webhook is sent what is confidential, too, and where it was sent
+something there is an entry of a kind that it wants."""
 
 ANYBODY = frozenset((
     "sign_in", "accept_invitation", "leave_for_provider", "return_from_provider",
     "entrance", "enter",
 ))  # fmt: skip
 """What nobody needs to be anybody for: it is how one becomes somebody."""
+
+SOMEBODY = frozenset(("send_batch",))
+"""What needs nothing but to be somebody: each command of a batch is looked at as if it had come
+alone."""
 
 HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": [], "shares": []}
 """Fields of answers, however deep, that only those with ``fees.read`` are shown, and what others
@@ -112,7 +126,7 @@ TELL_FEES = (
 
 def must_be_permitted(holder: Holder, handler: BaseRouteHandler) -> None:
     """Raises NotPermitted."""
-    if handler.handler_name == "options_handler":
+    if handler.handler_name == "options_handler" or handler.handler_name in SOMEBODY:
         return
     needed = NEEDS.get(handler.handler_name)
     if needed is None or not holder.may(needed):

@@ -81,6 +81,7 @@ class Candidates(Controller):
                 person_id=person_id,
                 company_id=company_id,
                 team=team,
+                consultant=consultant,
             ),
             job_order_id=job_order_id,
             person_id=person_id,
@@ -306,6 +307,15 @@ class Deals(Controller):
             pipeline,
             company_id=company_id,
         )
+
+    @get("/{deal_id:uuid}")
+    async def read_deal(
+        self, view: NamedDependency[View], deal_id: FromPath[UUID]
+    ) -> Response[deals.DealCard]:
+        """Read a deal
+
+        Whether it goes on, is won or is lost."""
+        return await view.one(deals.one, deal_id)
 
 
 class Pipelines(Controller):

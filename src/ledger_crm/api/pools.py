@@ -3,17 +3,19 @@ that fit."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Response, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ledger_crm.commands import intake
 from ledger_crm.commands.catalogue import define_pool, save_segment
+from ledger_crm.domain.identity import Seniority, Source
 from ledger_crm.domain.pool import Pool, PoolDefined, Pooling, pool_id
 from ledger_crm.domain.segment import (
+    AccountStatus,
     CompanyCriteria,
     CompanySegmentSaved,
     Criteria,
@@ -27,8 +29,18 @@ from ledger_crm.ledger import Receipt, Work
 from ledger_crm.projections import accounts, people, pools, tags
 
 from .acting import Act
+from .asking import Custom, Since, Until, asked, moment_of
+from .companies import Owned, Trade
+from .people import Skilled, Staged, Tagged, fitting
 from .pipelines import SlugDiffers
 from .reading import NOTHING, Limit, Named, Page, Token, View, position
+
+OfStatus = Annotated[
+    AccountStatus | None, QueryParameter(description="Only accounts that are this now.")
+]
+PutInBy = Annotated[
+    str | None, QueryParameter(max_length=80, description="Only whom this one of us put in.")
+]
 
 
 class Pools(Controller):
@@ -63,16 +75,24 @@ class Pools(Controller):
         self,
         view: NamedDependency[View],
         slug: FromPath[str],
+        by: PutInBy = None,
+        since: Since = None,
+        until: Until = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[pools.Member]]:
         """List who is in a pool
 
-        Since when and why; the last to come in first."""
+        Since when and why; the last to come in first. `since` and `until` are by when they came
+        in."""
         return await view.page(
             pools.members_of,
             slug,
             there=(pools.one, slug),
+            named=Named(by=by),
+            by=by,
+            since=moment_of(since, "since"),
+            until=moment_of(until, "until"),
             cursor=cursor,
             limit=limit,
             at=position,
@@ -166,16 +186,25 @@ class Segments(Controller):
         self,
         view: NamedDependency[View],
         slug: FromPath[str],
+        tag: Tagged = None,
+        skill: Skilled = None,
+        stage: Staged = None,
+        channel: FromQuery[Source | None] = None,
+        seniority: FromQuery[Seniority | None] = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[people.PersonListed]]:
         """List who fits a segment
 
-        Now; the newest first."""
+        Now, and what is asked for besides; the newest first."""
+        also = fitting(tag, skill, stage, channel, seniority, custom)
         return await view.seen(
             lambda besides: view.page(
                 people.in_segment,
                 slug,
+                also=also,
+                named=Named(stage=stage),
                 there=(people.criteria_of, slug),
                 on=view.now(),
                 besides=besides,
@@ -190,16 +219,26 @@ class Segments(Controller):
         self,
         view: NamedDependency[View],
         slug: FromPath[str],
+        tag: Tagged = None,
+        skill: Skilled = None,
+        stage: Staged = None,
+        channel: FromQuery[Source | None] = None,
+        seniority: FromQuery[Seniority | None] = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[people.PersonListed]]:
         """List who has gone quiet in a segment
 
-        By its cadence, and who is not snoozed; the newest first."""
+        By its cadence, and who is not snoozed; of them, who fits what is asked for besides. The
+        newest first."""
+        also = fitting(tag, skill, stage, channel, seniority, custom)
         return await view.seen(
             lambda besides: view.page(
                 people.quiet_in_segment,
                 slug,
+                also=also,
+                named=Named(stage=stage),
                 there=(people.criteria_of, slug),
                 on=view.now(),
                 besides=besides,
@@ -262,15 +301,22 @@ class CompanySegments(Controller):
         self,
         view: NamedDependency[View],
         slug: FromPath[str],
+        status: OfStatus = None,
+        owner: Owned = None,
+        industry: Trade = None,
+        tag: Tagged = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[accounts.Account]]:
         """List the companies that fit a segment
 
-        As accounts, now; the newest company first."""
+        As accounts, now, and what is asked for besides; the newest company first."""
         return await view.page(
             accounts.in_segment,
             slug,
+            also=_fitting(status, owner, industry, tag, custom),
+            named=Named(owner=owner),
             there=(accounts.criteria_of, slug),
             on=view.now(),
             cursor=cursor,
@@ -283,22 +329,47 @@ class CompanySegments(Controller):
         self,
         view: NamedDependency[View],
         slug: FromPath[str],
+        status: OfStatus = None,
+        owner: Owned = None,
+        industry: Trade = None,
+        tag: Tagged = None,
+        custom: Custom = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[accounts.Account]]:
         """List which companies have gone quiet in a segment
 
         With which nothing has passed for as long as its cadence, and which are not snoozed; the
-        newest company first. An account whose status is `quiet` is one that stopped ordering."""
+        newest company first; of them, those that fit what is asked for besides. An account whose
+        status is `quiet` is one that stopped ordering."""
         return await view.page(
             accounts.quiet_in_segment,
             slug,
+            also=_fitting(status, owner, industry, tag, custom),
+            named=Named(owner=owner),
             there=(accounts.criteria_of, slug),
             on=view.now(),
             cursor=cursor,
             limit=limit,
             at=position,
         )
+
+
+def _fitting(
+    status: AccountStatus | None,
+    owner: str | None,
+    industry: str | None,
+    tag: str | None,
+    custom: str | None,
+) -> CompanyCriteria:
+    """Raises Malformed."""
+    return CompanyCriteria(
+        statuses=(status,) if status else (),
+        owners=(owner,) if owner else (),
+        industries=(industry,) if industry else (),
+        tags=(tag,) if tag else (),
+        custom=asked(custom),
+    )
 
 
 async def _define(work: Work, _: UUID, slug: str, definition: PoolDefined) -> Pool:

@@ -27,7 +27,7 @@ from ledger_crm.domain.role import FEES, Permission
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import history, people
 
-from . import acting, metrics, past, problems
+from . import acting, cursors, metrics, past, problems
 from .caller import Caller
 from .conditional import versions
 from .malformed import faults_of
@@ -47,10 +47,10 @@ PARAMETERS = {
     "as_of": re.compile("([0-9TZ:.-]|%3A){1,40}"),  # no + among them: which is how a space is sent
     "known": re.compile("then|now"),
 }
-KEY = re.compile(acting.KEY.encode())
+KEY = re.compile(acting.BARE.pattern.encode())  # one in quotes takes the long way
 LOOKED_AT = frozenset(
     (b"authorization", b"cookie", b"x-csrf-token", b"accept", b"content-type", b"content-length",
-     b"idempotency-key", b"if-match", b"if-none-match")
+     b"content-encoding", b"idempotency-key", b"if-match", b"if-none-match")
 )  # fmt: skip
 IDENTIFYING = (b"authorization", b"cookie", b"x-csrf-token")
 ACCEPTED = (b"*/*", b"application/json")
@@ -114,7 +114,7 @@ def quick(
         try:
             if method == "GET":
                 answer, stands_at = await _answer(
-                    noun, UUID(id), of_history, scope["query_string"], reads()
+                    noun, UUID(id), of_history, scope["query_string"], reads(), ledger()
                 )
                 if hidden(caller.holder, stands_at) != frozenset():
                     answer = None
@@ -171,7 +171,7 @@ def _may_be_quick(scope: Scope, headers: dict[bytes, bytes], most: int) -> bool:
     return (
         not scope["query_string"]
         and "draft" not in scope["state"]
-        and b"if-none-match" not in headers
+        and not {b"if-none-match", b"content-encoding"} & headers.keys()
         and headers.get(b"content-type") == b"application/json"
         and size.isdigit()
         and int(size) <= most
@@ -220,7 +220,7 @@ async def _record(
 
 
 async def _answer(
-    noun: str, id: UUID, of_history: str | None, query: bytes, reads: Reads
+    noun: str, id: UUID, of_history: str | None, query: bytes, reads: Reads, ledger: Ledger
 ) -> tuple[Answer | None, int]:
     """And where it stands."""
     parameters = _parameters(query)
@@ -242,7 +242,10 @@ async def _answer(
         stands_at, found = await reads.look_up(look_up, asked)
     if found is None or stands_at < parameters.after:
         return None, stands_at
-    shown = page_of(found, limit, moment) if of_history else found
+    shown = found
+    if of_history:
+        of = cursors.of(f"/{noun}/{id}/history")
+        shown = page_of(found, limit, moment, cursors.Cursors(ledger.store.keyring, of))
     told = {"ledger-as-of": parameters.moment.told(as_of)} if parameters.moment and as_of else {}
     headers = {"ledger-position": str(stands_at), **told, **version_of(shown)}
     return Answer(200, shown, headers), stands_at

@@ -10,7 +10,7 @@ from litestar import Request, Response
 
 from ledger_crm.domain.access import Holder
 
-from . import confidential, permitted, rows
+from . import confidential, cursors, permitted, rows
 from .confidential import Hidden
 from .ordering import order_of
 from .reading import Reader
@@ -18,14 +18,22 @@ from .reading import Reader
 
 class KeyHolder(Reader):
     def __init__(
-        self, request: Request[Any, Any, Any], hidden: Hidden, sort: str | None, count: bool
+        self,
+        request: Request[Any, Any, Any],
+        hidden: Hidden,
+        sort: str | None,
+        count: bool,
+        body: bytes,
     ) -> None:
         """Raises Malformed."""
-        self._request, self._hidden = request, hidden
+        self._request, self._hidden, self._body = request, hidden, body
         self._holder: Holder = request.scope["state"]["holder"]
         self.custom = rows.asked_of(request)
         self.order = order_of(sort, rows.item_of(request.route_handler))
         self.count = count
+
+    def asks(self) -> str:
+        return cursors.of_request(self._request, self._body)
 
     async def hidden(self, position: int) -> frozenset[UUID]:
         return await self._hidden.of(self._holder, position)

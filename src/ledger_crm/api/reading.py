@@ -8,13 +8,12 @@ nothing while a read model is built, for half of one denies what is there (``pro
 from __future__ import annotations
 
 import asyncio
-import binascii
+import re
 import sys
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime
+from difflib import get_close_matches
 from typing import (
     Annotated,
     Any,
@@ -23,7 +22,6 @@ from typing import (
     ParamSpec,
     TypeAlias,
     TypeVar,
-    cast,
     get_type_hints,
 )
 from uuid import UUID
@@ -40,9 +38,9 @@ from ledger_crm.domain.pipeline import Subject
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Ledger, NoSuchRecord, Unavailable
 from ledger_crm.projections import Cursor, Lookup, directory
-from ledger_crm.sealing import Keyring
 
 from . import ordering
+from .cursors import Cursors
 from .ordering import Order, Rank, Ranked, rank_of
 from .past import AHEAD, Then, Window
 from .problems import AfterTheHead, Fault, Malformed, ReadModelBehind, TooManyToSort
@@ -68,7 +66,11 @@ LIMIT, MOST_ITEMS = 50, 200
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ITEMS, description="At most so many.")]
 Token = Annotated[
     str | None,
-    QueryParameter(max_length=1_000, description="`next` of the page before this one."),
+    QueryParameter(
+        max_length=1_000,
+        description="`next` of the page before this one, which was asked for with the same filters,"
+        " order and body: one of another list is refused.",
+    ),
 ]
 
 
@@ -92,10 +94,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next: str | None
 
 
-def page_of(found: Sequence[T], limit: int, at: Callable[[Any], Any]) -> Page[T]:
+def page_of(found: Sequence[T], limit: int, at: Callable[[Any], Any], cursors: Cursors) -> Page[T]:
     """``found`` is one more than ``limit`` if there is more. ``at``: as for ``View.page``."""
     more = len(found) > limit
-    return Page(found[:limit], sealed(at(found[limit - 1])) if more else None)
+    return Page(found[:limit], cursors.sealed(at(found[limit - 1])) if more else None)
 
 
 def version_of(found: object) -> dict[str, str]:
@@ -108,7 +110,8 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     """What a question names. It must be there, and be what it is asked as: an answer of nothing, or
     of zeros, would say that it is there and that nothing is in it.
 
-    subject  of the pipeline, which a stage is one of too
+    subject                of the pipeline, which a stage is one of too
+    owner, consultant, by  one of us, as the parameter is called
     """
 
     person_id: UUID | None = None
@@ -118,6 +121,9 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: str | None = None
     stage: str | None = None
     team: str | None = None
+    owner: str | None = None
+    consultant: str | None = None
+    by: str | None = None
 
     @property
     def ids(self) -> dict[str, UUID]:
@@ -143,6 +149,20 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
         if self.team and not await directory.has_team(cur, self.team):
             raise NoSuchRecord(team=self.team)
 
+    async def must_be_of_us(self, cur: Cursor) -> None:
+        """Asked where nothing was found of theirs: what is found is somebody's, whether they are on
+        record or not. Raises Malformed."""
+        for name in ("owner", "consultant", "by"):
+            if (who := getattr(self, name)) is None:
+                continue
+            if not OF_US.fullmatch(who):
+                raise Malformed(faults=[Fault(f"query:{name}", LIKE_US)])
+            if who.startswith(CONSULTANT) and (others := await directory.others(cur, who)):
+                handles = [each.removeprefix(CONSULTANT) for each in others]
+                near = get_close_matches(who.removeprefix(CONSULTANT), handles, n=1)
+                hint = f"did you mean {CONSULTANT}{near[0]}?" if near else WHO_IS
+                raise Malformed(faults=[Fault(f"query:{name}", f"none of us is {who}; {hint}")])
+
     async def _no_pipeline(self, cur: Cursor) -> Refusal:
         other = await directory.pipeline(cur, self.pipeline or "")
         if other is None:
@@ -151,6 +171,9 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING = Named()
+OF_US = re.compile(r"[a-z]+:[a-z0-9][a-z0-9._-]{0,62}")
+LIKE_US = "write one of us like consultant:ana"
+CONSULTANT, WHO_IS = "consultant:", "GET /consultants tells who is"
 
 
 class Reader:
@@ -164,6 +187,10 @@ class Reader:
     custom: Asked | None = None
     order: Order | None = None
     count = False
+
+    def asks(self) -> str:
+        """For which list, as its cursors are bound to it."""
+        return ""
 
     async def hidden(self, position: int) -> frozenset[UUID]:
         """Job orders that they do not see, of what is known up to there at least."""
@@ -267,7 +294,10 @@ class View:
 
         async def ask(cur: Cursor) -> T:
             await named.must_be_there(cur)
-            return await query(cur, *args, **kwargs)
+            answer = await query(cur, *args, **kwargs)
+            if _is_empty(answer):
+                await named.must_be_of_us(cur)
+            return answer
 
         found, headers = await self._asked(self._alone(query, ask))
         return self.reader.whole(await self.shown(found, headers), headers)
@@ -327,17 +357,33 @@ class View:
                 await named.must_be_there(cur)
                 if there and await there[0](cur, there[1]) is None:
                     raise NoSuchRecord(slug=there[1])
-                return await query(cur, *args, before=before, limit=most, **kwargs) or []
+                items = await query(cur, *args, before=before, limit=most, **kwargs)
+                if not items and before is None:
+                    await named.must_be_of_us(cur)
+                return items or []
 
             if isinstance(query, Lookup):
                 asked = query.asking(*args, before=before, limit=most, **kwargs)
                 return await self._asked(self._together(query, asked, **named.ids))
             return await self._asked(self._alone(query, ask))
 
+        async def visible(before: Any, most: int) -> tuple[list[T], dict[str, str]]:
+            """As many as that, however many lie between that the reader does not see: a page that
+            is short, or a cursor that is none of its items', would tell of them."""
+            items, headers = await found(before, most)
+            seen, more, step = await self._besides(items, headers), len(items) == most, most
+            while more and len(seen) < most:
+                step = min(2 * step, ordering.MOST)
+                items, now = await found(at(items[-1]), step)
+                seen, more = seen + await self._besides(items, now), len(items) == step
+            return seen[:most], headers
+
         order, total = self.reader.order, {}
+        cursors = Cursors(self.ledger.store.keyring, self.reader.asks())
         if order is None:
-            items, headers = await found(opened(cursor, place) if cursor else None, limit + 1)
-            page = page_of(items, limit, at)
+            before = cursors.opened(cursor, place) if cursor else None
+            items, headers = await visible(before, limit + 1)
+            page = page_of(items, limit, at, cursors)
         if order is not None or self.reader.count:
             items, whole = await found(None, ordering.MOST + 1)
             many = len(items) > ordering.MOST  # of all: what is hidden may be among these
@@ -348,7 +394,7 @@ class View:
                 total = {ordering.TOTAL: f"{ordering.MOST}+" if many else str(len(items))}
         if order is not None:
             headers = whole
-            page = await self._sorted(items, order, cursor, limit, at, found)
+            page = await self._sorted(items, order, cursor, limit, at, found, cursors)
         shown = await self.shown(page, headers)
         return self.reader.page(shown, headers | total, await self._columns())
 
@@ -360,10 +406,9 @@ class View:
         limit: int,
         at: Callable[[Any], Any],
         found: Callable[[Any, int], Awaitable[tuple[list[T], dict[str, str]]]],
+        cursors: Cursors,
     ) -> Page[T]:
         """``items``: all, in the list's own order; ``found``: those after a place in it."""
-        keyring = self.ledger.store.keyring
-        of = f"{order.field} {order.down}"
 
         def ranked(some: Sequence[T]) -> list[Ranked[T]]:
             return [(rank_of(self.reader.field(each, order.field)), each) for each in some]
@@ -373,7 +418,7 @@ class View:
         if cursor:
             place: Any = get_type_hints(at, include_extras=True)["return"]
             wanted: Any = tuple[Rank, place]
-            rank, last = _opened(keyring, cursor, of, wanted)
+            rank, last = cursors.opened(cursor, wanted)
             places = [at(each) for each in items]
             if last in places:
                 later = places[places.index(last) + 1 :]
@@ -385,7 +430,7 @@ class View:
         if len(rest) <= limit:
             return Page(shown, None)
         rank, last = rest[limit - 1][0], at(shown[-1])
-        return Page(shown, _token(keyring.shut(msgspec.msgpack.encode((rank, last)), of)))
+        return Page(shown, cursors.sealed((rank, last)))
 
     async def _columns(self) -> list[str]:
         """The same on every page: those that are defined."""
@@ -453,44 +498,15 @@ class View:
         return lambda: answered(attempt())
 
 
+def _is_empty(found: Any) -> bool:
+    """A list, or all that a whole is made of lists of."""
+    if isinstance(found, msgspec.Struct):
+        parts = [getattr(found, name) for name in found.__struct_fields__]
+        return not any(isinstance(part, list) and part for part in parts)
+    return not found
+
+
 def _there(found: T | None, **named: object) -> T:
     if found is None:
         raise NoSuchRecord(**named)
     return found
-
-
-def sealed(place: Any) -> str:
-    """As a cursor."""
-    return _token(msgspec.json.encode(place))
-
-
-def opened(token: str, type_: type[T]) -> T:
-    """Raises Malformed."""
-    with _cursors():
-        place: Any = msgspec.json.decode(_bytes(token), type=type_)
-        if isinstance(place, tuple):  # the database takes offsets of at most 15 hours
-            place = tuple(p.astimezone(UTC) if isinstance(p, datetime) else p for p in place)
-        return cast(T, place)
-
-
-def _opened(keyring: Keyring, token: str, of: str, type_: Any) -> Any:
-    """Raises Malformed."""
-    with _cursors():
-        return msgspec.msgpack.decode(keyring.opened(_bytes(token), of), type=type_)
-
-
-def _token(place: bytes) -> str:
-    return urlsafe_b64encode(place).decode().rstrip("=")
-
-
-def _bytes(token: str) -> bytes:
-    return urlsafe_b64decode(token + "=" * (-len(token) % 4))
-
-
-@contextmanager
-def _cursors() -> Iterator[None]:
-    """Raises Malformed."""
-    try:
-        yield
-    except (binascii.Error, ValueError, OverflowError):  # of msgspec and Unicode: ValueErrors
-        raise Malformed(faults=[Fault("query:cursor", "not a cursor of this list")]) from None

@@ -56,6 +56,14 @@ async def list_referrals(
     )
 
 
+@get("/referrals/{referral_id:uuid}", tags=["referrals"])
+async def read_referral(
+    view: NamedDependency[View], referral_id: FromPath[UUID]
+) -> Response[referrals.ReferralShown]:
+    """Read a referral"""
+    return await view.one(referrals.one, referral_id)
+
+
 class Referrals(Controller):
     path = "/"
     tags = ("referrals",)
@@ -108,4 +116,4 @@ class Referrals(Controller):
         return await act.on(company_id, alone(Company, Company.tell_referral_fee), data)
 
 
-HANDLERS: list[Any] = [list_referrals, Referrals]
+HANDLERS: list[Any] = [list_referrals, read_referral, Referrals]

@@ -109,7 +109,7 @@ class Reports(Controller):
         opened it; `team`: of those who were in it on that day."""
         return await view.answer(
             funnel.report,
-            Named(pipeline=pipeline, company_id=company_id, team=team),
+            Named(pipeline=pipeline, company_id=company_id, team=team, consultant=consultant),
             since=since,
             until=until,
             by=by,

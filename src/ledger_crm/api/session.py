@@ -22,9 +22,10 @@ from ledger_crm.ledger import Ledger
 from . import rows
 from .asking import Since, Until, moment_of
 from .caller import Caller, Callers, network_of
+from .cursors import Cursors, of_request
 from .ordering import Fields
 from .problems import SessionMissing, SignInRefused, TooManyGuesses
-from .reading import LIMIT, Limit, Page, Position, Token, opened, page_of
+from .reading import LIMIT, Limit, Page, Position, Token, page_of
 from .snapshots import Pool, answered
 
 Password = Annotated[str, msgspec.Meta(max_length=LONGEST)]
@@ -166,6 +167,7 @@ async def change_password(
 async def list_access(
     request: Request[Any, Any, Any],
     pool: NamedDependency[Pool],
+    ledger: NamedDependency[Ledger],
     callers: NamedDependency[Callers],
     what: FromQuery[visits.What | None] = None,
     actor: Someone = None,
@@ -181,15 +183,16 @@ async def list_access(
     Who signed in, or tried to; which key was used, the first time a day; what was refused. One row
     a day of the same, with how often; the newest first. An address is without its last part.
     `since` and `until` are by when it was seen."""
+    cursors = Cursors(ledger.store.keyring, of_request(request))
+    before = cursors.opened(cursor, Position) if cursor else None
     await callers.visits.settled()
     found = await answered(
         visits.listed(
             pool, what=what, actor=actor, through=through, since=moment_of(since, "since"),
-            until=moment_of(until, "until"), before=opened(cursor, Position) if cursor else None,
-            limit=limit + 1,
+            until=moment_of(until, "until"), before=before, limit=limit + 1,
         )
     )  # fmt: skip
-    return rows.answer(request, page_of(found, limit, visits.number), {})
+    return rows.answer(request, page_of(found, limit, visits.number, cursors), {})
 
 
 async def signed_in(

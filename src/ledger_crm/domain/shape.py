@@ -5,10 +5,12 @@ Sealed fields are named and absent. Fields may be added, so none is forbidden; n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 from .entry import Event, kind, sealed_fields
 
@@ -20,6 +22,7 @@ runs. The path is where the API serves the schema."""
 @cache
 def schema_of(event: type[Event]) -> dict[str, Any]:
     (_,), parts = msgspec.json.schema_components([event], ref_template="#/$defs/{name}")
+    say_moments(parts, [event])
     own = parts.pop(event.__name__)
     sealed = sealed_fields(event)
     for part in (own, *parts.values()):
@@ -35,6 +38,58 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
         "x-sealed": sorted(sealed),
         **({"$defs": parts} if parts else {}),
     }
+
+
+def say_moments(schemas: dict[str, Any], types: Iterable[Any]) -> None:
+    """That fields are moments, in schemas by their names that were made of these types: they are
+    made without that where a type does not demand an offset. All that we tell has one."""
+    for struct in _structs(inspect.multi_type_info(types), {}).values():
+        names = (f"{struct.cls.__module__}.{struct.cls.__qualname__}", struct.cls.__name__)
+        schema: dict[str, Any] = next((schemas[name] for name in names if name in schemas), {})
+        for field in struct.fields:
+            if told := schema.get("properties", {}).get(field.encode_name):
+                _say_moment(told, field.type)
+
+
+def _structs(
+    types: Iterable[inspect.Type], found: dict[Any, inspect.StructType]
+) -> dict[Any, inspect.StructType]:
+    """With all that are in them."""
+    for type_ in types:
+        if isinstance(type_, inspect.StructType):
+            if type_.cls not in found:
+                found[type_.cls] = type_
+                _structs((field.type for field in type_.fields), found)
+        else:
+            _structs(_parts(type_), found)
+    return found
+
+
+def _parts(type_: inspect.Type) -> Iterable[inspect.Type]:
+    match type_:
+        case inspect.UnionType(types=types) | inspect.TupleType(item_types=types):
+            return types
+        case inspect.CollectionType(item_type=part) | inspect.DictType(value_type=part):
+            return (part,)
+        case inspect.Metadata(type=part):
+            return (part,)
+    return ()
+
+
+def _say_moment(schema: dict[str, Any], type_: inspect.Type) -> None:
+    if isinstance(type_, inspect.Metadata):
+        _say_moment(schema, type_.type)
+    elif isinstance(type_, inspect.DateTimeType):
+        some = schema.get("anyOf", (schema,))
+        for each in some:
+            if each.get("type") == "string":
+                each["format"] = "date-time"
+    elif isinstance(type_, inspect.UnionType):
+        if not any(isinstance(part, inspect.StrType) for part in type_.types):
+            for part in type_.types:
+                _say_moment(schema, part)
+    elif isinstance(type_, inspect.CollectionType):
+        _say_moment(schema.get("items", {}), type_.item_type)
 
 
 def sentence(event: type[Event]) -> str:

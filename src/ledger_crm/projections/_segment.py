@@ -146,6 +146,12 @@ async def narrowed(
     return clauses, {name: value for name, (_, value) in asked_for.items()} | values
 
 
+def named_apart(prefix: str, clause: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A condition that may stand beside others: each has a "tags_0"."""
+    renamed = re.sub(r"%\((\w+)\)s", rf"%({prefix}_\1)s", clause)
+    return renamed, {f"{prefix}_{name}": value for name, value in values.items()}
+
+
 def quiet(
     on: datetime, cadence_days: int, any_of: Callable[[str], str], all_of: Callable[[str], str]
 ) -> tuple[str, dict[str, object]]:
@@ -192,8 +198,9 @@ async def gone_quiet(
     fit, values = [], given | {"on": on}
     for n, each in enumerate(segments, start=1):
         clause, asked = await fits(each.criteria)
-        fit.append(re.sub(r"%\((\w+)\)s", rf"%(s{n}_\1)s", clause))  # each has a "tags_0"
-        values |= {f"s{n}_{name}": value for name, value in asked.items()}
+        clause, asked = named_apart(f"s{n}", clause, asked)
+        fit.append(clause)
+        values |= asked
         values[f"s{n}_since"] = on - timedelta(days=each.cadence_days)
     cases = " ".join(f"WHEN {clause} THEN {n}" for n, clause in enumerate(fit, start=1))
     nth = f"CASE {cases} END" if fit else "NULL::int"

@@ -53,6 +53,7 @@ from ._segment import (
     gone_quiet,
     in_use,
     kept,
+    named_apart,
     narrowed,
     quiet,
     saved,
@@ -116,7 +117,7 @@ custom = values(
         None if entry.event.deal_id or entry.event.job_order_id else entry.originator_id
     ),
 )
-projection = Projection("accounts", accounts, orders, segments, custom, version=6)
+projection = Projection("accounts", accounts, orders, segments, custom, version=7)
 
 
 @accounts.starts(CompanyAdded)
@@ -326,6 +327,9 @@ FROM told t JOIN account p ON p.company_id = t.id LEFT JOIN directory d ON d.id 
 """
 
 
+ANY = CompanyCriteria()
+
+
 async def listing(
     cur: Cursor,
     *,
@@ -378,24 +382,36 @@ async def criteria_of(cur: Cursor, slug: str) -> Kept[CompanyCriteria] | None:
 
 
 async def in_segment(
-    cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
+    cur: Cursor,
+    slug: str,
+    *,
+    also: CompanyCriteria = ANY,
+    on: datetime,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[Account]:
-    """As ``fitting``; none if there is no such segment."""
+    """As ``fitting``; none if there is no such segment. ``also``: what they have to fit besides."""
     found = await criteria_of(cur, slug)
     if found is None:
         return []
-    return await fitting(cur, found.criteria, on=on, before=before, limit=limit)
+    return await _listed(cur, *await _fitting_both(cur, found.criteria, also, on), before, limit)
 
 
 async def quiet_in_segment(
-    cur: Cursor, slug: str, *, on: datetime, before: int | None = None, limit: int = 50
+    cur: Cursor,
+    slug: str,
+    *,
+    also: CompanyCriteria = ANY,
+    on: datetime,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[Account]:
     """Of those in it, with whom something passed once and nothing for as long as its cadence, and
-    who are not snoozed; in the order of ``listing``."""
+    who are not snoozed; in the order of ``listing``. ``also``: as in ``in_segment``."""
     found = await criteria_of(cur, slug)
     if found is None:
         return []
-    where, given = await _fitting(cur, found.criteria, on)
+    where, given = await _fitting_both(cur, found.criteria, also, on)
     silent, since = quiet(on, found.cadence_days, _any, _all)
     return await _listed(cur, f"{where} AND {silent}", given | since, before, limit)
 
@@ -468,6 +484,16 @@ async def _fitting(
         tags=criteria.tags,
     )
     return " AND ".join(clauses) or "true", {"at": on} | asked
+
+
+async def _fitting_both(
+    cur: Cursor, one: CompanyCriteria, also: CompanyCriteria, on: datetime
+) -> tuple[str, dict[str, Any]]:
+    where, values = await _fitting(cur, one, on)
+    if also == ANY:
+        return where, values
+    further, asked = named_apart("also", *await _fitting(cur, also, on))
+    return f"{where} AND {further}", values | asked
 
 
 async def _listed(

@@ -6,6 +6,7 @@ One row per version. A version holds until the next one, or until the agreement 
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -41,7 +42,7 @@ versions = Table(
     CREATE INDEX agreement_version_newest ON agreement_version (position DESC);
     """,
 )
-projection = Projection("agreements", versions, version=3)
+projection = Projection("agreements", versions, version=4)
 
 
 @versions.starts(FeeAgreed, FeeAmended)
@@ -91,10 +92,18 @@ class AgreementShown(msgspec.Struct, frozen=True, kw_only=True):
 TERMS = msgspec.json.Decoder(FeeAgreed | FeeAmended)
 
 
+SHOWN = """
+SELECT h.agreement_id, h.version, coalesce(c.is_id, h.company_id), coalesce(c.name, ''),
+       h.job_order_id, h.since, coalesce(h.replaced_at, h.ended_at), h.ends_on, h.by, h.line,
+       h.terms, h.position
+FROM held h LEFT JOIN who c ON c.id = h.company_id"""
+
+
 async def listing(
     cur: Cursor,
     *,
     company_id: UUID | None = None,
+    agreement_id: UUID | None = None,
     ends_before: date | None = None,
     before: int | None = None,
     limit: int = 50,
@@ -110,20 +119,34 @@ async def listing(
         "   FROM agreement_version v"
         "   WHERE (%(company)s::uuid IS NULL"
         f"     OR v.company_id = ANY({everyone('%(company)s::uuid')}))"
+        "   AND (%(agreement)s::uuid IS NULL OR v.agreement_id = %(agreement)s)"
         "   WINDOW of_one AS (PARTITION BY v.agreement_id ORDER BY v.version))"
-        " SELECT h.agreement_id, h.version, coalesce(c.is_id, h.company_id),"
-        "  coalesce(c.name, ''), h.job_order_id, h.since, coalesce(h.replaced_at, h.ended_at),"
-        " h.ends_on, h.by, h.line, h.terms,"
-        "  h.position"
-        " FROM held h LEFT JOIN who c ON c.id = h.company_id"
-        " WHERE (%(before)s::bigint IS NULL OR h.position < %(before)s)"
+        f" {SHOWN} WHERE (%(before)s::bigint IS NULL OR h.position < %(before)s)"
         " AND (%(ends)s::date IS NULL OR h.ends_on < %(ends)s AND h.ended_at IS NULL"
         "   AND h.replaced_at IS NULL)"
         " ORDER BY h.position DESC LIMIT %(limit)s",
-        {"company": company_id, "ends": ends_before, "before": before, "limit": limit},
+        {
+            "company": company_id,
+            "agreement": agreement_id,
+            "ends": ends_before,
+            "before": before,
+            "limit": limit,
+        },
     )
-    names = AgreementShown.__struct_fields__
-    return [
-        AgreementShown(**dict(zip(names, row, strict=True)) | {"terms": TERMS.decode(row[10])})
-        for row in await cur.fetchall()
-    ]
+    return [_shown(row) for row in await cur.fetchall()]
+
+
+async def newest(cur: Cursor, agreement_id: UUID) -> AgreementShown | None:
+    """Its version that was written down last. Joins the directory for the company's name."""
+    await cur.execute(
+        "WITH held AS (SELECT v.*, NULL::timestamptz AS replaced_at FROM agreement_version v"
+        f" WHERE v.agreement_id = %s ORDER BY v.version DESC LIMIT 1) {SHOWN}",
+        (agreement_id,),
+    )
+    row = await cur.fetchone()
+    return row and _shown(row)
+
+
+def _shown(row: tuple[Any, ...]) -> AgreementShown:
+    fields = dict(zip(AgreementShown.__struct_fields__, row, strict=True))
+    return AgreementShown(**fields | {"terms": TERMS.decode(fields["terms"])})

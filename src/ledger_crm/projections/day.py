@@ -162,7 +162,7 @@ renewals = Table(
     """,
 )
 answerable = Table("answerable", AnswerableRow, key="id")
-projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=8)
+projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=9)
 
 
 @follow_ups.starts(FollowUpPromised)
@@ -588,6 +588,13 @@ async def promises(
         },
     )
     return [_shown(row) for row in await cur.fetchall()]
+
+
+async def promise(cur: Cursor, follow_up_id: UUID) -> FollowUp | None:
+    """As in the list."""
+    await cur.execute(f"{FOLLOW_UP} WHERE f.follow_up_id = %s", (follow_up_id,))
+    row = await cur.fetchone()
+    return row and _shown(row)
 
 
 def _shown(row: tuple[object, ...]) -> FollowUp:

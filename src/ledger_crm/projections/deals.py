@@ -75,7 +75,7 @@ owners = Table(
     key="company_id",
     sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
 )
-projection = Projection("deals", deals, custom, owners, version=8, parallel="stream")
+projection = Projection("deals", deals, custom, owners, version=9, parallel="stream")
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:
@@ -241,6 +241,16 @@ async def counts(
     ]
 
 
+CARD = f"""
+SELECT d.deal_id, coalesce(o.is_id, d.company_id), coalesce(o.name, ''), d.title, d.pipeline,
+       d.stage, d.category, d.probability_bp, d.value_cents, d.currency, d.opened_at, d.stage_since,
+       d.expected_close_on, d.contact_id, d.over, d.reason, d.proposal_version, d.proposal_signed,
+       d.terms_version, d.terms_signed, d.signed_by_id, d.proposal_document_id,
+       d.terms_document_id, array_remove(string_to_array(d.job_orders, E'\\n'), '')::uuid[],
+       {shown_of("deal_field", "d.deal_id")}, d.position
+FROM deal d LEFT JOIN who o ON o.id = d.company_id"""
+
+
 async def cards(
     cur: Cursor,
     pipeline: str,
@@ -258,16 +268,7 @@ async def cards(
     and the team. Raises NoSuchField, WrongFieldValue."""
     fits, known = await fitting(cur, "deal_field", "deal", "d.deal_id", custom)
     await cur.execute(
-        "SELECT d.deal_id, coalesce(o.is_id, d.company_id), coalesce(o.name, ''), d.title,"
-        " d.pipeline, d.stage,"
-        " d.category, d.probability_bp, d.value_cents, d.currency, d.opened_at, d.stage_since,"
-        " d.expected_close_on, d.contact_id, d.over, d.reason, d.proposal_version,"
-        " d.proposal_signed, d.terms_version, d.terms_signed, d.signed_by_id,"
-        " d.proposal_document_id, d.terms_document_id,"
-        " array_remove(string_to_array(d.job_orders, E'\\n'), '')::uuid[],"
-        f" {shown_of('deal_field', 'd.deal_id')}, d.position"
-        " FROM deal d LEFT JOIN who o ON o.id = d.company_id"
-        " WHERE d.pipeline = %(pipeline)s"
+        f"{CARD} WHERE d.pipeline = %(pipeline)s"
         " AND (%(company)s::uuid IS NULL"
         f" OR d.company_id = ANY({everyone('%(company)s::uuid')})) AND {OWNED}"
         " AND (%(words)s::text[] IS NULL OR d.sought LIKE ALL(%(words)s))"
@@ -285,9 +286,18 @@ async def cards(
             "limit": limit,
         },
     )
-    names = DealCard.__struct_fields__
-    rows = [dict(zip(names, row, strict=True)) for row in await cur.fetchall()]
-    return [msgspec.convert(row, DealCard) for row in rows]
+    return [_card(row) for row in await cur.fetchall()]
+
+
+async def one(cur: Cursor, deal_id: UUID) -> DealCard | None:
+    """Joins the directory for the company's name."""
+    await cur.execute(f"{CARD} WHERE d.deal_id = %s", (deal_id,))
+    row = await cur.fetchone()
+    return row and _card(row)
+
+
+def _card(row: tuple[object, ...]) -> DealCard:
+    return msgspec.convert(dict(zip(DealCard.__struct_fields__, row, strict=True)), DealCard)
 
 
 class Month(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from ledger_crm.domain.access import KeyCreated
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.consultant import (
     ConsultantAdded,
@@ -33,13 +34,14 @@ from ledger_crm.domain.entry import ERASED, Entry
 from ledger_crm.domain.firm import FirmProfileChanged
 from ledger_crm.domain.identity import ProfileChanged
 from ledger_crm.domain.joborder import JobOrderChanged, JobOrderOpened
+from ledger_crm.domain.login import LoginOpened
 from ledger_crm.domain.merging import Merged, Unmerged
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.domain.team import TeamDefined, TeamJoined, TeamLeft, team_id
 
-from ._projection import Cursor, Projection, Row, Table, stream
+from ._projection import SCHEMA, Cursor, Projection, Row, Table, stream
 from ._who import WHO
 
 
@@ -81,6 +83,12 @@ class ConsultantName(Row, frozen=True, kw_only=True):
     turned_on: date | None = None  # the last day from which they are here or not
 
 
+class SomebodyRow(Row, frozen=True, kw_only=True):
+    """Of ours: on record, or was given a key or a login, at any time."""
+
+    actor: str
+
+
 class TeamName(Row, frozen=True, kw_only=True):
     id: UUID
     version: int
@@ -113,6 +121,7 @@ names = Table("directory", Name, key="id", stays=True)
 stages = Table("directory_stage", StageName, key="pipeline, stage", defines=True)
 fields = Table("directory_field", FieldName, key="subject, slug", defines=True)
 consultants = Table("directory_consultant", ConsultantName, key="id", defines=True)
+somebody = Table("directory_somebody", SomebodyRow, key="actor", defines=True)
 teams = Table("directory_team", TeamName, key="id", defines=True)
 members = Table("directory_member", MemberRow, key="team_id, consultant, from_on", defines=True)
 merges = Table(
@@ -123,7 +132,7 @@ merges = Table(
     views=WHO,
 )
 projection = Projection(
-    "directory", names, stages, fields, consultants, teams, members, merges, version=10
+    "directory", names, stages, fields, consultants, somebody, teams, members, merges, version=11
 )
 
 
@@ -222,6 +231,16 @@ def consultant_turned(
     if row.turned_on and turned_on < row.turned_on:
         return row
     return replace(row, left_on=left_on, turned_on=turned_on)
+
+
+@somebody.starts(KeyCreated)
+def key_created(entry: Entry[KeyCreated]) -> SomebodyRow:
+    return SomebodyRow(actor=entry.event.actor)
+
+
+@somebody.starts(ConsultantAdded, LoginOpened)
+def may_be_named(entry: Entry[ConsultantAdded | LoginOpened]) -> SomebodyRow:
+    return SomebodyRow(actor=entry.event.consultant)
 
 
 @teams.starts(TeamDefined)
@@ -483,6 +502,19 @@ async def team(cur: Cursor, slug: str, *, on: date) -> TeamShown | None:
 async def has_team(cur: Cursor, slug: str) -> bool:
     await cur.execute("SELECT FROM directory_team WHERE id = %s", (team_id(slug),))
     return await cur.fetchone() is not None
+
+
+async def others(cur: Cursor, consultant: str) -> list[str] | None:
+    """The other consultants, if none is or was called so, as of whatever moment is asked; None if
+    one is, or if nobody can tell, since none of us is on record (``domain.consultant``)."""
+    await cur.execute(
+        f"SELECT actor FROM {SCHEMA}.directory_somebody"
+        f" WHERE EXISTS (SELECT FROM {SCHEMA}.directory_consultant)"
+        f" AND NOT EXISTS (SELECT FROM {SCHEMA}.directory_somebody WHERE actor = %s)"
+        " AND actor LIKE 'consultant:%%'",
+        (consultant,),
+    )
+    return [actor for (actor,) in await cur.fetchall()] or None
 
 
 async def memberships(cur: Cursor, slug: str, *, on: date | None = None) -> list[MemberShown]:

@@ -23,6 +23,7 @@ from ledger_crm.domain.merging import Absorbed, Merged, Unmerged
 from ledger_crm.domain.person import PersonSourced
 
 from ._projection import Cursor, Projection, Row, Table, plain, stream
+from ._who import survivor
 
 Why = Literal["birthday", "employer"]
 FirmWhy = Literal["domain", "name"]
@@ -102,7 +103,7 @@ labels = Table(
 apart = Table("alike_apart", ApartRow, key="record_id, other_id")
 alike.erases()
 at.erases()
-projection = Projection("duplicates", alike, at, firms, labels, apart, version=4)
+projection = Projection("duplicates", alike, at, firms, labels, apart, version=5)
 
 
 def _name(text: str) -> str:
@@ -209,10 +210,21 @@ class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def listing(
-    cur: Cursor, *, before: tuple[int, int] | None = None, limit: int = 50
+    cur: Cursor,
+    *,
+    person_id: UUID | None = None,
+    why: Why | None = None,
+    before: tuple[int, int] | None = None,
+    limit: int = 50,
 ) -> list[Duplicate]:
     """The newest records first; page by passing the last one's ``(position, older_position)`` as
-    ``before``. Joins the directory for the names, and for who is merged."""
+    ``before``. ``person_id``: pairs of theirs. Joins the directory for the names, and for who is
+    merged."""
+    theirs = survivor("%(person)s::uuid")
+    of_one = (
+        f" AND {theirs} IN (n.person_id, o.person_id)"
+        f" AND n.name = (SELECT a.name FROM alike a WHERE a.person_id = {theirs})"
+    )
     position, older_position = before or (None, None)
     await cur.execute(
         "SELECT o.person_id, coalesce(od.name, ''), n.person_id, coalesce(nd.name, ''), found.why,"
@@ -231,10 +243,13 @@ async def listing(
         " AND NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = o.person_id)"
         " AND NOT EXISTS (SELECT FROM alike_apart x"
         "   WHERE x.record_id = n.person_id AND x.other_id = o.person_id)"
+        f"{of_one if person_id else ''}"
+        " AND (%(why)s::text IS NULL OR %(why)s = ANY(found.why))"
         " AND (%(position)s::bigint IS NULL"
         "   OR (n.position, o.position) < (%(position)s, %(older)s))"
         " ORDER BY n.position DESC, o.position DESC LIMIT %(limit)s",
-        {"position": position, "older": older_position, "limit": limit},
+        {"person": person_id, "why": why}
+        | {"position": position, "older": older_position, "limit": limit},
     )
     names = Duplicate.__struct_fields__
     return [Duplicate(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
@@ -257,9 +272,23 @@ class CompanyDuplicate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def of_companies(
-    cur: Cursor, *, before: tuple[int, int] | None = None, limit: int = 50
+    cur: Cursor,
+    *,
+    company_id: UUID | None = None,
+    why: FirmWhy | None = None,
+    before: tuple[int, int] | None = None,
+    limit: int = 50,
 ) -> list[CompanyDuplicate]:
     """As ``listing``."""
+    its = survivor("%(company)s::uuid")
+    of_one = (
+        f" AND {its} IN (n.company_id, o.company_id)"
+        f" AND n.company_id = ANY(ARRAY(SELECT {its}"
+        "   UNION SELECT b.company_id FROM alike_firm a JOIN alike_firm b ON b.name = a.name"
+        f"   WHERE a.company_id = {its} AND a.name <> ''"
+        "   UNION SELECT y.company_id FROM alike_label x JOIN alike_label y ON y.label = x.label"
+        f"   WHERE x.company_id = {its} AND x.label <> ''))"
+    )
     position, older_position = before or (None, None)
     await cur.execute(
         "SELECT o.company_id, coalesce(od.name, ''), n.company_id, coalesce(nd.name, ''),"
@@ -277,10 +306,13 @@ async def of_companies(
         "   WHERE m.id IN (n.company_id, o.company_id))"
         " AND NOT EXISTS (SELECT FROM alike_apart x"
         "   WHERE x.record_id = n.company_id AND x.other_id = o.company_id)"
+        f"{of_one if company_id else ''}"
+        " AND (%(why)s::text IS NULL OR %(why)s = ANY(found.why))"
         " AND (%(position)s::bigint IS NULL"
         "   OR (n.position, o.position) < (%(position)s, %(older)s))"
         " ORDER BY n.position DESC, o.position DESC LIMIT %(limit)s",
-        {"position": position, "older": older_position, "limit": limit},
+        {"company": company_id, "why": why}
+        | {"position": position, "older": older_position, "limit": limit},
     )
     names = CompanyDuplicate.__struct_fields__
     return [CompanyDuplicate(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]

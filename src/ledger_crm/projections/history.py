@@ -68,7 +68,7 @@ mentions = Table(
     " (subject_id, at DESC, position DESC);",
 )
 links = Table("history_link", LinkRow, key="company_id, person_id")
-projection = Projection("history", lines, mentions, links, version=7, parallel="stream")
+projection = Projection("history", lines, mentions, links, version=8, parallel="stream")
 
 
 @lines.starts(PersonFact)
@@ -140,7 +140,7 @@ NEWEST = 'ORDER BY h.at DESC, h.position DESC LIMIT asked."limit"'
 PAGE = f"(SELECT h.* FROM history h WHERE {{}} AND {OLDER} {NEWEST})"
 MENTIONED = f"""
 SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position)
-WHERE h.subject_id = {{}} AND {OLDER} {NEWEST}"""
+WHERE h.subject_id = {{}}{{}} AND {OLDER} {NEWEST}"""
 NO_PERSON = "asked.kind <> 'person'"  # links are of companies: a person's history looks at none
 LINKED = f"SELECT k.person_id FROM history_link k WHERE k.company_id = asked.id AND {NO_PERSON}"
 OF_ANY = f"k.company_id = ANY({everyone('asked.id')})"
@@ -155,16 +155,25 @@ ANY_MERGED = f"""({is_merged("asked.id")} OR ({NO_PERSON} AND EXISTS (
   WHERE k.company_id = asked.id OFFSET 0)))"""  # without that it is found out for all companies
 
 
-def _question(*, merged: bool) -> str:
-    of_person, of_mentions = PAGE.format("h.person_id = asked.id"), MENTIONED.format("asked.id")
-    of_company = PAGE.format("h.company_id = asked.id")
+NARROWED = """ AND (%(kinds)s::text[] IS NULL OR h.kind = ANY(%(kinds)s))
+  AND (%(by)s::text IS NULL OR h.by = %(by)s)
+  AND (%(since)s::timestamptz IS NULL OR h.at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR h.at < %(until)s)"""
+
+
+def _question(*, merged: bool, also: str = "") -> str:
+    """``also``: a condition on rows ``h``, with an AND before it."""
+    told = also.replace("h.", "mentioned.")
+    of_person = PAGE.format(f"h.person_id = asked.id{also}")
+    of_mentions = MENTIONED.format("asked.id", told)
+    of_company = PAGE.format(f"h.company_id = asked.id{also}")
     if merged:  # one id at a time, so that each reads its own newest by an index
         each = f"unnest({everyone('asked.id')}) one (id) CROSS JOIN LATERAL"
         of_person, of_company = (
-            f"(SELECT theirs.* FROM {each} {PAGE.format(f'h.{of}_id = one.id')} theirs)"
+            f"(SELECT theirs.* FROM {each} {PAGE.format(f'h.{of}_id = one.id{also}')} theirs)"
             for of in ("person", "company")
         )
-        of_mentions = f"SELECT told.* FROM {each} ({MENTIONED.format('one.id')}) told"
+        of_mentions = f"SELECT told.* FROM {each} ({MENTIONED.format('one.id', told)}) told"
     return f"""
 CASE WHEN asked.kind = ''
     OR EXISTS (SELECT FROM directory d WHERE d.id = asked.id AND d.kind = asked.kind)
@@ -178,11 +187,11 @@ THEN (
         SELECT k.person_id FROM ({OF_MERGED if merged else LINKED}) k (person_id)
         CROSS JOIN LATERAL (
           SELECT h.at, h.position FROM history h
-          WHERE h.person_id = k.person_id AND h.company_id IS NULL AND {OLDER}
+          WHERE h.person_id = k.person_id AND h.company_id IS NULL{also} AND {OLDER}
           ORDER BY h.at DESC, h.position DESC LIMIT 1) h
         {NEWEST}) busy
       CROSS JOIN LATERAL
-        {PAGE.format("h.person_id = busy.person_id AND h.company_id IS NULL")} theirs)),
+        {PAGE.format(f"h.person_id = busy.person_id AND h.company_id IS NULL{also}")} theirs)),
   page AS (SELECT DISTINCT ON (at, position) * FROM parts h {NEWEST})
   SELECT CASE WHEN asked.kind <> '' AND asked.at IS NULL
     THEN json_agg(shown) ELSE coalesce(json_agg(shown), '[]') END FROM (
@@ -226,6 +235,37 @@ if nothing is known under this id.
 
 A page is of as many lines as ``limit``, so of the people of a company only those can be on it
 whose own newest line is among the newest ``limit`` of all: only theirs are read."""
+
+
+FITTING = f"""
+SELECT ({_question(merged=True, also=NARROWED)})::text
+FROM (SELECT %(id)s::uuid AS id, %(kind)s::text AS kind, %(at)s::timestamptz AS at,
+  %(position)s::bigint AS position, %(limit)s::bigint AS "limit") asked"""
+LINES = msgspec.json.Decoder(list[HistoryLine] | None)
+
+
+async def fitting(
+    cur: Cursor,
+    subject_id: UUID,
+    *,
+    kind: str,
+    kinds: Sequence[str] | None = None,
+    by: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[HistoryLine]:
+    """As ``of``, only these kinds of facts, written down by this one, that happened from then on or
+    before then. At worst it reads all that is known of whom it is asked about."""
+    id, kind, at, position, limit = _of(subject_id, kind=kind, before=before, limit=limit)
+    await cur.execute(
+        FITTING,
+        {"id": id, "kind": kind, "at": at, "position": position, "limit": limit}
+        | {"kinds": list(kinds) if kinds else None, "by": by, "since": since, "until": until},
+    )
+    [found] = await cur.fetchone() or [None]
+    return LINES.decode(found or "null") or []
 
 
 class LateLine(HistoryLine, frozen=True, kw_only=True):

@@ -107,7 +107,7 @@ offers = Table(
 )
 for with_somebody in (interviews, feedback, offers):
     with_somebody.erases("text")
-projection = Projection("interviews", interviews, feedback, offers, version=4, parallel="stream")
+projection = Projection("interviews", interviews, feedback, offers, version=5, parallel="stream")
 
 
 def interview(entry: Entry[Any]) -> UUID:
@@ -280,6 +280,24 @@ class OfferShown(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+SHOWN = """
+SELECT {id}, coalesce(p.is_id, person_id), p.name, candidacy_id, coalesce(o.is_id, company_id),
+       o.name, job_order_id, {columns}, status, {said}, reason, position
+FROM {table} LEFT JOIN who p ON p.id = person_id LEFT JOIN who o ON o.id = company_id"""
+INTERVIEW = SHOWN.format(
+    id="interview_id",
+    columns="starts_at, duration_s, form, string_to_array(interviewers, E'\\n'), text",
+    said="moves",
+    table="interview",
+)
+OFFER = SHOWN.format(
+    id="offer_id",
+    columns="made_at, first_year_pay_cents, currency, begins_on, expires_on, text",
+    said="status_since, changes",
+    table="offer",
+)
+
+
 async def of(
     cur: Cursor,
     *,
@@ -292,11 +310,18 @@ async def of(
 ) -> list[InterviewShown]:
     """The last arranged first; page by passing the last one's position as ``before``. Joins the
     directory for the names."""
-    found = await _found(
-        cur, "interview_id", "starts_at, duration_s, form, string_to_array(interviewers, E'\\n'),"
-        " text, status, moves, reason, position", "interview",
-        person_id, company_id, job_order_id, status, before, limit,
-    )  # fmt: skip
+    wanted = (person_id, company_id, job_order_id, status, before, limit)
+    return await _shown(cur, await _found(cur, INTERVIEW, *wanted))
+
+
+async def one(cur: Cursor, interview_id: UUID) -> InterviewShown | None:
+    """As in the list."""
+    await cur.execute(f"{INTERVIEW} WHERE interview_id = %s", (interview_id,))
+    found = await _shown(cur, await cur.fetchall())
+    return found[0] if found else None
+
+
+async def _shown(cur: Cursor, found: list[tuple[Any, ...]]) -> list[InterviewShown]:
     names = InterviewShown.__struct_fields__[:-1]
     said = await _opinions(cur, [row[0] for row in found])
     return [
@@ -320,20 +345,24 @@ async def offers_of(
 ) -> list[OfferShown]:
     """The last made first; page by passing the last one's position as ``before``. Joins the
     directory for the names."""
-    found = await _found(
-        cur, "offer_id", "made_at, first_year_pay_cents, currency, begins_on, expires_on, text,"
-        " status, status_since, changes, reason, position", "offer",
-        person_id, company_id, job_order_id, status, before, limit,
-    )  # fmt: skip
-    names = OfferShown.__struct_fields__
-    return [OfferShown(**dict(zip(names, row, strict=True))) for row in found]
+    wanted = (person_id, company_id, job_order_id, status, before, limit)
+    return [_offer(row) for row in await _found(cur, OFFER, *wanted)]
+
+
+async def one_offer(cur: Cursor, offer_id: UUID) -> OfferShown | None:
+    """As in the list."""
+    await cur.execute(f"{OFFER} WHERE offer_id = %s", (offer_id,))
+    row = await cur.fetchone()
+    return row and _offer(row)
+
+
+def _offer(row: tuple[Any, ...]) -> OfferShown:
+    return OfferShown(**dict(zip(OfferShown.__struct_fields__, row, strict=True)))
 
 
 async def _found(
     cur: Cursor,
-    id: str,
-    columns: str,
-    table: str,
+    selected: str,
     person_id: UUID | None,
     company_id: UUID | None,
     job_order_id: UUID | None,
@@ -342,13 +371,8 @@ async def _found(
     limit: int,
 ) -> list[tuple[Any, ...]]:
     await cur.execute(
-        f"SELECT {id}, coalesce(p.is_id, person_id), p.name, candidacy_id, coalesce(o.is_id,"
-        " company_id),"
-        " o.name,"
-        f" job_order_id, {columns}"
-        f" FROM {table} LEFT JOIN who p ON p.id = person_id"
-        " LEFT JOIN who o ON o.id = company_id"
-        f" WHERE (%(person)s::uuid IS NULL OR person_id = ANY({everyone('%(person)s::uuid')}))"
+        f"{selected} WHERE"
+        f" (%(person)s::uuid IS NULL OR person_id = ANY({everyone('%(person)s::uuid')}))"
         f" AND (%(company)s::uuid IS NULL OR company_id = ANY({everyone('%(company)s::uuid')}))"
         " AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s)"
         " AND (%(status)s::text IS NULL OR status = %(status)s)"

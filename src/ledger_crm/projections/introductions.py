@@ -49,7 +49,7 @@ introductions = Table(
     CREATE INDEX introduction_hired ON introduction (position DESC) WHERE hired_on IS NOT NULL;
     """,
 )
-projection = Projection("introductions", introductions, version=3, parallel="stream")
+projection = Projection("introductions", introductions, version=4, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -117,6 +117,7 @@ async def listing(
     *,
     person_id: UUID | None = None,
     company_id: UUID | None = None,
+    candidacy_id: UUID | None = None,
     in_tail_on: date | None = None,
     hired_past_us: bool | None = None,
     before: int | None = None,
@@ -140,6 +141,7 @@ async def listing(
         " WHERE (%(before)s::bigint IS NULL OR i.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR i.person_id = ANY({everyone('%(person)s::uuid')}))"
         f" AND (%(company)s::uuid IS NULL OR i.company_id = ANY({everyone('%(company)s::uuid')}))"
+        " AND (%(candidacy)s::uuid IS NULL OR i.candidacy_id = %(candidacy)s)"
         " AND (%(hired)s::boolean IS NULL OR (i.hired_on IS NOT NULL) = %(hired)s)"
         " AND (%(day)s::date IS NULL OR i.placed_at IS NULL AND i.tail_until_on >= %(day)s"
         "   AND i.introduced_at < %(day)s + 1)"
@@ -147,6 +149,7 @@ async def listing(
         {
             "person": person_id,
             "company": company_id,
+            "candidacy": candidacy_id,
             "hired": hired_past_us,
             "day": in_tail_on,
             "before": before,

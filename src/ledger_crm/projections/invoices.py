@@ -7,6 +7,7 @@ currency.
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -97,7 +98,7 @@ remedies = Table(
     key="candidacy_id",
     sql="CREATE INDEX remedy_newest ON remedy (position DESC);",
 )
-projection = Projection("invoices", instalments, invoices, remedies, version=4)
+projection = Projection("invoices", instalments, invoices, remedies, version=5)
 
 
 def invoice(entry: Entry[InvoicePaid | InvoiceCredited | InvoiceRefunded]) -> UUID:
@@ -241,6 +242,23 @@ TO_INVOICE = f"greatest(i.amount_cents - {REBATE} - {INVOICED}, 0)"
 OPEN = "(v.amount_cents - v.credited_cents - v.paid_cents + v.refunded_cents)"
 
 
+INSTALMENT = f"""
+SELECT i.instalment_id, coalesce(c.is_id, i.company_id), coalesce(c.name, ''), i.job_order_id,
+       coalesce(j.name, ''), i.candidacy_id, p.is_id, p.name, i.occasion, i.amount_cents,
+       {INVOICED}, {REBATE}, {TO_INVOICE}, i.currency, i.due_at, i.agreement_id,
+       i.agreement_version, i.position
+FROM instalment i
+LEFT JOIN who c ON c.id = i.company_id
+LEFT JOIN directory j ON j.id = i.job_order_id
+LEFT JOIN who p ON p.id = i.person_id
+LEFT JOIN remedy r ON r.candidacy_id = i.candidacy_id"""
+INVOICE = f"""
+SELECT v.invoice_id, coalesce(c.is_id, v.company_id), coalesce(c.name, ''), v.instalment_id,
+       v.number, v.amount_cents, v.currency, v.raised_at, v.due_on, v.paid_cents, v.credited_cents,
+       v.refunded_cents, {OPEN}, v.position
+FROM invoice v LEFT JOIN who c ON c.id = v.company_id"""
+
+
 async def due(
     cur: Cursor,
     *,
@@ -253,24 +271,24 @@ async def due(
     ``before``. ``to_invoice``: only those of which something is left to invoice, or only the
     others. Joins the directory for the names."""
     await cur.execute(
-        "SELECT i.instalment_id, coalesce(c.is_id, i.company_id), coalesce(c.name, ''),"
-        " i.job_order_id,"
-        " coalesce(j.name, ''), i.candidacy_id, p.is_id, p.name, i.occasion, i.amount_cents,"
-        f" {INVOICED}, {REBATE}, {TO_INVOICE}, i.currency, i.due_at, i.agreement_id,"
-        " i.agreement_version, i.position"
-        " FROM instalment i"
-        " LEFT JOIN who c ON c.id = i.company_id"
-        " LEFT JOIN directory j ON j.id = i.job_order_id"
-        " LEFT JOIN who p ON p.id = i.person_id"
-        " LEFT JOIN remedy r ON r.candidacy_id = i.candidacy_id"
-        " WHERE (%(before)s::bigint IS NULL OR i.position < %(before)s)"
+        f"{INSTALMENT} WHERE (%(before)s::bigint IS NULL OR i.position < %(before)s)"
         f" AND (%(company)s::uuid IS NULL OR i.company_id = ANY({everyone('%(company)s::uuid')}))"
         f" AND (%(left)s::boolean IS NULL OR ({TO_INVOICE} > 0) = %(left)s)"
         " ORDER BY i.position DESC LIMIT %(limit)s",
         {"company": company_id, "left": to_invoice, "before": before, "limit": limit},
     )
-    names = InstalmentShown.__struct_fields__
-    return [InstalmentShown(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
+    return [_instalment(row) for row in await cur.fetchall()]
+
+
+async def instalment(cur: Cursor, instalment_id: UUID) -> InstalmentShown | None:
+    """As in the list."""
+    await cur.execute(f"{INSTALMENT} WHERE i.instalment_id = %s", (instalment_id,))
+    row = await cur.fetchone()
+    return row and _instalment(row)
+
+
+def _instalment(row: tuple[Any, ...]) -> InstalmentShown:
+    return InstalmentShown(**dict(zip(InstalmentShown.__struct_fields__, row, strict=True)))
 
 
 async def listing(
@@ -286,12 +304,7 @@ async def listing(
     ``settled``: only those with nothing open, or only the others. Joins the directory for the
     companies' names."""
     await cur.execute(
-        "SELECT v.invoice_id, coalesce(c.is_id, v.company_id), coalesce(c.name, ''),"
-        " v.instalment_id, v.number,"
-        " v.amount_cents, v.currency, v.raised_at, v.due_on, v.paid_cents, v.credited_cents,"
-        f" v.refunded_cents, {OPEN}, v.position"
-        " FROM invoice v LEFT JOIN who c ON c.id = v.company_id"
-        " WHERE (%(before)s::bigint IS NULL OR v.position < %(before)s)"
+        f"{INVOICE} WHERE (%(before)s::bigint IS NULL OR v.position < %(before)s)"
         f" AND (%(company)s::uuid IS NULL OR v.company_id = ANY({everyone('%(company)s::uuid')}))"
         f" AND (%(day)s::date IS NULL OR v.due_on < %(day)s AND {OPEN} > 0)"
         f" AND (%(settled)s::boolean IS NULL OR ({OPEN} = 0) = %(settled)s)"
@@ -304,8 +317,18 @@ async def listing(
             "limit": limit,
         },
     )
-    names = InvoiceShown.__struct_fields__
-    return [InvoiceShown(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
+    return [_invoice(row) for row in await cur.fetchall()]
+
+
+async def one(cur: Cursor, invoice_id: UUID) -> InvoiceShown | None:
+    """As in the list."""
+    await cur.execute(f"{INVOICE} WHERE v.invoice_id = %s", (invoice_id,))
+    row = await cur.fetchone()
+    return row and _invoice(row)
+
+
+def _invoice(row: tuple[Any, ...]) -> InvoiceShown:
+    return InvoiceShown(**dict(zip(InvoiceShown.__struct_fields__, row, strict=True)))
 
 
 class RemedyShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ from ._segment import (
     gone_quiet,
     in_use,
     kept,
+    named_apart,
     narrowed,
     quiet,
     strictest,
@@ -173,7 +174,7 @@ projection = Projection(
     stages,
     saved,
     custom,
-    version=15,
+    version=16,
     parallel="stream",
 )
 
@@ -552,6 +553,9 @@ card: Lookup[[UUID], PersonShown] = Lookup(
 """Joins the directory for the companies' names."""
 
 
+ANYBODY = Criteria()
+
+
 async def listing(
     cur: Cursor,
     criteria: Criteria,
@@ -611,33 +615,38 @@ async def in_segment(
     cur: Cursor,
     slug: str,
     *,
+    also: Criteria = ANYBODY,
     on: datetime,
     besides: Collection[UUID] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[PersonListed]:
-    """As ``listing``; nobody if there is no such segment."""
+    """As ``listing``; nobody if there is no such segment. ``also``: what they have to fit
+    besides."""
     found = await criteria_of(cur, slug)
     if found is None:
         return []
-    return await listing(cur, found.criteria, on=on, besides=besides, before=before, limit=limit)
+    where, values = await _fitting_both(cur, found.criteria, also, on, besides)
+    return await _listed(cur, where, values, before, limit)
 
 
 async def quiet_in_segment(
     cur: Cursor,
     slug: str,
     *,
+    also: Criteria = ANYBODY,
     on: datetime,
     besides: Collection[UUID] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[PersonListed]:
     """Of those in it, with whom something passed once and nothing for as long as its cadence, and
-    who are neither snoozed nor to be left alone; in the order of ``listing``."""
+    who are neither snoozed nor to be left alone; in the order of ``listing``. ``also``: as in
+    ``in_segment``."""
     found = await criteria_of(cur, slug)
     if found is None:
         return []
-    where, values = await _fitting(cur, found.criteria, on, besides)
+    where, values = await _fitting_both(cur, found.criteria, also, on, besides)
     silent, since = quiet(on, found.cadence_days, of_any, of_all)
     return await _listed(
         cur, f"{where} AND {silent} AND {LEFT_OPEN}", values | since, before, limit
@@ -721,6 +730,16 @@ async def _fitting(
         pools=criteria.pools,
     )
     return " AND ".join([*clauses, HERE]), {"on": on, "besides": list(besides)} | values
+
+
+async def _fitting_both(
+    cur: Cursor, one: Criteria, also: Criteria, on: datetime, besides: Collection[UUID]
+) -> tuple[str, dict[str, object]]:
+    where, values = await _fitting(cur, one, on, besides)
+    if also == ANYBODY:
+        return where, values
+    further, asked = named_apart("also", *await _fitting(cur, also, on, besides))
+    return f"{where} AND {further}", values | asked
 
 
 async def holders(

@@ -67,7 +67,7 @@ custom = values(
     CustomFieldCleared,
     of=lambda entry: entry.event.candidacy_id,
 )
-projection = Projection("placements", placements, custom, version=6, parallel="stream")
+projection = Projection("placements", placements, custom, version=7, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -178,6 +178,11 @@ JOINED = {
     "custom": shown_of("placement_field", "t.candidacy_id"),
 }
 COLUMNS = ", ".join(JOINED.get(name, f"t.{name}") for name in PlacementShown.__struct_fields__)
+SHOWN = f"""
+SELECT {COLUMNS} FROM placement t
+LEFT JOIN who p ON p.id = t.person_id
+LEFT JOIN who c ON c.id = t.company_id
+LEFT JOIN directory j ON j.id = t.job_order_id"""
 
 
 async def listing(
@@ -198,11 +203,7 @@ async def listing(
     fields. Raises NoSuchField, WrongFieldValue."""
     fits, known = await fitting(cur, "placement_field", "placement", "t.candidacy_id", custom)
     await cur.execute(
-        f"SELECT {COLUMNS} FROM placement t"
-        " LEFT JOIN who p ON p.id = t.person_id"
-        " LEFT JOIN who c ON c.id = t.company_id"
-        " LEFT JOIN directory j ON j.id = t.job_order_id"
-        " WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
+        f"{SHOWN} WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR t.person_id = ANY({everyone('%(person)s::uuid')}))"
         f" AND (%(company)s::uuid IS NULL OR t.company_id = ANY({everyone('%(company)s::uuid')}))"
         f" AND (%(status)s::text IS NULL OR {STATUS} = %(status)s)"
@@ -220,6 +221,17 @@ async def listing(
             "limit": limit,
         },
     )
-    names = PlacementShown.__struct_fields__
-    rows = [dict(zip(names, row, strict=True)) for row in await cur.fetchall()]
-    return [msgspec.convert(row, PlacementShown) for row in rows]
+    return [_shown(row) for row in await cur.fetchall()]
+
+
+async def one(cur: Cursor, candidacy_id: UUID, *, on: date) -> PlacementShown | None:
+    """As in the list, ``on`` that day."""
+    asked = {"id": candidacy_id, "on": on}
+    await cur.execute(f"{SHOWN} WHERE t.candidacy_id = %(id)s", asked)
+    row = await cur.fetchone()
+    return row and _shown(row)
+
+
+def _shown(row: tuple[object, ...]) -> PlacementShown:
+    fields = dict(zip(PlacementShown.__struct_fields__, row, strict=True))
+    return msgspec.convert(fields, PlacementShown)

@@ -43,7 +43,7 @@ members = Table(
     """,
 )
 members.erases()
-projection = Projection("pools", pools, members, version=4)
+projection = Projection("pools", pools, members, version=5)
 
 
 @pools.starts(PoolDefined)
@@ -131,19 +131,29 @@ async def one(cur: Cursor, slug: str) -> PoolShown | None:
 
 
 async def members_of(
-    cur: Cursor, slug: str, *, before: int | None = None, limit: int = 50
+    cur: Cursor,
+    slug: str,
+    *,
+    by: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[Member]:
-    """The last to come in first; page by passing the last one's position as ``before``. Joins the
-    directory for the names."""
+    """The last to come in first; page by passing the last one's position as ``before``. ``by``: who
+    put them in, from ``since`` on and before ``until``. Joins the directory for the names."""
     await cur.execute(
         "SELECT coalesce(d.is_id, m.person_id), coalesce(d.name, ''), m.since, m.by, m.reason,"
         " m.text, m.position FROM pool_member m LEFT JOIN who d ON d.id = m.person_id"
         " WHERE m.pool = %(pool)s"
+        " AND (%(by)s::text IS NULL OR m.by = %(by)s)"
+        " AND (%(since)s::timestamptz IS NULL OR m.since >= %(since)s)"
+        " AND (%(until)s::timestamptz IS NULL OR m.since < %(until)s)"
         " AND (%(before)s::bigint IS NULL OR m.position < %(before)s)"
         " AND NOT EXISTS (SELECT FROM pool_member o WHERE o.pool = m.pool"
         f"   AND o.position > m.position AND o.person_id = ANY({everyone('m.person_id')}))"
         " ORDER BY m.position DESC LIMIT %(limit)s",
-        {"pool": slug, "before": before, "limit": limit},
+        {"pool": slug, "by": by, "since": since, "until": until, "before": before, "limit": limit},
     )
     return [Member(*row) for row in await cur.fetchall()]
 

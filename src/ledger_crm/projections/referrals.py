@@ -8,7 +8,7 @@ of the candidate in any job, or of any candidate at the client.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -54,7 +54,7 @@ referrals = Table(
     """,
 )
 referrals.erases("text", of="subject_id")
-projection = Projection("referrals", referrals, version=4)
+projection = Projection("referrals", referrals, version=5)
 
 
 @referrals.starts(Received, Given)
@@ -125,6 +125,17 @@ class ReferralShown(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+SHOWN = """
+SELECT r.referral_id, r.direction, r.kind, coalesce(s.is_id, r.subject_id), coalesce(s.name, ''),
+       p.is_id, p.name, c.is_id, c.name, r.at, r.by, r.fee_cents, r.currency, r.fee_on, r.fee,
+       r.fee_since, CASE WHEN r.fee = 'none' THEN '' WHEN r.direction = 'received' THEN 'us'
+       ELSE 'partner' END, r.text, r.position
+FROM referral r
+LEFT JOIN who s ON s.id = r.subject_id
+LEFT JOIN who p ON p.id = r.with_person_id
+LEFT JOIN who c ON c.id = r.with_company_id"""
+
+
 async def listing(
     cur: Cursor,
     *,
@@ -139,14 +150,7 @@ async def listing(
     person or a company: also those that came from them or went to them. Joins the directory for
     the names."""
     await cur.execute(
-        "SELECT r.referral_id, r.direction, r.kind, coalesce(s.is_id, r.subject_id),"
-        " coalesce(s.name, ''), p.is_id, p.name, c.is_id, c.name, r.at, r.by,"
-        " r.fee_cents, r.currency, r.fee_on, r.fee, r.fee_since, CASE WHEN r.fee = 'none' THEN ''"
-        "   WHEN r.direction = 'received' THEN 'us' ELSE 'partner' END, r.text, r.position"
-        " FROM referral r LEFT JOIN who s ON s.id = r.subject_id"
-        " LEFT JOIN who p ON p.id = r.with_person_id"
-        " LEFT JOIN who c ON c.id = r.with_company_id"
-        " WHERE (%(before)s::bigint IS NULL OR r.position < %(before)s)"
+        f"{SHOWN} WHERE (%(before)s::bigint IS NULL OR r.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR r.subject_id = ANY({everyone('%(person)s::uuid')})"
         f"   OR r.with_person_id = ANY({everyone('%(person)s::uuid')}))"
         f" AND (%(company)s::uuid IS NULL OR r.subject_id = ANY({everyone('%(company)s::uuid')})"
@@ -163,5 +167,15 @@ async def listing(
             "limit": limit,
         },
     )
-    names = ReferralShown.__struct_fields__
-    return [ReferralShown(**dict(zip(names, row, strict=True))) for row in await cur.fetchall()]
+    return [_shown(row) for row in await cur.fetchall()]
+
+
+async def one(cur: Cursor, referral_id: UUID) -> ReferralShown | None:
+    """As in the list."""
+    await cur.execute(f"{SHOWN} WHERE r.referral_id = %s", (referral_id,))
+    row = await cur.fetchone()
+    return row and _shown(row)
+
+
+def _shown(row: tuple[Any, ...]) -> ReferralShown:
+    return ReferralShown(**dict(zip(ReferralShown.__struct_fields__, row, strict=True)))
