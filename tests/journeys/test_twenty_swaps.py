@@ -15,6 +15,7 @@ import pytest
 
 from journeys.test_read_your_writes import Writer
 from running import ledger_crm, running
+from waiting import until
 
 pytestmark = pytest.mark.campaign
 
@@ -87,6 +88,10 @@ def test_twenty_swaps_while_others_read_and_write(tmp_path: Path) -> None:
     with running(tmp_path) as up:
         demo = ledger_crm(tmp_path, "demo", "--size", "0.1")
         assert demo.returncode == 0, demo.stderr
+        with up.api() as crm:  # what was played is there, before anybody is timed
+            until(lambda: crm.get("/health/ready").json()["status"] == "ready")
+            head = {"after": crm.get("/health/ready").json()["head"]}
+            until(lambda: crm.get("/people", params=head).is_success)
         asyncio.run(journey(up.url, up.key))
     before, meanwhile = slow(took, quiet), slow(took, swapped)
     each = [slow(took, [s]) / slow(took, [q]) for s, q in zip(swapped, quiet, strict=True)]
