@@ -99,7 +99,7 @@ from ledger_crm.domain.segment import (
 )
 from ledger_crm.domain.team import TeamDefined, TeamJoined, TeamLeft
 from ledger_crm.domain.template import TemplateDefined
-from ledger_crm.domain.webhook import WebhookAdded
+from ledger_crm.domain.webhook import WebhookAdded, WebhookSecretRenewed
 from scenario import COMPANY, LATER, NOON, PERSON, folded
 
 ORDER = UUID(int=0x01)
@@ -814,6 +814,10 @@ def template_defined(slug: str = "no_thanks", **changes: Any) -> TemplateDefined
 def webhook_added(**changes: Any) -> WebhookAdded:
     fields = {"url": "https://hooks.example/7", "host": "hooks.example", "secret": "whsec_MDEy"}
     return WebhookAdded(**fields | changes)
+
+
+def webhook_secret_renewed(number: int, until_at: datetime = LATER) -> WebhookSecretRenewed:
+    return WebhookSecretRenewed(secret=f"whsec_MDE{number}", old_until_at=until_at)
 
 
 # equal opportunity

@@ -1,14 +1,17 @@
-"""The client where a connection is cut, at any byte."""
+"""The client where a connection is cut, at any byte; how long it waits, and what it asks."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
+from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -76,3 +79,142 @@ def test_a_follower_that_is_cut_off_anywhere_hears_each_entry_once(cuts: list[in
         patch.setattr(client, "AGAIN_S", 0.0)
         heard = [entry.position for entry in islice(crm.follow(), ENTRIES)]
     assert heard == list(range(1, ENTRIES + 1)), asked
+
+
+RECEIPT = {"id": "01a22c29-6603-77aa-86a4-c83490c8b559", "version": 1, "position": 7}
+BUSY = {"type": "/problems/too-many-requests", "detail": "wait"}
+
+
+class Server:
+    """Answers what it is given, one after the other, and then that all is well."""
+
+    def __init__(self, *answers: httpx.Response, well: Any = RECEIPT) -> None:
+        self.answers, self.well = list(answers), well
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        return self.answers.pop(0) if self.answers else httpx.Response(200, json=self.well)
+
+
+def busy(status: int, retry_after: str | None) -> httpx.Response:
+    headers = {"Date": "Mon, 30 Nov 2026 12:00:00 GMT"}
+    headers |= {} if retry_after is None else {"Retry-After": retry_after}
+    return httpx.Response(status, json=BUSY, headers=headers)
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    found: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        found.append(seconds)
+
+    monkeypatch.setattr(client.time, "sleep", found.append)
+    monkeypatch.setattr(client.asyncio, "sleep", sleep)
+    return found
+
+
+def called(server: Server, call: str, *args: Any, patience_s: float, awaited: bool) -> Any:
+    transport = httpx.MockTransport(server)
+
+    async def asynchronously() -> Any:
+        async with client.AsyncClient(
+            "http://crm", "key", transport=transport, patience_s=patience_s
+        ) as crm:
+            return await getattr(crm, call)(*args)
+
+    if awaited:
+        return asyncio.run(asynchronously())
+    with client.Client("http://crm", "key", transport=transport, patience_s=patience_s) as crm:
+        return getattr(crm, call)(*args)
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+@pytest.mark.parametrize("status", [429, 503])
+def test_it_comes_back_when_it_is_told_to_and_not_before(
+    slept: list[float], status: int, awaited: bool
+) -> None:
+    server = Server(busy(status, "50"), busy(status, None))
+    called(server, "write", "/people", {}, patience_s=50, awaited=awaited)
+    assert slept[0] == 50
+    assert 0 < slept[1] < 1, "of its own accord"
+    assert len({each.headers["idempotency-key"] for each in server.asked}) == 1
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_who_is_to_come_back_later_than_they_wait_is_told_so_at_once(
+    slept: list[float], awaited: bool
+) -> None:
+    for asked in ("900", "Mon, 30 Nov 2026 12:15:00 GMT"):
+        server = Server(busy(429, asked))
+        with pytest.raises(client.Problem) as told:
+            called(server, "get", "/people", patience_s=60, awaited=awaited)
+        assert (told.value.status, told.value.code) == (429, "too-many-requests")
+        assert told.value.retry_after_s == 900
+        assert len(server.asked) == 1
+    assert slept == []
+
+
+def test_a_follower_waits_as_it_is_told_to_and_no_longer_than_it_wants(slept: list[float]) -> None:
+    server = Server(busy(503, "5"), busy(503, "900"))
+    with (
+        client.Client("http://crm", "key", transport=httpx.MockTransport(server)) as crm,
+        pytest.raises(client.Problem) as told,
+    ):
+        next(crm.follow())
+    assert (told.value.retry_after_s, slept) == (900, [5])
+
+
+def test_without_a_word_of_when_a_problem_has_none() -> None:
+    for answer in (busy(404, None), busy(404, "soon"), httpx.Response(502, text="<p>Gone</p>")):
+        transport = httpx.MockTransport(Server(answer))
+        with (
+            client.Client("http://crm", "key", transport=transport, attempts=1) as crm,
+            pytest.raises(client.Problem) as told,
+        ):
+            crm.get("/people")
+        assert told.value.retry_after_s is None
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_batch_is_sent_under_a_key_and_may_be_tried_first(awaited: bool) -> None:
+    results = {"results": [{"status": 200, "answer": {"id": RECEIPT["id"], "dry_run": True}}]}
+    server = Server(well=results)
+    transport = httpx.MockTransport(server)
+    asked = {"key": "monday", "dry_run": True}
+
+    async def asynchronously() -> Any:
+        async with client.AsyncClient("http://crm", "key", transport=transport) as crm:
+            return await crm.batch([{"path": "/people", "body": {}}], **asked)
+
+    if awaited:
+        found = asyncio.run(asynchronously())
+    else:
+        with client.Client("http://crm", "key", transport=transport) as crm:
+            found = crm.batch([{"path": "/people", "body": {}}], **asked)
+            assert crm.position == 0, "nothing was written"
+    assert found == results["results"]
+    [request] = server.asked
+    assert request.headers["idempotency-key"] == "monday"
+    assert dict(request.url.params) == {"dry_run": "true"}
+
+
+def test_it_says_how_far_an_answer_has_got_and_through_which_key_an_entry_was_written() -> None:
+    page = {"items": [msgspec.json.decode(told(1)[told(1).index(b"{") :]) | {"through": "key:1"}]}
+    told_at = httpx.Response(200, json=page | {"next": None}, headers={"Ledger-Position": "12"})
+    server = Server(told_at)
+    with client.Client("http://crm", "key", transport=httpx.MockTransport(server)) as crm:
+        assert crm.stood_at is None
+        [entry] = crm.pages("/events", client.Entry)
+        assert (crm.stood_at, entry.through) == (12, "key:1")
+        crm.get("/health/live")
+        assert crm.stood_at is None, "that answer says nothing of it"
+
+
+def test_a_put_may_ask_that_there_is_none_yet() -> None:
+    server = Server()
+    with client.Client("http://crm", "key", transport=httpx.MockTransport(server)) as crm:
+        crm.write("/pools/speakers", {}, method="PUT", if_none_match="*")
+    assert server.asked[0].headers["if-none-match"] == "*"
+    assert "if-match" not in server.asked[0].headers

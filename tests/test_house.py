@@ -484,6 +484,7 @@ def test_the_story_has_a_mark_in_every_field_that_is_sealed(
         ("login.invited", "digest"),
         ("login.password_set", "hash"),
         ("webhook.added", "secret"),
+        ("webhook.secret_renewed", "secret"),
         ("person.document_added", "digest"),
         ("company.document_added", "digest"),
     }

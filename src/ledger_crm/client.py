@@ -5,14 +5,15 @@
         crm.write(f"/people/{ada.id}/tags", {"kind": "person.tagged", "tag": "vip"})
         for person in crm.pages("/people", tag="vip"):
             print(person["name"])
-        found = crm.ask("/search/lookups", {"words": "ada"})
+        found = crm.ask("/search/lookups", {"q": "ada"})
         for entry in crm.follow(after=ada.position or 0):
             print(entry.position, entry.kind)
 
 ``AsyncClient`` has the same methods, to be awaited and iterated with ``async``. A write is sent
 with an Idempotency-Key, so trying again does nothing twice; a read asks for what this client wrote
-(``after``). What is refused is a ``Problem``. Shapes are yours to name: any type that msgspec can
-decode, or none for plain dicts and lists.
+(``after``). What is refused is a ``Problem``. Where it is told when to come back, it comes back
+then, or raises a ``Problem`` with ``retry_after_s`` if that is too long to wait. Shapes are yours
+to name: any type that msgspec can decode, or none for plain dicts and lists.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from typing import Any, TypeVar, overload
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, TypeVar, overload
 from uuid import UUID, uuid4
 
 import httpx
@@ -32,7 +34,8 @@ __all__ = ["AsyncClient", "Client", "Entry", "Problem", "Receipt", "Trial"]
 T = TypeVar("T")
 ATTEMPTS = 6
 AGAIN_S = 0.2  # before the second attempt; then twice as long each time
-LONGEST_S = 30.0
+LONGEST_S = 30.0  # of our own accord, however often it failed
+PATIENCE_S = 60.0
 TIMEOUT_S = 30.0
 SILENCE_S = 45.0  # of a stream that says every 15 s that it is there
 NOT_BEHIND = (
@@ -69,7 +72,8 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """Of the ledger. ``sealed`` names fields of the fact that are not shown."""
+    """Of the ledger. ``sealed`` names fields of the fact that are not shown; ``through`` is the key
+    or session that it was written through, like `key:<id>`, or ""."""
 
     position: int
     stream: UUID
@@ -80,6 +84,7 @@ class Entry(msgspec.Struct, frozen=True):
     cause: str
     fact: dict[str, Any]
     sealed: list[str]
+    through: str = ""
 
 
 class Problem(Exception):
@@ -87,21 +92,33 @@ class Problem(Exception):
 
     code   like `no-such-record`
     facts  of the case, such as `holder` or `faults`
+    retry_after_s  when to try again, if the answer says that; else None
     """
 
-    def __init__(self, status: int, code: str, detail: str, facts: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        facts: dict[str, Any],
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status, self.code, self.facts = status, code, facts
+        self.retry_after_s = retry_after_s
 
 
 class _Calls:
     """What both clients do, without doing it."""
 
-    def __init__(self, url: str, key: str, attempts: int) -> None:
-        self._url, self._attempts = url.rstrip("/"), attempts
+    def __init__(self, url: str, key: str, attempts: int, patience_s: float) -> None:
+        self._url, self._attempts, self._patience_s = url.rstrip("/"), attempts, patience_s
         self._headers = {"Authorization": f"Bearer {key}", "User-Agent": "ledger-crm-client"}
         self.position = 0
         """Of the last write of this client; reads ask for what was known there."""
+        self.stood_at: int | None = None
+        """Where the ledger was, of which the last answer to a read holds everything
+        (``Ledger-Position``); None if it said nothing of that."""
 
     def _request(
         self, method: str, path: str, *, timeout_s: float = TIMEOUT_S, **rest: Any
@@ -116,11 +133,12 @@ class _Calls:
         return httpx.Request(method, self._url + path, **rest)
 
     def _sent(self, request: httpx.Request) -> Steps[httpx.Response]:
-        """Until there is an answer. Raises Problem; httpx.TransportError after the last attempt."""
+        """Until there is an answer. Raises Problem, at once if it is to be tried again later than
+        is waited for; httpx.TransportError after the last attempt."""
         for attempt in range(1, self._attempts + 1):
             answer = yield request
             last = attempt == self._attempts
-            wait_s = AGAIN_S * 2 ** (attempt - 1) * (0.5 + random.random())  # noqa: S311
+            wait_s = _pause_s(attempt - 1)
             if isinstance(answer, httpx.TransportError):
                 if last:
                     raise answer
@@ -128,27 +146,39 @@ class _Calls:
                 assert answer is not None
                 if answer.is_success:
                     return answer
-                if last or answer.status_code not in AGAIN:
+                if last:
                     raise _problem(answer)
-                asked = answer.headers.get("retry-after", "")
-                wait_s = max(wait_s, float(asked) if asked.isdigit() else 0.0)
-            yield min(wait_s, LONGEST_S)
+                wait_s = max(wait_s, self._asked_s(answer))
+            yield wait_s
         raise AssertionError("not reached: the last attempt returns or raises")
 
+    def _asked_s(self, answer: httpx.Response) -> float:
+        """How long we are asked to wait. Raises Problem, if it is not to be tried again."""
+        asked_s = _retry_after_s(answer) or 0.0
+        if answer.status_code not in AGAIN or asked_s > self._patience_s:
+            raise _problem(answer)
+        return asked_s
+
+    def _read(self, request: httpx.Request) -> Steps[httpx.Response]:
+        answer = yield from self._sent(request)
+        told = answer.headers.get("ledger-position")
+        self.stood_at = None if told is None else int(told)
+        return answer
+
     def _get(self, path: str, type: Any, params: dict[str, Any]) -> Steps[Any]:
-        answer = yield from self._sent(self._request("GET", path, params=self._after(path, params)))
+        answer = yield from self._read(self._request("GET", path, params=self._after(path, params)))
         return _decoded(answer, type)
 
     def _ask(self, path: str, body: Any, type: Any, params: dict[str, Any]) -> Steps[Any]:
         content, headers = msgspec.json.encode(body), {"Content-Type": "application/json"}
         params = self._after(path, params)
-        answer = yield from self._sent(
+        answer = yield from self._read(
             self._request("POST", path, headers=headers, params=params, content=content)
         )
         return _decoded(answer, type)
 
     def _page(self, path: str, params: dict[str, Any]) -> Steps[tuple[list[Any], str | None]]:
-        answer = yield from self._sent(self._request("GET", path, params=self._after(path, params)))
+        answer = yield from self._read(self._request("GET", path, params=self._after(path, params)))
         match _decoded(answer, Any):
             case {"items": list(items), "next": None | str() as cursor}:
                 return items, cursor
@@ -169,11 +199,13 @@ class _Calls:
         method: str,
         key: str | None,
         if_match: str | None,
+        if_none_match: str | None,
         dry_run: bool,
     ) -> Steps[Any]:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid4().hex}
-        if if_match is not None:
-            headers["If-Match"] = if_match
+        for name, tag in (("If-Match", if_match), ("If-None-Match", if_none_match)):
+            if tag is not None:
+                headers[name] = tag
         params = {"dry_run": "true"} if dry_run else {}
         content = msgspec.json.encode(body)
         answer = yield from self._sent(
@@ -190,12 +222,13 @@ class _Calls:
         return receipt
 
     def _batch(
-        self, commands: Sequence[dict[str, Any]], whole: bool
+        self, commands: Sequence[dict[str, Any]], whole: bool, key: str | None, dry_run: bool
     ) -> Steps[list[dict[str, Any]]]:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid4().hex}
+        params = {"dry_run": "true"} if dry_run else {}
         content = msgspec.json.encode({"commands": commands, "all_or_nothing": whole})
         answer = yield from self._sent(
-            self._request("POST", "/batch", headers=headers, content=content)
+            self._request("POST", "/batch", headers=headers, params=params, content=content)
         )
         results: list[dict[str, Any]] = msgspec.json.decode(answer.content)["results"]
         for each in results:
@@ -211,7 +244,12 @@ class _Calls:
 
 
 class Client(_Calls):
-    """``transport``: of httpx, for tests and for those who need a proxy."""
+    """
+    attempts    of each request, with longer and longer pauses
+    patience_s  the longest that the server may ask to wait; if it asks for more, nothing is tried
+                again
+    transport   of httpx, for tests and for those who need a proxy
+    """
 
     def __init__(
         self,
@@ -219,9 +257,10 @@ class Client(_Calls):
         key: str,
         *,
         attempts: int = ATTEMPTS,
+        patience_s: float = PATIENCE_S,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        super().__init__(url, key, attempts)
+        super().__init__(url, key, attempts, patience_s)
         self._http = httpx.Client(transport=transport)
 
     def __enter__(self) -> Client:
@@ -273,36 +312,55 @@ class Client(_Calls):
         method: str = "POST",
         key: str | None = None,
         if_match: str | None = None,
+        if_none_match: Literal["*"] | None = None,
     ) -> Receipt:
         """``key``: of your own choosing; None: a new one for this call. Raises Problem."""
-        receipt: Receipt = self._done(self._write(path, body, method, key, if_match, False))
+        receipt: Receipt = self._done(
+            self._write(path, body, method, key, if_match, if_none_match, False)
+        )
         return receipt
 
     def try_out(
-        self, path: str, body: Any, *, method: str = "POST", if_match: str | None = None
+        self,
+        path: str,
+        body: Any,
+        *,
+        method: str = "POST",
+        key: str | None = None,
+        if_match: str | None = None,
+        if_none_match: Literal["*"] | None = None,
     ) -> Trial:
         """What ``write`` would do. Raises Problem."""
-        trial: Trial = self._done(self._write(path, body, method, None, if_match, True))
+        trial: Trial = self._done(
+            self._write(path, body, method, key, if_match, if_none_match, True)
+        )
         return trial
 
     def batch(
-        self, commands: Sequence[dict[str, Any]], *, all_or_nothing: bool = False
+        self,
+        commands: Sequence[dict[str, Any]],
+        *,
+        all_or_nothing: bool = False,
+        key: str | None = None,
+        dry_run: bool = False,
     ) -> list[dict[str, Any]]:
-        """Results, as ``/batch`` says. Raises Problem."""
-        return self._done(self._batch(commands, all_or_nothing))
+        """Results, as ``/batch`` says; of a dry run, what each would do. ``key``: as for ``write``,
+        for those of the commands that have none. Raises Problem."""
+        return self._done(self._batch(commands, all_or_nothing, key, dry_run))
 
     def follow(self, *, after: int = 0, kinds: Sequence[str] = ()) -> Iterator[Entry]:
-        """Entries after a position, for ever; none is left out, none told twice. Raises Problem."""
+        """Entries after a position, for ever; none is left out, none told twice. Raises Problem,
+        also if the server asks to be left alone for longer than is waited for."""
         lines, failures = _Lines(after), 0
         while True:
+            asked_s = 0.0
             try:
                 request = self._stream(lines.last, kinds)
                 answer = self._http.send(request, stream=True)
                 try:
                     if not answer.is_success:
                         answer.read()
-                        if answer.status_code not in AGAIN:
-                            raise _problem(answer)
+                        asked_s = self._asked_s(answer)
                     else:
                         lines.begin()
                         for line in answer.iter_lines():
@@ -314,7 +372,7 @@ class Client(_Calls):
             except httpx.TransportError:
                 pass
             failures += 1
-            time.sleep(_pause_s(failures))
+            time.sleep(max(_pause_s(failures), asked_s))
 
     def _done(self, steps: Steps[T]) -> T:
         heard: Any = None
@@ -343,9 +401,10 @@ class AsyncClient(_Calls):
         key: str,
         *,
         attempts: int = ATTEMPTS,
+        patience_s: float = PATIENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        super().__init__(url, key, attempts)
+        super().__init__(url, key, attempts, patience_s)
         self._http = httpx.AsyncClient(transport=transport)
 
     async def __aenter__(self) -> AsyncClient:
@@ -392,32 +451,49 @@ class AsyncClient(_Calls):
         method: str = "POST",
         key: str | None = None,
         if_match: str | None = None,
+        if_none_match: Literal["*"] | None = None,
     ) -> Receipt:
-        receipt: Receipt = await self._done(self._write(path, body, method, key, if_match, False))
+        receipt: Receipt = await self._done(
+            self._write(path, body, method, key, if_match, if_none_match, False)
+        )
         return receipt
 
     async def try_out(
-        self, path: str, body: Any, *, method: str = "POST", if_match: str | None = None
+        self,
+        path: str,
+        body: Any,
+        *,
+        method: str = "POST",
+        key: str | None = None,
+        if_match: str | None = None,
+        if_none_match: Literal["*"] | None = None,
     ) -> Trial:
-        trial: Trial = await self._done(self._write(path, body, method, None, if_match, True))
+        trial: Trial = await self._done(
+            self._write(path, body, method, key, if_match, if_none_match, True)
+        )
         return trial
 
     async def batch(
-        self, commands: Sequence[dict[str, Any]], *, all_or_nothing: bool = False
+        self,
+        commands: Sequence[dict[str, Any]],
+        *,
+        all_or_nothing: bool = False,
+        key: str | None = None,
+        dry_run: bool = False,
     ) -> list[dict[str, Any]]:
-        return await self._done(self._batch(commands, all_or_nothing))
+        return await self._done(self._batch(commands, all_or_nothing, key, dry_run))
 
     async def follow(self, *, after: int = 0, kinds: Sequence[str] = ()) -> AsyncIterator[Entry]:
         lines, failures = _Lines(after), 0
         while True:
+            asked_s = 0.0
             try:
                 request = self._stream(lines.last, kinds)
                 answer = await self._http.send(request, stream=True)
                 try:
                     if not answer.is_success:
                         await answer.aread()
-                        if answer.status_code not in AGAIN:
-                            raise _problem(answer)
+                        asked_s = self._asked_s(answer)
                     else:
                         lines.begin()
                         async for line in answer.aiter_lines():
@@ -429,7 +505,7 @@ class AsyncClient(_Calls):
             except httpx.TransportError:
                 pass
             failures += 1
-            await asyncio.sleep(_pause_s(failures))
+            await asyncio.sleep(max(_pause_s(failures), asked_s))
 
     async def _done(self, steps: Steps[T]) -> T:
         heard: Any = None
@@ -474,6 +550,19 @@ def _pause_s(failures: int) -> float:
     return min(AGAIN_S * 2.0 ** min(failures, 10) * (0.5 + random.random()), LONGEST_S)  # noqa: S311
 
 
+def _retry_after_s(answer: httpx.Response) -> float | None:
+    """In seconds, or as a date (RFC 9110, 10.2.3), by the clock of who says it; None: it says
+    nothing of that."""
+    asked, said_at = (answer.headers.get(name, "") for name in ("retry-after", "date"))
+    if asked.isdigit():
+        return float(asked)
+    try:
+        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(said_at)
+    except (ValueError, TypeError):  # no dates, or only one with a zone
+        return None
+    return max(wait.total_seconds(), 0.0)
+
+
 def _decoded(answer: httpx.Response, type: Any) -> Any:
     """Raises Problem, msgspec.ValidationError."""
     if answer.headers.get("content-type", "").partition(";")[0].endswith("json"):
@@ -491,6 +580,7 @@ def _problem(answer: httpx.Response) -> Problem:
     try:
         facts: dict[str, Any] = msgspec.json.decode(answer.content)
         code = facts["type"].rpartition("/")[2]
-        return Problem(answer.status_code, code, facts["detail"], facts)
+        detail = facts["detail"]
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):  # of a proxy between us
-        return Problem(answer.status_code, "", f"{answer.status_code} and no explanation", {})
+        code, detail, facts = "", f"{answer.status_code} and no explanation", {}
+    return Problem(answer.status_code, code, detail, facts, _retry_after_s(answer))

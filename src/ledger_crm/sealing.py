@@ -4,15 +4,16 @@
 
 AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the associated data names topic, stream,
 version and field, so that a ciphertext cannot be moved. Data keys are wrapped by AES-KWP
-(RFC 5649). The wrapping key, the key of the reservations' hashes, that of snapshots and that of
-places come from the deployment key by HKDF (RFC 5869). Destroying a data key erases what it sealed.
+(RFC 5649). Both are drawn from OpenSSL's generator, which the system seeds: to ask the system each
+time gives the interpreter away, and it comes back behind whoever else waits. The wrapping key, the
+key of the reservations' hashes, that of snapshots and that of places come from the deployment key
+by HKDF (RFC 5869). Destroying a data key erases what it sealed.
 """
 
 from __future__ import annotations
 
 import binascii
-import os
-from collections import deque
+from ssl import RAND_bytes
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -29,7 +30,6 @@ from cryptography.hazmat.primitives.keywrap import (
 DataKey = AESGCM
 FORMAT = b"\1"  # first byte of all that is stored, so that another cipher or key can come later
 NONCE_BYTES = 12
-NONCES = 256
 KEY_BYTES = 32
 
 
@@ -70,7 +70,7 @@ class Keyring(Hashes):
 
     def fresh(self) -> tuple[bytes, DataKey]:
         """A new data key: wrapped, and ready to use."""
-        key = os.urandom(KEY_BYTES)
+        key = RAND_bytes(KEY_BYTES)
         return FORMAT + aes_key_wrap_with_padding(self._wrapping, key), AESGCM(key)
 
     def unwrap(self, wrapped: bytes) -> DataKey:
@@ -93,23 +93,8 @@ class Keyring(Hashes):
             raise ValueError("a place of something else, or damaged") from None
 
 
-_nonces: deque[bytes] = deque()  # random, each used once
-os.register_at_fork(after_in_child=_nonces.clear)
-
-
-def _nonce() -> bytes:
-    """Fetched many at a time: each call to the system gives the interpreter away, and gets it back
-    behind whoever else waits for it."""
-    while True:
-        try:
-            return _nonces.pop()
-        except IndexError:
-            fresh = os.urandom(NONCE_BYTES * NONCES)
-            _nonces.extend(fresh[n : n + NONCE_BYTES] for n in range(0, len(fresh), NONCE_BYTES))
-
-
 def seal(key: DataKey, text: str, *, topic: str, stream: UUID, version: int, field: str) -> str:
-    nonce = _nonce()
+    nonce = RAND_bytes(NONCE_BYTES)
     sealed = (
         FORMAT + nonce + key.encrypt(nonce, text.encode(), _bound_to(topic, stream, version, field))
     )
@@ -128,7 +113,7 @@ def unseal(key: DataKey, sealed: str, *, topic: str, stream: UUID, version: int,
 
 def seal_bytes(key: DataKey, content: bytes, *, stream: UUID, id: UUID) -> bytes:
     """A document; bound to whose it is and to its own id, so that no two can be exchanged."""
-    nonce = os.urandom(NONCE_BYTES)
+    nonce = RAND_bytes(NONCE_BYTES)
     return FORMAT + nonce + key.encrypt(nonce, content, b"document\x1f" + stream.bytes + id.bytes)
 
 

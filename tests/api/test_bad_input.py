@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -9,6 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.journey import (
     ADA,
@@ -22,6 +26,7 @@ from api.journey import (
     problem,
     written,
 )
+from ledger_crm.api.acting import as_header, key_of
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.domain.clock import today
 from ledger_crm.ledger import Ledger
@@ -244,9 +249,31 @@ async def test_the_same_key_with_another_body_is_refused(ana: httpx.AsyncClient,
     for other, body in ((path, point | {"point": "phone"}), (f"{ada}/interactions", NOTE)):
         answer = await ana.post(other, json=body, headers=headers)
         problem(answer, 422, "key-reused")
-    for wrong in ("", "two words", "x" * 256):
+    no_texts = ('"', '""', '"k', '"k"1', '"k";a=1', '"k\\1"', '"k\t"')
+    for wrong in ("", "two words", "x" * 256, *no_texts):
         answer = await ana.post(path, json=point, headers={"Idempotency-Key": wrong})
-        assert "Idempotency-Key" in str(faults(answer))
+        assert "1 to 255" in faults(answer)["header:Idempotency-Key"], wrong
+    twice = [("Idempotency-Key", "k1"), ("Idempotency-Key", "k1")]
+    answer = await ana.post(path, json=point, headers=twice)
+    assert faults(answer) == {"header:Idempotency-Key": "given more than once"}
+
+
+async def test_a_key_is_the_same_in_quotes_and_bare(ana: httpx.AsyncClient, ledger: Ledger) -> None:
+    """As the draft has it, and as many send it; by the short way and the long one."""
+    path = f"/people/{(await written(ana, '/people', ADA))['id']}/interactions"
+    for first, second in (("k1", '"k1"'), ('"k\\"2"', 'k"2'), ('"a b"', '"a b"')):
+        receipt = await written(ana, path, NOTE, **{"Idempotency-Key": first})
+        head = await ledger.head()
+        again = await ana.post(path, json=NOTE, headers={"Idempotency-Key": second})
+        assert (again.json(), again.headers["idempotency-replayed"]) == (receipt, "true")
+        assert await ledger.head() == head
+        other = await ana.post(path, json=SENT, headers={"Idempotency-Key": second})
+        problem(other, 422, "key-reused")
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=255))
+def test_whatever_a_key_is_it_can_be_said_in_a_header(key: str) -> None:
+    assert key_of(as_header(key)) == key
 
 
 async def test_a_message_delivered_twice_is_recorded_once(ana: httpx.AsyncClient) -> None:
@@ -388,13 +415,28 @@ async def test_what_http_itself_refuses_is_a_problem_too(ana: httpx.AsyncClient,
     assert problem(await ana.get("/people/x"), 404, "not-an-id")["parameter"] == "person_id"
     problem(await ana.get("/problems/none"), 404, "no-such-page")
     problem(await ana.get("/openapi/swagger"), 404, "no-such-page")
-    answer = await ana.delete("/people")
-    problem(answer, 405, "method-not-allowed")
-    assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
+    assert {"GET", "HEAD", "POST"} <= problem_of_method(await ana.delete("/people"))
+    assert "HEAD" not in problem_of_method(await ana.delete("/batch"))
     answer = await ana.post("/people", data={"name": "Ada"})
     problem(answer, 415, "unsupported-media-type")
+    assert "accept-encoding" not in answer.headers
+    for path, body in (("/people", ADA), (f"{ada}/interactions", NOTE)):
+        for encoding, content in (("gzip", gzip.compress), ("gzip", bytes), ("br", bytes)):
+            headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+            packed = content(json.dumps(body).encode())
+            answer = await ana.post(path, content=packed, headers=headers)
+            problem(answer, 415, "unsupported-encoding")
+            assert answer.headers["accept-encoding"] == "identity"
+    plain = {"Content-Encoding": "identity"}
+    answer = await ana.post(f"{ada}/interactions?dry_run=true", json=NOTE, headers=plain)
+    assert answer.status_code == 200
     answer = await ana.get("/people", headers={"Accept": "text/html"})
     problem(answer, 406, "not-acceptable")
+
+
+def problem_of_method(answer: httpx.Response) -> set[str]:
+    problem(answer, 405, "method-not-allowed")
+    return set(answer.headers["allow"].split(", "))
 
 
 async def test_a_bug_of_ours_leaks_nothing(

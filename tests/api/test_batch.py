@@ -191,6 +191,58 @@ async def test_permissions_are_those_of_each_route(
             "key-missing")  # fmt: skip
 
 
+async def test_who_may_one_write_alone_may_send_many_of_it(
+    ana: httpx.AsyncClient, ada: str, ledger: Ledger
+) -> None:
+    """A batch reads nothing: it needs no permission to read."""
+    _, text = await create_key(
+        ledger, actor="integration:mailbox", role="none", scopes=["records.write"]
+    )
+    alone = {"Authorization": f"Bearer {text}"}
+    note, deal = command(f"{ada}/interactions", NOTE), command("/companies", {})
+    for whole in (False, True):
+        found = await results(ana, note, note, whole=whole, headers=alone)
+        assert [each["status"] for each in found] == [201, 201]
+    other = command("/pipelines/p", {}, method="PUT")
+    found = await results(ana, note, other, deal, headers=alone, **DRY)
+    assert [each["status"] for each in found] == [200, 403, 400]
+    assert found[1]["answer"]["permission"] == "catalogue.write"
+    assert found[0]["answer"]["entries"][0].keys() == {"stream", "version", "kind"}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_command_may_ask_that_there_is_none_yet(
+    ana: httpx.AsyncClient, ada: str, ledger: Ledger, whole: bool
+) -> None:
+    pool = {"slug": "speakers", "title": "Speakers"}
+    put = command("/pools/speakers", pool, method="PUT", if_none_match="*")
+    [first] = await results(ana, put, whole=whole)
+    assert first["status"] == 200
+    answer = await sent(ana, put, whole=whole)
+    refused = answer.json() if whole else answer.json()["results"][0]["answer"]
+    assert (refused["type"], refused["status"]) == ("/problems/already-begun", 412)
+    wrong = command(f"{ada}/interactions", NOTE, if_none_match="*")
+    assert "header:If-None-Match" in (await sent(ana, wrong, whole=whole)).text
+    assert "/commands/0/if_none_match" in faults(await sent(ana, put | {"if_none_match": '"7"'}))
+
+
+async def test_a_key_of_a_batch_is_the_same_in_quotes_and_bare(
+    ana: httpx.AsyncClient, ada: str, ledger: Ledger
+) -> None:
+    note = command(f"{ada}/interactions", NOTE)
+    own = command(f"{ada}/interactions", SENT, idempotency_key="own")
+    first = await results(ana, note, own, headers={"Idempotency-Key": '"a \\"monday\\""'})
+    assert [each["status"] for each in first] == [201, 201]
+    own["idempotency_key"] = '"own"'
+    again = await results(ana, note, own, headers={"Idempotency-Key": '"a \\"monday\\""'})
+    assert [each["answer"] for each in again] == [each["answer"] for each in first]
+    assert all(each["replayed"] for each in again)
+    answer = await sent(ana, own | {"idempotency_key": '"own'})
+    assert "/commands/0/idempotency_key" in faults(answer)
+    twins = await sent(ana, own, own | {"idempotency_key": "own"})
+    assert "/commands/1/idempotency_key" in faults(twins)
+
+
 async def test_what_is_no_batch_is_malformed(ana: httpx.AsyncClient, ada: str) -> None:
     for path in ("/batch", "/portal/verdicts", "/people/lookups", "/%62atch"):
         assert faults(await sent(ana, command(path, {})))["/commands/0/path"], path

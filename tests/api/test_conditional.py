@@ -231,6 +231,11 @@ async def test_large_answers_are_compressed(anybody: httpx.AsyncClient) -> None:
         assert "content-encoding" not in answer.headers
     small = await anybody.get("/problems/malformed", headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in small.headers
+    assert small.headers["vary"] == "accept, accept-encoding", "large or not"
+    headers = {"If-None-Match": small.headers["etag"]}
+    unchanged = await anybody.get("/problems/malformed", headers=headers)
+    assert (unchanged.status_code, unchanged.headers["vary"]) == (304, small.headers["vary"])
+    assert unchanged.headers.get_list("vary") == [small.headers["vary"]], "once"
 
 
 async def test_a_stream_goes_through_piece_by_piece() -> None:

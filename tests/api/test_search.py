@@ -92,7 +92,7 @@ async def test_without_trigrams_words_are_found_and_it_is_said(
         conn.execute("DROP EXTENSION pg_trgm CASCADE")
     assert await names(ana, "hopper") == ["Grace Hopper"]
     assert await names(ana, "hoper") == []
-    answer = await ana.post("/search/lookups", json={"words": "hopper"})
+    answer = await ana.post("/search/lookups", json={"q": "hopper"})
     assert answer.json()["typos"] is False
     assert (await found(ana, "/health/ready"))["search"] == "exact words only: no pg_trgm"
 
@@ -109,6 +109,9 @@ async def test_words_are_words_and_no_operators(ana: httpx.AsyncClient, words: s
 async def test_search_needs_a_word(ana: httpx.AsyncClient, project: Callable[[], None]) -> None:
     project()
     assert "/words" in faults(await ana.post("/search/lookups", json={"words": ""}))
+    for neither in ({}, {"q": "ada", "words": "ada"}):
+        answer = await ana.post("/search/lookups", json=neither)
+        assert "q" in faults(answer)[""]
     assert await asked(ana, "   ") == []
 
 

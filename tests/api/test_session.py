@@ -62,7 +62,7 @@ async def test_who_signs_in_writes_as_themselves_through_their_session(
     assert (me["actor"], me["role"]) == (BEN, "manager")
     assert "books.read" in me["permissions"]
     allowed = (await ben.options("/session")).headers["allow"]
-    assert allowed == "DELETE, GET, OPTIONS, POST"
+    assert allowed == "DELETE, GET, HEAD, OPTIONS, POST"
     receipt = await written(ben, "/people", ADA)
     entries = await ledger.stream(UUID(receipt["id"]))
     assert {(each.by, each.through) for each in entries} == {(BEN, me["through"])}

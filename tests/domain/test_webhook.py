@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from builders import webhook_added
+from builders import webhook_added, webhook_secret_renewed
+from ledger_crm.domain import clock
 from ledger_crm.domain.webhook import (
+    MOST_SECRETS,
     NotAWebhookUrl,
+    TooManySecrets,
     Webhook,
     WebhookDisabled,
     WebhookEnabled,
@@ -15,7 +20,7 @@ from ledger_crm.domain.webhook import (
     WebhookRedriven,
     WebhookRemoved,
 )
-from scenario import ANA, given
+from scenario import ANA, NOON, given
 
 
 @pytest.mark.parametrize(
@@ -73,7 +78,45 @@ def test_who_is_disabled_is_not_redriven_in_silence() -> None:
     )
 
 
+def test_the_secrets_of_before_sign_until_they_end_and_none_longer_for_a_renewal() -> None:
+    with clock.stopped_at(NOON):
+        webhook = Webhook.add(url="https://hooks.example", after=0, by=ANA)
+        first = webhook.secret
+        webhook.renew_secret(overlap_s=60, by=ANA)
+        second = webhook.secret
+        webhook.renew_secret(overlap_s=3_600, by=ANA)
+        third = webhook.secret
+        assert len({first, second, third}) == 3
+        assert webhook.signing(NOON) == (third, second, first)
+        assert webhook.signing(NOON + timedelta(seconds=60)) == (third, second)
+        assert webhook.signing(NOON + timedelta(hours=1)) == (third,)
+        webhook.renew_secret(overlap_s=0, by=ANA)
+        assert webhook.signing(NOON) == (webhook.secret,), "those that are known end at once"
+        assert webhook.secret not in {first, second, third}
+
+
+def test_no_more_secrets_count_than_a_header_holds() -> None:
+    with clock.stopped_at(NOON):
+        renewed = [webhook_secret_renewed(n, until_at=NOON) for n in range(MOST_SECRETS)]
+        counting = [
+            webhook_secret_renewed(n, until_at=NOON + timedelta(hours=1 + n))
+            for n in range(MOST_SECRETS - 1)
+        ]
+        given(Webhook, webhook_added(), *renewed, *counting).when(
+            lambda w: w.renew_secret(overlap_s=60, by=ANA)
+        ).then_refused(TooManySecrets)
+    webhook = Webhook.add(url="https://hooks.example", after=0, by=ANA)
+    for _ in range(MOST_SECRETS - 1):
+        webhook.renew_secret(overlap_s=60, by=ANA)
+    assert len(webhook.signing(clock.now())) == MOST_SECRETS
+    webhook.renew_secret(overlap_s=0, by=ANA)
+    assert webhook.signing(clock.now()) == (webhook.secret,)
+
+
 def test_what_is_removed_stays_so() -> None:
+    given(Webhook, webhook_added(), REMOVED).when(
+        lambda w: w.renew_secret(overlap_s=0, by=ANA)
+    ).then_refused(WebhookIsRemoved)
     for change in (DISABLED, ENABLED, AGAIN, REMOVED):
         given(Webhook, webhook_added(), REMOVED).when(
             lambda w, c=change: w.change(c, by=ANA)  # type: ignore[misc]

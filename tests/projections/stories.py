@@ -127,6 +127,7 @@ from builders import (
     unpooled,
     untagged,
     webhook_added,
+    webhook_secret_renewed,
 )
 from ledger_crm.commands import (
     candidacies,
@@ -178,6 +179,7 @@ from ledger_crm.domain.webhook import (
     WebhookEnabled,
     WebhookRedriven,
     WebhookRemoved,
+    WebhookSecretRenewed,
 )
 from ledger_crm.ledger import Intent, Ledger, Work
 from scenario import ANA, LATER, NOON
@@ -301,15 +303,19 @@ def door_of(company: UUID, order: UUID, contact: UUID) -> Door:
 HOOK = UUID(int=0x40F)
 WEBHOOK_CHANGES = (
     WebhookDisabled(reason="failing"), WebhookEnabled(), WebhookRedriven(after=3), WebhookRemoved(),
+    webhook_secret_renewed(7),
 )  # fmt: skip
 
 
-async def webhooked(work: Work, change: WebhookChanges) -> Webhook:
+async def webhooked(work: Work, change: WebhookChanges | WebhookSecretRenewed) -> Webhook:
     """Added first."""
     if not await work.has(HOOK):
         return work.add(Webhook.open(webhook_added(), by=ANA, id=HOOK))
     webhook = await work.get(Webhook, HOOK)
-    webhook.change(change, by=ANA)
+    if isinstance(change, WebhookSecretRenewed):
+        webhook.renew_secret(overlap_s=60, by=ANA)
+    else:
+        webhook.change(change, by=ANA)
     return webhook
 
 

@@ -31,6 +31,7 @@ from ledger_crm.ledger import Intent, Ledger, Receipt, StaleVersion, Unavailable
 
 from . import confidential
 from .conditional import versions
+from .malformed import TWICE
 from .metrics import decided
 from .problems import Fault, Malformed
 
@@ -38,6 +39,12 @@ A = TypeVar("A", bound=Aggregate)
 P = ParamSpec("P")
 
 KEY = r"^[!-~]{1,255}$"
+BARE = re.compile(r"[!#-~][!-~]{0,254}")
+QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,510})"')  # a String of RFC 9651
+NO_KEY = (
+    "1 to 255 visible characters, bare or in quotes: within quotes may be spaces, and before each"
+    " quote and backslash is a backslash; nothing follows the quote at the end"
+)
 FOLLOW: Permission = "events.read"
 RECORD = re.compile(r"/(people|companies)/[^/]+")
 NO_TAG = 'not an ETag in its quotes, like "7", nor several with commas between, nor *'
@@ -46,9 +53,10 @@ IdempotencyKey = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         required=False,
-        pattern=KEY,
-        description="Of your own choosing, new for each wish. Sent again with the same body, it"
-        " gets the first answer again and nothing is done twice; with another body it is refused.",
+        description="Of your own choosing, new for each wish, bare or as a text in quotes: `K` and"
+        ' `"K"` are the same key. Sent again by the same caller with the same method, path and'
+        " body, byte by byte, it gets the first answer again and nothing is done twice; with"
+        " another it is refused. What was refused is not kept, what was written is for ever.",
     ),
 ]
 IfMatch = Annotated[
@@ -320,6 +328,7 @@ async def _act(
     matching: Matching,
     dry_run: bool,
 ) -> Act:
+    wish = key_in(request) if key is not None else ""
     if "if-none-match" in request.headers:
         matching = _beginning(request, matching)
     scope: Any = request.scope
@@ -340,7 +349,7 @@ async def _act(
         named += confidential.texts_of(msgspec.json.decode(body or b"{}"))
         sight = confidential.Sight(request.app.state.equipment.hidden, holder, named)
     intent = intent_of(
-        ledger, by, request.method, scope["path"], body, key or "",
+        ledger, by, request.method, scope["path"], body, wish,
         next(iter(matching.versions), None),
     )  # fmt: skip
     tells = bool(holder and holder.may(FOLLOW))
@@ -350,6 +359,31 @@ async def _act(
         ledger, intent, matching, draft,
         tells=tells, sight=sight, operation=operation, record=of[0] if of else "",
     )  # fmt: skip
+
+
+def key_in(request: Request[Any, Any, Any]) -> str:
+    """What its Idempotency-Key says. Raises Malformed."""
+    given = request.headers.getall("idempotency-key")
+    key = key_of(given[0]) if len(given) == 1 else None
+    if key is None:
+        why = NO_KEY if len(given) == 1 else TWICE
+        raise Malformed(faults=[Fault("header:Idempotency-Key", why)])
+    return key
+
+
+def key_of(given: str) -> str | None:
+    """The same, in quotes (draft-ietf-httpapi-idempotency-key-header) or bare, as many send it;
+    None if it is neither."""
+    if BARE.fullmatch(given):
+        return given
+    found = QUOTED.fullmatch(given)
+    key = re.sub(r"\\(.)", r"\1", found[1]) if found else ""
+    return key if 0 < len(key) <= 255 else None
+
+
+def as_header(key: str) -> str:
+    """As ``key_of`` reads it, whatever is in it; in quotes if it has to be."""
+    return key if BARE.fullmatch(key) else '"' + re.sub(r'(["\\])', r"\\\1", key) + '"'
 
 
 def _matching(asked: Sequence[str]) -> Matching:

@@ -23,7 +23,7 @@ from ledger_crm.domain.faults import written_like
 from ledger_crm.domain.refusals import Refusal, Stale
 from ledger_crm.ledger import ATTEMPTS, RACE_S, Ledger, Repeated
 
-from .acting import KEY, DryRun, IdempotencyKey
+from .acting import KEY, NO_KEY, DryRun, IdempotencyKey, as_header, key_in, key_of
 from .problems import MEDIA_TYPE, Fault, Malformed
 
 MOST = 100
@@ -41,6 +41,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     idempotency_key  as the header; without it the batch's own, with a colon and the place
     if_match         as the header
+    if_none_match    as the header: `*`, with PUT
     """
 
     method: Literal["POST", "PUT"] = "POST"
@@ -48,6 +49,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     body: dict[str, Any]
     idempotency_key: Key | None = None
     if_match: Tags | None = None
+    if_none_match: Literal["*"] | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,17 +94,19 @@ async def send_batch(
     """Send many writes at once
 
     In order, each as if it had been sent alone: by the permission and the rules of its own route,
-    with its own result. A refused one leaves the others alone; with `all_or_nothing` it keeps all
-    of them from being written, and is answered as it would be alone, with `command`, its place.
-    `If-Match` is by what those before it decide. What keeps files (documents, resumes, erasure) is
-    never part of `all_or_nothing`."""
-    _must_make_sense(data, idempotency_key or "")
+    with its own result; the batch itself needs no permission. A refused one leaves the others
+    alone; with `all_or_nothing` it keeps all of them from being written, and is answered as it
+    would be alone, with `command`, its place. `If-Match` and `If-None-Match` are by what those
+    before it decide. What keeps files (documents, resumes, erasure) is never part of
+    `all_or_nothing`."""
+    key = key_in(request) if idempotency_key is not None else ""
+    _must_make_sense(data, key)
     if data.all_or_nothing:
-        return await _together(request, ledger, data, idempotency_key, dry_run)
+        return await _together(request, ledger, data, key, dry_run)
     by = Actor(request.scope["state"]["actor"])
     draft = Draft(ledger, by, trying=True) if dry_run else None
     results = [
-        await _sent(request, command, _key(command, idempotency_key, place), draft)
+        await _sent(request, command, _key(command, key, place), draft)
         for place, command in enumerate(data.commands)
     ]
     return Response(Results(results))
@@ -112,7 +116,7 @@ async def _together(
     request: Request[Any, Any, Any],
     ledger: Ledger,
     data: Batch,
-    key: str | None,
+    key: str,
     dry_run: bool,
 ) -> Response[Any]:
     by, raced = Actor(request.scope["state"]["actor"]), None
@@ -155,9 +159,11 @@ async def _sent(
         (b"content-length", b"%d" % len(body)),
     ]
     if key:
-        headers.append((b"idempotency-key", key.encode()))
+        headers.append((b"idempotency-key", as_header(key).encode()))
     if command.if_match is not None:
         headers.append((b"if-match", command.if_match.encode("latin-1", "replace")))
+    if command.if_none_match is not None:
+        headers.append((b"if-none-match", command.if_none_match.encode()))
     scope: dict[str, Any] = {
         **{name: request.scope.get(name) for name in ("asgi", "http_version", "scheme")},
         **{name: request.scope.get(name) for name in ("server", "client", "root_path")},
@@ -187,8 +193,11 @@ async def _sent(
     return Result(told[0]["status"], answer, given.get("etag", ""), "idempotency-replayed" in given)
 
 
-def _key(command: Command, of_all: str | None, place: int) -> str:
-    return command.idempotency_key or (f"{of_all}:{place}" if of_all else "")
+def _key(command: Command, of_all: str, place: int) -> str:
+    """ "" also of one that ``_must_make_sense`` refuses."""
+    if command.idempotency_key is not None:
+        return key_of(command.idempotency_key) or ""
+    return f"{of_all}:{place}" if of_all else ""
 
 
 def _must_make_sense(data: Batch, key: str) -> None:
@@ -203,7 +212,10 @@ def _must_make_sense(data: Batch, key: str) -> None:
             faults.append(Fault(f"{at}/path", "this is no write that a key may send"))
         if "\0" in path:
             faults.append(Fault(f"{at}/path", "contains the character U+0000"))
-        if (chosen := _key(command, key, place)) and chosen in seen:
+        chosen = _key(command, key, place)
+        if command.idempotency_key is not None and not chosen:
+            faults.append(Fault(f"{at}/idempotency_key", NO_KEY))
+        if chosen and chosen in seen:
             faults.append(Fault(f"{at}/idempotency_key", "another command of the batch has it"))
         seen.add(chosen)
     if faults:

@@ -23,6 +23,7 @@ TAG = re.compile(r'(W/)?"([!#-~]*)"')
 TAGS = re.compile(rf"{TAG.pattern}([ \t]*,[ \t]*{TAG.pattern})*")
 VERSION = re.compile(r"([0-9]{1,18})(-[0-9a-f]{16}(-gzip)?)?")
 GZIPPED = "-gzip"
+VARY = (b"vary", b"accept, accept-encoding")  # whether or not this one is large enough
 
 
 def conditional(app: ASGIApp) -> ASGIApp:
@@ -43,6 +44,8 @@ def conditional(app: ASGIApp) -> ASGIApp:
                 return
             begun, start = start, None
             if not message.get("more_body"):
+                if _is_text(begun):
+                    begun["headers"] = [*begun["headers"], VARY]
                 if len(message["body"]) < LARGE_BYTES:
                     _tag(scope, begun, message, _digest(message["body"]))
                 else:
@@ -77,11 +80,8 @@ def _tag(scope: Scope, start: Any, message: Any, digest: str, *, packed: bool = 
 
 async def _tag_large(scope: Scope, start: Any, message: Any) -> None:
     """As ``_tag``, and compressed for whoever takes that."""
-    body, headers, packed = message["body"], list(start["headers"]), False
-    if any(name == b"content-type" and TEXT.match(value) for name, value in headers):
-        headers.append((b"vary", b"accept, accept-encoding"))
-        packed = _accepts_gzip(_asked(scope, b"accept-encoding"))
-    start["headers"] = headers
+    body = message["body"]
+    packed = _is_text(start) and _accepts_gzip(_asked(scope, b"accept-encoding"))
     _tag(scope, start, message, await asyncio.to_thread(_digest, body), packed=packed)
     if packed and message["body"]:
         small = await asyncio.to_thread(gzip.compress, body, 5, mtime=0)
@@ -91,6 +91,10 @@ async def _tag_large(scope: Scope, start: Any, message: Any) -> None:
             (b"content-encoding", b"gzip"),
             (b"content-length", b"%d" % len(small)),
         ]
+
+
+def _is_text(start: Any) -> bool:
+    return any(name == b"content-type" and TEXT.match(value) for name, value in start["headers"])
 
 
 def _digest(body: bytes) -> str:

@@ -57,6 +57,8 @@ def edge(app: ASGIApp) -> ASGIApp:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 given = list(message.get("headers", []))
+                if asked == "OPTIONS" or status == 405:
+                    given = [_with_head(*each) for each in given]
                 private = [] if any(name == PRIVATE[0] for name, _ in given) else [PRIVATE]
                 allowance = scope.get("state", {}).get("allowance", ())
                 secure = [HTTPS_ONLY] if scope.get("scheme") == "https" else []
@@ -93,6 +95,14 @@ def edge(app: ASGIApp) -> ASGIApp:
                 through.reset(came)
 
     return traced
+
+
+def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """Of Allow: there is a HEAD wherever there is a GET."""
+    methods = value.split(b", ")
+    if name == b"allow" and b"GET" in methods:
+        value = b", ".join(sorted({*methods, b"HEAD"}))
+    return name, value
 
 
 def _trace_of(scope: Scope) -> dict[str, str] | None:

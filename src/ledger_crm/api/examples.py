@@ -42,6 +42,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "sent again from a position": {"kind": "webhook.redriven", "after": 1200},
         "disabled": {"kind": "webhook.disabled", "reason": "moving_house"},
     },
+    "renew_webhook_secret": {
+        "for receivers that change over within a day": {},
+        "one that has become known": {"overlap_s": 0},
+    },
     "send_batch": {
         "a note and a tag, or neither": {
             "all_or_nothing": True,
@@ -244,7 +248,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "reason": "works_holidays",
         },
     },
-    "look_up": {"a name, begun": {"words": "ada byr", "kind": "person"}},
+    "look_up": {"a name, begun": {"q": "ada byr", "kind": "person"}},
     "add_document": {
         "a CV": {
             "name": "ada_byron.txt",

@@ -25,7 +25,7 @@ from litestar.params import BodyKwarg, QueryParameter
 from ledger_crm.domain.faults import in_words
 
 from .ordering import LISTED
-from .problems import Fault, Malformed, NotAcceptable, UnsupportedMediaType
+from .problems import Fault, Malformed, NotAcceptable, UnsupportedEncoding, UnsupportedMediaType
 from .rows import besides, item_of
 
 MOST = 100  # faults told at once
@@ -33,8 +33,8 @@ TWICE = "given more than once"
 
 
 async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
-    """Runs before each handler of the API. Raises Malformed, NotAcceptable, UnsupportedMediaType;
-    the framework's 413 if the body is too large."""
+    """Runs before each handler of the API. Raises Malformed, NotAcceptable, UnsupportedMediaType,
+    UnsupportedEncoding; the framework's 413 if the body is too large."""
     handler = request.scope["route_handler"]
     assert isinstance(handler, HTTPRouteHandler)
     _must_be_acceptable(request.headers.get("accept", ""), besides(handler))
@@ -44,6 +44,8 @@ async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
         content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content != "application/json" and not content.endswith("+json"):
             raise UnsupportedMediaType()
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise UnsupportedEncoding()
         faults += faults_of(wanted, await request.body())
     if faults:
         raise Malformed(faults=faults)

@@ -24,7 +24,7 @@ from ledger_crm.domain.shape import say_moments
 from ledger_crm.ledger import Receipt
 
 from . import ageing, facts
-from .acting import Trial
+from .acting import KEY, Trial
 from .answers import Answers, problem
 from .batch import Results
 from .examples import EXAMPLES
@@ -58,7 +58,9 @@ With `dry_run=true` nothing is written, and you are told what would be. `/batch`
 told 304 for as long as you would be answered the same. Of a record it begins with its version,
 which is what `If-Match` looks at; a candidacy, an interview, an offer is part of its person, a job
 order, a deal, a shortlist of its company: send the `ETag` of that one.
-Answers of 32 KiB and more are compressed with gzip if you accept it.
+Answers of 32 KiB and more are compressed with gzip if you accept it; bodies that you send are not:
+415, with `Accept-Encoding: identity`. Every `GET` has a `HEAD`, which is answered the same, without
+the body.
 
 **Reads** come from read models that follow the ledger within a moment. Pass the position of a
 receipt as `after` to read what you wrote; `Ledger-Position` says how far an answer has got. With
@@ -122,7 +124,7 @@ PROBLEMS = {
     412: "The record has changed since the version in `If-Match`, or there is none; or there is"
     " one, and `If-None-Match` asks that there is none.",
     413: "The body is larger than we take.",
-    415: "A body is JSON.",
+    415: "A body is JSON, and is not compressed.",
     422: "Well formed, and makes no sense here; or the Idempotency-Key was used with another body.",
     429: "More than we take from one caller or link within a minute, or too many wrong guesses.",
     500: "Our fault; `request_id` finds it in our log.",
@@ -387,6 +389,8 @@ def _finish(
         parameter["schema"] = _not_null(parameter["schema"])
         if parameter["name"] == "If-Match":  # what is wrong with it we say in words of our own
             parameter["schema"]["pattern"] = IF_MATCH
+        if parameter["name"] == "Idempotency-Key":
+            parameter["schema"]["pattern"] = KEY
     taken, given = _types_of(handler)
     if taken:
         content = {"schema": schema_of[str(taken)]}

@@ -40,7 +40,7 @@ ROUTES: dict[Permission, str] = {
         read_team list_team_members list_templates read_template list_custom_fields
         read_custom_field list_pipelines read_pipeline list_pipeline_versions
         read_pipeline_version list_campaigns read_campaign list_campaign_people
-        list_person_campaigns list_duplicates list_company_duplicates send_batch
+        list_person_campaigns list_duplicates list_company_duplicates
     """,
     "records.write": """
         add_person add_contact_point change_contact_point change_profile tag_person
@@ -87,7 +87,7 @@ ROUTES: dict[Permission, str] = {
     """,
     "events.read": "list_events stream_events list_webhooks read_webhook list_deliveries",
     "metrics.read": "read_metrics",
-    "webhooks.write": "add_webhook change_webhook",
+    "webhooks.write": "add_webhook change_webhook renew_webhook_secret",
     "access.read": "list_access",
     "session.own": "read_session sign_out change_password",
 }
@@ -95,14 +95,22 @@ NEEDS: dict[str, Permission] = {
     name: permission for permission, names in ROUTES.items() for name in names.split()
 }
 
-BESIDES: dict[str, Permission] = {"add_webhook": "confidential.read"}
-"""What a route needs on top: a webhook is sent what is confidential, too."""
+BESIDES: dict[str, Permission] = {
+    "add_webhook": "confidential.read",
+    "list_deliveries": "confidential.read",
+}
+"""What a route needs on top: a webhook is sent what is confidential, too, and where it was sent
+something there is an entry of a kind that it wants."""
 
 ANYBODY = frozenset((
     "sign_in", "accept_invitation", "leave_for_provider", "return_from_provider",
     "entrance", "enter",
 ))  # fmt: skip
 """What nobody needs to be anybody for: it is how one becomes somebody."""
+
+SOMEBODY = frozenset(("send_batch",))
+"""What needs nothing but to be somebody: each command of a batch is looked at as if it had come
+alone."""
 
 HIDDEN: dict[str, Any] = {"fees": [], "fee_cents": None, "renewals": [], "shares": []}
 """Fields of answers, however deep, that only those with ``fees.read`` are shown, and what others
@@ -118,7 +126,7 @@ TELL_FEES = (
 
 def must_be_permitted(holder: Holder, handler: BaseRouteHandler) -> None:
     """Raises NotPermitted."""
-    if handler.handler_name == "options_handler":
+    if handler.handler_name == "options_handler" or handler.handler_name in SOMEBODY:
         return
     needed = NEEDS.get(handler.handler_name)
     if needed is None or not holder.may(needed):

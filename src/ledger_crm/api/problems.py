@@ -185,6 +185,13 @@ class UnsupportedMediaType(HttpProblem):
     status = 415
 
 
+class UnsupportedEncoding(HttpProblem):
+    """A body is not compressed: send it without Content-Encoding."""
+
+    status = 415
+    headers: ClassVar[Mapping[str, str]] = {"Accept-Encoding": "identity"}
+
+
 class AfterTheHead(HttpProblem):
     """This position lies beyond the newest entry of the ledger, which is at head: nobody was ever
     answered such a position."""

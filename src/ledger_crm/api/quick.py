@@ -47,10 +47,10 @@ PARAMETERS = {
     "as_of": re.compile("([0-9TZ:.-]|%3A){1,40}"),  # no + among them: which is how a space is sent
     "known": re.compile("then|now"),
 }
-KEY = re.compile(acting.KEY.encode())
+KEY = re.compile(acting.BARE.pattern.encode())  # one in quotes takes the long way
 LOOKED_AT = frozenset(
     (b"authorization", b"cookie", b"x-csrf-token", b"accept", b"content-type", b"content-length",
-     b"idempotency-key", b"if-match", b"if-none-match")
+     b"content-encoding", b"idempotency-key", b"if-match", b"if-none-match")
 )  # fmt: skip
 IDENTIFYING = (b"authorization", b"cookie", b"x-csrf-token")
 ACCEPTED = (b"*/*", b"application/json")
@@ -171,7 +171,7 @@ def _may_be_quick(scope: Scope, headers: dict[bytes, bytes], most: int) -> bool:
     return (
         not scope["query_string"]
         and "draft" not in scope["state"]
-        and b"if-none-match" not in headers
+        and not {b"if-none-match", b"content-encoding"} & headers.keys()
         and headers.get(b"content-type") == b"application/json"
         and size.isdigit()
         and int(size) <= most

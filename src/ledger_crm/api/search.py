@@ -13,14 +13,22 @@ from ledger_crm.projections import search
 
 from .reading import NOTHING, Limit, View
 
+Asked = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
 
 class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """words  all of them have to be found, in any order; each may be only begun
+    """q      all of them have to be found, in any order; each may be only begun
+    words  the same, by another name: give one of the two
     kind   people or companies only; null: both
     """
 
-    words: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    q: Asked = ""
+    words: Asked = ""
     kind: search.Kind | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.q) == bool(self.words):
+            raise ValueError("give words as q")
 
 
 @post("/search/lookups", status_code=200, tags=["search"])
@@ -37,7 +45,7 @@ async def look_up(
     POST so that names do not stand in the address of a request; it writes nothing."""
     return await view.seen(
         lambda besides: view.answer(
-            search.hits, NOTHING, data.words, kind=data.kind, besides=besides, limit=limit
+            search.hits, NOTHING, data.q or data.words, kind=data.kind, besides=besides, limit=limit
         )
     )
 

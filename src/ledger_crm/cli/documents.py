@@ -82,7 +82,7 @@ def papers() -> dict[str, str]:
 
 
 def permissions() -> str:
-    from ledger_crm.api.permitted import ROUTES
+    from ledger_crm.api.permitted import ROUTES, SOMEBODY
 
     roles = get_args(Role)
     lines = [
@@ -105,8 +105,9 @@ def permissions() -> str:
             for each in PERMISSIONS
         ),
         "",
-        "`events.open` is in no role: it is a scope, on top of `events.read`. To add a webhook",
-        "one needs `confidential.read` besides, for it is sent everything. Whoever lacks",
+        "`events.open` is in no role: it is a scope, on top of `events.read`. To add a webhook,",
+        "or list what it was sent, one needs `confidential.read` besides, for it is sent",
+        "everything; without it one is not told how far a webhook has got. Whoever lacks",
         "`fees.read` is not shown fees, nor shares in them, where they stand among other things.",
         "",
         "A confidential job order is seen by its owner, by those who share in it, until it is",
@@ -121,6 +122,7 @@ def permissions() -> str:
         "| permission | operations |",
         "|---|---|",
         *(f"| `{each}` | {', '.join(sorted(names.split()))} |" for each, names in ROUTES.items()),
+        f"| none, but to be somebody | {', '.join(sorted(SOMEBODY))}: each command needs its own |",
     ]
     return "\n".join(lines) + "\n"
 
@@ -326,7 +328,12 @@ def _envelope() -> dict[str, Any]:
             "subject": {"type": "string", "format": "uuid", "description": "the record"},
             "time": {"type": "string", "format": "date-time", "description": "when written down"},
             "datacontenttype": {"const": "application/json"},
-            "dataschema": {"type": "string", "format": "uri"},
+            "dataschema": {
+                "type": "string",
+                "format": "uri",
+                "description": "the name of the schema of data: nobody answers at its host, which"
+                " is reserved; the API serves it at this path, and docs/schemas has it",
+            },
             "sequence": {"type": "string", "description": "the position as 20 digits, which sort"},
             "streamversion": {"type": "integer", "description": "of the record"},
             "sealed": {"type": "string", "description": "fields that are not here, by comma"},

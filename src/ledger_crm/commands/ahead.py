@@ -35,7 +35,7 @@ from .lines import BLOCK_BYTES, Lines, Row, RowReport, intent_of
 from .mapping import ImportFault, Mapping, Planned, Sheet, Step
 
 ALONE_ROWS = 2_000  # are read before the process is started
-STARTING_ROWS = 6_000  # more, while it starts
+STARTING_ROWS = 9_000  # more, while it starts
 KEPT_BYTES = 1 << 23  # of the source in memory, for the process
 PIPE_BYTES = 1 << 20
 START = "import sys; sys.path[:] = sys.argv[1:]; from ledger_crm.commands.ahead import main; main()"

@@ -1,6 +1,6 @@
 """Webhooks: who is sent what is written, as facts.
 
-    add -> disable <-> enable, redrive*, remove
+    add -> disable <-> enable, redrive*, renew the secret*, remove
 
 A webhook is a stream of its own. How far it has got, and what its receiver answered, is no fact
 of the business and lies beside the ledger (``workers/webhooks.py``).
@@ -11,12 +11,14 @@ from __future__ import annotations
 import base64
 import ipaddress
 import secrets
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
 
-from .entry import PLAIN, Actor, Aggregate, Event, Reason, Sealed, words
+from . import clock
+from .entry import PLAIN, Actor, Aggregate, Event, Instant, Reason, Sealed, words
 from .faults import written_like
 from .refusals import Conflict, Gone, Invalid
 
@@ -27,6 +29,7 @@ KindName = Annotated[
 SECRET = "whsec_"  # noqa: S105 what it begins with
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 HOSTS_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+MOST_SECRETS = 5  # that messages of one webhook are signed with: a header has to hold them
 
 
 class WebhookAdded(Event, frozen=True, kw_only=True, tag="webhook.added"):
@@ -53,6 +56,24 @@ class WebhookAdded(Event, frozen=True, kw_only=True, tag="webhook.added"):
     @property
     def line(self) -> str:
         return f"webhook to {self.host}"
+
+
+class WebhookSecretRenewed(Event, frozen=True, kw_only=True, tag="webhook.secret_renewed"):
+    """Its messages are signed with another secret, and for a while with the ones before it, too.
+
+    secret        as of `webhook.added`; shown once
+    old_until_at  none of before signs after this
+    """
+
+    may_lie_ahead: ClassVar[bool] = True
+    stays_sealed: ClassVar[frozenset[str]] = frozenset({"secret"})
+
+    secret: Sealed
+    old_until_at: Instant
+
+    @property
+    def line(self) -> str:
+        return "webhook's secret renewed"
 
 
 class WebhookDisabled(Event, frozen=True, kw_only=True, tag="webhook.disabled"):
@@ -95,7 +116,7 @@ class WebhookRemoved(Event, frozen=True, kw_only=True, tag="webhook.removed"):
 
 
 WebhookChanges = WebhookDisabled | WebhookEnabled | WebhookRedriven | WebhookRemoved
-WebhookEvents = WebhookAdded | WebhookChanges
+WebhookEvents = WebhookAdded | WebhookSecretRenewed | WebhookChanges
 
 
 class NotAWebhookUrl(Invalid):
@@ -120,11 +141,19 @@ class WebhookIsDisabled(Conflict):
     """This webhook is disabled: enable it first."""
 
 
+class TooManySecrets(Conflict):
+    """As many secrets of this webhook are in use as there may be: wait until one of them has ended,
+    or let those of before end at once."""
+
+
 class Webhook(Aggregate):
+    """``old_secrets``: each with the instant until which it signs, too; the oldest first."""
+
     TOPIC = "webhook"
 
     def __init__(self) -> None:
         self.url = self.secret = self.label = ""
+        self.old_secrets: tuple[tuple[str, datetime], ...] = ()
         self.kinds: tuple[str, ...] = ()
         self.status: Literal["enabled", "disabled", "removed"] = "enabled"
 
@@ -143,7 +172,7 @@ class Webhook(Aggregate):
         fact = WebhookAdded(
             url=url,
             host=_host_of(url),
-            secret=SECRET + base64.b64encode(secrets.token_bytes(32)).decode(),
+            secret=_new_secret(),
             kinds=tuple(sorted(set(kinds))),
             after=after,
             label=label,
@@ -164,16 +193,42 @@ class Webhook(Aggregate):
                 return
         self.enter(change, by=by)
 
+    def renew_secret(self, *, overlap_s: int, by: Actor) -> None:
+        """Those of before sign for so long, too, and none of them longer than it did. Raises
+        WebhookIsRemoved, TooManySecrets."""
+        if self.status == "removed":
+            raise WebhookIsRemoved(id=self.id)
+        now = clock.now()
+        until_at = now + timedelta(seconds=overlap_s)
+        if overlap_s and len(self.signing(now)) >= MOST_SECRETS:
+            raise TooManySecrets(id=self.id, most=MOST_SECRETS)
+        self.enter(WebhookSecretRenewed(secret=_new_secret(), old_until_at=until_at), by=by)
+
+    def signing(self, at: datetime) -> tuple[str, ...]:
+        """The secrets that a message of this instant is signed with, the newest first."""
+        old = [secret for secret, until_at in self.old_secrets if until_at > at]
+        return (self.secret, *reversed(old))
+
     def apply(self, event: Event) -> None:
         match event:
             case WebhookAdded(url=url, secret=secret, kinds=kinds, label=label):
                 self.url, self.secret, self.kinds, self.label = url, secret, kinds, label
+            case WebhookSecretRenewed(secret=secret, old_until_at=until_at):
+                before = (*self.old_secrets, (self.secret, until_at))
+                self.old_secrets = tuple(
+                    (each, min(its, until_at)) for each, its in before[1 - MOST_SECRETS :]
+                )
+                self.secret = secret
             case WebhookDisabled():
                 self.status = "disabled"
             case WebhookEnabled():
                 self.status = "enabled"
             case WebhookRemoved():
                 self.status = "removed"
+
+
+def _new_secret() -> str:
+    return SECRET + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def must_be_public(url: str) -> None:

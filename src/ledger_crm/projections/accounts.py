@@ -117,7 +117,7 @@ custom = values(
         None if entry.event.deal_id or entry.event.job_order_id else entry.originator_id
     ),
 )
-projection = Projection("accounts", accounts, orders, segments, custom, version=6)
+projection = Projection("accounts", accounts, orders, segments, custom, version=7)
 
 
 @accounts.starts(CompanyAdded)

@@ -42,7 +42,7 @@ versions = Table(
     CREATE INDEX agreement_version_newest ON agreement_version (position DESC);
     """,
 )
-projection = Projection("agreements", versions, version=3)
+projection = Projection("agreements", versions, version=4)
 
 
 @versions.starts(FeeAgreed, FeeAmended)

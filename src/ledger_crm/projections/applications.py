@@ -88,7 +88,7 @@ templates = Table("reply_template", TemplateRow, key="slug")
 applications.erases("text")
 answers.erases()
 projection = Projection(
-    "applications", applications, answers, asking, templates, version=5, parallel="stream"
+    "applications", applications, answers, asking, templates, version=6, parallel="stream"
 )
 
 

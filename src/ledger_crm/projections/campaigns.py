@@ -59,7 +59,7 @@ enrolments = Table(
     CREATE INDEX campaign_enrolment_of ON campaign_enrolment (person_id);
     """,
 )
-projection = Projection("campaigns", campaigns, enrolments, version=3)
+projection = Projection("campaigns", campaigns, enrolments, version=4)
 
 
 @campaigns.starts(CampaignDefined)

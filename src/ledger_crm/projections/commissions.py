@@ -51,7 +51,7 @@ commissions = Table(
     CREATE INDEX commission_newest ON commission (position DESC);
     """,
 )
-projection = Projection("commissions", commissions, version=3)
+projection = Projection("commissions", commissions, version=4)
 PARTS = msgspec.json.Decoder(list[Part])
 
 

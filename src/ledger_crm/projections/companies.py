@@ -164,7 +164,7 @@ custom = values(  # of companies and of job orders
         None if entry.event.deal_id else entry.event.job_order_id or entry.originator_id
     ),
 )
-projection = Projection("companies", companies, domains, fees, job_orders, custom, version=14)
+projection = Projection("companies", companies, domains, fees, job_orders, custom, version=15)
 
 
 @companies.starts(CompanyAdded)

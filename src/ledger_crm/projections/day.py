@@ -162,7 +162,7 @@ renewals = Table(
     """,
 )
 answerable = Table("answerable", AnswerableRow, key="id")
-projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=8)
+projection = Projection("day", follow_ups, answers, occasions, renewals, answerable, version=9)
 
 
 @follow_ups.starts(FollowUpPromised)

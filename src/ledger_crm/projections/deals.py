@@ -75,7 +75,7 @@ owners = Table(
     key="company_id",
     sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
 )
-projection = Projection("deals", deals, custom, owners, version=8, parallel="stream")
+projection = Projection("deals", deals, custom, owners, version=9, parallel="stream")
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:

@@ -41,7 +41,7 @@ documents = Table(
     """,
 )
 documents.erases()
-projection = Projection("documents", documents, version=6, parallel="stream")
+projection = Projection("documents", documents, version=7, parallel="stream")
 
 
 @documents.starts(Filed)

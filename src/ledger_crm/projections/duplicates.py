@@ -103,7 +103,7 @@ labels = Table(
 apart = Table("alike_apart", ApartRow, key="record_id, other_id")
 alike.erases()
 at.erases()
-projection = Projection("duplicates", alike, at, firms, labels, apart, version=4)
+projection = Projection("duplicates", alike, at, firms, labels, apart, version=5)
 
 
 def _name(text: str) -> str:

@@ -68,7 +68,7 @@ mentions = Table(
     " (subject_id, at DESC, position DESC);",
 )
 links = Table("history_link", LinkRow, key="company_id, person_id")
-projection = Projection("history", lines, mentions, links, version=7, parallel="stream")
+projection = Projection("history", lines, mentions, links, version=8, parallel="stream")
 
 
 @lines.starts(PersonFact)

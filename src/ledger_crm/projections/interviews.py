@@ -107,7 +107,7 @@ offers = Table(
 )
 for with_somebody in (interviews, feedback, offers):
     with_somebody.erases("text")
-projection = Projection("interviews", interviews, feedback, offers, version=4, parallel="stream")
+projection = Projection("interviews", interviews, feedback, offers, version=5, parallel="stream")
 
 
 def interview(entry: Entry[Any]) -> UUID:

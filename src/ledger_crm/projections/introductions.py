@@ -49,7 +49,7 @@ introductions = Table(
     CREATE INDEX introduction_hired ON introduction (position DESC) WHERE hired_on IS NOT NULL;
     """,
 )
-projection = Projection("introductions", introductions, version=3, parallel="stream")
+projection = Projection("introductions", introductions, version=4, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:

@@ -98,7 +98,7 @@ remedies = Table(
     key="candidacy_id",
     sql="CREATE INDEX remedy_newest ON remedy (position DESC);",
 )
-projection = Projection("invoices", instalments, invoices, remedies, version=4)
+projection = Projection("invoices", instalments, invoices, remedies, version=5)
 
 
 def invoice(entry: Entry[InvoicePaid | InvoiceCredited | InvoiceRefunded]) -> UUID:

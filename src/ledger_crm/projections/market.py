@@ -169,7 +169,7 @@ active = Table(
 )
 research.erases()
 seats.erases()
-projection = Projection("market", targets, research, seats, said, searches, active, version=7)
+projection = Projection("market", targets, research, seats, said, searches, active, version=8)
 
 
 @targets.starts(TargetNamed)

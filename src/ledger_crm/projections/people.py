@@ -174,7 +174,7 @@ projection = Projection(
     stages,
     saved,
     custom,
-    version=15,
+    version=16,
     parallel="stream",
 )
 

@@ -67,7 +67,7 @@ custom = values(
     CustomFieldCleared,
     of=lambda entry: entry.event.candidacy_id,
 )
-projection = Projection("placements", placements, custom, version=6, parallel="stream")
+projection = Projection("placements", placements, custom, version=7, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:

@@ -43,7 +43,7 @@ members = Table(
     """,
 )
 members.erases()
-projection = Projection("pools", pools, members, version=4)
+projection = Projection("pools", pools, members, version=5)
 
 
 @pools.starts(PoolDefined)

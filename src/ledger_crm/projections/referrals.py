@@ -54,7 +54,7 @@ referrals = Table(
     """,
 )
 referrals.erases("text", of="subject_id")
-projection = Projection("referrals", referrals, version=4)
+projection = Projection("referrals", referrals, version=5)
 
 
 @referrals.starts(Received, Given)

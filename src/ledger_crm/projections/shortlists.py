@@ -177,7 +177,7 @@ comments.erases("text")
 projection = Projection(
     "shortlists",
     shortlists, versions, listed, presentations, links, views, verdicts, comments,
-    version=4,
+    version=5,
 )  # fmt: skip
 
 

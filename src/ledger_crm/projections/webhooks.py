@@ -16,15 +16,19 @@ from ledger_crm.domain.webhook import (
     WebhookEnabled,
     WebhookRedriven,
     WebhookRemoved,
+    WebhookSecretRenewed,
 )
 
 from ._projection import Cursor, Projection, Row, Table, stream
 
 
 class WebhookRow(Row, frozen=True, kw_only=True):
-    """kinds  with commas between; none: all
+    """One that was removed stays, for its deliveries are still read.
+
+    kinds  with commas between; none: all
     since  version of the webhook when it was last told where, or to go on
     after  where it begins, if that was said at ``begun``
+    keyed  version of the webhook when it got its secret
     """
 
     webhook_id: UUID
@@ -38,12 +42,17 @@ class WebhookRow(Row, frozen=True, kw_only=True):
     added_at: datetime
     by: str
     ordered: bool
+    label: str
+    keyed: int
+    secret_at: datetime
+    old_secret_until_at: datetime | None = None
     disabled_at: datetime | None = None
     reason: str = ""
+    removed_at: datetime | None = None
 
 
 webhooks = Table("webhook", WebhookRow, key="webhook_id", keeps_past=False)
-projection = Projection("webhooks", webhooks, version=2)
+projection = Projection("webhooks", webhooks, version=3)
 
 
 @webhooks.starts(WebhookAdded)
@@ -61,6 +70,17 @@ def added(entry: Entry[WebhookAdded]) -> WebhookRow:
         added_at=entry.at,
         by=entry.by,
         ordered=fact.ordered,
+        label=fact.label,
+        keyed=version,
+        secret_at=entry.at,
+    )
+
+
+@webhooks.on(WebhookSecretRenewed, key=stream)
+def secret_renewed(row: WebhookRow, entry: Entry[WebhookSecretRenewed]) -> WebhookRow:
+    version, until_at = entry.originator_version, entry.event.old_until_at
+    return replace(
+        row, version=version, keyed=version, secret_at=entry.at, old_secret_until_at=until_at
     )
 
 
@@ -83,8 +103,8 @@ def redriven(row: WebhookRow, entry: Entry[WebhookRedriven]) -> WebhookRow:
 
 
 @webhooks.on(WebhookRemoved, key=stream)
-def removed(row: WebhookRow, entry: Entry[WebhookRemoved]) -> None:
-    return None
+def removed(row: WebhookRow, entry: Entry[WebhookRemoved]) -> WebhookRow:
+    return replace(row, version=entry.originator_version, removed_at=entry.at)
 
 
 class WebhookShown(msgspec.Struct, frozen=True):
@@ -93,10 +113,16 @@ class WebhookShown(msgspec.Struct, frozen=True):
     disabled_at  null: it is sent what is written
     reason       why it is disabled: `failing` for days, `gone` (it answered 410), `not_allowed`
                  (its address is none that we send to), or a code of yours
-    position     everything up to there was delivered, or is not wanted; null: nobody looked yet
+    position     everything up to there was delivered, or is not wanted; null: nobody looked yet,
+                 or you do not see every confidential job order, and it would tell of those
     failures     of the message that is next, which is tried again at `next_at`
     ordered      one message after the other; else those that fail are tried again beside the others
     waiting      messages that failed and are tried again, while others go on; 0 if it is ordered
+    label        for whom it is, as it was added
+    after        where it began, or was redriven from last: what was written after this position
+    secret_at    when it got the secret that it has
+    old_secret_until_at  until then messages are signed with the secrets of before, too; null: it
+                 has its first
     """
 
     id: UUID
@@ -112,6 +138,10 @@ class WebhookShown(msgspec.Struct, frozen=True):
     next_at: datetime | None
     ordered: bool
     waiting: int
+    label: str
+    after: int
+    secret_at: datetime
+    old_secret_until_at: datetime | None
 
 
 WAITING = "(SELECT count(*) FROM ledger.webhook_waiting w WHERE w.webhook_id = webhook.webhook_id)"
@@ -138,21 +168,33 @@ class Delivery(msgspec.Struct, frozen=True):
 
 SHOWN = f"""
 SELECT webhook_id, version, host, string_to_array(kinds, ','), added_at, by, disabled_at, reason,
-    standing.position, coalesce(standing.failures, 0), standing.next_at,
-    ordered, {WAITING}
-FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)"""
+    CASE WHEN %(positions)s THEN standing.position END,
+    coalesce(standing.failures, 0), standing.next_at,
+    ordered, {WAITING}, label, after, secret_at, old_secret_until_at
+FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)
+WHERE removed_at IS NULL"""
 
 
-async def listing(cur: Cursor) -> list[WebhookShown]:
-    """The newest first."""
-    await cur.execute(f"{SHOWN} ORDER BY webhook.position DESC LIMIT 200")
+async def listing(cur: Cursor, *, positions: bool) -> list[WebhookShown]:
+    """The newest first. ``positions``: they may be told."""
+    asked = {"positions": positions}
+    await cur.execute(f"{SHOWN} ORDER BY webhook.position DESC LIMIT 200", asked)
     return [WebhookShown(*row) for row in await cur.fetchall()]
 
 
-async def one(cur: Cursor, id: UUID | str) -> WebhookShown | None:
-    await cur.execute(f"{SHOWN} WHERE webhook_id = %s::uuid", (id,))
+async def one(cur: Cursor, id: UUID, *, positions: bool) -> WebhookShown | None:
+    """As ``listing``. None: there is none, or it was removed."""
+    asked = {"positions": positions, "id": id}
+    await cur.execute(f"{SHOWN} AND webhook_id = %(id)s", asked)
     row = await cur.fetchone()
     return row and WebhookShown(*row)
+
+
+async def known(cur: Cursor, id: str) -> bool | None:
+    """Whether there is one, or was; else None."""
+    await cur.execute("SELECT true FROM webhook WHERE webhook_id = %s::uuid", (id,))
+    row = await cur.fetchone()
+    return row and bool(row[0])
 
 
 async def deliveries(
@@ -193,7 +235,7 @@ async def backlogs(cur: Cursor, head: int) -> list[tuple[str, int]]:
     await cur.execute(
         f"SELECT webhook_id::text, greatest(%s - coalesce(standing.position, after), 0) + {WAITING}"
         " FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)"
-        " WHERE disabled_at IS NULL ORDER BY 1",
+        " WHERE disabled_at IS NULL AND removed_at IS NULL ORDER BY 1",
         (head,),
     )
     return [(id, count) for id, count in await cur.fetchall()]

@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from time import monotonic
@@ -67,6 +67,7 @@ class Hook(NamedTuple):
     after: int
     begun: int
     since: int
+    keyed: int
     ordered: bool
 
     def wants(self, kind: str) -> bool:
@@ -120,17 +121,22 @@ class Guarded(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-def signed(secret: str, id: str, at: int, body: bytes) -> dict[str, str]:
-    """The headers of a message."""
-    key = base64.b64decode(secret.removeprefix(SECRET))
-    mac = hmac.new(key, b".".join([id.encode(), str(at).encode(), body]), hashlib.sha256)
+def signed(secrets: Iterable[str], id: str, at: int, body: bytes) -> dict[str, str]:
+    """The headers of a message, which any of these verifies."""
+    content = b".".join([id.encode(), str(at).encode(), body])
     return {
         "webhook-id": id,
         "webhook-timestamp": str(at),
-        "webhook-signature": f"v1,{base64.b64encode(mac.digest()).decode()}",
+        "webhook-signature": " ".join([_signature(secret, content) for secret in secrets]),
         "content-type": "application/cloudevents+json",
         "user-agent": "ledger-crm",
     }
+
+
+def _signature(secret: str, content: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(SECRET))
+    mac = hmac.new(key, content, hashlib.sha256)
+    return f"v1,{base64.b64encode(mac.digest()).decode()}"
 
 
 class Webhooks:
@@ -229,8 +235,8 @@ class Webhooks:
     async def _hooks(self, pool: Any) -> set[Hook]:
         async with pool.connection() as conn:
             found = await conn.execute(
-                "SELECT webhook_id, kinds, after, begun, since, ordered FROM webhook"
-                " WHERE disabled_at IS NULL"
+                "SELECT webhook_id, kinds, after, begun, since, keyed, ordered FROM webhook"
+                " WHERE disabled_at IS NULL AND removed_at IS NULL"
             )
             return {
                 Hook(id, tuple(filter(None, kinds.split(","))), *rest)
@@ -400,8 +406,9 @@ class Webhooks:
             position=row.id,
             attempt=attempt,
         ) as span:
-            at_s = int(clock.now().timestamp())
-            headers = signed(webhook.secret, f"entry_{row.id}", at_s, message.payload)
+            now = clock.now()
+            secrets, at_s = webhook.signing(now), int(now.timestamp())
+            headers = signed(secrets, f"entry_{row.id}", at_s, message.payload)
             headers |= span.sending
             answer = await self._answered(client, webhook.url, headers, message.payload)
             if span:
@@ -528,7 +535,8 @@ class Webhooks:
             )
             found = await conn.execute(
                 "SELECT DISTINCT webhook_id FROM ledger.webhook_waiting w"
-                " WHERE NOT EXISTS (SELECT FROM webhook h WHERE h.webhook_id = w.webhook_id)"
+                " WHERE NOT EXISTS (SELECT FROM webhook h"
+                " WHERE h.webhook_id = w.webhook_id AND h.removed_at IS NULL)"
             )
             missing = [id for (id,) in await found.fetchall()]
         for id in missing:
