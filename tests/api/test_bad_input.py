@@ -13,6 +13,8 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from litestar import Litestar
+from structlog.testing import capture_logs
 
 from api.journey import (
     ADA,
@@ -51,6 +53,33 @@ async def put_on_order(client: httpx.AsyncClient) -> tuple[str, str, str]:
     body = {"company_id": company, "job_order_id": order}
     made = (await written(client, f"/people/{person}/candidacies", body))["created"]
     return f"/companies/{company}", f"/people/{person}", f"/people/{person}/candidacies/{made}"
+
+
+@pytest.mark.parametrize("path", ["interactions", "tags"])
+async def test_who_leaves_amid_what_they_send_is_no_fault_of_ours(
+    ana: httpx.AsyncClient, ada: str, app: Litestar, path: str
+) -> None:
+    """An alarm on errors would wake somebody for it."""
+    began = [{"type": "http.request", "body": b'{"kind"', "more_body": True}]
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return began.pop() if began else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    request = ana.build_request("POST", f"{ada}/{path}", json={"kind": "person.tagged"})
+    scope: Any = {
+        "type": "http", "method": "POST", "path": f"{ada}/{path}", "query_string": b"",
+        "raw_path": request.url.raw_path, "scheme": "http", "root_path": "", "app": app,
+        "client": ("127.0.0.1", 1), "server": ("crm", 80), "http_version": "1.1",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+    }  # fmt: skip
+    with capture_logs() as logs:
+        await app(scope, receive, send)
+    assert said[0]["status"] == 400
+    assert not [line for line in logs if line["log_level"] == "error"]
 
 
 async def test_an_unknown_kind_is_refused_with_those_that_are_known(

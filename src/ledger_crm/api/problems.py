@@ -340,10 +340,16 @@ def too_busy(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str
     return refused(request, TooBusy())
 
 
+LEFT = "client disconnected prematurely"
+"""The framework's words for who is gone before all of the body came; its status is 500."""
+
+
 def http(request: Request[Any, Any, Any], fault: HTTPException) -> Response[dict[str, Any]]:
     """What the framework refuses with; its own words stay inside."""
     if isinstance(fault, ValidationException):
         return refused(request, Malformed(faults=_faults(fault)))
+    if fault.detail == LEFT:
+        return refused(request, Malformed(faults=[Fault("", "the body ends before its length")]))
     if fault.status_code >= 500 or fault.status_code not in HTTP:
         return broken(request, fault)
     if fault.status_code == 404 and (name := _not_an_id(request)):

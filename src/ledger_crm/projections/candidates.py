@@ -84,7 +84,10 @@ candidacies = Table(
     CandidacyRow,
     key="candidacy_id",
     sql="""
+    CREATE INDEX candidacy_newest ON candidacy (position DESC);
     CREATE INDEX candidacy_board ON candidacy (pipeline, position DESC);
+    CREATE INDEX candidacy_stage ON candidacy (stage, position DESC);
+    CREATE INDEX candidacy_company ON candidacy (company_id, position DESC);
     CREATE INDEX candidacy_order ON candidacy (job_order_id, position DESC);
     CREATE INDEX candidacy_person ON candidacy (person_id);
     """,

@@ -61,9 +61,13 @@ items = Table(
     "change_item",
     ItemRow,
     key="item_id",
-    sql="CREATE INDEX change_item_in ON change_item (pipeline);",
+    sql="""
+    CREATE INDEX change_item_in ON change_item (pipeline);
+    CREATE INDEX change_item_order ON change_item (job_order_id);
+    CREATE INDEX change_item_company ON change_item (company_id);
+    """,
 )
-projection = Projection("changes", steps, items, version=1, parallel="stream")
+projection = Projection("changes", steps, items, version=2, parallel="stream")
 
 
 @steps.starts(StageReached, DealFact)
@@ -279,8 +283,16 @@ async def _changes(
     before: int | None,
     limit: int,
 ) -> list[ChangeT]:
+    """From the last step back, until a page is full: each that its item had come to by then, and
+    nowhere since."""
     first, last, values = _moments(between)
     since = first.replace("<=", ">")
+    last_of_a, last_of_l = last.replace("s.", "a."), last.replace("s.", "l.")
+    moved = since.replace("s.", "a.")
+    if between.happened:  # what was told last need not be what happened last
+        moved = (
+            f"EXISTS (SELECT FROM change_step s WHERE s.item_id = a.item_id AND {since} AND {last})"
+        )
     change = (
         "CASE WHEN b.stage = a.stage THEN 'returned'"
         " WHEN a.category = ANY(%(exits)s) AND NOT coalesce(b.category = ANY(%(exits)s), false)"
@@ -290,17 +302,17 @@ async def _changes(
     )
     decided = "a.reason, a.decided_by" if type_ is CandidacyChange else "a.reason"
     await cur.execute(
-        f"WITH touched AS (SELECT DISTINCT s.item_id FROM change_step s WHERE {since} AND {last})"
-        f" SELECT i.item_id, {change}, {SHOWN[type_]}, i.pipeline, b.stage, a.stage,"
+        f"SELECT i.item_id, {change}, {SHOWN[type_]}, i.pipeline, b.stage, a.stage,"
         f" ARRAY(SELECT s.stage FROM change_step s WHERE s.item_id = i.item_id AND {since}"
         f"   AND {last} ORDER BY s.position),"
         f" a.reached_at, a.by, {decided}, a.position"
-        " FROM touched JOIN change_item i USING (item_id)"
+        " FROM change_step a JOIN change_item i USING (item_id)"
         f" LEFT JOIN LATERAL ({LAST_BY.format(first)}) b ON true"
-        f" JOIN LATERAL ({LAST_BY.format(last)}) a ON true"
         " LEFT JOIN who p ON p.id = i.person_id LEFT JOIN who o ON o.id = i.company_id"
         " LEFT JOIN directory j ON j.id = i.job_order_id"
-        f" WHERE i.subject = %(subject)s{_only(wanted)}"
+        f" WHERE i.subject = %(subject)s{_only(wanted)} AND {last_of_a} AND {moved}"
+        " AND NOT EXISTS (SELECT FROM change_step l WHERE l.item_id = a.item_id"
+        f"   AND l.position > a.position AND {last_of_l})"
         " AND (%(before)s::bigint IS NULL OR a.position < %(before)s)"
         " ORDER BY a.position DESC LIMIT %(limit)s",
         values

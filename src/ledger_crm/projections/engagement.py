@@ -79,11 +79,14 @@ engagements = Table(
     "engagement",
     EngagementRow,
     key="subject_id",
-    sql="CREATE INDEX engagement_touched ON engagement (kind, touched_at, subject_id);",
+    sql="""
+    CREATE INDEX engagement_touched ON engagement (kind, touched_at, subject_id);
+    CREATE INDEX engagement_left_alone ON engagement (subject_id) WHERE left_alone;
+    """,
 )
 threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
 threads.erases()
-projection = Projection("engagement", engagements, threads, version=7)
+projection = Projection("engagement", engagements, threads, version=8)
 
 
 @engagements.starts(PersonSourced)

@@ -133,6 +133,7 @@ people = Table(
     sql="""
     CREATE INDEX person_newest ON person (position DESC);
     CREATE INDEX person_touched ON person (touched_at, person_id);
+    CREATE INDEX person_seniority ON person (seniority, position DESC) WHERE seniority <> '';
     CREATE INDEX person_tags ON person USING gin (string_to_array(tags, E'\\n'));
     CREATE INDEX person_pools ON person USING gin (string_to_array(pools, E'\\n'));
     CREATE INDEX person_skills ON person USING gin (string_to_array(skilled, E'\\n'));
