@@ -62,7 +62,7 @@ from ._segment import (
 from ._segment import GoneQuiet as GoneQuiet
 from ._segment import silent_since as silent_since
 from ._team import Team, whose
-from ._who import of_all, of_any, survivor
+from ._who import everyone, of_all, of_any, survivor
 
 NOT_YET_QUALIFIED = ("prospect", "contacted", "lost")
 
@@ -254,29 +254,9 @@ class CompanySegmentShown(msgspec.Struct, frozen=True):
     companies: int
 
 
-TOLD = """
-WITH theirs AS (
-    SELECT coalesce(m.survivor_id, o.company_id) AS company_id, o.opened_at, o.over, o.placed,
-           o.fell_through, o.first_placed_at, o.last_placed_at
-    FROM account_order o LEFT JOIN directory_merge m ON m.id = o.company_id),
-gaps AS (
-    SELECT company_id,
-           opened_at - lag(opened_at) OVER (PARTITION BY company_id ORDER BY opened_at) AS gap
-    FROM theirs),
-rhythms AS (
-    SELECT company_id, percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS rhythm
-    FROM gaps WHERE gap IS NOT NULL GROUP BY company_id HAVING count(*) >= 2),
-sums AS (
-    SELECT company_id, count(*) AS orders, max(opened_at) AS last_at,
-           count(*) FILTER (WHERE NOT over) AS open,
-           min(opened_at) FILTER (WHERE NOT over) AS open_since,
-           count(*) FILTER (WHERE placed > fell_through) AS placed,
-           max(last_placed_at) AS last_placed_at,
-           (array_agg(first_placed_at ORDER BY first_placed_at)
-               FILTER (WHERE placed > fell_through))[2] AS repeat_since,
-           min(opened_at) AS first_at
-    FROM theirs GROUP BY company_id),
-known AS (
+THEIR_ORDERS = f"""account_order o WHERE o.company_id = ANY({everyone("a.id")})"""
+TOLD = f"""
+WITH known AS (
     SELECT a.*, s.*, r.rhythm, greatest(s.last_at, s.last_placed_at) AS touched_at,
            -- greatest() overlooks a NULL: it may not see the rhythm of who has none
            CASE WHEN s.open = 0 THEN greatest(s.last_at, s.last_placed_at) + CASE
@@ -291,7 +271,21 @@ known AS (
               AS qualified_at
           FROM account c
           WHERE NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = c.company_id)) a
-    LEFT JOIN sums s ON s.company_id = a.id LEFT JOIN rhythms r ON r.company_id = a.id),
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS orders, max(opened_at) AS last_at,
+               count(*) FILTER (WHERE NOT over) AS open,
+               min(opened_at) FILTER (WHERE NOT over) AS open_since,
+               count(*) FILTER (WHERE placed > fell_through) AS placed,
+               max(last_placed_at) AS last_placed_at,
+               (array_agg(first_placed_at ORDER BY first_placed_at)
+                   FILTER (WHERE placed > fell_through))[2] AS repeat_since,
+               min(opened_at) AS first_at
+        FROM {THEIR_ORDERS} HAVING count(*) > 0) s ON true
+    LEFT JOIN LATERAL (
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) AS rhythm
+        FROM (SELECT opened_at - lag(opened_at) OVER (ORDER BY opened_at) AS gap
+              FROM {THEIR_ORDERS}) gaps
+        WHERE gap IS NOT NULL HAVING count(*) >= 2) r ON true),
 dated AS (
     SELECT *, greatest(touched_at + interval '730 days',
                        overdue_at + interval '365 days') AS former_at FROM known),
