@@ -115,12 +115,13 @@ async def listing(
                  themselves before this day
     """
     await cur.execute(
-        "WITH held AS (SELECT v.*, lead(v.since) OVER of_one AS replaced_at"
+        "WITH held AS (SELECT v.*, (SELECT n.since FROM agreement_version n"
+        "     WHERE n.agreement_id = v.agreement_id AND n.version > v.version"
+        "     ORDER BY n.version LIMIT 1) AS replaced_at"
         "   FROM agreement_version v"
         "   WHERE (%(company)s::uuid IS NULL"
         f"     OR v.company_id = ANY({everyone('%(company)s::uuid')}))"
-        "   AND (%(agreement)s::uuid IS NULL OR v.agreement_id = %(agreement)s)"
-        "   WINDOW of_one AS (PARTITION BY v.agreement_id ORDER BY v.version))"
+        "   AND (%(agreement)s::uuid IS NULL OR v.agreement_id = %(agreement)s))"
         f" {SHOWN} WHERE (%(before)s::bigint IS NULL OR h.position < %(before)s)"
         " AND (%(ends)s::date IS NULL OR h.ends_on < %(ends)s AND h.ended_at IS NULL"
         "   AND h.replaced_at IS NULL)"

@@ -104,7 +104,7 @@ steps = Table(
 )
 steps.erases("decider", unless=lambda row: not row.decided_by)
 staff = Table("candidacy_staff", StaffRow, key="job_order_id")
-projection = Projection("candidates", candidacies, steps, staff, version=7, parallel="stream")
+projection = Projection("candidates", candidacies, steps, staff, version=8, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:

@@ -87,6 +87,8 @@ interviews = Table(
     CREATE INDEX interview_of ON interview (candidacy_id, position DESC);
     CREATE INDEX interview_when ON interview (starts_at);
     CREATE INDEX interview_person ON interview (person_id);
+    CREATE INDEX interview_company ON interview (company_id, position DESC);
+    CREATE INDEX interview_order ON interview (job_order_id, position DESC);
     """,
 )
 feedback = Table(
@@ -103,11 +105,13 @@ offers = Table(
     CREATE INDEX offer_newest ON offer (position DESC);
     CREATE INDEX offer_of ON offer (candidacy_id, position DESC);
     CREATE INDEX offer_person ON offer (person_id);
+    CREATE INDEX offer_company ON offer (company_id, position DESC);
+    CREATE INDEX offer_order ON offer (job_order_id, position DESC);
     """,
 )
 for with_somebody in (interviews, feedback, offers):
     with_somebody.erases("text")
-projection = Projection("interviews", interviews, feedback, offers, version=5, parallel="stream")
+projection = Projection("interviews", interviews, feedback, offers, version=6, parallel="stream")
 
 
 def interview(entry: Entry[Any]) -> UUID:

@@ -78,6 +78,7 @@ instalments = Table(
     InstalmentRow,
     key="instalment_id",
     sql="""
+    CREATE INDEX instalment_newest ON instalment (position DESC);
     CREATE INDEX instalment_of ON instalment (company_id, position DESC);
     CREATE INDEX instalment_order ON instalment (job_order_id);
     """,
@@ -98,7 +99,7 @@ remedies = Table(
     key="candidacy_id",
     sql="CREATE INDEX remedy_newest ON remedy (position DESC);",
 )
-projection = Projection("invoices", instalments, invoices, remedies, version=5)
+projection = Projection("invoices", instalments, invoices, remedies, version=6)
 
 
 def invoice(entry: Entry[InvoicePaid | InvoiceCredited | InvoiceRefunded]) -> UUID:

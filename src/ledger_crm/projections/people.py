@@ -175,7 +175,7 @@ projection = Projection(
     stages,
     saved,
     custom,
-    version=16,
+    version=17,
     parallel="stream",
 )
 
