@@ -95,7 +95,10 @@ async def addresses(
         "candidacy_id": await known(client, "/candidates", candidacies),
         "number": [1, 2],
     }
-    ids["shortlist_id"] = [each["id"] for each in (await found(client, "/shortlists"))["items"]]
+    for noun in ("shortlist", "deal", "interview", "offer", "referral", "invoice", "instalment"):
+        ids[f"{noun}_id"] = [each["id"] for each in await listed(client, f"/{noun}s")]
+    ids["follow_up_id"] = [each["id"] for each in await listed(client, "/follow-ups")]
+    ids["agreement_id"] = [each["agreement_id"] for each in await listed(client, "/fees")]
     ids["document_id"] = [
         each["id"]
         for person in ids["person_id"]

@@ -134,11 +134,14 @@ def of_the_stream() -> str:
 
 
 def what_is_there(api: httpx.Client) -> dict[str, str]:
-    """Ids of a client, a shortlist and a deal of theirs, its job order, and who is on it."""
+    """Ids of a client, a shortlist and a deal of theirs, its job order, and who is on it; and of
+    one of everything else, if there is one."""
     [shortlist, *_] = found(api, "/shortlists")
     [card, *_] = found(api, "/candidates", job_order_id=shortlist["job_order_id"])
     [deal, *_] = found(api, "/deals", company_id=shortlist["company_id"])
     ids = {"shortlist_id": shortlist["id"], "deal_id": deal["id"], "candidacy_id": card["id"]}
+    for noun in "interview", "offer", "follow_up", "referral", "instalment", "invoice":
+        ids |= {f"{noun}_id": each["id"] for each in found(api, f"/{noun}s".replace("_", "-"))[:1]}
     return ids | {name: card[name] for name in ("person_id", "company_id", "job_order_id")}
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from journeys.test_read_your_writes import Writer
 from running import ledger_crm, running
+from waiting import until
 
 pytestmark = pytest.mark.campaign
 
@@ -33,7 +34,7 @@ class Reader(Writer):
         begun = time.perf_counter()
         answer = await self.api.get(f"{path}{'&' if '?' in path else '?'}after={position}")
         self.took.append((time.perf_counter(), time.perf_counter() - begun))
-        self.told["refused"] += answer.status_code != 200
+        assert answer.status_code == 200, (path, position, answer.text)
         self.told["stale"] += int(answer.headers.get("ledger-position", position)) < position
         return answer.json()
 
@@ -87,11 +88,15 @@ def test_twenty_swaps_while_others_read_and_write(tmp_path: Path) -> None:
     with running(tmp_path) as up:
         demo = ledger_crm(tmp_path, "demo", "--size", "0.1")
         assert demo.returncode == 0, demo.stderr
+        with up.api() as crm:  # what was played is there, before anybody is timed
+            until(lambda: crm.get("/health/ready").json()["status"] == "ready")
+            head = {"after": crm.get("/health/ready").json()["head"]}
+            until(lambda: crm.get("/people", params=head).is_success)
         asyncio.run(journey(up.url, up.key))
     before, meanwhile = slow(took, quiet), slow(took, swapped)
     each = [slow(took, [s]) / slow(took, [q]) for s, q in zip(swapped, quiet, strict=True)]
     print(f"{len(took)} reads, of 100 all but one within {before:.0f} ms, and {meanwhile:.0f} ms"
           f" while {SWAPS} read models were built in {sum(e - b for b, e in swapped):.0f} s;"
           f" ratio {meanwhile / before:.2f}, median of pairs {median(each):.2f}")  # fmt: skip
-    assert (told["refused"], told["stale"]) == (0, 0)
+    assert told["stale"] == 0
     assert median(each) <= MOST
