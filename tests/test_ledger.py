@@ -1326,6 +1326,28 @@ async def test_a_server_that_takes_no_writes_any_more_is_as_good_as_away(
     assert (await record(ledger, id, replied(), intent=key("k"))).position == 2
 
 
+async def test_what_a_failover_has_lost_nobody_goes_on_from(
+    ledger: Ledger, other: Ledger, owner_database: str
+) -> None:
+    """To a replica that had not got the last entries. What this process holds of them was
+    acknowledged, and is gone: to go on from there would leave streams that nobody can fold, and
+    text under keys that nobody has."""
+    old, since = await add_person(ledger), len(await ledger.entries())
+    await record(ledger, old, replied("<1@x>"))
+    lost = await add_person(ledger)
+    await record(ledger, lost, replied("<2@x>"))
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("DELETE FROM ledger.entries WHERE notification_id > %s", (since,))
+        owner.execute("UPDATE ledger.head SET position = %s", (since,))
+        owner.execute("DELETE FROM ledger.data_keys WHERE stream_id = %s", (lost,))
+    receipt = await record(ledger, old, replied("<3@x>", text="Later"))
+    assert receipt == Receipt(old, since + 1, since + 1)
+    assert (await facts(other, old))[-1].text == "Later"
+    with pytest.raises(NoSuchRecord):
+        await record(ledger, lost, replied("<4@x>"))
+
+
 # a database that is killed
 
 

@@ -275,6 +275,17 @@ def test_what_breaks_a_rule_of_the_indexes_takes_nobody_along(store: Store) -> N
     assert (refused_by(refusal), list(first), list(last)) == ("entries_pkey", [1], [2])  # type: ignore[call-overload]
 
 
+def test_what_follows_nothing_of_its_stream_is_refused(store: Store) -> None:
+    stream = uuid4()
+    saves = [Save([row()]), Save([row(1, stream), row(3, stream)]), Save([row(2)])]
+    [first, torn, orphan] = store.append_together(saves)
+    assert list(first) == [1]  # type: ignore[call-overload]
+    for refusal in (torn, orphan):
+        assert isinstance(refusal, Refused)
+        assert refused_by(refusal) == "stream_torn"
+    assert list(store.append([row(1, stream), row(2, stream)], Append())) == [2, 3]
+
+
 def test_two_who_want_the_same_reservation_in_one_call_are_not_both_told_yes(store: Store) -> None:
     """The caller keeps them apart; if it ever does not, nothing untrue is written."""
     wants = [Save([row()], Append(claims=[Claim(b"k", "email", uuid4())])) for _ in range(2)]
@@ -307,7 +318,7 @@ def test_appends_that_began_on_an_empty_ledger_never_read_a_whole_table(
     def wish(n: int) -> Save:
         stream, key = uuid4(), n.to_bytes(4, "big")
         return Save(
-            [row(1, stream)],
+            [row(1, stream), row(2, stream)],
             Append(
                 claims=[Claim(key, "email", stream)],
                 receipts=[Kept(key, b"f", stream, 1, 1)],

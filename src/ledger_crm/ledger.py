@@ -719,6 +719,9 @@ class Ledger:
                     e.originator_version == 1 for e in entries
                 ):
                     raise await self._conflict(entries) from None
+                case "stream_torn":  # the database went back in time, and none of this is there
+                    self._memory = Memory()
+                    raise StaleVersion(id=entries[0].originator_id) from None
                 case "entries_pkey" | "stream_moved" | "data_keys_pkey" | "key_destroyed":
                     raise StaleVersion(id=entries[0].originator_id if entries else None) from None
             raise

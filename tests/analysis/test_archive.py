@@ -40,7 +40,7 @@ from projections.stories import PEOPLE
 from projections.test_queries import project
 from scenario import ANA, KEYRING, NOON
 
-pytestmark = pytest.mark.xdist_group("analysis files")
+pytestmark = pytest.mark.xdist_group("analysis")
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "archive_1"
 

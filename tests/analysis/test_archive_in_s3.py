@@ -22,7 +22,7 @@ from ledger_crm.storage import Bucket, Files, StorageFault
 from ledger_crm.vault import Vault
 from scenario import KEYRING
 
-pytestmark = pytest.mark.xdist_group("analysis files")
+pytestmark = pytest.mark.xdist_group("analysis")
 
 __all__ = ["empty"]
 

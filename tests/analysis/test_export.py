@@ -38,7 +38,7 @@ from ledger_crm.workers.projector import connect
 from projections.driving import stored
 from scenario import ANA, KEYRING, NOON
 
-pytestmark = pytest.mark.xdist_group("analysis files")
+pytestmark = pytest.mark.xdist_group("analysis")
 
 KEY = b"k" * 32
 

@@ -78,15 +78,11 @@ def another_ledger(databases: Callable[..., str]) -> Iterator[Ledger]:
         yield ledger
 
 
-def agency(templates: Callable[..., str], name: str, size: float) -> Played:
-    with Ledger(templates(name), KEYRING) as ledger:
-        return asyncio.run(play(ledger, until=UNTIL, size=size))
-
-
 @pytest.fixture(scope="module")
 def played(templates: Callable[..., str]) -> Played:
     """A small agency. Its ledger is the template ``small``."""
-    return agency(templates, "small", SMALL)
+    with Ledger(templates("small"), KEYRING) as ledger:
+        return asyncio.run(play(ledger, until=UNTIL, size=SMALL))
 
 
 @pytest.fixture
@@ -96,10 +92,9 @@ def small(databases: Callable[..., str], played: Played) -> Iterator[Ledger]:
 
 
 @pytest.fixture(scope="module")
-def large(templates: Callable[..., str]) -> list[Entry[Event]]:
+def large(templates: Callable[..., str], large_agency: str) -> list[Entry[Event]]:
     """All entries of an agency that is large enough to look like one."""
-    agency(templates, "large", 0.4)
-    with Ledger(templates("large_read", of="large"), KEYRING) as ledger:
+    with Ledger(templates("large_read", of=large_agency), KEYRING) as ledger:
         return asyncio.run(everything(ledger))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
@@ -14,7 +13,6 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from ledger_crm.commands.demo import play
 from ledger_crm.domain import candidacy as c
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.domain.person import PersonSourced
@@ -31,12 +29,11 @@ PLACES = list(get_args(Category))
 
 
 @pytest.fixture(scope="module")
-def two_years(templates: Callable[..., str], read_models: str) -> list[Entry[Event]]:
+def two_years(templates: Callable[..., str], large_agency: str) -> list[Entry[Event]]:
     """All entries of an agency. What the funnel needs of them is in the template ``reported``."""
-    url = templates("reported", of=read_models)
+    url = templates("reported", of=large_agency)
     entries: list[Entry[Event]] = []
     with Ledger(url, KEYRING) as ledger:
-        asyncio.run(play(ledger, until=date(2026, 11, 23), size=0.4))
 
         def read(after: int, limit: int) -> list[Entry[Event]]:
             return ledger.store.entries(after=after, limit=limit)
