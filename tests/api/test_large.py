@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from litestar import Litestar
 
 from api.cost import LARGE, ended, fill
+from api.documented import Documented
 from api.journey import ENGINES, ORDER, written
 from ledger_crm.api.snapshots import Pool
 from ledger_crm.ledger import Ledger
-from ledger_crm.projections import every
+from ledger_crm.projections import Table, every
 from ledger_crm.workers.projector import connect
 from projections.driving import Together, reading
+from projections.stories import a_full_story
 from scenario import KEYRING
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("large")]  # filled once for both
@@ -33,8 +37,10 @@ def filled(read_models: str, templates: Callable[..., str]) -> str:
 
 
 @pytest.fixture
-def template(filled: str) -> str:
-    return "large_tables"
+def template(request: pytest.FixtureRequest) -> str:
+    if "filled" in request.fixturenames:
+        return "large_tables"
+    return str(request.getfixturevalue("multiplied"))
 
 
 async def test_no_page_reads_a_large_table_from_end_to_end(
@@ -157,3 +163,101 @@ async def test_a_page_of_the_past_does_not_read_what_it_lists_from_end_to_end(
             (2000,),
         ).fetchall()
     assert {name for _, name, _ in read} <= {"directory"}
+
+
+@pytest.fixture(scope="session")
+def multiplied(read_models: str, templates: Callable[..., str]) -> str:
+    """Of a template in which every table that a full story fills is large, with ids, names and
+    times of all kinds."""
+    url = templates("many_of_each", of=read_models)
+    with Ledger(url, KEYRING) as ledger, connect(url) as conn:
+        asyncio.run(a_full_story(ledger))
+        Together(every(), reading(ledger), conn).catch_up()
+        for table in (table for projection in every() for table in projection.tables):
+            if not table.defines:
+                conn.execute(multiplying(table).encode())
+        conn.commit()
+    return "many_of_each"
+
+
+def multiplying(table: Table[Any]) -> str:
+    nth = "row_number() OVER ()"
+    varied = {
+        "uuid": "CASE WHEN {0} IS NOT NULL THEN gen_random_uuid() END",
+        "timestamptz": f"{{0}} + {nth} * interval '1 minute'",
+    }
+    of_key = {
+        "text": f"{{0}} || {nth}",
+        "bigint": f"1000000 + {nth}",
+        "date": f"{{0}} + {nth}::int",
+    }
+
+    def made(column: str, type_: str) -> str:
+        is_told_apart = column in (*table.key, "position") or (
+            type_ == "text" and column in ("name", "title", "value", "label", "domain")
+        )
+        return (varied | (of_key if is_told_apart else {})).get(type_, "{0}").format(column)
+
+    values = ", ".join(made(*each) for each in table.types.items())
+    return (
+        f"INSERT INTO read.{table.name} ({', '.join(table.types)}) SELECT {values}"
+        f" FROM generate_series(1, {LARGE}), read.{table.name} LIMIT {LARGE}"
+    )
+
+
+COUNTING = re.compile(
+    "/(?:activity|candidates/counts|candidates/changes/stages|deals/(?:counts|forecast|changes/stages)"
+    "|funnel|revenue|segments|company-segments|tags|pools|duplicates.*|equal-opportunity.*)"
+)
+"""What counts, or compares all with all."""
+
+
+async def test_no_list_reads_what_it_lists_from_end_to_end_however_it_is_asked_for(
+    ana: httpx.AsyncClient,
+    app: Litestar,
+    pool: Pool,
+    project: Callable[[], None],
+    owner_database: str,
+) -> None:
+    """But for a word in a name (``q``), which is looked for in the list's order."""
+    project()
+    documented, asked = Documented(app), 0
+    moment = {"from": "1", "since": "2024-01-01", "until": "2024-12-31", "limit": "20"}
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        known = {"consultant": "consultant:ana", "owner": "consultant:ana", "stage": "screening",
+                 "pipeline": "talent", "seniority": "lead"}  # fmt: skip
+        for table, column in IDS.items():
+            [(id,)] = owner.execute(
+                f"SELECT {column} FROM read.{table} LIMIT 1".encode()
+            ).fetchall()
+            known[column] = str(id)
+        owner.execute("ANALYZE")
+        owner.execute("SELECT pg_stat_reset()")
+        for path, operations in documented.spec["paths"].items():
+            if "get" not in operations or COUNTING.fullmatch(path):
+                continue
+            parameters = [documented.resolved(p) for p in operations["get"].get("parameters", [])]
+            if "limit" not in (names := {each["name"] for each in parameters}):
+                continue
+            must = {name: moment[name] for name in names & moment.keys()
+                    if name in ("from", "limit")}  # fmt: skip
+            parts = {name: known.get(name, "none") for name in IN_PATH.findall(path)}
+            address = path.format_map(parts)
+            for ask in ({}, *({name: known[name]} for name in names & known.keys())):
+                answer = await ana.get(address, params=must | ask)
+                assert answer.status_code in (200, 400, 404, 422), answer.text
+                asked += answer.status_code == 200
+        await ended(pool, owner)
+        read: list[Any] = owner.execute(
+            "SELECT s.relname, s.seq_tup_read FROM pg_stat_user_tables s JOIN pg_class c"
+            " ON c.oid = s.relid WHERE schemaname = 'read' AND c.reltuples >= %s"
+            " AND s.seq_tup_read >= c.reltuples",
+            (LARGE,),
+        ).fetchall()
+    assert asked > 70
+    assert read == []
+
+
+IDS = {"person": "person_id", "company": "company_id", "job_order": "job_order_id",
+       "candidacy": "candidacy_id"}  # fmt: skip
+IN_PATH = re.compile(r"\{(\w+)\}")
