@@ -56,7 +56,7 @@ from .domain.entry import (
     sealed_fields,
 )
 from .domain.refusals import Invalid
-from .sealing import DataKey, Hashes, Keyring, WrongKey, seal, unseal
+from .sealing import DataKey, Hashes, Keyring, UnknownFormat, WrongKey, seal, unseal
 from .snapshot import PROGRAM, frozen, thawed
 
 Row = Notification
@@ -759,9 +759,10 @@ class Store:
 
     def load_together(
         self, asked: Sequence[dict[UUID, int]], receipts: Sequence[bytes] = ()
-    ) -> list[Loaded | Undecodable]:
+    ) -> list[Loaded | Exception]:
         """For each of them what ``load`` finds, but only after these versions, and any of these
-        receipts. One query, and one more where a snapshot cannot be opened."""
+        receipts; or Undecodable, WrongKey, UnknownFormat. One query, and one more where a snapshot
+        cannot be opened."""
         since: dict[UUID, int | None] = {}  # None: whoever asks wants what is after a snapshot
         folded_too: set[UUID] = set()
         for streams in asked:
@@ -774,6 +775,7 @@ class Store:
                     since[id] = version if other is None else min(version, other)
         rows: dict[UUID, list[StoredEvent]] = {}
         keys: dict[UUID, DataKey | None] = {}
+        shut: dict[UUID, Exception] = {}
         snapshots: dict[UUID, tuple[int, bytes]] = {}
         hidden, kept = {self.hidden[key]: key for key in receipts}, dict[bytes, Answered]()
         wanted = [id in folded_too for id in since]
@@ -787,9 +789,15 @@ class Store:
             elif version < 0:
                 snapshots[id] = (-version, state)
             else:
-                keys[id] = self.keyring.unwrap(state) if state else None
-        found: list[Loaded | Undecodable] = []
+                try:
+                    keys[id] = self.keyring.unwrap(state) if state else None
+                except (WrongKey, UnknownFormat) as fault:  # of who asks for this stream
+                    shut[id] = fault
+        found: list[Loaded | Exception] = []
         for streams in asked:
+            if faults := [shut[id] for id in streams if id in shut]:
+                found.append(faults[0])
+                continue
             begin = {
                 id: snapshots.get(id, (0,))[0] if version == SNAPSHOT else version
                 for id, version in streams.items()
