@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -41,6 +42,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add(api: httpx.Client, name: str) -> httpx.Response:
     key = name.replace(" ", "-")
     return api.post("/companies", json={"name": name}, headers={"Idempotency-Key": key})
+
+
+def address_of(up: Running) -> tuple[str, int]:
+    url = httpx.URL(up.url)
+    return url.host, url.port or 80
 
 
 def level(up: Running) -> bool:
@@ -107,6 +113,16 @@ def test_ctrl_c_takes_five_seconds_at_most(home: Path) -> None:
     began_s = monotonic()
     up.interrupt()
     assert monotonic() - began_s < 5
+
+
+@pytest.mark.campaign  # it waits for longer than those keep a connection who call
+def test_a_connection_that_was_idle_is_still_there(home: Path) -> None:
+    with running(home) as up, socket.create_connection(address_of(up)) as caller:
+        for _ in range(2):
+            caller.sendall(b"GET /health/live HTTP/1.1\r\nHost: crm\r\n\r\n")
+            assert caller.recv(4096).startswith(b"HTTP/1.1 200")
+            threading.Event().wait(6)
+        ctrl_c(up, group=False)  # nor does it hold up the end
 
 
 def test_a_worker_that_dies_is_started_again_and_it_is_said(up: Running) -> None:

@@ -38,6 +38,9 @@ Worker = Literal["api", "projector", "relay", "webhooks"]
 WORKERS: tuple[Worker, ...] = ("projector", "relay", "webhooks", "api")
 READY_S = 60.0
 WAITING = 2048  # callers, at most, while the API is not there
+# An idle connection, longer than callers (httpx: 5 s) and proxies (60 s) keep it: if the server
+# closes it first, a request that is on its way by then is lost.
+KEPT_S = 75
 
 
 def up(
@@ -367,6 +370,7 @@ async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=2,
+            timeout_keep_alive=KEPT_S,
             http=InOnePiece,
         )
         server = uvicorn.Server(config)
