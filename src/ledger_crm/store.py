@@ -877,26 +877,34 @@ class Store:
     def append(self, rows: Sequence[StoredEvent], append: Append) -> Sequence[int]:
         """One save, which may be the repetition of one that was in doubt. Raises Refused, Lost."""
         [answer] = self.append_together([Save(rows, append, doubtful=True)])
-        if isinstance(answer, IntegrityError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def append_together(self, saves: Sequence[Save]) -> list[Sequence[int] | IntegrityError]:
+    def append_together(self, saves: Sequence[Save]) -> list[Sequence[int] | Exception]:
         """For each save its positions, or why it was refused; a refused one leaves the others
         alone. Those of the first time if it is ``doubtful`` and exactly these rows are there
         already: a connection cut at COMMIT looks like any other. Raises Lost, and then all of them
         are in doubt, or none was written."""
         hidden = [Save(save.rows, self._with_hidden_keys(save.append)) for save in saves]
         try:
-            answers = list[Sequence[int] | IntegrityError](self.recorder.insert_together(hidden))
+            answers = list[Sequence[int] | Exception](self.recorder.insert_together(hidden))
         except IntegrityError as refused:
             if len(saves) > 1:  # one of them broke what only a trigger or an index can see
-                return [answer for save in saves for answer in self.append_together([save])]
+                return [self._append_alone(save) for save in saves]
             answers = [refused]
         for number, save in enumerate(saves):
             if save.doubtful and save.rows and isinstance(answers[number], IntegrityError):
                 answers[number] = self._written(save.rows) or answers[number]
         return answers
+
+    def _append_alone(self, save: Save) -> Sequence[int] | Exception:
+        """Those before it are written, whatever becomes of it."""
+        try:
+            [answer] = self.append_together([save])
+        except (Slow, NoRoom) as fault:
+            return fault
+        return answer
 
     def _with_hidden_keys(self, append: Append) -> Append:
         hidden = [
