@@ -74,6 +74,7 @@ from ledger_crm.ledger import (
     Unavailable,
     Work,
 )
+from ledger_crm.sealing import WrongKey
 from scenario import ANA, BEN, KEYRING, NOON
 from waiting import PATIENCE_S, eventually
 
@@ -397,6 +398,29 @@ async def test_who_named_a_version_is_not_decided_for_again(ledger: Ledger, othe
     answers = await asyncio.gather(*wishes, return_exceptions=True)
     assert Counter(type(answer) for answer in answers) == {Receipt: 1, StaleVersion: 7}
     assert await ledger.head() == 2
+
+
+async def test_who_named_a_version_is_decided_for_again_if_only_something_else_has_moved(
+    ledger: Ledger, other: Ledger
+) -> None:
+    """They would be told that the record is not at the version at which it is."""
+    person, another = await add_person(ledger), await add_person(ledger)
+    looked = count()
+
+    async def deciding(work: Work) -> Person:
+        found = await work.get(Person, person)
+        await work.get(Person, another)
+        if next(looked) < 2:
+            await record(other, another, replied(f"<{uuid4()}@x>"))
+        found.record(replied(), by=ANA)
+        return found
+
+    version = (await ledger.get(Person, person)).version
+    on_it = Intent(by=ANA, expected=version)
+    assert (await ledger.decide(deciding, intent=on_it, of=person)).version == version + 1
+    with pytest.raises(StaleVersion) as refused:
+        await ledger.decide(deciding, intent=on_it, of=person)
+    assert refused.value.facts["found"] == version + 1
 
 
 async def test_a_retry_under_its_key_is_answered_before_its_version_is_looked_at(
@@ -933,6 +957,19 @@ async def test_a_refused_save_leaves_those_beside_it_alone(ledger: Ledger) -> No
     kinds = Counter(type(answer) for answer in answers)
     assert kinds == {UUID: 3, ContactPointTaken: 37}
     assert await ledger.head() == 2 + 3 * 2
+
+
+async def test_a_key_that_does_not_open_is_the_trouble_of_who_asks_for_it_alone(
+    ledger: Ledger, other: Ledger, owner_database: str
+) -> None:
+    damaged, *others = [await add_person(ledger) for _ in range(4)]
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(
+            "UPDATE ledger.data_keys SET wrapped = %s WHERE stream_id = %s", (b"\1no", damaged)
+        )
+    looking = [other.get(Person, id) for id in (*others, damaged, *others)]
+    found = await asyncio.gather(*looking, return_exceptions=True)
+    assert [type(each) for each in found] == [*[Person] * 3, WrongKey, *[Person] * 3]
 
 
 async def test_when_too_much_waits_the_next_is_sent_away_and_writes_nothing(

@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
@@ -26,6 +26,7 @@ from ledger_crm.store import (
     Claim,
     DoesNotFit,
     Kept,
+    NoRoom,
     NulInText,
     Refused,
     RefusedBy,
@@ -273,6 +274,22 @@ def test_what_breaks_a_rule_of_the_indexes_takes_nobody_along(store: Store) -> N
     first, refusal, last = store.append_together([good, bad, Save([row()])])
     assert isinstance(refusal, Refused)
     assert (refused_by(refusal), list(first), list(last)) == ("entries_pkey", [1], [2])  # type: ignore[call-overload]
+
+
+def test_who_finds_no_room_after_others_were_written_is_told_so_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, calls, insert = uuid4(), iter(range(9)), store.recorder.insert_together
+
+    def until_it_is_full(saves: Sequence[Save]) -> Any:
+        if next(calls) == 3:  # after all together, the first, and the one to blame
+            raise NoRoom()
+        return insert(saves)
+
+    monkeypatch.setattr(store.recorder, "insert_together", until_it_is_full)
+    answers = store.append_together([Save([row()]), Save([row(1, stream)] * 2), Save([row()])])
+    assert answers[0] == range(1, 2)
+    assert [type(answer) for answer in answers[1:]] == [Refused, NoRoom]
 
 
 def test_what_follows_nothing_of_its_stream_is_refused(store: Store) -> None:

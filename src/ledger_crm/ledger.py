@@ -565,9 +565,9 @@ class Ledger:
     ) -> Receipt:
         """Runs ``decision``, which returns the aggregate that the receipt is for, and writes.
 
-        Whoever loses a race decides again on what the winner wrote, unless the caller named the
-        version ``of`` the record they decided on. Writers of one record in this process take
-        turns, so that only other processes can race them. Raises as ``change``.
+        Whoever loses a race decides again on what the winner wrote; not if that is ``of`` the
+        record, and the caller named the version that they decided on. Writers of one record in this
+        process take turns, so that only other processes can race them. Raises as ``change``.
         """
         receipt, _ = await self.answer(decision, intent=intent, of=of)
         return receipt
@@ -662,7 +662,7 @@ class Ledger:
                     await self._keep(intent, subject.id, before)
                 return Receipt(subject.id, before, None), False
             except Stale:
-                if last or (intent.expected is not None and not work.trusted):
+                if last:
                     raise
                 if not work.trusted:
                     # so that one is first

@@ -56,7 +56,7 @@ from .domain.entry import (
     sealed_fields,
 )
 from .domain.refusals import Invalid
-from .sealing import DataKey, Hashes, Keyring, WrongKey, seal, unseal
+from .sealing import DataKey, Hashes, Keyring, UnknownFormat, WrongKey, seal, unseal
 from .snapshot import PROGRAM, frozen, thawed
 
 Row = Notification
@@ -759,9 +759,10 @@ class Store:
 
     def load_together(
         self, asked: Sequence[dict[UUID, int]], receipts: Sequence[bytes] = ()
-    ) -> list[Loaded | Undecodable]:
+    ) -> list[Loaded | Exception]:
         """For each of them what ``load`` finds, but only after these versions, and any of these
-        receipts. One query, and one more where a snapshot cannot be opened."""
+        receipts; or Undecodable, WrongKey, UnknownFormat. One query, and one more where a snapshot
+        cannot be opened."""
         since: dict[UUID, int | None] = {}  # None: whoever asks wants what is after a snapshot
         folded_too: set[UUID] = set()
         for streams in asked:
@@ -774,6 +775,7 @@ class Store:
                     since[id] = version if other is None else min(version, other)
         rows: dict[UUID, list[StoredEvent]] = {}
         keys: dict[UUID, DataKey | None] = {}
+        shut: dict[UUID, Exception] = {}
         snapshots: dict[UUID, tuple[int, bytes]] = {}
         hidden, kept = {self.hidden[key]: key for key in receipts}, dict[bytes, Answered]()
         wanted = [id in folded_too for id in since]
@@ -787,9 +789,15 @@ class Store:
             elif version < 0:
                 snapshots[id] = (-version, state)
             else:
-                keys[id] = self.keyring.unwrap(state) if state else None
-        found: list[Loaded | Undecodable] = []
+                try:
+                    keys[id] = self.keyring.unwrap(state) if state else None
+                except (WrongKey, UnknownFormat) as fault:  # of who asks for this stream
+                    shut[id] = fault
+        found: list[Loaded | Exception] = []
         for streams in asked:
+            if faults := [shut[id] for id in streams if id in shut]:
+                found.append(faults[0])
+                continue
             begin = {
                 id: snapshots.get(id, (0,))[0] if version == SNAPSHOT else version
                 for id, version in streams.items()
@@ -869,26 +877,34 @@ class Store:
     def append(self, rows: Sequence[StoredEvent], append: Append) -> Sequence[int]:
         """One save, which may be the repetition of one that was in doubt. Raises Refused, Lost."""
         [answer] = self.append_together([Save(rows, append, doubtful=True)])
-        if isinstance(answer, IntegrityError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def append_together(self, saves: Sequence[Save]) -> list[Sequence[int] | IntegrityError]:
+    def append_together(self, saves: Sequence[Save]) -> list[Sequence[int] | Exception]:
         """For each save its positions, or why it was refused; a refused one leaves the others
         alone. Those of the first time if it is ``doubtful`` and exactly these rows are there
         already: a connection cut at COMMIT looks like any other. Raises Lost, and then all of them
         are in doubt, or none was written."""
         hidden = [Save(save.rows, self._with_hidden_keys(save.append)) for save in saves]
         try:
-            answers = list[Sequence[int] | IntegrityError](self.recorder.insert_together(hidden))
+            answers = list[Sequence[int] | Exception](self.recorder.insert_together(hidden))
         except IntegrityError as refused:
             if len(saves) > 1:  # one of them broke what only a trigger or an index can see
-                return [answer for save in saves for answer in self.append_together([save])]
+                return [self._append_alone(save) for save in saves]
             answers = [refused]
         for number, save in enumerate(saves):
             if save.doubtful and save.rows and isinstance(answers[number], IntegrityError):
                 answers[number] = self._written(save.rows) or answers[number]
         return answers
+
+    def _append_alone(self, save: Save) -> Sequence[int] | Exception:
+        """Those before it are written, whatever becomes of it."""
+        try:
+            [answer] = self.append_together([save])
+        except (Slow, NoRoom) as fault:
+            return fault
+        return answer
 
     def _with_hidden_keys(self, append: Append) -> Append:
         hidden = [
