@@ -68,6 +68,10 @@ Operation: TypeAlias = Callable[[], float]
 """Says what one took, in seconds."""
 
 
+MOST_GROWN = 1.5  # times what a read, a page or a command costs in the smallest ledger
+MOST_MB = 250  # of a process
+
+
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """``cost`` in µs an operation, or MB; ``ratio`` to that of the smallest ledger, the median of
     pairs in turns, with its least and greatest. ``to_limit``: on the same ledger, of what is asked
@@ -105,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--runs", type=int, default=5, help="turns of each operation (5); 0 only makes the ledgers")
     add("--folder", type=Path, metavar="FOLDER", help="where the ledgers are made, or are already")
     add("--again", action="store_true", help="build the read models again, if they are there")
+    add("--check", action="store_true", help="exit code 1 if something grows too much")
     add("--json", type=Path, metavar="FILE", help="write the results here too")
     add("--svg", type=Path, metavar="FILE", help="draw the ratios over the size")
     add("--draw", type=Path, metavar="FILE", help="measure nothing: draw what --json wrote")
@@ -119,7 +124,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(points), indent=1) + b"\n")
     if asked.svg:
         draw(points, asked.svg)
-    return 0
+    for grown in (found := too_much(points)):
+        print(f"over its limit: {grown}", file=sys.stderr)
+    return 1 if asked.check and found else 0
+
+
+def too_much(points: Sequence[Point]) -> list[str]:
+    """A read, a page or a command that costs more than half as much again as in the smallest
+    ledger, and a process that takes more memory than it may, whatever the size."""
+    return [
+        f"{each.name} at {each.entries:,} entries: {over}"
+        for each in points
+        if (over := _over(each))
+    ]
+
+
+def _over(point: Point) -> str:
+    if point.unit == "MB":
+        return f"{point.cost:.0f} MB of {MOST_MB}" if point.cost > MOST_MB else ""
+    if point.name.startswith(("get_", "list_", "board", "command_", "post")):
+        return f"{point.ratio:.2f} of {MOST_GROWN}" if point.ratio > MOST_GROWN else ""
+    return ""
 
 
 def measured(folder: Path, sizes: Sequence[int], runs: int, *, again: bool) -> list[Point]:

@@ -106,10 +106,38 @@ def test_a_file_that_holds_no_results_is_refused_in_a_line(
     assert str(other) in said
 
 
-@pytest.mark.parametrize("results", ["performance.json", "performance-since.json"])
+@pytest.mark.parametrize("results", ["performance.json"])
 def test_the_documented_tables_are_what_the_committed_results_say(
     benchmarks: Program, results: str
 ) -> None:
     _, table, _ = benchmarks("--table", ROOT / "docs" / results)
     assert table
     assert table in (ROOT / "docs/performance.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "cost", "ratio", "said"),
+    [
+        ("get_person", "µs", 900.0, 1.5, ""),
+        ("get_person", "µs", 900.0, 1.51, "1.51 of 1.5"),
+        ("import", "µs", 900.0, 3.0, ""),  # is neither a read, nor a page, nor a command
+        ("memory_api", "MB", 251.0, 1.0, "251 MB of 250"),
+    ],
+)
+def test_what_grows_with_the_ledger_is_complained_of(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    unit: str,
+    cost: float,
+    ratio: float,
+    said: str,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    scale = importlib.import_module("benchmarks.scale")
+    point = {"name": name, "entries": 10_000_000, "cost": cost, "unit": unit, "ratio": ratio,
+             "spread": [ratio, ratio]}  # fmt: skip
+    (path := tmp_path / "scale.json").write_text(json.dumps([point]))
+    assert scale.main(["--draw", str(path), "--check"]) == bool(said)
+    assert said in capsys.readouterr().err
