@@ -3,7 +3,7 @@
     report = await import_csv(ledger, source, load_mapping(path))
 
 A row goes in whole or not at all, and once: it is known again by the mapping's name and its own
-key. So a second run changes nothing, and one that was killed goes on where it was. A thousand
+key. So a second run changes nothing, and one that was killed goes on where it was. Two thousand
 rows share a transaction; a row that is refused is left out of it and listed with line, column and
 reason, never with a value, and the rest go in.
 """
@@ -32,7 +32,7 @@ from .mapping import ImportFault, Mapping, Planned, RowFault, Step, load_mapping
 __all__ = ["ImportFault", "Mapping", "Progress", "Report", "RowReport", "import_csv",
            "load_mapping"]  # fmt: skip
 
-CHUNK_ROWS = 1000  # in a transaction, for which all other writers wait
+CHUNK_ROWS = 2000  # in a transaction, for which all other writers wait
 HELD_RECORDS = 20_000  # in memory, before they are forgotten and read again when needed
 LISTED = 1000  # refusals kept in the report; ``on_row`` is told all of them
 ATTEMPTS = 8  # at one row that others write to as well
@@ -126,9 +126,9 @@ async def import_csv(
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    """A row leaves no cycles behind, and looking for them costs an eighth of the time."""
+    """A row leaves no cycles behind, and looking for them costs up to an eighth of the time."""
     before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 50_000), *before[1:])
+    gc.set_threshold(max(before[0], 500_000), *before[1:])
     try:
         yield
     finally:
@@ -233,6 +233,7 @@ class Writer:
         # of the chunk that is being written, or of all that a dry run would have written:
         self._kept: dict[bytes, bytes] = {}
         self._claimed: dict[bytes, UUID] = {}
+        self._all_new = True  # the rows of the chunk before
 
     @property
     def is_full(self) -> bool:
@@ -255,16 +256,25 @@ class Writer:
         if self.is_full:
             work.forget()
         work.mark()
-        new = await self._new(rows)
-        wanted = {step.id for row in new for step in row.planned.steps}  # type: ignore[union-attr]
-        await work.load(wanted)
+        new = await self._look(rows)
         await self._decide(new, None)
         if taken := await self._taken():
             work.rewind()
-            await work.load(wanted)
+            await work.load(_ids_of(new))
             await self._decide(new, taken)
         # another run of this file may have written between our two looks what refuses a row now
         await self._new([row for row in new if row.report.outcome == "refused"])
+
+    async def _look(self, rows: Sequence[Row]) -> list[Row]:
+        """Those that say something and are not in yet; what they are about is in hand. As long as
+        all are new, both is asked for at once."""
+        if self._all_new:
+            new, _ = await asyncio.gather(self._new(rows), self.work.load(_ids_of(rows)))
+        else:
+            new = await self._new(rows)
+            await self.work.load(_ids_of(new))
+        self._all_new = len(new) == sum(row.planned is not None for row in rows)
+        return new
 
     async def write(self, rows: Sequence[Row]) -> bool:
         """What is staged for these rows; False if somebody else was quicker: then nothing of it
@@ -432,6 +442,10 @@ class Writer:
     async def _holders(self, claims: Sequence[Claim]) -> Holders:
         found = await self.ledger.run(self.ledger.store.holders, claims)
         return {c.key: found.get(c.key) or self._claimed.get(c.key) for c in claims}
+
+
+def _ids_of(rows: Sequence[Row]) -> set[UUID]:
+    return {step.id for row in rows if row.planned for step in row.planned.steps}
 
 
 def _is_in(row: Row, fingerprint: bytes) -> None:
