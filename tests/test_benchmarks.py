@@ -106,7 +106,7 @@ def test_a_file_that_holds_no_results_is_refused_in_a_line(
     assert str(other) in said
 
 
-@pytest.mark.parametrize("results", ["performance.json"])
+@pytest.mark.parametrize("results", ["performance.json", "performance-since.json"])
 def test_the_documented_tables_are_what_the_committed_results_say(
     benchmarks: Program, results: str
 ) -> None:
