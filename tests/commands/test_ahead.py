@@ -95,7 +95,11 @@ async def test_of_a_dead_process_is_told_and_the_import_goes_on_from_there(
     ledger: Ledger, early: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = text()
-    take = ahead.Beside.take
+    begin, take = ahead.Beside.__init__, ahead.Beside.take
+
+    def begin_late(self: ahead.Beside, *given: Any) -> None:
+        begin(self, *given)
+        os.kill(self._process.pid, signal.SIGSTOP)  # or it may be through with so short a file
 
     def take_late(self: ahead.Beside) -> Any:
         os.kill(self._process.pid, signal.SIGKILL)
@@ -103,6 +107,7 @@ async def test_of_a_dead_process_is_told_and_the_import_goes_on_from_there(
         return take(self)
 
     with monkeypatch.context() as patch:
+        patch.setattr(ahead.Beside, "__init__", begin_late)
         patch.setattr(ahead.Beside, "take", take_late)
         with pytest.raises(ImportFault, match=r"ended \(signal 9\): what was written stays"):
             await import_csv(ledger, io.BytesIO(source), read_mapping(MAPPING))
