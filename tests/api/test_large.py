@@ -219,7 +219,8 @@ async def test_no_list_reads_what_it_lists_from_end_to_end_however_it_is_asked_f
     project: Callable[[], None],
     owner_database: str,
 ) -> None:
-    """But for a word in a name (``q``), which is looked for in the list's order."""
+    """But for a word in a name (``q``), which is looked for in the list's order; and the names that
+    it joins it may: with as few as here it can be cheaper."""
     project()
     documented, asked = Documented(app), 0
     moment = {"from": "1", "since": "2024-01-01", "until": "2024-12-31", "limit": "20"}
@@ -255,7 +256,7 @@ async def test_no_list_reads_what_it_lists_from_end_to_end_however_it_is_asked_f
             (LARGE,),
         ).fetchall()
     assert asked > 70
-    assert read == []
+    assert {name for name, _ in read} <= {"directory"}
 
 
 IDS = {"person": "person_id", "company": "company_id", "job_order": "job_order_id",
