@@ -199,9 +199,11 @@ def multiplying(table: Table[Any]) -> str:
         return (varied | (of_key if is_told_apart else {})).get(type_, "{0}").format(column)
 
     values = ", ".join(made(*each) for each in table.types.items())
+    # who and what all the others name is in one table, and so it is larger than each of them
+    rows = 6 * LARGE if table.name == "directory" else LARGE
     return (
         f"INSERT INTO read.{table.name} ({', '.join(table.types)}) SELECT {values}"
-        f" FROM generate_series(1, {LARGE}), read.{table.name} LIMIT {LARGE}"
+        f" FROM generate_series(1, {rows}), read.{table.name} LIMIT {rows}"
     )
 
 
@@ -219,8 +221,7 @@ async def test_no_list_reads_what_it_lists_from_end_to_end_however_it_is_asked_f
     project: Callable[[], None],
     owner_database: str,
 ) -> None:
-    """But for a word in a name (``q``), which is looked for in the list's order; and the names that
-    it joins it may: with as few as here it can be cheaper."""
+    """But for a word in a name (``q``), which is looked for in the list's order."""
     project()
     documented, asked = Documented(app), 0
     moment = {"from": "1", "since": "2024-01-01", "until": "2024-12-31", "limit": "20"}
@@ -256,7 +257,7 @@ async def test_no_list_reads_what_it_lists_from_end_to_end_however_it_is_asked_f
             (LARGE,),
         ).fetchall()
     assert asked > 70
-    assert {name for name, _ in read} <= {"directory"}
+    assert read == []
 
 
 IDS = {"person": "person_id", "company": "company_id", "job_order": "job_order_id",
