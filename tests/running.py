@@ -50,7 +50,11 @@ class Running:
         self.lines: list[str] = []
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self.url = until(self._address)
+        try:
+            self.url = until(self._address)
+        except BaseException:  # nobody else could end it
+            self.kill()
+            raise
         self.key = (home / "api.key").read_text().strip()
 
     def api(self) -> httpx.Client:
