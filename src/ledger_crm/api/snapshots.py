@@ -274,9 +274,9 @@ class Reads:
         """Raises Malformed, AfterTheHead."""
         first = await self._then(begin, None, "from")
         last = await self._then(end, None, "to") if end is not None else None
-        if last and (last.after < first.after or last.at < first.at):
-            raise Malformed(faults=[Fault("query:from", "it lies after `to`")])
         since = first.at if first.after else EARLIEST
+        if last and (last.after < first.after or last.at < since):
+            raise Malformed(faults=[Fault("query:from", "it lies after `to`")])
         return Window(first.after, since, *((last.after, last.at) if last else (None, None)))
 
     async def _then(self, moment: str, known: str | None, name: str = "as_of") -> Then:
