@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, LiteralString
@@ -545,13 +545,23 @@ async def test_what_is_disabled_or_removed_is_sent_nothing(
     assert await house.log(one.id) == await house.log(two.id) == []
 
 
-async def test_one_that_hangs_does_not_hold_up_another(house: House, receiver: Receiver) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes calls and says nothing
-        await house.add(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        two = await house.add(receiver.url)
+async def test_however_many_hang_they_do_not_hold_up_another(
+    house: House, receiver: Receiver
+) -> None:
+    loop = asyncio.get_running_loop()
+    with ExitStack() as calls:
+        silent = calls.enter_context(socket.create_server(("127.0.0.1", 0)))
+        silent.setblocking(False)
+        for _ in range(12):
+            await house.add(f"http://127.0.0.1:{silent.getsockname()[1]}/")
         async with house.sending():
+            for _ in range(10):  # it takes calls and says nothing
+                calls.enter_context((await loop.sock_accept(silent))[0])
+            one = await house.add(receiver.url)
             last = await house.ledger.head()
-            await eventually(lambda: standing(house, two.id, last))
+            await eventually(lambda: standing(house, one.id, last))
+    sent = await house.log(one.id)
+    assert all(each.duration_ms < sending.ANSWER_S * 500 for each in sent), "none waited for those"
 
 
 async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(

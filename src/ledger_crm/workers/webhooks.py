@@ -227,7 +227,9 @@ class Webhooks:
         async with (
             pool,
             httpcore.AsyncConnectionPool(
-                network_backend=Guarded(anywhere=self._anywhere), keepalive_expiry=30.0
+                max_connections=None,  # each webhook has its own: none waits for those that hang
+                network_backend=Guarded(anywhere=self._anywhere),
+                keepalive_expiry=30.0,
             ) as client,
         ):
             yield pool, client
