@@ -423,6 +423,23 @@ async def test_who_named_a_version_is_decided_for_again_if_only_something_else_h
     assert refused.value.facts["found"] == version + 1
 
 
+async def test_who_named_a_version_is_decided_for_again_if_they_read_others_of_different_times(
+    ledger: Ledger,
+) -> None:
+    person = await add_person(ledger)
+    looked = count()
+
+    async def deciding(work: Work) -> Person:
+        found = await work.get(Person, person)
+        if next(looked) < 2:
+            raise StaleVersion(id=uuid4())
+        found.record(replied(), by=ANA)
+        return found
+
+    on_it = Intent(by=ANA, expected=1)
+    assert (await ledger.decide(deciding, intent=on_it, of=person)).version == 2
+
+
 async def test_a_retry_under_its_key_is_answered_before_its_version_is_looked_at(
     ledger: Ledger,
 ) -> None:

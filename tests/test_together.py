@@ -30,6 +30,8 @@ class Doubling:
             raise NoAnswer
         if 99 in numbers:
             raise ArithmeticError
+        if 97 in numbers:
+            return []
         return [ValueError(n) if n < 0 else 2 * n for n in numbers]
 
     async def busy(self, together: Together[int, int]) -> asyncio.Task[int]:
@@ -98,6 +100,15 @@ async def test_a_call_that_fails_does_not_stop_the_next_one(
     with pytest.raises(ArithmeticError):
         await together.ask(99)
     assert await together.ask(4) == 8
+
+
+async def test_a_call_with_too_few_answers_is_told_to_all_and_does_not_stop_the_next_one(
+    make: Callable[..., Together[int, int]],
+) -> None:
+    together = make()
+    with pytest.raises(ValueError, match="shorter"):
+        await together.ask(97)
+    assert await together.ask(1) == 2
 
 
 async def test_who_waits_while_nobody_answers_is_not_kept_for_the_next_call(

@@ -634,7 +634,7 @@ class Ledger:
                     raise StaleVersion(id=subject.id, expected=intent.expected, found=0)
             except Refusal as refusal:
                 work.keep()
-                raced = _is_of_a_race(refusal) and intent.expected is None and not last
+                raced = _is_of_a_race(refusal) and not last
                 refused = work.trusted
                 if refused or raced:
                     continue

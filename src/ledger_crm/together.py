@@ -114,18 +114,20 @@ class Together(Generic[Q, A]):
 
     def _serve(self) -> None:
         while batch := self._next():
-            answers: Sequence[A | Exception]
+            told: list[tuple[_Asked[Q, A], A | Exception]]
             try:
                 answers = self.call([asked.question for asked in batch])
+                told = [*zip(batch, answers, strict=True)]
+                del answers
             except Exception as fault:
-                answers = [fault] * len(batch)
+                told = [(asked, fault) for asked in batch]
                 if isinstance(fault, NoAnswer):
                     with self._changed:
                         self._tell((asked, fault) for asked in self._leave([*self._waiting]))
             with self._changed:
                 self._weight -= sum(asked.weight for asked in batch)
-            self._tell(zip(batch, answers, strict=True))
-            del batch, answers  # what they hold is not kept until somebody asks again
+            self._tell(told)
+            del batch, told  # what they hold is not kept until somebody asks again
 
     def _next(self) -> list[_Asked[Q, A]]:
         """Empty: closed, and nobody waits. In order, but for those who have to stay apart; they

@@ -279,6 +279,18 @@ async def test_a_follower_that_is_killed_again_and_again_under_writing_sees_each
     assert kinds == rows
 
 
+async def test_what_ends_a_line_elsewhere_ends_none_of_the_stream(
+    served: httpx.AsyncClient,
+) -> None:
+    """Unicode has more line breaks than JSON escapes, and httpx, as Python, splits at each."""
+    name = "Engines\u2028and\u2029more\x85"
+    await written(served, "/companies", {**ENGINES, "name": name})
+    async with aclosing(told(served, kind="company.added")) as heard:
+        _, _, entry = await anext(heard)
+    assert entry
+    assert entry["fact"]["name"] == name
+
+
 async def test_those_who_follow_at_the_head_share_one_look_into_the_ledger(
     served: httpx.AsyncClient,
     ana: httpx.AsyncClient,

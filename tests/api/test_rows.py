@@ -30,6 +30,7 @@ async def people(ana: httpx.AsyncClient, project: Callable[[], None]) -> list[di
         "+49 30 1234",
         "-x",
         "Ünal",
+        "Ada\u2028the\u2029first\x85",
     ]
     for name in strange:
         person = (await written(ana, "/people", {"name": name}))["id"]

@@ -32,6 +32,8 @@ SELECTED = "application/vnd.ledger-crm.selected+json"
 """A page of which some fields were asked for: a client that was made from the document would not
 find in it what a page has for sure."""
 
+BREAKS = tuple((c.encode(), b"\\u%04x" % ord(c)) for c in "\x85\u2028\u2029")
+
 
 class Selected(msgspec.Struct, frozen=True):
     """Of each item what was asked for. ``next``: as of a page."""
@@ -124,11 +126,21 @@ def _as_rows(
     """``fields``: None for all."""
     if media_type == NDJSON:
         chosen = items if fields is None else [_chosen(each, fields) for each in items]
-        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in chosen)
+        lines = b"".join(line(each) + b"\n" for each in chosen)
         return Response(lines, headers=headers, media_type=NDJSON)
     assert row, "only lists are rows"
     lines = table(row, items, columns, fields)
     return Response(lines, headers=headers, media_type=f"{CSV}; header=present")
+
+
+def line(document: Any) -> bytes:
+    """As JSON in one line, whoever reads it: httpx and Python's ``splitlines`` end one where
+    Unicode does, too, and JSON escapes none of these."""
+    text = msgspec.json.encode(document)
+    if not text.isascii():
+        for sign, escaped in BREAKS:
+            text = text.replace(sign, escaped)
+    return text
 
 
 def table(

@@ -803,7 +803,8 @@ async def import_folder(
     for start in range(0, len(rows), importing.CHUNK_ROWS):
         chunk = rows[start : start + importing.CHUNK_ROWS]
         await writer.decide(chunk)
-        if not await writer.write(chunk):
+        writer.remember(chunk)
+        if not await writer.write():
             await writer.write_again(chunk)
         note(report, chunk, on_row)
     report.duration_s = round(time.monotonic() - started, 3)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 from uuid import UUID
@@ -98,17 +98,25 @@ async def import_csv(
         chunk = rows.take()
         await writer.decide(chunk)
         while chunk:
-            writing = asyncio.create_task(writer.write(chunk))
-            await asyncio.sleep(0)  # it starts, and the database works while we go on
             following: list[Row] = []
             fault: BaseException | None = None
+            looking: asyncio.Task[list[Row]] | None = None
             try:
                 following = rows.take()
-                if writer.is_full:
-                    await asyncio.wait([writing])
-                await writer.decide(following)
             except BaseException as raised:  # to be raised when what is being written is told of
                 fault = raised
+            writer.remember(chunk)
+            if following and not writer.is_full:
+                looking = asyncio.create_task(writer.look(following))
+                await begun()  # the database looks while we seal
+            writing = asyncio.create_task(writer.write())
+            await begun()  # and writes while we decide
+            try:
+                if not looking:
+                    await asyncio.wait([writing])
+                await writer.decide(following, looking)
+            except BaseException as raised:
+                fault = fault or raised
             if not await writing:
                 await writer.write_again(chunk)
                 if following and (fault is None or isinstance(fault, Exception)):
@@ -122,6 +130,12 @@ async def import_csv(
             chunk = following
     report.duration_s = round(time.monotonic() - started, 3)
     return report
+
+
+async def begun() -> None:
+    """Lets what was created get as far as its question to the database."""
+    for _ in range(2):
+        await asyncio.sleep(0)
 
 
 @contextmanager
@@ -244,19 +258,22 @@ class Writer:
         """What the mapping opens before the rows. Raises ImportFault."""
         rows = [Row(n, planned) for n, planned in enumerate(before, 1)]
         await self.decide(rows)
-        if not _fault_of_setup(rows) and not await self.write(rows):
+        self.remember(rows)
+        if not _fault_of_setup(rows) and not await self.write():
             await self.write_again(rows)
         if fault := _fault_of_setup(rows):
             raise ImportFault(fault)
 
-    async def decide(self, rows: Sequence[Row]) -> None:
+    async def decide(
+        self, rows: Sequence[Row], looking: Awaitable[list[Row]] | None = None
+    ) -> None:
         """Every row for itself: what it would write is staged, or its report says why not. What
-        is being written counts as written."""
+        is being written counts as written. ``looking``: a ``look`` at them that has begun."""
         work = self.work
-        if self.is_full:
+        if self.is_full and not looking:
             work.forget()
         work.mark()
-        new = await self._look(rows)
+        new = await (looking or self.look(rows))
         await self._decide(new, None)
         if taken := await self._taken():
             work.rewind()
@@ -265,9 +282,9 @@ class Writer:
         # another run of this file may have written between our two looks what refuses a row now
         await self._new([row for row in new if row.report.outcome == "refused"])
 
-    async def _look(self, rows: Sequence[Row]) -> list[Row]:
+    async def look(self, rows: Sequence[Row]) -> list[Row]:
         """Those that say something and are not in yet; what they are about is in hand. As long as
-        all are new, both is asked for at once."""
+        all are new, both is asked for at once. What was remembered counts as written."""
         if self._all_new:
             new, _ = await asyncio.gather(self._new(rows), self.work.load(_ids_of(rows)))
         else:
@@ -276,12 +293,20 @@ class Writer:
         self._all_new = len(new) == sum(row.planned is not None for row in rows)
         return new
 
-    async def write(self, rows: Sequence[Row]) -> bool:
-        """What is staged for these rows; False if somebody else was quicker: then nothing of it
-        is written, and what was decided meanwhile is worthless."""
+    def remember(self, rows: Sequence[Row]) -> None:
+        """What is staged for these rows, until the next are remembered: whoever looks while it is
+        being written does not find it yet."""
         if not self.report.dry_run:
             self._kept, self._claimed = {}, {}
-        self._remember(rows)
+        for row in rows:
+            if row.intent and row.report.outcome == "imported":
+                self._kept[row.intent.stored_key] = row.intent.fingerprint
+        for claim in self.ledger.store.claims_of(self.work.since):
+            self._claimed.setdefault(claim.key, claim.stream_id)
+
+    async def write(self) -> bool:
+        """What is staged and remembered; False if somebody else was quicker: then nothing of it
+        is written, and what was decided meanwhile is worthless."""
         if self.report.dry_run:
             self.report.facts += len(self.work.since)
             return True
@@ -314,13 +339,6 @@ class Writer:
             said = _said(refused, steps) if isinstance(refused, Refusal) else ""
             type_ = f"/problems/{refused.code}" if isinstance(refused, Refusal) else ""
             rows[0].is_("refused", reason=said or "somebody else is writing the same", type=type_)
-
-    def _remember(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            if row.intent and row.report.outcome == "imported":
-                self._kept[row.intent.stored_key] = row.intent.fingerprint
-        for claim in self.ledger.store.claims_of(self.work.since):
-            self._claimed.setdefault(claim.key, claim.stream_id)
 
     def _count(self, positions: Sequence[int]) -> None:
         report = self.report
