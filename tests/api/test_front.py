@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import date
 from time import monotonic
 from typing import Any
@@ -276,6 +277,25 @@ async def test_a_database_that_is_away_is_said_so_and_comes_back_by_itself(
         conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await written(ana, f"/people/{person}/interactions", note)
     assert (await ana.get(f"/people/{person}")).status_code == 200
+
+
+async def test_connections_that_a_server_ended_are_used_for_nothing(
+    ana: httpx.AsyncClient, pool: Pool, ledger: Ledger, database: str, owner_database: str
+) -> None:
+    async with AsyncExitStack() as held:
+        for _ in range(4):
+            await held.enter_async_context(pool.connection())
+            held.enter_context(ledger.store.recorder.datastore.get_connection())
+    name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    with psycopg.connect(owner_database, autocommit=True) as conn:
+        conn.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = %s AND pid <> pg_backend_pid()",
+            (name,),
+        )
+    for _ in range(3):
+        await found(ana, "/access-log")
+        await written(ana, "/people", {"name": "Ada Byron"})
 
 
 async def test_a_full_disk_is_told_as_that_and_nothing_is_written(

@@ -452,6 +452,20 @@ async def test_another_contact_of_the_same_client_does_not_see_what_the_first_sa
     assert "Helen" in (await browser(first)).text
 
 
+async def test_what_is_said_by_one_link_does_not_pass_for_said_by_another(
+    client: Client, browser: Any
+) -> None:
+    """Of the same contact, whose browser numbers what it sends, about another "A"."""
+    ada = await client.candidate("Ada Byron")
+    one, two = [
+        (await client.share(await client.draw({"person_id": ada})))["token"] for _ in range(2)
+    ]
+    said, key = {"candidate": "A", "verdict": "hold"}, {"Idempotency-Key": "1"}
+    assert (await browser(one, "/portal/verdicts", said, **key)).status_code == 201
+    problem(await browser(two, "/portal/verdicts", said, **key), 422, "key-reused")
+    assert (await browser(one, "/portal/verdicts", said, **key)).status_code == 201
+
+
 def tampered(token: str) -> list[str]:
     prefix, secret = token.split("_", 1)
     other = "B" if secret[0] == "A" else "A"
