@@ -272,7 +272,7 @@ async def far(app: Litestar, ledger: Ledger, pool: Pool, vault: Any) -> AsyncIte
     )
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="https://crm") as client:
-        client.event_hooks = {"response": [Documented(app).must_be]}
+        client.event_hooks = {"response": [Documented().must_be]}
         yield client
 
 
