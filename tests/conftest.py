@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import sys
@@ -34,8 +35,15 @@ Run = Callable[..., tuple[int, str, str]]
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# An eighth of the time went into looking for cycles, among all that pytest has collected too.
+gc.set_threshold(*cli.COLLECT)
+
 hypothesis.settings.register_profile("house", print_blob=True, deadline=None)
 hypothesis.settings.load_profile("house")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is there by now stays to the end
 
 
 def pytest_terminal_summary(

@@ -23,7 +23,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -39,6 +39,7 @@ SEGMENT = 50_000  # entries, at most
 PAGE = 5_000
 DOCUMENT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
 Progress = Callable[[int, int], None]
+Hash: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class ArchiveFault(Exception):
@@ -79,7 +80,7 @@ class ReceiptLine(msgspec.Struct, frozen=True):
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
     name: str
-    sha256: str
+    sha256: Hash
     lines: int
 
 
@@ -88,7 +89,7 @@ class Segment(File, frozen=True, kw_only=True):
 
     first: int
     last: int
-    entries: str
+    entries: Hash
 
 
 class OfAnyFormat(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +106,7 @@ class Manifest(OfAnyFormat, frozen=True, kw_only=True):
     """
 
     head: int
-    ledger: str
+    ledger: Hash
     key_check: str | None
     segments: list[Segment]
     keys: File
@@ -130,16 +131,18 @@ def archive(
     url: str, place: Storage, vault: Storage, *, progress: Progress = lambda at, of: None
 ) -> tuple[Manifest, int]:
     """Adds what is new, and how many entries that was. Raises ArchiveFault if the place holds the
-    archive of another ledger, or of a later one; StorageFault, psycopg.Error."""
+    archive of another ledger, or of a later one, or another run is at it; StorageFault,
+    psycopg.Error."""
     try:
-        shelves = place.shelves()
-        before = manifest_of(place) if "manifest.json" in shelves else None
-        if before is None and any(
-            shelf not in ("segments", "documents") and not shelf.endswith(".gz")
-            for shelf in shelves
-        ):
-            raise ArchiveFault(f"{place} holds something else: name a place of its own")
         with _reading(url) as conn:
+            _must_be_alone(conn, place)
+            shelves = place.shelves()
+            before = manifest_of(place) if "manifest.json" in shelves else None
+            if before is None and any(
+                shelf not in ("segments", "documents") and not shelf.endswith(".gz")
+                for shelf in shelves
+            ):
+                raise ArchiveFault(f"{place} holds something else: name a place of its own")
             [(head,)] = conn.execute("SELECT position FROM ledger.head").fetchall()
             segments = list(before.segments) if before else []
             at, ledger = (segments[-1].last, segments[-1].entries) if segments else (0, BEGIN)
@@ -170,13 +173,13 @@ def archive(
                 receipts=_write(place, "receipts", _receipts(conn), hashed=True),
                 documents=len(documents),
             )  # fmt: skip
-        content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
-        place.put("manifest.json", content)
-        for name in _addressed(place.within("documents")) - documents:
-            place.within("documents").drop(name)
-        for name in place.shelves():
-            if name.endswith(".gz") and name not in {file.name for file in manifest.files}:
-                place.drop(name)
+            content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
+            place.put("manifest.json", content)
+            for name in _addressed(place.within("documents")) - documents:
+                place.within("documents").drop(name)
+            for name in place.shelves():
+                if name.endswith(".gz") and name not in {file.name for file in manifest.files}:
+                    place.drop(name)
     except OSError as fault:
         raise ArchiveFault(f"{fault.filename or place}: {fault.strerror}") from None
     return manifest, new
@@ -389,6 +392,13 @@ def _each(conn: psycopg.Connection[tuple[Any, ...]], query: str) -> Iterator[tup
         rows.itersize = PAGE
         rows.execute(query.encode())
         yield from rows
+
+
+def _must_be_alone(conn: psycopg.Connection[tuple[Any, ...]], place: Storage) -> None:
+    """Of two at once each would take the other's files for those of before."""
+    lock = "SELECT pg_try_advisory_lock(hashtext('ledger_crm archive'), hashtext(%s))"
+    if conn.execute(lock, (str(place),)).fetchone() != (True,):
+        raise ArchiveFault(f"another run is archiving to {place}: wait until it is done")
 
 
 def _must_be_of(

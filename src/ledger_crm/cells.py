@@ -12,12 +12,12 @@ FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d ().-]*$)")
 
 
 def cell(value: Any) -> str:
-    """What is no single value is JSON, null is empty."""
+    """What is no single value is JSON, null is empty, and what JSON does not know is its name."""
     match value:
         case None:
             return ""
         case str():
             return f"'{value}" if FORMULA.match(value) else value
         case dict() | list() | tuple() | bool() | int() | float():
-            return msgspec.json.encode(value).decode()
-    return str(msgspec.to_builtins(value))
+            return msgspec.json.encode(value, enc_hook=str).decode()
+    return str(msgspec.to_builtins(value, enc_hook=str))

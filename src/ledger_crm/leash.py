@@ -61,17 +61,25 @@ def _become(uid: int, gid: int, *, reach: bool, libc: ctypes.CDLL | None) -> Non
             libc.prctl(_PR_CAP_AMBIENT, _RAISE, kept.bit_length() - 1, 0, 0)
 
 
+def tie(owner: int, last: int) -> None:
+    """This very process, which was forked by ``owner``."""
+    if libc := _libc():
+        libc.prctl(_PR_SET_PDEATHSIG, last, 0, 0, 0)
+    if os.getppid() != owner:  # it went before we were tied
+        sys.exit(1)
+
+
+def _libc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
 def _main() -> None:
     owner, last, uid, gid, reach = map(int, sys.argv[1:6])
     argv = sys.argv[6:]
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     try:
         if uid >= 0:
-            _become(uid, gid, reach=bool(reach), libc=libc)
-        if libc:  # after setuid, which clears it
-            libc.prctl(_PR_SET_PDEATHSIG, last, 0, 0, 0)
-        if os.getppid() != owner:  # it went before we were tied
-            sys.exit(1)
+            _become(uid, gid, reach=bool(reach), libc=_libc())
+        tie(owner, last)  # after setuid, which clears it
         os.execvp(argv[0], argv)  # noqa: S606 - becoming argv is what this is for
     except OSError as error:
         sys.exit(f"FATAL:  {argv[0]}: {error.strerror}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -119,9 +120,11 @@ class Slices:
         upto = head if wanted.upto is None else min(wanted.upto, head)
         after = min(wanted.after, upto)
         if wanted.since:
-            after = self._before(wanted.since - CLOCKS_DIFFER, after, upto)
+            with suppress(OverflowError):  # nothing is before it
+                after = self._before(wanted.since - CLOCKS_DIFFER, after, upto)
         if wanted.until:
-            upto = self._before(wanted.until + CLOCKS_DIFFER, after, upto)
+            with suppress(OverflowError):  # or after it
+                upto = self._before(wanted.until + CLOCKS_DIFFER, after, upto)
         return after, upto
 
     def pages(

@@ -20,6 +20,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from operator import attrgetter
+from select import POLLIN, poll
 from struct import Struct, pack
 from typing import Annotated, Any, NamedTuple, NoReturn
 from uuid import UUID
@@ -381,7 +382,7 @@ class Datastore(PostgresDatastore):
 
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[Any]]:
-        with super().get_connection() as conn:
+        with self._lasting() as conn:
             try:
                 yield conn
             except psycopg.errors.ReadOnlySqlTransaction as standby:
@@ -391,6 +392,28 @@ class Datastore(PostgresDatastore):
                 raise Slow() from slow
             except psycopg.errors.DiskFull as full:
                 raise NoRoom() from full
+
+    @contextmanager
+    def _lasting(self) -> Iterator[psycopg.Connection[Any]]:
+        while True:
+            with super().get_connection() as conn:
+                if has_ended(conn):
+                    continue  # the pool makes another
+                yield conn
+                return
+
+
+def has_ended(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """Whether the server ended this idle connection: it is known before anything is sent, for the
+    end lies there to be read. Asks nobody."""
+    try:
+        coming = poll()
+        coming.register(conn, POLLIN)
+        while coming.poll(0):
+            conn.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 class Recorder(PostgresApplicationRecorder):

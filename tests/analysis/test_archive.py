@@ -294,6 +294,12 @@ def _another_document(folder: Path) -> None:
     document.write_bytes(b"another")
 
 
+def _no_hash(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["segments"][1]["entries"] = "none"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 WRONG: list[tuple[Callable[[Path], object], str]] = [
     (_another_byte, "000000002001.jsonl.gz is not what was written"),
     (_rewritten, "000000002001.jsonl.gz does not follow those before it"),
@@ -304,6 +310,7 @@ WRONG: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: (folder / "manifest.json").unlink(), "is no archive"),
     (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is damaged"),
     (_another_document, "is not what was written"),
+    (_no_hash, "is damaged: take it from another copy"),
 ]
 
 
@@ -413,6 +420,21 @@ def test_killed_in_the_middle_the_archive_is_that_of_before_and_goes_on(
     verify(folder)
     put_back(empty, folder)
     assert stored(empty) == stored(database)
+
+
+def test_two_at_once_do_not_take_each_others_files(database: str, tmp_path: Path) -> None:
+    folder, vault, refused = tmp_path / "a", tmp_path / "vault", []
+
+    def meanwhile(at: int, of: int) -> None:
+        try:
+            archive(database, folder, vault)
+        except ArchiveFault as fault:
+            refused.append(str(fault))
+
+    archives.archive(database, Files(folder), vault_in(vault).storage, progress=meanwhile)
+    verify(folder)
+    assert refused
+    assert all("another run is archiving to" in each for each in refused)
 
 
 def test_on_the_command_line(

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from analysis.test_replay import three_people
 from conftest import Run
+from ledger_crm.domain import clock
+from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
+from projections.test_queries import project
+from scenario import KEYRING, NOON
 
 pytestmark = pytest.mark.xdist_group("analysis")
 
@@ -56,6 +65,25 @@ def test_what_is_different_turns_the_one_into_the_other(told: Run, database: str
                     row.pop(stamp, None)
         assert was == expected, name
     assert {"came", "changed"} <= kinds
+
+
+def test_from_0_is_since_before_everything_whenever_the_first_was_written(
+    program: Run, databases: Callable[..., str], read_models: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given what was written first by a clock that is ahead, as where two years are played."""
+    monkeypatch.setenv("LEDGER_DATABASE_URL", url := databases(of=read_models))
+    monkeypatch.setenv("LEDGER_SEALING_KEY", urlsafe_b64encode(b"k" * 32).decode())
+    with Ledger(url, KEYRING) as ledger:
+        ledger.store.check_key()
+        for at in (NOON + timedelta(days=300), NOON):
+            with clock.stopped_at(at):
+                asyncio.run(three_people(ledger))
+        project(url, ledger)
+        head = asyncio.run(ledger.head())
+    code, out, err = program(
+        "changes", "person", "--from", "0", "--to", str(head), "--format", "json"
+    )
+    assert (code, [line["change"] for line in json.loads(out)]) == (0, ["came"] * 4), err
 
 
 def test_what_cannot_be_asked_is_said_in_a_line(told: Run, tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from contextlib import suppress
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,6 +27,8 @@ from ledger_crm import projections
 from ledger_crm.analysis import AnalysisFault
 from ledger_crm.analysis.folding import Tables
 from ledger_crm.analysis.replaying import Fold, Replayed, replay
+from ledger_crm.analysis.tables import Format, found_in
+from ledger_crm.cli.analysing import write
 from ledger_crm.commands import demo
 from ledger_crm.domain.company import CompanyAdded
 from ledger_crm.domain.entry import UNOPENED
@@ -470,7 +475,9 @@ def test_a_faulty_file_is_one_line(told: Run, tmp_path: Path, text: str, says: s
         (("FILE", "--keep", "/missing/k"), "/missing/k: its folder is not there"),
         (("FILE", "--format", "parquet"), "--out FILE.parquet"),
         (("FILE", "--out", "x.docx"), "call it .csv, .json or .parquet"),
-        (("FILE", "--out", "/no/such/x.csv"), "/no/such/x.csv: No such file"),
+        (("FILE", "--out", "/no/such/x.csv"), "/no/such/x.csv: its folder is not there"),
+        (("FILE", "--after", "5", "--upto", "5"), "nothing comes after 5 and up to 5"),
+        (("FILE", "--since", "2026-05-01", "--until", "2026-04-01"), "nothing is from 2026-05-01"),
         (("FILE", "--table", "x"), "--table is for a file with several tables"),
         (("FILE", "--open", "--keep", "x"), "outlast an erasure"),
         (("FILE", "--stream", "x"), "stream"),
@@ -596,6 +603,53 @@ def test_what_a_fold_gives_is_rows(
     text = f"def fold(s, e): ...\ndef result(s): return {result}"
     code, out, _ = told("replay", str(written(tmp_path, text)), "--format", "json")
     assert (code, json.loads(out)) == (0, rows)
+
+
+EAST = timezone(timedelta(hours=5))
+ODD = (
+    Fraction(1, 3), 2**70, [2**70], {(1, 2): 3}, {None: 1}, "\ud800", Fold, {}, [UUID(int=1)],
+    {1, "a"}, float("nan"), Decimal("NaN"), datetime.min.replace(tzinfo=EAST),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", ["table", "csv", "json", "parquet"])
+@pytest.mark.parametrize("value", ODD, ids=ascii)
+def test_whatever_a_fold_gives_there_is_a_file_or_one_line(
+    value: object, shape: Format, tmp_path: Path
+) -> None:
+    out = None if shape == "table" else tmp_path / "x"
+    with suppress(AnalysisFault):
+        write(found_in([{"a": value}]), shape, out)
+        assert out is None or out.stat().st_size
+        return
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("gives", ["yield 1\n    {}['x']", "yield 1 / 0"])
+def test_a_result_that_fails_on_the_way_is_one_line(told: Run, tmp_path: Path, gives: str) -> None:
+    text = f"def fold(s, e): ...\ndef result(s):\n    {gives}"
+    code, out, err = told("replay", str(written(tmp_path, text)), "--format", "json")
+    assert (code, out) == (2, "")
+    assert "mine.py, line" in err.splitlines()[-1]
+
+
+def test_what_cannot_be_handed_to_another_process_is_one_line(
+    database: str, tmp_path: Path
+) -> None:
+    text = "PARALLEL = 'stream'\ndef fold(s, e): s['f'] = lambda: 0\ndef join(s, other): return s"
+    with pytest.raises(AnalysisFault, match="cannot be kept, or handed on"):
+        replay(Fold(written(tmp_path, text)), database, Slice(), processes=2)
+
+
+def test_where_it_cannot_be_written_nothing_is_folded(told: Run, tmp_path: Path) -> None:
+    file = str(written(tmp_path, "def fold(s, e): 1 / 0"))
+    for words, says in (
+        (("--out", str(tmp_path / "not" / "x.csv")), "its folder is not there"),
+        (("--out", str(tmp_path / "x.csv"), "--format", "table"), "a table is for the terminal"),
+    ):
+        code, out, err = told("replay", file, *words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert says in err
 
 
 def test_what_a_spreadsheet_would_compute_is_begun_with_an_apostrophe(

@@ -84,7 +84,7 @@ def app(made_once: Litestar, ledger: Ledger, pool: Pool, vault: Vault) -> Litest
 @pytest.fixture
 async def anybody(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key. Every answer that it gets must be as documented."""
-    documented = Documented(app)
+    documented = Documented()
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://crm") as client:
         client.event_hooks = {"response": [documented.must_be]}

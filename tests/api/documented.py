@@ -1,31 +1,49 @@
-"""A property of every answer in these tests: it is as the OpenAPI document says."""
+"""A property of every answer in these tests: it is as the OpenAPI document says.
+
+It is read in docs/, not made anew by each process of the tests; ``test_documents.py`` holds that it
+is as the code makes it.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from jsonschema import Draft202012Validator
-from litestar import Litestar
 
 TOLD_BESIDES = {"etag", "ledger-position", "ratelimit", "ratelimit-policy", "x-request-id"}
-_made: dict[str, Any] = {}
+# The document takes a second to make: one process of the tests does, for those that want it anew.
+as_made = pytest.mark.xdist_group("the document as it is made")
 _validators: dict[tuple[str, str, str], Draft202012Validator] = {}
 
 
+@cache
+def document() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        (Path(__file__).parents[2] / "docs" / "openapi.json").read_text()
+    )
+    return found
+
+
+@cache
+def addresses() -> list[tuple[re.Pattern[str], str]]:
+    # those without a parameter first: /candidates/counts is no /candidates/{candidacy_id}
+    templates = sorted(document()["paths"], key=lambda path: path.count("{"))
+    return [(re.compile(re.sub(r"\{[^}]+\}", "[^/]+", each)), each) for each in templates]
+
+
 class Documented:
-    def __init__(self, app: Litestar) -> None:
-        if not _made:  # the same for all applications, and not quick to make
-            _made.update(json.loads(app.state.openapi()))
-        self.spec = _made
-        # addresses without a parameter first: /candidates/counts is no /candidates/{candidacy_id}
-        self.templates = sorted(self.spec["paths"], key=lambda path: path.count("{"))
+    def __init__(self) -> None:
+        self.spec = document()
 
     def operation(self, method: str, path: str) -> dict[str, Any] | None:
-        for template in self.templates:
-            if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
+        for pattern, template in addresses():
+            if pattern.fullmatch(path):
                 found: dict[str, Any] | None = self.spec["paths"][template].get(method.lower())
                 return found
         return None

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from api.documented import as_made, document
 from api.journey import ADA, ENGINES, found, problem, written
 from ledger_crm.api.snapshots import open_pool
 from ledger_crm.commands.demo import play
@@ -64,17 +65,17 @@ async def served(
     await pool.close()
 
 
-def documented(app: Litestar) -> dict[str, Any]:
+def documented() -> dict[str, Any]:
     """Parameters of all that can be read as of a moment, by path."""
-    paths = app.openapi_schema.to_schema()["paths"]
     return {
         path: item["get"]["parameters"]
-        for path, item in paths.items()
+        for path, item in document()["paths"].items()
         if any(each["name"] == "as_of" for each in item.get("get", {}).get("parameters", ()))
         and not path.endswith(OF_NOW_ALONE)
     }
 
 
+@as_made
 async def test_the_document_offers_a_moment_where_one_is_answered(app: Litestar) -> None:
     taken = app.openapi_schema.to_schema()["paths"]
     for path, operations in json.loads(app.state.openapi())["paths"].items():
@@ -83,9 +84,7 @@ async def test_the_document_offers_a_moment_where_one_is_answered(app: Litestar)
         assert names & PAST == (set() if path.endswith(OF_NOW_ALONE) else whole & PAST), path
 
 
-async def addresses(
-    app: Litestar, client: httpx.AsyncClient, chosen: random.Random, of_each: int
-) -> list[str]:
+async def addresses(client: httpx.AsyncClient, chosen: random.Random, of_each: int) -> list[str]:
     """Of every list, and of so many records of each kind, whether they are there or not."""
     candidacies = [candidacy_id(p, o) for p, o in product(PEOPLE, ORDER_IDS)]
     ids: dict[str, list[Any]] = {
@@ -110,7 +109,7 @@ async def addresses(
         "by": "client", "since": "2025-01-01", "until": "2026-12-31", "year": "2026", "from": "0",
     }  # fmt: skip
     made = []
-    for path, parameters in documented(app).items():
+    for path, parameters in documented().items():
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         of_slug = await listed(client, "/" + path.split("/")[1]) if "slug" in names else []
         here = ids | {"slug": [each["slug"] for each in of_slug]}
@@ -183,7 +182,7 @@ async def must_answer_as_then(
     ):
         played = Together(ALL, of_list(told), conn)
         async with served(app, ledger, database, vault) as client:
-            everything = await addresses(app, client, chosen, of_each)
+            everything = await addresses(client, chosen, of_each)
             now = await answers(client, everything)
         assert {200} < {status for status, _ in now.values()} <= {200, 404}
         asked, moved = set[str](), set[str]()

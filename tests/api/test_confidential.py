@@ -628,6 +628,19 @@ class Whole(msgspec.Struct, frozen=True):
     job_orders: list[UUID]
 
 
+class Brief(msgspec.Struct, frozen=True, omit_defaults=True):
+    lines: tuple[Line, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+def test_what_names_none_is_told_to_the_byte_as_to_those_who_see_all() -> None:
+    """Or each answer tells whether anything is hidden from whoever asks."""
+    one = UUID(int=1)
+    for brief in (Brief(), Brief(lines=(Line(None),), tags=("vip",))):
+        assert confidential.without(brief, frozenset({one})) is brief
+    assert confidential.without(Brief(lines=(Line(one),)), frozenset({one})) == Brief()
+
+
 def test_what_names_a_hidden_one_is_gone_however_deep() -> None:
     one, two = UUID(int=1), UUID(int=2)
     whole = Whole(Line(one), [Line(two), Line(one), Line(None)], [one, two])

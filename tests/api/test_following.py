@@ -20,7 +20,7 @@ from api.journey import ADA, ENGINES, NOTE, ORDER, faults, found, problem, writt
 from builders import note, sourced
 from ledger_crm import store
 from ledger_crm.api import caller, following
-from ledger_crm.commands import intake
+from ledger_crm.commands import intake, signing_in
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.commands.intake import Reachable
 from ledger_crm.domain import EVENTS
@@ -428,6 +428,36 @@ async def test_a_key_that_is_revoked_is_told_nothing_more(
         late = await create_key(ledger, actor="consultant:dan")
     assert positions[0] < revoked.position < late[0].position
     assert positions[1:] in ([], [revoked.position]), "at most what was read while it was revoked"
+
+
+async def test_who_may_no_longer_open_what_is_sealed_is_not_told_it_meanwhile(
+    served: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 0.0)
+    dan, password = "consultant:dan", "not so easy to guess"
+    scopes = ["events.read", "events.open"]
+    begun = await signing_in.set_password(ledger, dan, password, scopes=scopes)
+    del served.headers["Authorization"]
+    body = {"consultant": dan, "password": password}
+    assert (await served.post("/session", json=body)).status_code == 201
+
+    async def labelled(label: str) -> None:
+        await create_key(ledger, actor="consultant:cid", label=label)
+
+    async with aclosing(told(served, begun.position)) as heard:
+        await labelled("one")
+        _, _, entry = await anext(heard)
+        assert entry
+        assert entry["fact"]["label"] == "one"
+        await ledger.decide(
+            lambda work: signing_in.open_login(work, dan, role=None, scopes=["events.read"]),
+            intent=BY_ANA,
+        )
+        await anext(heard)
+        await labelled("two")
+        _, _, entry = await anext(heard)
+        assert entry
+        assert "label" in entry["sealed"]
 
 
 async def test_when_we_stop_followers_are_let_go(

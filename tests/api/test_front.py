@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import date
 from time import monotonic
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from litestar import Litestar
 
-from api.documented import Documented
+from api.documented import Documented, as_made
 from api.journey import ADA, found, problem, written
 from conftest import Run
 from ledger_crm.api import front, openapi, problems, snapshots
@@ -57,6 +58,7 @@ def references(thing: Any) -> Iterator[str]:
                 yield from references(value)
 
 
+@as_made
 async def test_the_first_page_leads_to_every_list(
     anybody: httpx.AsyncClient, spec: dict[str, Any]
 ) -> None:
@@ -72,6 +74,7 @@ async def test_the_first_page_leads_to_every_list(
     assert "/people" in lists
 
 
+@as_made
 async def test_the_document_is_sound(spec: dict[str, Any]) -> None:
     assert spec["openapi"].startswith("3.1")
     for ref in set(references(spec)):
@@ -113,6 +116,7 @@ NO_DAYS = {
 }
 
 
+@as_made
 async def test_every_moment_and_every_day_says_that_it_is_one(spec: dict[str, Any]) -> None:
     """A generated client makes of them what they are."""
     looked = 0
@@ -139,6 +143,7 @@ async def test_every_moment_and_every_day_says_that_it_is_one(spec: dict[str, An
     assert "format" not in history["line"]
 
 
+@as_made
 async def test_what_goes_out_of_use_says_so_in_each_answer_and_in_the_document(
     ana: httpx.AsyncClient, app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +160,7 @@ async def test_what_goes_out_of_use_says_so_in_each_answer_and_in_the_document(
     assert {"Deprecation", "Sunset"} <= operation["responses"]["200"]["headers"].keys()
 
 
+@as_made
 async def test_every_route_is_documented(app: Litestar, spec: dict[str, Any]) -> None:
     routes = {
         (route.path_format, method.lower())
@@ -175,7 +181,7 @@ async def test_every_write_has_examples_that_are_what_it_takes(app: Litestar) ->
         if (taken := _types_of(handler)[0])
     }
     assert writes.keys() == EXAMPLES.keys()
-    spec = Documented(app).spec
+    spec = Documented().spec
     for name, taken in writes.items():
         [schema] = [
             operation["requestBody"]["content"]["application/json"]["schema"]
@@ -271,6 +277,25 @@ async def test_a_database_that_is_away_is_said_so_and_comes_back_by_itself(
         conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await written(ana, f"/people/{person}/interactions", note)
     assert (await ana.get(f"/people/{person}")).status_code == 200
+
+
+async def test_connections_that_a_server_ended_are_used_for_nothing(
+    ana: httpx.AsyncClient, pool: Pool, ledger: Ledger, database: str, owner_database: str
+) -> None:
+    async with AsyncExitStack() as held:
+        for _ in range(4):
+            await held.enter_async_context(pool.connection())
+            held.enter_context(ledger.store.recorder.datastore.get_connection())
+    name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    with psycopg.connect(owner_database, autocommit=True) as conn:
+        conn.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = %s AND pid <> pg_backend_pid()",
+            (name,),
+        )
+    for _ in range(3):
+        await found(ana, "/access-log")
+        await written(ana, "/people", {"name": "Ada Byron"})
 
 
 async def test_a_full_disk_is_told_as_that_and_nothing_is_written(

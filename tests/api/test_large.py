@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from litestar import Litestar
 
 from api.cost import LARGE, ended, fill
 from api.documented import Documented
@@ -216,14 +215,13 @@ COUNTING = re.compile(
 
 async def test_no_list_reads_what_it_lists_from_end_to_end_however_it_is_asked_for(
     ana: httpx.AsyncClient,
-    app: Litestar,
     pool: Pool,
     project: Callable[[], None],
     owner_database: str,
 ) -> None:
     """But for a word in a name (``q``), which is looked for in the list's order."""
     project()
-    documented, asked = Documented(app), 0
+    documented, asked = Documented(), 0
     moment = {"from": "1", "since": "2024-01-01", "until": "2024-12-31", "limit": "20"}
     with psycopg.connect(owner_database, autocommit=True) as owner:
         known = {"consultant": "consultant:ana", "owner": "consultant:ana", "stage": "screening",

@@ -14,7 +14,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from litestar import Litestar
 
 from api.documented import Documented
 from api.journey import ADA, ENGINES, ORDER, found, problem, written
@@ -235,9 +234,9 @@ async def test_what_cannot_be_is_said(
     assert (await five.get("/people?count=true")).headers["total-count"] == "4+"
 
 
-def of_pages(app: Litestar) -> dict[str, Any]:
+def of_pages() -> dict[str, Any]:
     """Fields of the items of every list in pages, by its path."""
-    spec, lists = Documented(app).spec, dict[str, Any]()
+    spec, lists = Documented().spec, dict[str, Any]()
     for path, operations in spec["paths"].items():
         operation = operations.get("get", {"parameters": []})
         names = {each["name"] for each in operation["parameters"]}
@@ -253,41 +252,39 @@ def of_pages(app: Litestar) -> dict[str, Any]:
 
 
 async def test_every_list_takes_them(
-    ana: httpx.AsyncClient, app: Litestar, ledger: Ledger, project: Callable[[], None]
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
 ) -> None:
     """In all there are, of what a full story leaves there; by a field of each, page by page."""
     await a_full_story(ledger)
     project()
-    await every_list_is_sorted(ana, app, of_each=1)
+    await every_list_is_sorted(ana, of_each=1)
 
 
 @pytest.mark.campaign
 async def test_every_list_takes_every_field(
-    ana: httpx.AsyncClient, app: Litestar, ledger: Ledger, project: Callable[[], None]
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
 ) -> None:
     await a_full_story(ledger)
     project()
-    await every_list_is_sorted(ana, app, of_each=None)
+    await every_list_is_sorted(ana, of_each=None)
 
 
 @pytest.mark.campaign
 async def test_every_list_of_an_agencys_two_years_takes_them(
-    ana: httpx.AsyncClient, app: Litestar, ledger: Ledger, project: Callable[[], None]
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
 ) -> None:
     await play(ledger, until=date(2026, 11, 23), size=0.01)
     project()
-    await every_list_is_sorted(ana, app, of_each=2)
+    await every_list_is_sorted(ana, of_each=2)
 
 
-async def every_list_is_sorted(
-    client: httpx.AsyncClient, app: Litestar, *, of_each: int | None
-) -> None:
+async def every_list_is_sorted(client: httpx.AsyncClient, *, of_each: int | None) -> None:
     """By so many fields of each list, or all; of a few items page by page of one."""
     chosen, asked, filled, walked = random.Random(SEED), 0, 0, 0
     print(f"seed {SEED}")
     people = [each["id"] for each in (await found(client, "/people"))["items"]]
     companies = [each["id"] for each in (await found(client, "/companies"))["items"]]
-    for template, properties in of_pages(app).items():
+    for template, properties in of_pages().items():
         path = template.replace("{person_id}", people[-1]).replace("{company_id}", companies[-1])
         if "{" in path:
             continue
@@ -332,12 +329,12 @@ def must_be_in_order(values: list[Any], *, down: bool) -> None:
 
 
 async def test_lists_without_pages_and_reports_are_rows_too(
-    five: httpx.AsyncClient, app: Litestar, project: Callable[[], None]
+    five: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
     project()
     wide = {"since": "2020-01-01", "until": "2030-01-01", "by": "month", "year": "2026"}
     rows = 0
-    for path, operations in Documented(app).spec["paths"].items():
+    for path, operations in Documented().spec["paths"].items():
         operation = operations.get("get", {"responses": {"200": {}}})
         content = operation["responses"]["200"].get("content", {})
         schema = content.get("application/json", {}).get("schema", {})

@@ -16,7 +16,7 @@ from api.documented import Documented
 from api.journey import ADA, NOTE, found, problem, written
 from ledger_crm.api.snapshots import Pool
 from ledger_crm.commands import signing_in
-from ledger_crm.commands.catalogue import ship
+from ledger_crm.commands.catalogue import create_key, ship
 from ledger_crm.domain import clock
 from ledger_crm.ledger import Ledger
 
@@ -135,7 +135,11 @@ async def test_who_signs_out_or_has_another_password_or_left_is_signed_out_every
         adding = {"consultant": BEN, "name": "Ben Ode"}
         await ledger_write(ledger, adding)
 
+    _, key = await create_key(ledger, actor=BEN)
+    as_a_program = {"Authorization": f"Bearer {key}"}
+    assert (await ben.get("/people", headers=as_a_program)).status_code == 200
     await ends(leaves)
+    problem(await ben.get("/people", headers=as_a_program), 401, "key-missing")
     body = {"consultant": BEN, "password": PASSWORD}
     problem(await ben.post("/session", json=body), 401, "sign-in-refused")
 
@@ -247,8 +251,6 @@ async def test_a_password_is_the_same_however_its_accents_are_written(ledger: Le
 async def test_the_password_is_nowhere_and_what_is_made_of_it_is_shown_to_nobody(
     ana: httpx.AsyncClient, ledger: Ledger
 ) -> None:
-    from ledger_crm.commands.catalogue import create_key
-
     await signing_in.set_password(ledger, BEN, PASSWORD)
     _, text = await create_key(ledger, actor="consultant:eve", role="owner", scopes=["events.open"])
     answer = await ana.get(
@@ -270,7 +272,7 @@ async def far(app: Litestar, ledger: Ledger, pool: Pool, vault: Any) -> AsyncIte
     )
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="https://crm") as client:
-        client.event_hooks = {"response": [Documented(app).must_be]}
+        client.event_hooks = {"response": [Documented().must_be]}
         yield client
 
 

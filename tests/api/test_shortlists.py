@@ -75,7 +75,7 @@ async def client(ana: httpx.AsyncClient) -> Client:
 @pytest.fixture
 async def browser(app: Litestar, project: Project) -> AsyncIterator[Callable[..., Any]]:
     """Answers of the portal to the holder of a link. The read models are level when it asks."""
-    documented = Documented(app)
+    documented = Documented()
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://crm") as http:
         http.event_hooks = {"response": [documented.must_be]}
@@ -452,6 +452,20 @@ async def test_another_contact_of_the_same_client_does_not_see_what_the_first_sa
     assert "Helen" in (await browser(first)).text
 
 
+async def test_what_is_said_by_one_link_does_not_pass_for_said_by_another(
+    client: Client, browser: Any
+) -> None:
+    """Of the same contact, whose browser numbers what it sends, about another "A"."""
+    ada = await client.candidate("Ada Byron")
+    one, two = [
+        (await client.share(await client.draw({"person_id": ada})))["token"] for _ in range(2)
+    ]
+    said, key = {"candidate": "A", "verdict": "hold"}, {"Idempotency-Key": "1"}
+    assert (await browser(one, "/portal/verdicts", said, **key)).status_code == 201
+    problem(await browser(two, "/portal/verdicts", said, **key), 422, "key-reused")
+    assert (await browser(one, "/portal/verdicts", said, **key)).status_code == 201
+
+
 def tampered(token: str) -> list[str]:
     prefix, secret = token.split("_", 1)
     other = "B" if secret[0] == "A" else "A"
@@ -484,7 +498,7 @@ async def test_a_link_has_no_powers_of_a_key_and_a_key_none_of_a_link(
     two: tuple[Client, Client, str, str], browser: Any, ana: httpx.AsyncClient, key: str
 ) -> None:
     acme, _, token, _ = two
-    spec = await found(ana, "/openapi.json")
+    spec = Documented().spec
     ids = {
         "company_id": acme.company, "job_order_id": acme.order,
         "person_id": acme.people["Ada Byron"], "slug": "talent",

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import psycopg
 import pytest
 
 from conftest import Run
@@ -37,6 +38,21 @@ def test_a_rebuild_that_somebody_else_asks_for_too_begins_again_and_ends(
 
     assert head == asyncio.run(ledger.head()) == 2
     assert told == [1, 1, 2]
+
+
+@pytest.mark.parametrize("how", [(), ("--in-place",), ("--parallel", "2")], ids=str)
+def test_what_a_rebuild_halts_on_is_one_line(
+    how: tuple[str, ...], told: Run, ledger: Ledger, owner_database: str
+) -> None:
+    asyncio.run(a_full_story(ledger))
+    with psycopg.connect(owner_database) as conn:
+        conn.execute("ALTER TABLE ledger.entries DISABLE TRIGGER append_only")
+        conn.execute("DELETE FROM ledger.entries WHERE notification_id = 10")
+    code, out, err = told("projections", "rebuild", "people", *how)
+    *told_of_progress, last = err.splitlines()
+    assert (code, out) == (2, ""), err
+    assert all(line.startswith("rebuilding people") for line in told_of_progress)
+    assert "position 10 is missing before 11" in last or "1 entries are missing" in last
 
 
 def test_of_one_that_is_built_beside_it_says_how_far_it_is_and_how_long_it_will_take(

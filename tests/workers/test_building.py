@@ -290,6 +290,26 @@ def test_who_is_erased_is_not_in_what_is_kept(
             conn.execute(f"SELECT FROM {LAST}read.person")
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_who_is_erased_is_not_in_what_somebody_was_killed_building(
+    parts: int, database: str, read: Read, ledger: Ledger, projected: Callable[[], bool]
+) -> None:
+    with connect(database, beside=NEXT) as builder:
+        assert try_to_lead(builder, f"next {PERSON.name}")
+        if parts > 1:
+            prepare(builder, PERSON, parts)
+        else:
+            driver = Driver(PERSON, read, builder, beside=NEXT)
+            driver.step(driver.read(0, 5))
+        asyncio.run(ledger.decide(erasing(ADA), intent=Intent(by=ANA)))
+        until(projected)
+        assert [each.what for each in kept(builder)] == ["next"]  # which comes to it, if it lives
+    with connect(database) as conn:
+        until(lambda: kept(conn) == [])
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            conn.execute(f"SELECT FROM {NEXT}read.person")
+
+
 def test_what_is_replaced_before_it_heard_of_an_erasure_is_not_kept(
     database: str, read: Read, ledger: Ledger
 ) -> None:

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, LiteralString
@@ -545,13 +545,42 @@ async def test_what_is_disabled_or_removed_is_sent_nothing(
     assert await house.log(one.id) == await house.log(two.id) == []
 
 
-async def test_one_that_hangs_does_not_hold_up_another(house: House, receiver: Receiver) -> None:
+async def test_however_many_hang_they_do_not_hold_up_another(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "ANSWER_S", 10 * PATIENCE_S)
+    taken: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes calls and says nothing
-        await house.add(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-        two = await house.add(receiver.url)
+        silent.setblocking(False)
+
+        def rang() -> int:
+            with suppress(BlockingIOError):
+                taken.append(silent.accept()[0])
+            return len(taken)
+
+        for _ in range(12):
+            await house.add(f"http://127.0.0.1:{silent.getsockname()[1]}/")
         async with house.sending():
+            await eventually(lambda: rang() >= 10)
+            another = await house.add(receiver.url)
             last = await house.ledger.head()
-            await eventually(lambda: standing(house, two.id, last))
+            await eventually(lambda: standing(house, another.id, last))
+    for each in taken:
+        each.close()
+
+
+async def test_a_name_is_reached_at_any_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`localhost` is often ::1 first, where nobody listens."""
+
+    async def resolved(_: str, port: int, **__: Any) -> Any:
+        return [(socket.AF_INET, None, 6, "", (each, port)) for each in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        stream = await sending.Guarded(anywhere=True).connect_tcp("receiver.example", port, 10.0)
+        assert stream.get_extra_info("server_addr") == ("127.0.0.1", port)
+        await stream.aclose()
 
 
 async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(

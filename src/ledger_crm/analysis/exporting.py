@@ -47,8 +47,6 @@ FILE_ROWS = 50_000  # of the ledger, at most; of a read model in a group
 MADE_ROWS = 5_000  # at once: as Python has them they are ten times as large as in a file
 STATE = ".folded"  # the read models' rows, without anything sealed
 BEGUN = ".begun"  # of which ledger, and what of it: no export.json says so before the first is done
-BY_SEALED_TEXT = frozenset[str]()
-"""Tables whose keys are made of what is sealed: closed, they hold fewer rows."""
 
 LEDGER = {
     "position": ("bigint", "in the whole ledger: 1, 2, 3 … without holes"),

@@ -6,8 +6,11 @@ tables that it names, read in one transaction that cannot write.
 
 from __future__ import annotations
 
+import glob
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from . import AnalysisFault
 from .exporting import arrow_schema, arrow_table, found
 from .tables import Found, arrow, missing
 
-ROWS = "ExpectedResultType.QUERY_RESULT"
+ROWS, SEVERAL = "ExpectedResultType.QUERY_RESULT", "StatementType.MULTI"
 
 
 def over_export(folder: Path, query: str) -> Found:
@@ -32,15 +35,17 @@ def over_export(folder: Path, query: str) -> Found:
         raise AnalysisFault(f"there is no export in {folder}: make it with ledger-crm export")
     duck = _duck()
     if exported.position:
-        files = str(folder / "ledger" / "*" / "*.parquet").replace("'", "''")
-        duck.execute(
-            "CREATE VIEW ledger AS SELECT * FROM"
-            f" read_parquet('{files}', hive_types = {{'month': VARCHAR}})"
-        )
+        _view(duck, "ledger", folder, "ledger/*/*.parquet", ", hive_types = {'month': VARCHAR}")
     for path in sorted((folder / "read").glob("*/*.parquet")):
-        file = str(path).replace("'", "''")
-        duck.execute(f"CREATE VIEW {path.stem} AS SELECT * FROM read_parquet('{file}')")
+        _view(duck, path.stem, folder, f"read/{path.parent.name}/{path.name}")
     return _answer(duck, query)
+
+
+def _view(duck: Any, name: str, folder: Path, files: str, types: str = "") -> None:
+    """Raises AnalysisFault if one of the files is damaged, or none is there."""
+    where = f"{glob.escape(str(folder))}/{files}".replace("'", "''")
+    made = f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{where}'{types})"
+    _told(lambda: duck.execute(made))
 
 
 def over_live(url: str, query: str) -> Found:
@@ -48,13 +53,10 @@ def over_live(url: str, query: str) -> Found:
     AnalysisFault, psycopg.Error."""
     duck = _duck()
     owners = {table.name: (p, table) for p in every() for table in p.tables}
-    for name, (_, table) in owners.items():  # as tables: of views it does not tell the names
-        duck.register("nothing", arrow_schema(table.types).empty_table())
-        duck.execute(f"CREATE TABLE {name} AS FROM nothing")
-    duck.unregister("nothing")
-    named = sorted(_told(lambda: duck.get_table_names(query)) & owners.keys())
-    for name in named:
-        duck.execute(f"DROP TABLE {name}")
+    # by its words: DuckDB tells the tables of a single statement, and not of each that it knows
+    named = sorted(owners.keys() & {word.lower() for word in re.findall(r"\w+", query)})
+    for name in owners.keys() - named:  # there to be described
+        duck.register(name, arrow_schema(owners[name][1].types).empty_table())
     with psycopg.connect(
         url, connect_timeout=5, row_factory=tuple_row, options=f"-c search_path={SCHEMA}"
     ) as conn:
@@ -75,13 +77,43 @@ def over_live(url: str, query: str) -> Found:
 
 
 def _answer(duck: Any, query: str) -> Found:
+    if any("\ud800" <= sign <= "\udfff" for sign in query):  # from a terminal of another kind
+        raise AnalysisFault("this query is no UTF-8")
     asked = _told(lambda: duck.extract_statements(query))
-    if not asked or [str(each) for each in asked[-1].expected_result_type] != [ROWS]:
+    if not asked or not _gives_rows(asked[-1]):
         raise AnalysisFault("this query gives no rows: write one that does")
     answer = _told(lambda: duck.sql(query))
     table = _told(lambda: answer.to_arrow_table())
-    columns = [column.to_pylist() for column in table.columns]
-    return Found(tuple(table.column_names), list(zip(*columns, strict=True)))
+    columns = [_values(*each) for each in zip(table.column_names, table.columns, strict=True)]
+    return Found(_distinct(table.column_names), list(zip(*columns, strict=True)))
+
+
+def _gives_rows(statement: Any) -> bool:
+    """PIVOT is several in one, of which it does not say what they give."""
+    found = [str(each) for each in statement.expected_result_type]
+    return found == [ROWS] or str(statement.type) == SEVERAL
+
+
+def _values(name: str, column: Any) -> list[Any]:
+    """Sums of whole numbers are whole numbers. Raises AnalysisFault."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):
+        raise AnalysisFault(
+            f"column {name} holds moments that are too far off, or too fine: CAST(… AS VARCHAR)"
+        ) from None
+    if getattr(column.type, "scale", None) == 0:
+        return [None if value is None else int(value) for value in values]
+    return values
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Of two tables that are joined both may have it: the second one is told apart."""
+    found: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(2))
+        found[next(each for each in chain((name,), numbered) if each not in found)] = None
+    return tuple(found)
 
 
 def _duck() -> Any:

@@ -15,13 +15,9 @@ import inspect
 import os
 import pickle
 import re
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
@@ -34,14 +30,15 @@ from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import Entry, Event, kind
 from ledger_crm.projections import Projection
 from ledger_crm.sealing import Keyring
+from ledger_crm.sharing import BrokenProcessPool, in_processes, tell
 from ledger_crm.slices import Part, Slice, Slices
+from ledger_crm.store import Undecodable
 
 from . import AnalysisFault
 from .folding import Tables
 
 KEEP_EVERY_S = 5.0
 POSITION = re.compile("[0-9]{1,18}")
-TOLD_EVERY_S = 0.2
 Progress = Callable[[int], None]
 
 
@@ -102,7 +99,8 @@ class Fold:
         tables by name, if there are several."""
         given = state.listed() if self.projection else state
         if self._result:
-            return self.guarded(self._result, given)
+            made = self.guarded(self._result, given)
+            return self.guarded(list, made) if isinstance(made, Iterator) else made
         if self.projection and len(given) == 1:
             return next(iter(given.values()))
         return given
@@ -369,10 +367,7 @@ class Kept:
 
     def keep(self, position: int, state: Any) -> None:
         """Raises AnalysisFault for a state that cannot be kept, or no room for it."""
-        try:
-            content = pickle.dumps(state, protocol=5)
-        except Exception as fault:
-            raise AnalysisFault(f"this state cannot be kept: {_said(fault)}") from None
+        content = _pickled(state)
         new = self.path.with_name(f".{self.path.name}.new")
         digest = hashlib.sha256(content).hexdigest()
         words = ("ledger-crm-replay", self.fingerprint, position, self._mark(position), digest)
@@ -396,45 +391,35 @@ def _fingerprint(fold: Fold, job: Job, instead: Instead | None) -> str:
     return found.hexdigest()
 
 
-_told: Any = None  # in a process of ours: how far each part has got, and at the end: stop
-
-
-def _listen(told: Any) -> None:
-    global _told
-    _told = told
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it, without a word
-
-
 def _in_processes(jobs: Sequence[Job], progress: Progress) -> list[Replayed]:
-    """Each in a process of its own, which is ended with us."""
-    context = get_context("spawn")
-    told = context.Array("q", [*(job.after for job in jobs), 0])
-    pool = ProcessPoolExecutor(len(jobs), context, initializer=_listen, initargs=(told,))
     try:
-        running = {pool.submit(_part, job) for job in jobs}
-        asked = list(running)
-        while running:
-            done, running = wait(running, timeout=TOLD_EVERY_S, return_when=FIRST_COMPLETED)
-            progress(sum(told[:-1]) // len(jobs))
-            for one in done:
-                one.result()  # the first fault ends it all
-        by_part = {number: result for number, result in (one.result() for one in asked)}
-        return [by_part[number] for number in range(len(jobs))]
+        parts = in_processes(_part, jobs, [job.after for job in jobs], progress)
     except BrokenProcessPool:
         raise AnalysisFault("a process of the replay died; try fewer --processes") from None
-    finally:
-        told[-1] = 1
-        pool.shutdown(cancel_futures=True)
+    return [pickle.loads(part) for part in parts]  # noqa: S301  # ours
 
 
-def _part(job: Job) -> tuple[int, Replayed]:
+def _part(job: Job) -> bytes:
+    """What was Replayed."""
+
     def progress(at: int) -> None:
-        _told[job.part.number] = at
-        if _told[-1]:
+        if not tell(job.part.number, at):
             raise AnalysisFault("stopped")
 
     instead = Instead(job.instead) if job.instead else None
-    return job.part.number, _replayed(Fold(job.path), job, progress, instead)
+    try:
+        replayed = _replayed(Fold(job.path), job, progress, instead)
+    except Undecodable as fault:  # which another process could not be handed
+        raise AnalysisFault(str(fault)) from None
+    return _pickled(replayed)
+
+
+def _pickled(state: Any) -> bytes:
+    """Raises AnalysisFault."""
+    try:
+        return pickle.dumps(state, protocol=5)
+    except Exception as fault:
+        raise AnalysisFault(f"this state cannot be kept, or handed on: {_said(fault)}") from None
 
 
 def _named(path: Path, said: Any) -> tuple[str, ...] | None:

@@ -32,13 +32,18 @@ class Found(NamedTuple):
 
 
 def format_of(out: Path | None, wanted: Format | None) -> Format:
-    """As it was asked for, else by how the file is called. Raises AnalysisFault."""
+    """As it was asked for, else by how the file is called. Raises AnalysisFault, also if nothing
+    could be written there in the end."""
     if wanted is None:
         end = out.suffix.lstrip(".").lower() if out else "table"
         if end not in get_args(Format):
             raise AnalysisFault(f"{out}: call it .csv, .json or .parquet, or say --format")
         wanted = end  # type: ignore[assignment]
     assert wanted
+    if out and wanted == "table":
+        raise AnalysisFault("a table is for the terminal: say --format csv, json or parquet")
+    if out and not out.parent.is_dir():
+        raise AnalysisFault(f"{out}: its folder is not there")
     if wanted == "parquet":
         if out is None:
             raise AnalysisFault("Parquet is for a file: say --out FILE.parquet")
@@ -64,6 +69,17 @@ def found_in(given: Any) -> Found:
     return Found(names, [tuple(document.get(name) for name in names) for document in documents])
 
 
+def written(found: Found, shape: Format) -> bytes:
+    """Raises AnalysisFault for what cannot be said so."""
+    try:
+        return SHAPES[shape](found)
+    except (ValueError, TypeError, OverflowError, RecursionError, NotImplementedError) as fault:
+        raise AnalysisFault(
+            f"the result holds what {shape} cannot say ({type(fault).__name__}): give text,"
+            " numbers, days, or lists and dicts of them"
+        ) from None
+
+
 def as_csv(found: Found) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\r\n")
@@ -84,11 +100,14 @@ def as_parquet(found: Found) -> bytes:
         values = [_plain(row[number]) for row in found.rows]
         try:
             columns[name] = pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        except (ValueError, TypeError, OverflowError, pa.ArrowNotImplementedError):
             raise AnalysisFault(f"column {name} holds what no Parquet column can hold") from None
     content = io.BytesIO()
     pq.write_table(pa.table(columns), content)
     return content.getvalue()
+
+
+SHAPES = {"csv": as_csv, "json": as_json, "parquet": as_parquet}
 
 
 def put(content: bytes, out: Path) -> None:

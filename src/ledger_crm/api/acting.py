@@ -298,8 +298,13 @@ async def begin_by_link(
     ledger: NamedDependency[Ledger],
     idempotency_key: IdempotencyKey = None,
 ) -> Act:
-    """As ``begin``, for whoever has no key: what would be written is none of their business."""
-    return await _begin(request, ledger, idempotency_key, dry_run=False)
+    """As ``begin``, for whoever has no key: what would be written is none of their business. What
+    they say by one link is not what they say by another, though it is called the same there."""
+    act = await _begin(request, ledger, idempotency_key, dry_run=False)
+    link_id = request.scope["state"]["door"].link_id
+    said = ledger.fingerprint(f"{link_id}\x1f{act.intent.fingerprint.hex()}")
+    act.intent = msgspec.structs.replace(act.intent, fingerprint=said)
+    return act
 
 
 async def act(

@@ -206,9 +206,9 @@ def _must_make_sense(data: Batch, key: str) -> None:
     if len(key) > 255 - SUFFIX:
         faults.append(Fault("header:Idempotency-Key", "of a batch: at most 251 characters"))
     for place, command in enumerate(data.commands):
-        path = re.sub("/+", "/", unquote(command.path))  # as the router takes it
+        path = re.sub("/+", "/", unquote(command.path) + "/")  # as the router takes it
         at = f"/commands/{place}"
-        if re.match(r"/(batch|portal|events|session)(/|$)", path) or path.endswith("/lookups"):
+        if re.match("/(batch|portal|events|session|sign-in)/", path) or path.endswith("/lookups/"):
             faults.append(Fault(f"{at}/path", "this is no write that a key may send"))
         if "\0" in path:
             faults.append(Fault(f"{at}/path", "contains the character U+0000"))

@@ -24,7 +24,7 @@ from ledger_crm.visits import Visits, What
 
 from .limits import Guesses, Spending
 from .problems import CsrfTokenWrong, KeyMissing, TooManyGuesses
-from .snapshots import Pool
+from .snapshots import Pool, answered
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 AwaitedGuard: TypeAlias = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
@@ -150,7 +150,7 @@ class Callers:
             except TooManyGuesses:
                 self.visits.note("locked_out", network=network)
                 raise
-            caller = await self._look(credential)
+            caller = await answered(self._look(credential))
             if caller is None:
                 if is_key:
                     self.guesses.wrong(network, credential)
@@ -179,7 +179,7 @@ class Callers:
     async def signed_in(self, connection: Connection) -> Caller | None:
         """Whose browser it is, for pages; None: nobody's. Raises Unavailable."""
         credential = self._credential("", connection.headers.get("cookie", ""))
-        return await self._look(credential) if credential else None
+        return await answered(self._look(credential)) if credential else None
 
     def forget(self) -> None:
         """So that what was changed here holds at once."""

@@ -7,6 +7,7 @@ that is made here. What is confidential now is not seen as of then either.
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
 from contextlib import suppress
@@ -230,7 +231,11 @@ def _without(found: Any, hidden: frozenset[UUID]) -> Any:
         case UUID() if found in hidden:  # one of several
             return GONE
         case list() | tuple():
-            return [shown for each in found if (shown := _without(each, hidden)) is not GONE]
+            told = [shown for each in found if (shown := _without(each, hidden)) is not GONE]
+            same = len(told) == len(found) and all(map(operator.is_, told, found))
+            if same:
+                return found
+            return tuple(told) if isinstance(found, tuple) else told
         case msgspec.Struct():
             changed = {}
             for name in found.__struct_fields__:
@@ -243,7 +248,8 @@ def _without(found: Any, hidden: frozenset[UUID]) -> Any:
                         if name not in _may_be_none(type(found)):
                             return GONE
                         shown = None
-                    changed[name] = shown
+                    if shown is not value:  # what is left as it was is told as it was
+                        changed[name] = shown
             return msgspec.structs.replace(found, **changed) if changed else found
     return found
 

@@ -359,13 +359,13 @@ async def stream_events(
     alone says how far it has got, a comment that we are still here. Whoever does not read for 20 s
     is cut off; come back with the last id."""
     begin = int(last_event_id) if last_event_id else after or 0
-    wanted, opens = Wanted(kinds=kinds_of(kind), stream=stream), _opens(request)
+    wanted = Wanted(kinds=kinds_of(kind), stream=stream)
     head = await ledger.head()
     if begin > head:
         raise AfterTheHead(after=begin, head=head)
 
     async def read(at: int) -> tuple[Followed, bytes]:
-        shared = await tide.read(at, wanted, opens=opens)
+        shared = await tide.read(at, wanted, opens=_opens(request))  # as they may by now
         seen = await _seen(request, hidden, shared.found, wanted)
         return shared.found._replace(entries=seen), shared.chunk(seen)
 

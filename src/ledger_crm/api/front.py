@@ -228,7 +228,6 @@ async def ready(
 async def _standing(
     pool: Pool, projections: list[Projection]
 ) -> tuple[int, list[Standing], str | None, int]:
-    await pool.check()  # else one that died with the server would say that it is away
     async with pool.connection() as conn, conn.cursor() as cur:
         head, found = await standings(cur, projections)
         return head, found, await trigrams(cur), await _readable(cur, projections)

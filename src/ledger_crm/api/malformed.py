@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -29,7 +30,9 @@ from .problems import Fault, Malformed, NotAcceptable, UnsupportedEncoding, Unsu
 from .rows import besides, item_of
 
 MOST = 100  # faults told at once
+DEEPEST = 100  # lists and objects within each other; a decoder takes more, and who walks does not
 TWICE = "given more than once"
+TOO_DEEP = "the body is nested too deeply"
 
 
 async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
@@ -58,17 +61,27 @@ def faults_of(wanted: Any, body: bytes) -> list[Fault]:
     try:
         document = msgspec.json.decode(body)
     except RecursionError:
-        return [Fault("", "the body is nested too deeply")]
+        return [Fault("", TOO_DEEP)]
     except msgspec.DecodeError as fault:
         return [_syntax(body, str(fault))]
+    if body.count(b"[") + body.count(b"{") > DEEPEST and _is_deeper(document, DEEPEST):
+        return [Fault("", TOO_DEEP)]
     twice = [] if _once(document, body) else _twice(body)
     try:
         msgspec.json.decode(body, type=wanted)
     except msgspec.ValidationError as fault:
-        found = [*twice, *_walk(wanted, document, "")]
+        found = chain(twice, _walk(wanted, document, ""))  # only as far as it is told
         # what a fact says of itself as a whole
         return list(islice(found, MOST)) or [Fault("", in_words(str(fault)))]
-    return [*twice, *(_unstorable(document, "") if b"\\u0000" in body else ())][:MOST]
+    unstorable = _unstorable(document, "") if b"\\u0000" in body else ()
+    return list(islice(chain(twice, unstorable), MOST))
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return not levels or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 def _once(document: Any, body: bytes) -> bool:
@@ -96,8 +109,8 @@ def _twice(body: bytes) -> list[Fault]:
     def paired(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            repeated.append((found, [name for name in found if names.count(name) > 1]))
+            times = Counter(name for name, _ in pairs)
+            repeated.append((found, [name for name in found if times[name] > 1]))
         return found
 
     document = json.loads(body, object_pairs_hook=paired)
@@ -195,9 +208,13 @@ def _items(wanted: Any, bare: Any, value: Any, at: str) -> Iterator[Fault]:
     if not isinstance(value, list):
         yield Fault(at, f"expected a list, got {_word(value)}")
         return
-    item = get_args(bare)[0]
-    found = [fault for i, each in enumerate(value) for fault in _walk(item, each, f"{at}/{i}")]
-    yield from found or _leaf(wanted, value, at)
+    item, well = get_args(bare)[0], True
+    for i, each in enumerate(value):
+        for fault in _walk(item, each, f"{at}/{i}"):
+            well = False
+            yield fault
+    if well:
+        yield from _leaf(wanted, value, at)
 
 
 def _leaf(wanted: Any, value: Any, at: str) -> Iterator[Fault]:

@@ -1,8 +1,11 @@
-"""Serving: an answer leaves in one piece.
+"""Serving: an answer leaves in one piece, and nobody who stalls is waited for.
 
 The server writes the head of an answer and then its body, each with a call to the system, and the
 client is woken for the first half. What is written in one turn of the event loop goes out together
 at its end.
+
+Whoever begins a request and does not end it, or does not take the answer, would hold a connection,
+and what waits in it, for as long as they like: it is ended.
 """
 
 from __future__ import annotations
@@ -12,12 +15,41 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+STALLED_S = 20.0  # in twice that the head of a request is here, or the connection ends
+LEAST_BYTES = 1_024  # of its body, in that time
+
 
 class InOnePiece(HttpToolsProtocol):
     """To be given to uvicorn as ``http``."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(Gathering(transport))  # type: ignore[arg-type]
+        self._heard, self._unsent, self._looked_at = 0, 0, self.scope
+        self._look = self.loop.call_later(STALLED_S, self._end_if_stalled)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += len(data)
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._look.cancel()
+        super().connection_lost(exc)
+
+    def _end_if_stalled(self) -> None:
+        """By what has come since it was looked at last, and what has gone."""
+        unsent, scope, cycle = self.transport.get_write_buffer_size(), self.scope, self.cycle
+        if cycle is None or cycle.scope is not scope:  # it is at the head of the next
+            least = None
+        elif cycle.more_body and not cycle.response_complete and not self.flow.read_paused:
+            least = LEAST_BYTES
+        else:  # it is for us to answer
+            least = 0
+        late = scope is self._looked_at and (least is None or self._heard < least)
+        if late or 0 < self._unsent <= unsent:
+            self.transport.abort()
+            return
+        self._heard, self._unsent, self._looked_at = 0, unsent, scope
+        self._look = self.loop.call_later(STALLED_S, self._end_if_stalled)
 
 
 class Gathering:

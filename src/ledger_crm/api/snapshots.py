@@ -33,6 +33,7 @@ from ledger_crm.projections import (
     happened,
     standing,
 )
+from ledger_crm.store import has_ended
 
 from .past import EARLIEST, POSITION, WITHOUT, Moment, Then, Window, given, then
 from .problems import Fault, Malformed, ReadModelBehind
@@ -40,15 +41,24 @@ from .problems import Fault, Malformed, ReadModelBehind
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 T = TypeVar("T")
-PoolT = TypeVar("PoolT", bound=AsyncConnectionPool[Any])
+PoolT = TypeVar("PoolT", bound="Connections")
 
 
-class Pool(AsyncConnectionPool[Any]):
+class Connections(AsyncConnectionPool[Any]):
+    """Those that died with a server are given to nobody: the pool makes others."""
+
+    async def getconn(self, timeout: float | None = None) -> Any:
+        while has_ended(conn := await super().getconn(timeout)):
+            await self.putconn(conn)
+        return conn
+
+
+class Pool(Connections):
     """Connections to read with; ``lookups`` are those for each ``Lookup``, and ``back`` those that
     look through the views of what was, by their schemas."""
 
-    lookups: AsyncConnectionPool[Any]
-    back: dict[str, AsyncConnectionPool[Any]]
+    lookups: Connections
+    back: dict[str, Connections]
 
     async def open(self, wait: bool = False, timeout: float = 30.0) -> None:
         await super().open(wait, timeout)
@@ -127,11 +137,11 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
         )
 
     found = pool(Pool, most, options)
-    once, pools = options | PLANNED_ONCE, AsyncConnectionPool[Any]
-    found.lookups = pool(pools, min(most, LOOKUPS), once)
+    once = options | PLANNED_ONCE
+    found.lookups = pool(Connections, min(most, LOOKUPS), once)
     found.back = {
         home: pool(
-            pools,
+            Connections,
             min(most, BACK),
             once | {"search_path": f"{home},{SCHEMA}"},
             min_size=0,
@@ -274,9 +284,9 @@ class Reads:
         """Raises Malformed, AfterTheHead."""
         first = await self._then(begin, None, "from")
         last = await self._then(end, None, "to") if end is not None else None
-        if last and (last.after < first.after or last.at < first.at):
-            raise Malformed(faults=[Fault("query:from", "it lies after `to`")])
         since = first.at if first.after else EARLIEST
+        if last and (last.after < first.after or last.at < since):
+            raise Malformed(faults=[Fault("query:from", "it lies after `to`")])
         return Window(first.after, since, *((last.after, last.at) if last else (None, None)))
 
     async def _then(self, moment: str, known: str | None, name: str = "as_of") -> Then:
@@ -319,8 +329,8 @@ class Reads:
 
 
 def _raise_unless_dead(conn: Any, until_s: float) -> None:
-    """Raises the present exception, unless the connection died with a server and the pool did not
-    know: then it has others, or makes them."""
+    """Raises the present exception, unless the connection died with a server while it was asked:
+    then the pool has others, or makes them."""
     if not conn.closed or time.monotonic() > until_s:
         raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,12 +19,10 @@ from ledger_crm.analysis import AnalysisFault
 from ledger_crm.analysis.tables import (
     Format,
     Found,
-    as_csv,
-    as_json,
-    as_parquet,
     format_of,
     found_in,
     put,
+    written,
 )
 from ledger_crm.domain import EVENTS
 from ledger_crm.sealing import Keyring
@@ -110,6 +109,10 @@ def replay(
         kinds=_kinds(kind), streams=tuple(stream) if stream else None, after=_position(after),
         upto=None if upto is None else _position(upto), since=_utc(since), until=_utc(until),
     )  # fmt: skip
+    if wanted.upto is not None and wanted.after >= wanted.upto:
+        raise Fault(f"nothing comes after {after:d} and up to {upto:d}")
+    if wanted.since and wanted.until and wanted.since >= wanted.until:
+        raise Fault(f"nothing is from {wanted.since} on and before {wanted.until}")
     other = replaying.Instead(instead) if instead else None
     replaying.must_go_together(fold, opens=open, keep=keep, processes=processes, instead=other)
     with looked_at(chosen) as url, bar() as drawn:
@@ -291,23 +294,13 @@ def changes(
 
 def write(found: Found, shape: Format, out: Path | None) -> None:
     """To a file, or to the terminal."""
-    if out is None:
-        if shape == "table":
-            _show(found)
-        else:
-            sys.stdout.buffer.write(as_csv(found) if shape == "csv" else as_json(found))
-        return
-    match shape:
-        case "parquet":
-            content = as_parquet(found)
-        case "csv":
-            content = as_csv(found)
-        case "json":
-            content = as_json(found)
-        case "table":
-            raise Fault("a table is for the terminal: say --format csv, json or parquet")
-    put(content, out)
-    _aside(f"{len(found.rows):,} rows in {out}")
+    if shape == "table":
+        _show(found)
+    elif out is None:
+        sys.stdout.buffer.write(written(found, shape))
+    else:
+        put(written(found, shape), out)
+        _aside(f"{len(found.rows):,} rows in {out}")
 
 
 def _show(found: Found) -> None:
@@ -331,7 +324,9 @@ def _cell(value: Any) -> str:
         case str():
             return plain(value)
         case datetime():
-            return value.astimezone(UTC).isoformat(" ", "seconds") if value.tzinfo else str(value)
+            with suppress(OverflowError):  # it is not there in UTC
+                value = value.astimezone(UTC) if value.tzinfo else value
+            return value.isoformat(" ", "seconds") if value.tzinfo else str(value)
         case dict() | list() | tuple():
             return plain(msgspec.json.encode(value, enc_hook=str).decode())
     return plain(str(value))

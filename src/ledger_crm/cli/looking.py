@@ -6,8 +6,8 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Callable
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from typing import Annotated, Any
 
 import cyclopts
@@ -18,6 +18,7 @@ from ledger_crm.domain.entry import Entry, Event, kind
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import Projection, Standing, every
 from ledger_crm.workers import beside, building, parts, projector
+from ledger_crm.workers.rows import NoSuchRow
 
 from .checking import feed_watched, standings_at, watched, wrong_with, wrong_with_feed
 from .house import (
@@ -239,17 +240,13 @@ def rebuild(
         def progress(at: int) -> None:
             drawn.update(task, completed=at)
 
-        if in_place:
-            with projector.connect(url) as conn:
-                head = _rebuilt(projection, ledger, url, conn, progress)
-        else:
-            try:
+        with _building(name):
+            if in_place:
+                with projector.connect(url) as conn:
+                    head = _rebuilt(projection, ledger, url, conn, progress)
+            else:
                 swapped = building.rebuild(url, projection, _reading(ledger), progress, shared)
-            except building.Busy as busy:
-                raise Fault(f"{busy}; try again") from None
-            except parts.PartFault as fault:
-                raise Fault(str(fault)) from None
-            head, differing = swapped.position, swapped.differing
+                head, differing = swapped.position, swapped.differing
     took_s = round(time.monotonic() - started, 3)
     if json:
         told = {} if in_place else {"differing": differing}
@@ -273,13 +270,11 @@ def prepare() -> None:
         changed = [p for p in every() if stored.get(p.name, p.version) != p.version]
         for projection in changed:
             task = drawn.add_task(f"preparing {projection.name}", total=run(ledger.head))
-            try:
+            with _building(projection.name):
                 building.build(
                     url, projection, _reading(ledger),
                     lambda at, task=task: drawn.update(task, completed=at),  # type: ignore[misc]
                 )  # fmt: skip
-            except building.Busy as busy:
-                raise Fault(f"{busy}; try again") from None
     names = ", ".join(projection.name for projection in changed)
     console().print(f"prepared: {names}" if names else "nothing to prepare: all have this shape")
 
@@ -294,7 +289,7 @@ def rollback(name: str, /) -> None:
         As projections status shows it.
     """
     projection = _named(name)
-    with opened(load()) as (_, url):
+    with opened(load()) as (_, url), _building(name):
         try:
             position = building.go_back(url, projection)
         except beside.NothingKept:
@@ -302,9 +297,22 @@ def rollback(name: str, /) -> None:
                 f"there is nothing to go back to: none of {name}'s version {projection.version} is"
                 " kept, or somebody was erased since"
             ) from None
-        except building.Busy as busy:
-            raise Fault(f"{busy}; try again") from None
     console().print(f"{name} is what it was before, and goes on at {position}")
+
+
+@contextmanager
+def _building(name: str) -> Iterator[None]:
+    """Raises Fault for what it halts on, and if somebody else is at it."""
+    try:
+        yield
+    except building.Busy as busy:
+        raise Fault(f"{busy}; try again") from None
+    except projector.NotLeading:
+        raise Fault(f"somebody else is at {name}; try again") from None
+    except (projector.Hole, NoSuchRow) as fault:
+        raise Fault(f"{name} halted: {fault}") from None
+    except parts.PartFault as fault:
+        raise Fault(str(fault)) from None
 
 
 def _named(name: str) -> Projection:

@@ -19,7 +19,7 @@ from ledger_crm.domain.template import Template, TemplateDefined, template_id
 from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
 
 from .customising import must_be_askable
-from .teams import must_not_have_left
+from .teams import has_left, must_not_have_left
 
 SETUP = Actor("system:setup")
 
@@ -123,7 +123,7 @@ async def revoke_key(ledger: Ledger, id: UUID, *, reason: str = "", by: Actor = 
 
 
 async def holder_of(ledger: Ledger, text: str) -> Holder | None:
-    """Who holds this key; None if it opens nothing. Raises Unavailable."""
+    """Who holds this key; None if it opens nothing, as that of who has left. Raises Unavailable."""
     found = parts(text)
     if found is None:
         return None
@@ -132,4 +132,6 @@ async def holder_of(ledger: Ledger, text: str) -> Holder | None:
         key = await ledger.get(ApiKey, id)
     except NoSuchRecord:
         return None
-    return key.holder if key.admits(secret, today()) else None
+    if not key.admits(secret, today()) or await has_left(ledger, key.actor):
+        return None
+    return key.holder

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ledger_crm.domain.access import Holder
-from ledger_crm.domain.clock import today
-from ledger_crm.domain.consultant import ConsultantRecord, consultant_id
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.login import (
     InvitationIsOver,
@@ -25,7 +23,7 @@ from ledger_crm.ledger import Busy, Intent, Ledger, NoSuchRecord, Receipt, Work
 from ledger_crm.sessions import Session
 
 from .catalogue import SETUP
-from .teams import must_be_here
+from .teams import has_left, must_be_here
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -155,11 +153,7 @@ async def login_of(ledger: Ledger, consultant: str) -> Login | None:
         login = await ledger.get(Login, login_id(consultant))
     except NoSuchRecord:
         return None
-    with suppress(NoSuchRecord):
-        record = await ledger.get(ConsultantRecord, consultant_id(consultant))
-        if record.here.on(today()) is False:
-            return None
-    return login if login.open_ else None
+    return login if login.open_ and not await has_left(ledger, consultant) else None
 
 
 async def login_by_email(ledger: Ledger, email: str) -> Login | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from ledger_crm.domain.clock import now
+from ledger_crm.domain.clock import now, today
 from ledger_crm.domain.consultant import (
     ConsultantAdded,
     ConsultantChanges,
@@ -14,7 +14,7 @@ from ledger_crm.domain.consultant import (
     consultant_id,
 )
 from ledger_crm.domain.team import Membership, Team, TeamDefined, TeamJoined, team_id
-from ledger_crm.ledger import AlreadyThere, NoSuchRecord, Work
+from ledger_crm.ledger import AlreadyThere, Ledger, NoSuchRecord, Work
 
 
 async def add_consultant(work: Work, fact: ConsultantAdded) -> ConsultantRecord:
@@ -70,6 +70,15 @@ async def must_not_have_left(work: Work, consultant: str, at: datetime | None) -
     """Nobody on record has. Raises ConsultantHasLeft."""
     if await work.has(id := consultant_id(consultant)):
         (await work.get(ConsultantRecord, id)).must_be_here((at or now()).date())
+
+
+async def has_left(ledger: Ledger, consultant: str) -> bool:
+    """By today; nobody who is not on record has. Raises Unavailable."""
+    try:
+        record = await ledger.get(ConsultantRecord, consultant_id(consultant))
+    except NoSuchRecord:
+        return False
+    return record.here.on(today()) is False
 
 
 async def must_be_known(work: Work, consultants: Iterable[str]) -> None:

@@ -176,6 +176,19 @@ def forget(conn: Connection, projections: Sequence[Projection]) -> None:
     _drop_what_nobody_knows(conn)
 
 
+def forget_left(conn: Connection, projection: Projection, position: int) -> bool:
+    """As ``forget``, once whoever built one has given up before they came to that position. False:
+    somebody is at it still. Within a transaction."""
+    found = conn.execute(
+        f"SELECT position >= %s, pg_try_advisory_xact_lock({LEADS}) FROM projection_position"
+        " WHERE name = %s",
+        (position, *(row_of(NEXT, projection.name),) * 2),
+    ).fetchone()
+    if found == (False, True):
+        drop(conn, projection, NEXT)
+    return found is None or any(found)
+
+
 def _drop_what_nobody_knows(conn: Connection) -> None:
     """Read models of another version of the software, which has more of them: it builds them anew,
     if it still runs."""

@@ -9,12 +9,9 @@ where all began, what is built has no version under which anybody would read it.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import psycopg
 
@@ -22,13 +19,13 @@ from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.projections import NEXT, POSITIONS, Projection, every
 from ledger_crm.sealing import Keyring
+from ledger_crm.sharing import BrokenProcessPool, in_processes, tell
 from ledger_crm.store import Store, Undecodable
 
 from .beside import Connection, drop, part_of, relations_of, row_of
 from .projector import BATCH, Driver, Hole, NotLeading, connect
 from .rows import NoSuchRow
 
-TOLD_EVERY_S = 0.2
 CREATING = "SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))"
 
 
@@ -113,7 +110,10 @@ def build_parts(
         conn.execute("SELECT name, position FROM projection_position").fetchall()
     )
     began = [stood[part_of(projection.name, job.number, job.of)] for job in jobs]
-    _in_processes(jobs, began, progress)
+    try:
+        in_processes(_drive, jobs, began, progress)
+    except BrokenProcessPool:
+        raise PartFault("a process died; the same command again goes on where it was") from None
     finish(conn, projection, shared.of, upto)
 
 
@@ -168,55 +168,23 @@ def finish(conn: Connection, projection: Projection, of: int, upto: int) -> None
             raise PartFault(f"{projection.name} was taken away while it was built")
 
 
-_told: Any = None  # in a process of ours: how far each part has got, and at the end: stop
-
-
-def _listen(told: Any) -> None:
-    global _told
-    _told = told
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it, without a word
-
-
-def _in_processes(
-    jobs: Sequence[Job], began: Sequence[int], progress: Callable[[int], None]
-) -> None:
-    """``began``: where each goes on. Raises PartFault with the first fault, which ends it all."""
-    context = get_context("spawn")
-    told = context.Array("q", [*began, 0])
-    pool = ProcessPoolExecutor(len(jobs), context, initializer=_listen, initargs=(told,))
-    try:
-        running = {pool.submit(_drive, job) for job in jobs}
-        while running:
-            done, running = wait(running, timeout=TOLD_EVERY_S, return_when=FIRST_COMPLETED)
-            progress(sum(told[:-1]) // len(jobs))
-            for one in done:
-                if why := one.result():
-                    raise PartFault(why)
-    except BrokenProcessPool:
-        raise PartFault("a process died; the same command again goes on where it was") from None
-    finally:
-        told[-1] = 1
-        pool.shutdown(cancel_futures=True)
-
-
-def _drive(job: Job) -> str:
-    """Why it halted; "": it did not."""
+def _drive(job: Job) -> None:
+    """Raises PartFault with why it halted."""
 
     def progress(at: int) -> None:
-        _told[job.number] = at
-        if _told[-1]:
+        if not tell(job.number, at):
             raise PartFault("stopped")
 
     projection = next(each for each in every() if each.name == job.name)
+    part = f"{job.name}, part {job.number + 1} of {job.of}"
     store = Store(job.url, Keyring(job.key), connections=2)
     try:
         with connect(job.url, beside=NEXT) as conn:
             driver = PartDriver(projection, conn, job.number, job.of)
             driver.drive(store, job.upto, progress)
     except (Hole, NoSuchRow, Undecodable, NotLeading, PartFault) as fault:
-        return f"{job.name}, part {job.number + 1} of {job.of}: {fault}"
+        raise PartFault(f"{part}: {fault}") from None
     except psycopg.IntegrityError as fault:  # its text may hold what a row holds
-        return f"{job.name}, part {job.number + 1} of {job.of}: {type(fault).__name__}"
+        raise PartFault(f"{part}: {type(fault).__name__}") from None
     finally:
         store.close()
-    return ""

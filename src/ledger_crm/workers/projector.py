@@ -47,6 +47,7 @@ from .beside import (
     clear,
     drop,
     forget,
+    forget_left,
     is_begun,
     is_built,
     relations_of,
@@ -362,11 +363,13 @@ class Crew:
         self._drivers: dict[str, Driver] = {}  # of those that are led
         self._rests_until_s: dict[str, float] = {}
         self._patience_s: dict[str, float] = {}  # of those who found readers in their tables
+        self._erased: dict[str, int] = {}  # where somebody was, of those that may be built beside
 
     def look(self) -> bool:
         """Leads whom nobody leads, lets go who is not where it was left. Whether there is anything
         to do."""
         self._lead()
+        self._forget_left()
         found = self.conn.execute(
             "SELECT p.name, p.version, p.position, p.generation, p.fault, h.position"
             " FROM projection_position p, ledger.head h WHERE p.name = ANY(%s)",
@@ -429,6 +432,7 @@ class Crew:
             return False
         try:
             write_together(drivers, entries, entries[-1].position)
+            self._look_beside(drivers, entries)
         except NotLeading as lost:
             self._begin_again(lost.names)
         except Exception as fault:
@@ -452,6 +456,7 @@ class Crew:
     def _alone(self, driver: Driver, entries: Sequence[Entry[Event]]) -> None:
         try:
             driver.step(entries)
+            self._look_beside([driver], entries)
         except NotLeading as lost:
             self._begin_again(lost.names)
         except NoSuchRow as fault:
@@ -462,6 +467,22 @@ class Crew:
             if is_away(fault):
                 raise
             self._interrupted(driver.name, fault)
+
+    def _look_beside(self, drivers: Sequence[Driver], entries: Sequence[Entry[Event]]) -> None:
+        if any(isinstance(entry.event, PersonErased) for entry in entries):
+            self._erased |= {driver.name: driver.position for driver in drivers}
+
+    def _forget_left(self) -> None:
+        """Who is erased was left to those who build one beside: they may be killed before they come
+        to it."""
+        for projection in self.projections:
+            position = self._erased.get(projection.name)
+            with suppress(psycopg.errors.LockNotAvailable):
+                if position is not None:
+                    with self.conn.transaction():
+                        wait_briefly(self.conn)
+                        if forget_left(self.conn, projection, position):
+                            del self._erased[projection.name]
 
     def _lead(self) -> None:
         now_s = monotonic()

@@ -89,8 +89,8 @@ class Answer(NamedTuple):
 
 
 class Guarded(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses only: to the very one that was looked at, or a name that is
-    resolved twice could lead elsewhere the second time."""
+    """Connects to public addresses only: to the very ones that were looked at, or a name that is
+    resolved twice could lead elsewhere the second time. Of several the first that takes it."""
 
     def __init__(self, *, anywhere: bool) -> None:
         self._anywhere, self._inner = anywhere, httpcore.AnyIOBackend()
@@ -103,19 +103,23 @@ class Guarded(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Any = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Raises NotAllowed."""
+        """Raises NotAllowed, httpcore.ConnectError, httpcore.ConnectTimeout."""
         try:
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, port, type=socket.SOCK_STREAM
             )
         except OSError as fault:
             raise httpcore.ConnectError(str(fault.errno)) from None
-        addresses = [each[4][0] for each in found]
-        if not self._anywhere and not all(map(is_public, addresses)):
+        *others, last = dict.fromkeys(str(each[4][0]) for each in found)
+        if not self._anywhere and not all(map(is_public, (*others, last))):
             raise NotAllowed()
-        return await self._inner.connect_tcp(
-            str(addresses[0]), port, timeout, local_address, socket_options
-        )
+        each_s = timeout and timeout / (len(others) + 1)
+        for address in others:  # localhost is ::1 first, where few listen
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._inner.connect_tcp(
+                    address, port, each_s, local_address, socket_options
+                )
+        return await self._inner.connect_tcp(last, port, each_s, local_address, socket_options)
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
@@ -227,7 +231,9 @@ class Webhooks:
         async with (
             pool,
             httpcore.AsyncConnectionPool(
-                network_backend=Guarded(anywhere=self._anywhere), keepalive_expiry=30.0
+                network_backend=Guarded(anywhere=self._anywhere),
+                keepalive_expiry=30.0,
+                max_connections=None,  # two a webhook; of ten, ten that hang would keep all others
             ) as client,
         ):
             yield pool, client

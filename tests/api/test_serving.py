@@ -1,0 +1,97 @@
+"""The server, over real connections, with an application that is none of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import pytest
+import uvicorn
+
+from ledger_crm.api import serving
+from waiting import PATIENCE_S, eventually
+
+pytestmark = pytest.mark.anyio
+
+LARGE = b"x" * 32 * 2**20
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[uvicorn.Server]:
+    monkeypatch.setattr(serving, "STALLED_S", 0.2)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive()).get("more_body"):
+            pass
+        if message["type"] == "http.disconnect":
+            return
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1)
+        body = LARGE if scope["path"] == "/large" else b"done"
+        headers = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    config = uvicorn.Config(
+        app, port=0, log_config=None, access_log=False, lifespan="off", http=serving.InOnePiece
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+    running = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started)
+    yield server
+    server.should_exit = True
+    await running
+
+
+async def connected(server: uvicorn.Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    port = server.servers[0].sockets[0].getsockname()[1]
+    return await asyncio.open_connection("127.0.0.1", port, limit=2**16)
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9999\r\n\r\n"],
+    ids=["nothing", "head", "body"],
+)
+async def test_who_does_not_end_a_request_is_not_waited_for(
+    server: uvicorn.Server, begins: bytes
+) -> None:
+    """A byte now and then is no more than none."""
+    reader, writer = await connected(server)
+    writer.write(begins)
+    async with asyncio.timeout(PATIENCE_S):
+        with suppress(ConnectionError):
+            while not reader.at_eof():
+                if begins:
+                    writer.write(b"x")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(1), 0.05)
+    writer.close()
+    await eventually(lambda: not server.server_state.connections)
+
+
+async def test_who_does_not_take_the_answer_is_not_waited_for(server: uvicorn.Server) -> None:
+    _, writer = await connected(server)
+    writer.write(b"GET /large HTTP/1.1\r\nConnection: close\r\n\r\n")
+    await eventually(lambda: server.server_state.connections)
+    await eventually(lambda: not server.server_state.connections)
+    writer.close()
+
+
+@pytest.mark.parametrize(("path", "size"), [("/slow", 4), ("/large", len(LARGE))])
+async def test_who_waits_for_us_or_takes_it_slowly_is_not_cut_off(
+    server: uvicorn.Server, path: str, size: int
+) -> None:
+    reader, writer = await connected(server)
+    writer.write(b"GET %b HTTP/1.1\r\n\r\n" % path.encode())
+    answer = bytearray(await reader.readuntil(b"\r\n\r\n"))
+    taken = 0
+    while taken < size:
+        taken += len(await reader.read(4 * 2**20))
+        await asyncio.sleep(0.05)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert taken == size
