@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -396,6 +397,23 @@ async def test_an_unknown_parameter_is_refused_not_ignored(
         answer = await ana.get("/events", params={"until": value})
         assert list(faults(answer)) == ["query:until"], "no seconds since 1970"
     assert "query:dryrun" in faults(await ana.post("/people?dryrun=1", json=ADA))
+
+
+async def test_what_ends_before_it_begins_is_refused_wherever_there_is_a_time(
+    ana: httpx.AsyncClient,
+) -> None:
+    """It would look like a time in which nothing was."""
+    document, asked = (await ana.get("/openapi.json")).json(), 0
+    for path, methods in document["paths"].items():
+        names = {each["name"] for each in methods.get("get", {}).get("parameters", ())}
+        if not names >= {"since", "until"}:
+            continue
+        at = "T00:00:00Z" if path == "/events" else ""
+        backwards = {"since": f"2026-05-01{at}", "until": f"2026-01-01{at}"}
+        answer = await ana.get(re.sub("{[a-z_]+}", str(UUID(int=1)), path), params=backwards)
+        assert faults(answer)["query:until"] == "it lies before `since`", path
+        asked += 1
+    assert asked > 7
 
 
 async def test_a_parameter_without_a_value_is_refused_in_every_list_and_not_ignored(

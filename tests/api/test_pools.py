@@ -113,6 +113,8 @@ async def test_a_segment_counts_who_fits_now(
     sql = {"where": "1=1; DROP TABLE person"}
     assert "/where" in faults(await ana.post("/segments/lookups", json=sql))
     assert await trying(location="%") == set()
+    assert await trying(skills=[" "]) == await trying(skills=[","]) == set()
+    assert await trying(location=" ") == set()
 
     seniors = {
         "slug": "seniors", "title": "Seniors", "cadence_days": 365,

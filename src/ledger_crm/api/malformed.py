@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
@@ -25,6 +25,7 @@ from litestar.params import BodyKwarg, QueryParameter
 
 from ledger_crm.domain.faults import in_words
 
+from .asking import moment_of
 from .ordering import LISTED
 from .problems import Fault, Malformed, NotAcceptable, UnsupportedEncoding, UnsupportedMediaType
 from .rows import besides, item_of
@@ -260,9 +261,20 @@ def _parameter_faults(
             yield Fault(f"query:{name}", f"expected one of {', '.join(words)}")
     for name in sorted(_required_of(handler) - request.query_params.keys()):
         yield Fault(f"query:{name}", "required and missing")
+    if _ends_before_it_begins(request.query_params):
+        yield Fault("query:until", "it lies before `since`")
     for name, value in request.path_params.items():
         if "\0" in str(value):
             yield Fault(f"path:{name}", "contains the character U+0000")
+
+
+def _ends_before_it_begins(asked: Mapping[str, str]) -> bool:
+    """A list, or a sum, of no time at all looks like one of a time in which nothing was."""
+    try:
+        since, until = (moment_of(asked.get(name), name) for name in ("since", "until"))
+    except Malformed:  # it is told where it is read
+        return False
+    return since is not None and until is not None and until < since
 
 
 @cache

@@ -385,11 +385,14 @@ def plain(text: str) -> str:
     return "".join(sign for sign in parts if not unicodedata.combining(sign))
 
 
+FITS_NOTHING = ["", "_"]  # "" alone fits what is empty
+
+
 def all_words(text: str) -> list[str]:
     """Patterns for ``LIKE ALL``: what they fit holds every word of this. Text without a word, such
     as a lone accent, fits nothing; no text fits everything."""
     escaped = re.sub(r"([\\%_])", r"\\\1", plain(text))
-    return [f"%{word}%" for word in escaped.split()] or ([""] if text else [])
+    return [f"%{word}%" for word in escaped.split()] or (FITS_NOTHING if text else [])
 
 
 def newest_first(rows: str, before: int | None, limit: int) -> str:

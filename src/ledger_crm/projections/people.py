@@ -727,7 +727,7 @@ async def _fitting(
         any_of=of_any,
         all_of=of_all,
         tags=criteria.tags,
-        skilled=skills_of(",".join(criteria.skills)),
+        skilled=skills_of(",".join(criteria.skills)) or [""] * bool(criteria.skills),  # nobody's
         pools=criteria.pools,
     )
     return " AND ".join([*clauses, HERE]), {"on": on, "besides": list(besides)} | values
