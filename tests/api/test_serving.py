@@ -15,12 +15,12 @@ from waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
-LARGE = b"x" * 32 * 2**20
+LARGE, PIECE = b"x" * 32 * 2**20, 2**16
 
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[uvicorn.Server]:
-    monkeypatch.setattr(serving, "STALLED_S", 0.2)
+    monkeypatch.setattr(serving, "STALLED_S", 0.5)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         while (message := await receive()).get("more_body"):
@@ -32,7 +32,11 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[uvicorn.Serve
         body = LARGE if scope["path"] == "/large" else b"done"
         headers = [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        for at in range(0, len(body), PIECE):  # as a stream: as much waits at any time
+            await send(
+                {"type": "http.response.body", "body": body[at : at + PIECE], "more_body": True}
+            )
+        await send({"type": "http.response.body", "body": b""})
 
     config = uvicorn.Config(
         app, port=0, log_config=None, access_log=False, lifespan="off", http=serving.InOnePiece
@@ -89,9 +93,9 @@ async def test_who_waits_for_us_or_takes_it_slowly_is_not_cut_off(
     writer.write(b"GET %b HTTP/1.1\r\n\r\n" % path.encode())
     answer = bytearray(await reader.readuntil(b"\r\n\r\n"))
     taken = 0
-    while taken < size:
-        taken += len(await reader.read(4 * 2**20))
-        await asyncio.sleep(0.05)
+    while taken < size and not reader.at_eof():
+        taken += len(await reader.read(2**20))
+        await asyncio.sleep(0.01)
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200")
     assert taken == size

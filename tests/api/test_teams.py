@@ -10,6 +10,7 @@ import pytest
 
 from api.journey import ADA, ENGINES, FEE, ORDER, faults, found, problem, written
 from api.test_money import introduced
+from ledger_crm.api import caller
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.consultant import ConsultantHasLeft
@@ -97,8 +98,12 @@ async def test_who_was_in_a_team_when_is_told_whatever_was_said_first(
 
 
 async def test_who_left_keeps_what_is_theirs_and_is_given_nothing_new(
-    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(caller, "TRUST_S", 600.0)  # her key opens for as long after she has left
     await three(ana)
     engines = (await written(ana, "/companies", ENGINES))["id"]
     bolt = (await written(ana, "/companies", {"name": "Bolt"}))["id"]

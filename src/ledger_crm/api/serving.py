@@ -11,6 +11,9 @@ and what waits in it, for as long as they like: it is ended.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import struct
+import termios
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -24,7 +27,7 @@ class InOnePiece(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(Gathering(transport))  # type: ignore[arg-type]
-        self._heard, self._unsent, self._looked_at = 0, 0, self.scope
+        self._heard, self._taken, self._looked_at = 0, -1, self.scope
         self._look = self.loop.call_later(STALLED_S, self._end_if_stalled)
 
     def data_received(self, data: bytes) -> None:
@@ -36,8 +39,8 @@ class InOnePiece(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _end_if_stalled(self) -> None:
-        """By what has come since it was looked at last, and what has gone."""
-        unsent, scope, cycle = self.transport.get_write_buffer_size(), self.scope, self.cycle
+        """By what has come since it was looked at last, and what was taken."""
+        (waits, taken), scope, cycle = self.transport.given, self.scope, self.cycle  # type: ignore[attr-defined]
         if cycle is None or cycle.scope is not scope:  # it is at the head of the next
             least = None
         elif cycle.more_body and not cycle.response_complete and not self.flow.read_paused:
@@ -45,10 +48,10 @@ class InOnePiece(HttpToolsProtocol):
         else:  # it is for us to answer
             least = 0
         late = scope is self._looked_at and (least is None or self._heard < least)
-        if late or 0 < self._unsent <= unsent:
+        if late or (waits and taken == self._taken):
             self.transport.abort()
             return
-        self._heard, self._unsent, self._looked_at = 0, unsent, scope
+        self._heard, self._taken, self._looked_at = 0, taken, scope
         self._look = self.loop.call_later(STALLED_S, self._end_if_stalled)
 
 
@@ -59,6 +62,16 @@ class Gathering:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._held: list[bytes] = []
+        self._written = 0
+
+    @property
+    def given(self) -> tuple[bool, int]:
+        """Whether anything waits here, and how many bytes the other side has taken: a stream that
+        is taken slowly has always as much that waits."""
+        waits = self._transport.get_write_buffer_size()
+        sent = self._transport.get_extra_info("socket")
+        [on_the_way] = struct.unpack("i", fcntl.ioctl(sent.fileno(), termios.TIOCOUTQ, b"\0" * 4))
+        return waits > 0, self._written - waits - on_the_way
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -75,4 +88,5 @@ class Gathering:
     def _flush(self) -> None:
         if self._held:
             data, self._held = b"".join(self._held), []
+            self._written += len(data)
             self._transport.write(data)
