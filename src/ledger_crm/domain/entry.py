@@ -314,7 +314,8 @@ class Entry(
     def at(self) -> datetime:
         """When it happened, as far as anybody said; else when it was written, and never later: what
         is agreed for a day to come is known from now on."""
-        return min(self.event.occurred_at or self.timestamp, self.timestamp)
+        said, written = self.event.occurred_at, self.timestamp
+        return written if said is None or said > written else said
 
     @classmethod
     def create_timestamp(cls) -> datetime:
