@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -15,12 +16,12 @@ from waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
-LARGE, PIECE = b"x" * 32 * 2**20, 2**16
+LARGE, PIECE = b"x" * 8 * 2**20, 2**16
 
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[uvicorn.Server]:
-    monkeypatch.setattr(serving, "STALLED_S", 0.5)
+    monkeypatch.setattr(serving, "STALLED_S", 0.3)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         while (message := await receive()).get("more_body"):
@@ -36,6 +37,7 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[uvicorn.Serve
             await send(
                 {"type": "http.response.body", "body": body[at : at + PIECE], "more_body": True}
             )
+            await asyncio.sleep(0)  # as who asks for the next
         await send({"type": "http.response.body", "body": b""})
 
     config = uvicorn.Config(
@@ -45,14 +47,20 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[uvicorn.Serve
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
     running = asyncio.create_task(server.serve())
     await eventually(lambda: server.started)
+    for listening in server.servers[0].sockets:  # as little on the way as far from here
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIECE)
     yield server
     server.should_exit = True
     await running
 
 
 async def connected(server: uvicorn.Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    port = server.servers[0].sockets[0].getsockname()[1]
-    return await asyncio.open_connection("127.0.0.1", port, limit=2**16)
+    ours = socket.socket()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE)
+    ours.setblocking(False)
+    address = server.servers[0].sockets[0].getsockname()
+    await asyncio.get_running_loop().sock_connect(ours, address)
+    return await asyncio.open_connection(sock=ours, limit=PIECE)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,7 @@ async def test_who_waits_for_us_or_takes_it_slowly_is_not_cut_off(
     answer = bytearray(await reader.readuntil(b"\r\n\r\n"))
     taken = 0
     while taken < size and not reader.at_eof():
-        taken += len(await reader.read(2**20))
+        taken += len(await reader.read(PIECE))
         await asyncio.sleep(0.01)
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200")

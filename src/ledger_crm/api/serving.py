@@ -14,6 +14,7 @@ import asyncio
 import fcntl
 import struct
 import termios
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,7 +27,8 @@ class InOnePiece(HttpToolsProtocol):
     """To be given to uvicorn as ``http``."""
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(Gathering(transport))  # type: ignore[arg-type]
+        self._gathering = Gathering(transport)
+        super().connection_made(self._gathering)  # type: ignore[arg-type]
         self._heard, self._taken, self._looked_at = 0, -1, self.scope
         self._look = self.loop.call_later(STALLED_S, self._end_if_stalled)
 
@@ -40,7 +42,7 @@ class InOnePiece(HttpToolsProtocol):
 
     def _end_if_stalled(self) -> None:
         """By what has come since it was looked at last, and what was taken."""
-        (waits, taken), scope, cycle = self.transport.given, self.scope, self.cycle  # type: ignore[attr-defined]
+        (waits, taken), scope, cycle = self._gathering.given(), self.scope, self.cycle
         if cycle is None or cycle.scope is not scope:  # it is at the head of the next
             least = None
         elif cycle.more_body and not cycle.response_complete and not self.flow.read_paused:
@@ -64,13 +66,15 @@ class Gathering:
         self._held: list[bytes] = []
         self._written = 0
 
-    @property
     def given(self) -> tuple[bool, int]:
         """Whether anything waits here, and how many bytes the other side has taken: a stream that
-        is taken slowly has always as much that waits."""
-        waits = self._transport.get_write_buffer_size()
-        sent = self._transport.get_extra_info("socket")
-        [on_the_way] = struct.unpack("i", fcntl.ioctl(sent.fileno(), termios.TIOCOUTQ, b"\0" * 4))
+        is taken slowly has always as much that waits. Where the system does not tell what is on
+        the way, what it has taken."""
+        waits, on_the_way = self._transport.get_write_buffer_size(), 0
+        socket = self._transport.get_extra_info("socket")
+        with suppress(OSError):
+            told = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+            [on_the_way] = struct.unpack("i", told)
         return waits > 0, self._written - waits - on_the_way
 
     def __getattr__(self, name: str) -> Any:
