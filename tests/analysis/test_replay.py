@@ -613,7 +613,7 @@ ODD = (
 
 
 @pytest.mark.parametrize("shape", ["table", "csv", "json", "parquet"])
-@pytest.mark.parametrize("value", ODD, ids=ascii)
+@pytest.mark.parametrize("value", ODD, ids=lambda value: type(value).__name__)
 def test_whatever_a_fold_gives_there_is_a_file_or_one_line(
     value: object, shape: Format, tmp_path: Path
 ) -> None:
