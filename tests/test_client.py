@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -175,6 +176,15 @@ def test_without_a_word_of_when_a_problem_has_none() -> None:
         ):
             crm.get("/people")
         assert told.value.retry_after_s is None
+
+
+def test_what_can_never_be_sent_is_told_at_once(slept: list[float]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for url, key in (("crm", "key"), (here, "two\nlines")):
+            with client.Client(url, key) as crm, pytest.raises(httpx.TransportError):
+                crm.get("/people")
+    assert slept == []
 
 
 @pytest.mark.parametrize("awaited", [False, True])

@@ -3,13 +3,14 @@
     segments/000000000001.jsonl.gz   entries as stored, a line each; never changed, never removed
     keys.HASH.jsonl.gz               data keys, wrapped; destroyed ones without
     reservations.HASH.jsonl.gz, receipts.HASH.jsonl.gz
+    webhooks.HASH.jsonl.gz           how far each has got
     documents/                       the vault, as it is
     manifest.json                    which files there are, and the hash of each
 
 Everything personal is ciphertext in it, and what opens that is not: the deployment's key is kept
-apart. Keys, reservations and receipts change, so their files are written anew, under the hash of
-what is in them; those of before go when the manifest no longer names them, or a key that was
-destroyed meanwhile would live on in a copy.
+apart. What has a hash in its name changes, so it is written anew, under the hash of what is in it;
+the files of before go when the manifest no longer names them, or a key that was destroyed meanwhile
+would live on in a copy.
 
 The manifest is written when all that it names is there, and nothing that it names goes before: a
 run that ends anywhere leaves the archive of before, or the new one.
@@ -78,6 +79,14 @@ class ReceiptLine(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
+class WebhookLine(msgspec.Struct, frozen=True):
+    """Everything up to ``position`` was delivered, or not wanted."""
+
+    webhook: UUID
+    since: int
+    position: int
+
+
 class File(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     sha256: Hash
@@ -103,6 +112,7 @@ class Manifest(OfAnyFormat, frozen=True, kw_only=True):
     ledger     a hash of the ledger up to there: of another history it is another
     key_check  of the deployment's key that it was sealed with; a hash, not the key
     documents  how many there are in the vault
+    webhooks   None: it was made when archives did not hold them
     """
 
     head: int
@@ -113,10 +123,12 @@ class Manifest(OfAnyFormat, frozen=True, kw_only=True):
     reservations: File
     receipts: File
     documents: int
+    webhooks: File | None = None
 
     @property
     def files(self) -> list[File]:
-        return [*self.segments, self.keys, self.reservations, self.receipts]
+        beside = (self.keys, self.reservations, self.receipts, self.webhooks)
+        return [*self.segments, *filter(None, beside)]
 
 
 class Checked(NamedTuple):
@@ -171,6 +183,7 @@ def archive(
                 keys=_write(place, "keys", _keys(conn), hashed=True),
                 reservations=_write(place, "reservations", _reservations(conn), hashed=True),
                 receipts=_write(place, "receipts", _receipts(conn), hashed=True),
+                webhooks=_write(place, "webhooks", _webhooks(conn), hashed=True),
                 documents=len(documents),
             )  # fmt: skip
             content = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
@@ -223,9 +236,9 @@ def verify(place: Storage, *, progress: Progress = lambda at, of: None) -> Manif
         raise ArchiveFault(f"{place}: its segments are those of another ledger")
     for file, type_ in (
         (manifest.keys, KeyLine), (manifest.reservations, ReservationLine),
-        (manifest.receipts, ReceiptLine),
+        (manifest.receipts, ReceiptLine), (manifest.webhooks, WebhookLine),
     ):  # fmt: skip
-        for _ in _decoded(place, file, type_):
+        for _ in _decoded(place, file, type_) if file else ():
             pass
     _check_documents(place, manifest)
     return manifest
@@ -308,6 +321,13 @@ def restore(
             ((r.key, r.fingerprint, r.stream, r.version, r.position, r.recorded_at)
              for r in _decoded(place, manifest.receipts, ReceiptLine)),
         )  # fmt: skip
+        if manifest.webhooks:
+            _copy_in(
+                conn, "webhook_standing (webhook_id, since, position)",
+                ("uuid", "bigint", "bigint"),
+                ((w.webhook, w.since, w.position)
+                 for w in _decoded(place, manifest.webhooks, WebhookLine)),
+            )  # fmt: skip
         _rebuild_read_models(conn)
         _added(place.within("documents"), vault)
     return manifest
@@ -384,6 +404,17 @@ def _receipts(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[ReceiptLine
         " ORDER BY 1",
     ):
         yield ReceiptLine(bytes(key), bytes(fingerprint), *rest)
+
+
+def _webhooks(conn: psycopg.Connection[tuple[Any, ...]]) -> Iterator[WebhookLine]:
+    """From the first that waits beside the others to be tried again, with all that follows it."""
+    for row in _each(
+        conn,
+        "SELECT webhook_id, since, least(position, (SELECT min(w.position) - 1"
+        "   FROM ledger.webhook_waiting w WHERE w.webhook_id = s.webhook_id))"
+        " FROM ledger.webhook_standing s ORDER BY 1",
+    ):
+        yield WebhookLine(*row)
 
 
 def _each(conn: psycopg.Connection[tuple[Any, ...]], query: str) -> Iterator[tuple[Any, ...]]:

@@ -44,6 +44,8 @@ NOT_BEHIND = (
 )  # fmt: skip
 """What begins like this takes no ``after``, or means another thing by it; nor does ``/``."""
 AGAIN = frozenset((429, 502, 503, 504))
+NEVER_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+"""No address, or a header that cannot be one: it stays so, however often it is tried."""
 
 Steps = Generator[httpx.Request | float, httpx.Response | httpx.TransportError | None, T]
 """What is to be sent, or how many seconds to wait; the two clients do that in their own ways."""
@@ -140,7 +142,7 @@ class _Calls:
             last = attempt == self._attempts
             wait_s = _pause_s(attempt - 1)
             if isinstance(answer, httpx.TransportError):
-                if last:
+                if last or isinstance(answer, NEVER_SENT):
                     raise answer
             else:
                 assert answer is not None

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -174,6 +175,28 @@ def test_it_goes_on_where_it_was_restored(database: str, empty: str, tmp_path: P
         more = asyncio.run(demo.play(ledger, seed=2, until=date(2026, 11, 1), size=0.01))
         assert more.written > 1_000
         assert asyncio.run(ledger.head()) == manifest.head + more.written
+
+
+def test_a_webhook_goes_on_where_it_was(database: str, empty: str, tmp_path: Path) -> None:
+    """And from the first that waits to be tried again: sent twice is better than never."""
+    with psycopg.connect(database) as conn:
+        for webhook, waits in ((1, ()), (2, (950, 970))):
+            conn.execute(
+                "INSERT INTO ledger.webhook_standing VALUES (%s, 7, 1000, 3, now())",
+                (UUID(int=webhook),),
+            )
+            for position in waits:
+                conn.execute(
+                    "INSERT INTO ledger.webhook_waiting VALUES (%s, %s, 1, now())",
+                    (UUID(int=webhook), position),
+                )
+    archive(database, tmp_path / "a", tmp_path / "vault")
+    put_back(empty, tmp_path / "a")
+    assert row(empty, "SELECT * FROM ledger.webhook_standing ORDER BY 1") == [
+        (UUID(int=1), 7, 1000, 0, None),
+        (UUID(int=2), 7, 949, 0, None),
+    ]
+    assert row(empty, "SELECT * FROM ledger.webhook_waiting") == []
 
 
 def test_again_it_adds_segments_and_changes_none(database: str, tmp_path: Path) -> None:

@@ -606,9 +606,11 @@ def test_what_a_fold_gives_is_rows(
 
 
 EAST = timezone(timedelta(hours=5))
+ENDLESS: list[object] = []
+ENDLESS.append(ENDLESS)
 ODD = (
     Fraction(1, 3), 2**70, [2**70], {(1, 2): 3}, {None: 1}, "\ud800", Fold, {}, [UUID(int=1)],
-    {1, "a"}, float("nan"), Decimal("NaN"), datetime.min.replace(tzinfo=EAST),
+    {1, "a"}, float("nan"), Decimal("NaN"), datetime.min.replace(tzinfo=EAST), ENDLESS,
 )  # fmt: skip
 
 

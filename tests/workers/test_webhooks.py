@@ -604,7 +604,7 @@ async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(
         ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False),
         ("::1", False), ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:127.0.0.1", False),
         ("::ffff:169.254.169.254", False), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False),
-        ("::", False), ("255.255.255.255", False),
+        ("::", False), ("255.255.255.255", False), ("::127.0.0.1", False), ("::10.1.2.3", False),
     ],
 )  # fmt: skip
 def test_what_a_public_address_is(address: str, public: bool) -> None:

@@ -144,12 +144,23 @@ def missing(what: str, library: str) -> str:
 
 
 def _must_say_something(name: str, value: Any) -> None:
-    """Raises AnalysisFault for what could be shown only by where it lies in memory."""
-    if not isinstance(value, SAID) and ADDRESS.search(repr(value)):
-        raise AnalysisFault(
-            f"{name} of the result is no value, but {type(value).__name__}: give text, numbers,"
-            " days, or lists and dicts of them"
-        )
+    """Raises AnalysisFault for what could be shown only by where it lies in memory, and for what
+    has no end: pyarrow would end the process on a list that holds itself."""
+    if isinstance(value, SAID):
+        return
+    if ADDRESS.search(repr(value)):
+        fault = f"is no value, but {type(value).__name__}"
+    else:
+        try:
+            msgspec.json.encode(value, enc_hook=str)
+            return
+        except RecursionError:
+            fault = "holds itself, or lists in lists without end"
+        except (ValueError, TypeError, OverflowError):
+            return  # another shape may say it
+    raise AnalysisFault(
+        f"{name} of the result {fault}: give text, numbers, days, or lists and dicts of them"
+    )
 
 
 def _keyed(key: Any, value: Any) -> dict[str, Any]:

@@ -344,7 +344,7 @@ class View:
         limit: int,
         at: Callable[[Any], Any],
         named: Named = NOTHING,
-        there: tuple[Callable[[Cursor, str], Awaitable[object]], str] | None = None,
+        there: tuple[Callable[[Cursor, Any], Awaitable[object]], str | UUID] | None = None,
         **kwargs: Any,
     ) -> Response[Page[T]]:
         """``at``: where in its order an item stands; what the query knows as ``before``. ``there``:
@@ -356,7 +356,7 @@ class View:
             async def ask(cur: Cursor) -> list[T]:
                 await named.must_be_there(cur)
                 if there and await there[0](cur, there[1]) is None:
-                    raise NoSuchRecord(slug=there[1])
+                    raise NoSuchRecord(**{"slug" if isinstance(there[1], str) else "id": there[1]})
                 items = await query(cur, *args, before=before, limit=most, **kwargs)
                 if not items and before is None:
                     await named.must_be_of_us(cur)

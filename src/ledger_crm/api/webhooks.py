@@ -166,7 +166,7 @@ class Webhooks(Controller):
             cursor=cursor,
             limit=limit,
             at=webhooks.number,
-            there=(webhooks.known, str(webhook_id)),
+            there=(webhooks.known, webhook_id),
         )
 
     @post("/{webhook_id:uuid}/secret")

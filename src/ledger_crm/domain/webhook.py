@@ -11,6 +11,8 @@ from __future__ import annotations
 import base64
 import ipaddress
 import secrets
+import socket
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -27,7 +29,8 @@ KindName = Annotated[
     written_like(r"^[a-z_]{1,40}\.[a-z_]{0,60}$(?!\n)", "a kind like person.placed, or person."),
 ]
 SECRET = "whsec_"  # noqa: S105 what it begins with
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+WITH_AN_OLDER_ONE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+"""Whose last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, 2.5.5.1)."""
 HOSTS_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 MOST_SECRETS = 5  # that messages of one webhook are signed with: a header has to hold them
 
@@ -234,12 +237,12 @@ def _new_secret() -> str:
 def must_be_public(url: str) -> None:
     """Unless it has a name, which is looked up when something is sent. Raises NotAWebhookUrl,
     NotAPublicAddress."""
-    try:
-        public = is_public(_host_of(url))
-    except ValueError:
-        return
-    if not public:
-        raise NotAPublicAddress()
+    host = _host_of(url)
+    with suppress(OSError):  # 127.1 or 2130706433, as the C library reads it
+        host = socket.inet_ntoa(socket.inet_aton(host))
+    with suppress(ValueError):
+        if not is_public(host):
+            raise NotAPublicAddress()
 
 
 def is_public(address: Any) -> bool:
@@ -249,7 +252,7 @@ def is_public(address: Any) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
         if inner:
             ip = inner
-        elif ip in NAT64:
+        elif any(ip in network for network in WITH_AN_OLDER_ONE):
             ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.is_global and not ip.is_multicast
 

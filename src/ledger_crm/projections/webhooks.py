@@ -190,9 +190,9 @@ async def one(cur: Cursor, id: UUID, *, positions: bool) -> WebhookShown | None:
     return row and WebhookShown(*row)
 
 
-async def known(cur: Cursor, id: str) -> bool | None:
+async def known(cur: Cursor, id: UUID) -> bool | None:
     """Whether there is one, or was; else None."""
-    await cur.execute("SELECT true FROM webhook WHERE webhook_id = %s::uuid", (id,))
+    await cur.execute("SELECT true FROM webhook WHERE webhook_id = %s", (id,))
     row = await cur.fetchone()
     return row and bool(row[0])
 
