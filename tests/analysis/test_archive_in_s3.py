@@ -102,4 +102,4 @@ def test_wherever_the_server_goes_away_it_holds_the_archive_of_before_and_goes_o
     now, new = archives.archive(database, there, vault)
     assert new == now.head - before.head > 0
     assert verify(there) == now
-    assert len([shelf for shelf in there.shelves() if shelf.endswith(".gz")]) == 3
+    assert len([shelf for shelf in there.shelves() if shelf.endswith(".gz")]) == 4
