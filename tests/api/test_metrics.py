@@ -49,6 +49,7 @@ async def test_requests_are_counted_by_route_and_never_by_address(
     await ana.get(f"/people/{ada}?limit=Ada+Byron")
     await ana.get("/nowhere/ada@example.org")
     await ana.request("ADA", "/people")
+    await ana.delete("/session")
     after = await scraped(ana)
 
     def more(name: str, **labels: str) -> float:
@@ -58,6 +59,7 @@ async def test_requests_are_counted_by_route_and_never_by_address(
     assert more(count, method="GET", route=person, status="200") == 3
     assert more(count, method="GET", route=person, status="400") == 1
     assert more(count, method="POST", route="/people", status="201") == 1
+    assert more(count, method="DELETE", route="/session", status="403") == 1
     assert more("ledger_crm_command_seconds_count", outcome="written") == 2
     text = (await ana.get("/metrics")).text
     assert "Ada" not in text

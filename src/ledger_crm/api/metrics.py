@@ -29,7 +29,7 @@ ANSWER_S = 5.0
 FEED_S = 1.0
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MOST = 5_000  # series of requests: routes are ours, methods are whatever clients make up
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "OPTIONS"))
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"))
 
 registry = CollectorRegistry()
 requests = Histogram(
