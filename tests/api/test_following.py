@@ -310,7 +310,7 @@ async def test_those_who_follow_at_the_head_share_one_look_into_the_ledger(
     head = await ledger.head()
     streams = [told(served, head) for _ in range(count)]
     first = [asyncio.create_task(anext(stream)) for stream in streams]
-    await eventually(lambda: tide._followers == count and head in looks and not tide._reads)
+    await eventually(lambda: tide._followers.total() == count and head in looks and not tide._reads)
     looks.clear()
     await written(ana, f"/people/{story['person']}/interactions", NOTE)
     assert {found[0] for found in await asyncio.gather(*first)} == {head + 1}
@@ -338,7 +338,9 @@ async def test_what_is_shared_is_told_to_each_as_they_may_see_it(
     async with other:
         streams = [told(client, head) for client in (served, other, served, other)]
         first = [asyncio.create_task(anext(stream)) for stream in streams]
-        await eventually(lambda: tide._followers == 4 and tide.head == head and not tide._reads)
+        await eventually(
+            lambda: tide._followers.total() == 4 and tide.head == head and not tide._reads
+        )
         path = f"/companies/{story['company']}/job-orders"
         order = await written(ana, path, ORDER | {"title": "Treasurer", "confidential": True})
         project()
@@ -479,11 +481,20 @@ async def _all(stream: AsyncIterator[tuple[int, Any, Any]], into: list[int]) -> 
         into.append(position)
 
 
+@pytest.mark.parametrize(("limit", "others"), [("MOST", 503), ("MOST_OF_ONE", 200)])
 async def test_whoever_does_not_read_is_cut_off_and_one_too_many_is_sent_away(
-    app: Litestar, ana: httpx.AsyncClient, story: Any, monkeypatch: pytest.MonkeyPatch
+    app: Litestar,
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    story: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    others: int,
 ) -> None:
-    monkeypatch.setattr(following, "SLOW_S", 0.05)
-    monkeypatch.setattr(following, "MOST", 1)
+    _, text = await create_key(ledger, actor="consultant:ben", role="owner")
+    ben = {"Authorization": f"Bearer {text}"}
+    monkeypatch.setattr(following, "SLOW_S", 0.5)
+    monkeypatch.setattr(following, limit, 1)
     begun, sent = asyncio.Event(), list[Any]()
 
     async def receive() -> Any:
@@ -505,6 +516,7 @@ async def test_whoever_does_not_read_is_cut_off_and_one_too_many_is_sent_away(
     slow = asyncio.create_task(app(scope, receive, stuck))
     await begun.wait()
     problem(await ana.get("/events/stream"), 503, "too-many-followers")
+    assert (await ana.head("/events/stream", headers=ben)).status_code == others
     await eventually(slow.done)
     assert all(message.get("more_body", True) for message in sent), "it has no end: it was cut"
     assert len(sent) == 3, "and nothing was piled up for it"

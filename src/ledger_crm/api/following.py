@@ -13,6 +13,7 @@ for more to be written, so that telling them leaves the process time for others.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -50,6 +51,7 @@ SLOW_S = 20.0  # in which nothing of what was sent got through: cut off, to come
 BATCH = 200
 AT_ONCE = 4  # followers of one process that read: commands need the ledger too
 MOST = 500  # followers of one process
+MOST_OF_ONE = 400  # of these, of one caller: who forgets to hang up leaves room for others
 AHEAD = 2_000  # positions that are none of what is wanted, after which one is told all the same
 
 log = structlog.get_logger("ledger_crm.api")
@@ -119,7 +121,7 @@ class Tide:
         self.head = 0
         self.over = False
         self._moved, self._woken = asyncio.Event(), asyncio.Event()
-        self._followers = 0
+        self._followers: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
         self._reading = asyncio.Semaphore(AT_ONCE)
         self._reads: dict[tuple[int, Wanted, bool], asyncio.Task[Read]] = {}  # under way
@@ -134,15 +136,16 @@ class Tide:
         self._tell()
 
     @contextmanager
-    def follower(self) -> Iterator[None]:
+    def follower(self, who: str) -> Iterator[None]:
         """Raises TooManyFollowers."""
-        if self._followers >= MOST or self.over:
+        many = self._followers.total() >= MOST or self._followers[who] >= MOST_OF_ONE
+        if many or self.over:
             raise TooManyFollowers()
-        self._followers += 1
+        self._followers[who] += 1
         try:
             yield
         finally:
-            self._followers -= 1
+            self._followers -= Counter((who,))  # and without whom nothing is left of
             if not self._followers and self._looking:
                 self._looking.cancel()
                 self._looking = None  # whoever comes now must not wait for this one
@@ -183,7 +186,7 @@ class Tide:
                 if head != self.head:
                     self.head = head
                     self._tell()
-            await asyncio.sleep(LULL_S + self._followers * LULL_EACH_S)
+            await asyncio.sleep(LULL_S + self._followers.total() * LULL_EACH_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._woken.wait()
@@ -203,16 +206,18 @@ class Following(Response[str]):
         read: Callable[[int], Awaitable[tuple[Followed, bytes]]],
         allowed: Callable[[], Awaitable[None]],
         after: int,
+        who: str,
     ) -> None:
         super().__init__("", media_type=EVENT_STREAM)
         self._tide, self._read, self._allowed, self._at = tide, read, allowed, after
+        self._who = who
 
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
         return self._answer
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", EVENT_STREAM.encode()), (b"x-accel-buffering", b"no")]
-        with self._tide.follower():
+        with self._tide.follower(self._who):
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             telling = asyncio.create_task(self._tell(send, only_headers=bool(scope.get("head"))))
             going = asyncio.create_task(_gone(receive))
@@ -369,7 +374,7 @@ async def stream_events(
         seen = await _seen(request, hidden, shared.found, wanted)
         return shared.found._replace(entries=seen), shared.chunk(seen)
 
-    return Following(tide, read, allowed, begin)
+    return Following(tide, read, allowed, begin, request.scope["state"]["actor"])
 
 
 def kinds_of(asked: str | None) -> tuple[str, ...] | None:
