@@ -18,7 +18,7 @@ import httpx
 
 from waiting import PATIENCE_S, until
 
-CLI = (sys.executable, "-m", "ledger_crm.cli")
+CLI = (sys.executable, "-m", "ledger_crm")
 
 
 def environment(home: Path | str, **more: str) -> dict[str, str]:

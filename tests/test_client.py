@@ -108,11 +108,15 @@ def busy(status: int, retry_after: str | None) -> httpx.Response:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
 
-    async def sleep(seconds: float) -> None:
+    def sleep(seconds: float) -> None:
         found.append(seconds)
+        assert len(found) < 100, "without an end"
 
-    monkeypatch.setattr(client.time, "sleep", found.append)
-    monkeypatch.setattr(client.asyncio, "sleep", sleep)
+    async def asleep(seconds: float) -> None:
+        sleep(seconds)
+
+    monkeypatch.setattr(client.time, "sleep", sleep)
+    monkeypatch.setattr(client.asyncio, "sleep", asleep)
     return found
 
 
@@ -184,7 +188,27 @@ def test_what_can_never_be_sent_is_told_at_once(slept: list[float]) -> None:
         for url, key in (("crm", "key"), (here, "two\nlines")):
             with client.Client(url, key) as crm, pytest.raises(httpx.TransportError):
                 crm.get("/people")
+            with client.Client(url, key) as crm, pytest.raises(httpx.TransportError):
+                next(crm.follow())
+
+            async def followed(url: str = url, key: str = key) -> None:
+                async with client.AsyncClient(url, key) as crm:
+                    await anext(crm.follow())
+
+            with pytest.raises(httpx.TransportError):
+                asyncio.run(followed())
     assert slept == []
+
+
+def test_the_ledger_is_read_from_a_position_to_its_end_in_pages() -> None:
+    pages = [
+        httpx.Response(200, json={"items": [n], "next": more}) for n, more in ((8, "c"), (9, None))
+    ]
+    server = Server(*pages)
+    with client.Client("http://crm", "key", transport=httpx.MockTransport(server)) as crm:
+        assert list(crm.pages("/events", after=7)) == [8, 9]
+    asked = [dict(each.url.params) for each in server.asked]
+    assert asked == [{"after": "7"}, {"cursor": "c"}], "it takes one of the two"
 
 
 @pytest.mark.parametrize("awaited", [False, True])

@@ -26,6 +26,7 @@ from ledger_crm.domain.entry import (
     Event,
     Instant,
     Reason,
+    Sealed,
     Slug,
     cause,
     kind,
@@ -85,6 +86,18 @@ def test_a_name_is_used_once() -> None:
 
     with pytest.raises(ValueError, match=r"person\.sourced is both"):
         vocabulary(*EVENTS.values(), Impostor)
+
+
+class Whisper(msgspec.Struct):
+    words: Sealed
+
+
+def test_what_is_sealed_is_text_of_the_event_itself() -> None:
+    class Overheard(Event, frozen=True, kw_only=True, tag="person.overheard"):
+        whispers: tuple[Whisper, ...]
+
+    with pytest.raises(ValueError, match=r"person\.overheard seals what cannot be sealed"):
+        sealed_fields(Overheard)
 
 
 @every_event

@@ -180,6 +180,8 @@ class _Calls:
         return _decoded(answer, type)
 
     def _page(self, path: str, params: dict[str, Any]) -> Steps[tuple[list[Any], str | None]]:
+        if params["cursor"] and path.startswith("/events"):  # where it begins, which is in it
+            params["after"] = None
         answer = yield from self._read(self._request("GET", path, params=self._after(path, params)))
         match _decoded(answer, Any):
             case {"items": list(items), "next": None | str() as cursor}:
@@ -352,7 +354,8 @@ class Client(_Calls):
 
     def follow(self, *, after: int = 0, kinds: Sequence[str] = ()) -> Iterator[Entry]:
         """Entries after a position, for ever; none is left out, none told twice. Raises Problem,
-        also if the server asks to be left alone for longer than is waited for."""
+        also if the server asks to be left alone for longer than is waited for; and
+        httpx.TransportError if what is asked can never be sent."""
         lines, failures = _Lines(after), 0
         while True:
             asked_s = 0.0
@@ -371,6 +374,8 @@ class Client(_Calls):
                                 yield entry
                 finally:
                     answer.close()
+            except NEVER_SENT:
+                raise
             except httpx.TransportError:
                 pass
             failures += 1
@@ -504,6 +509,8 @@ class AsyncClient(_Calls):
                                 yield entry
                 finally:
                     await answer.aclose()
+            except NEVER_SENT:
+                raise
             except httpx.TransportError:
                 pass
             failures += 1

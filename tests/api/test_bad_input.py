@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
@@ -32,6 +33,7 @@ from api.journey import (
     written,
 )
 from ledger_crm.api.acting import as_header, key_of
+from ledger_crm.api.malformed import MOST
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.domain.clock import today
 from ledger_crm.ledger import Ledger
@@ -176,6 +178,32 @@ async def test_a_body_of_many_names_is_looked_at_in_no_time(
     headers, began_s = {"Content-Type": "application/json"}, time.process_time()
     assert len(faults(await anybody.post("/session", content=body, headers=headers))) == 100
     assert time.process_time() - began_s < 1
+
+
+async def test_while_a_large_body_is_looked_through_others_are_answered(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    asked = json.dumps({"text": [1] * 300_000}).encode()
+    async with asyncio.TaskGroup() as group:
+        begun_s = time.monotonic()
+        headers = {"Content-Type": "application/json"}
+        sending = ana.post(f"{ada}/interactions", content=asked, headers=headers)
+        sent = group.create_task(sending)
+        gaps_s, last_s = [], begun_s
+        while not sent.done():
+            await asyncio.sleep(0)
+            gaps_s.append(time.monotonic() - last_s)
+            last_s += gaps_s[-1]
+    assert faults(sent.result())
+    assert max(gaps_s) < (last_s - begun_s) / 2, "all of it in one piece"
+
+
+async def test_no_more_faults_of_parameters_are_told_than_of_a_body(
+    ana: httpx.AsyncClient,
+) -> None:
+    asked = {f"p{n}": 1 for n in range(300)}
+    answer = problem(await ana.get("/people", params=asked), 400, "malformed")
+    assert len(answer["faults"]) == MOST
 
 
 async def test_a_body_of_two_megabytes_is_too_large(ana: httpx.AsyncClient, ada: str) -> None:

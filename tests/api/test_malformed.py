@@ -4,6 +4,7 @@ which the walk stumbles, or for a refusal without a reason."""
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger_crm.api.batch import Batch
 from ledger_crm.api.companies import NewDeal
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import MOST, _once, _twice, faults_of
@@ -93,3 +95,23 @@ def objects(draw: st.DrawFn, depth: int = 2) -> str:
 def test_no_name_that_is_given_twice_is_overlooked_at_a_glance(body: bytes) -> None:
     if _once(msgspec.json.decode(body), body):
         assert not _twice(body)
+
+
+def test_of_many_only_what_is_wrong_is_walked() -> None:
+    """A body of a megabyte kept everybody else waiting for twenty seconds."""
+    whole = {"path": "/people", "body": {"name": "Ada"}, "if_match": '"1"'}
+    document = {"commands": [*[whole] * 2_000, {"path": "/people"}]}
+    calls = 0
+
+    def counted(_: object, what: str, __: object) -> None:
+        nonlocal calls
+        calls += what == "call"
+
+    body = json.dumps(document).encode()
+    sys.setprofile(counted)
+    try:
+        found = faults_of(Batch, body)
+    finally:
+        sys.setprofile(None)
+    assert [each.pointer for each in found] == ["/commands/2000/body"]
+    assert calls < 50_000, "twenty for each"

@@ -172,6 +172,29 @@ async def test_a_session_ends_by_itself(ben: httpx.AsyncClient) -> None:
         problem(await ben.get("/session"), 401, "key-missing")
 
 
+@pytest.mark.parametrize("what", ["closed", "set anew"])
+async def test_what_happens_to_a_login_while_its_password_is_changed_stands(
+    ben: httpx.AsyncClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Who was just let go opened their own login again."""
+    hashed = signing_in._hashed
+
+    async def meanwhile(password: str) -> str:
+        monkeypatch.setattr(signing_in, "_hashed", hashed)
+        if what == "closed":
+            await signing_in.close_login(ledger, BEN)
+        else:
+            await signing_in.set_password(ledger, BEN, "given by the owner")
+        return await hashed(password)
+
+    monkeypatch.setattr(signing_in, "_hashed", meanwhile)
+    body = {"old": PASSWORD, "password": OTHER}
+    problem(await ben.put("/session/password", json=body), 401, "sign-in-refused")
+    body = {"consultant": BEN, "password": OTHER}
+    problem(await ben.post("/session", json=body), 401, "sign-in-refused")
+    problem(await ben.get("/session"), 401, "key-missing")
+
+
 async def test_an_invitation_sets_a_password_once(
     anybody: httpx.AsyncClient, ledger: Ledger
 ) -> None:

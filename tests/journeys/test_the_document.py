@@ -38,7 +38,7 @@ CONFIGURED = (
     # what was only ever refused to who asked was not tried
     '[warnings]\ndisplay = ["missing_auth"]\nfail-on = true',
 )
-SIGNED_IN = {"ana": "read_session", "ben": "sign_out", "mona": "change_password"}
+SIGNED_IN = {"ana": "read_session", "ben": "sign_out", "chidi": "change_password"}  # of the demo
 OF_LINKS = ("read_shared_shortlist", "give_verdict", "comment")
 RATE = {"rate-limit": "29/m"}
 

@@ -7,10 +7,12 @@ may be personal, and faults are shown and logged.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
@@ -32,6 +34,7 @@ from .rows import besides, item_of
 
 MOST = 100  # faults told at once
 DEEPEST = 100  # lists and objects within each other; a decoder takes more, and who walks does not
+LARGE_BYTES = 64 * 1024  # of a body, that is looked through beside the event loop
 TWICE = "given more than once"
 TOO_DEEP = "the body is nested too deeply"
 
@@ -42,7 +45,7 @@ async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
     handler = request.scope["route_handler"]
     assert isinstance(handler, HTTPRouteHandler)
     _must_be_acceptable(request.headers.get("accept", ""), besides(handler))
-    faults = list(_parameter_faults(handler, request))
+    faults = list(islice(_parameter_faults(handler, request), MOST))
     wanted = body_of(handler)
     if wanted is not None:
         content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -50,7 +53,11 @@ async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
             raise UnsupportedMediaType()
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise UnsupportedEncoding()
-        faults += faults_of(wanted, await request.body())
+        body = await request.body()
+        if len(body) > LARGE_BYTES:  # others are answered meanwhile
+            faults += await asyncio.to_thread(faults_of, wanted, body)
+        else:
+            faults += faults_of(wanted, body)
     if faults:
         raise Malformed(faults=faults)
 
@@ -159,6 +166,9 @@ def _no_constant(_: str) -> None:
 
 
 def _walk(wanted: Any, value: Any, at: str) -> Iterator[Fault]:
+    with suppress(msgspec.ValidationError):  # what is well is not walked: of many, few are wrong
+        msgspec.convert(value, wanted)
+        return
     bare = _bare(wanted)
     if bare is Any:
         return
@@ -195,7 +205,7 @@ def _struct(structs: list[Any], value: dict[str, Any], at: str) -> Iterator[Faul
     fields = {f.encode_name: f for f in msgspec.structs.fields(struct)}
     for name in value:
         if name not in fields and name != field:
-            near = get_close_matches(name, fields, n=1)
+            near = get_close_matches(name[:80], fields, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             yield Fault(f"{at}/{_token(name)}", f"unknown field{hint}")
     for name, wanted in fields.items():

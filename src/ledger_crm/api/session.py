@@ -249,8 +249,9 @@ async def change_own_password(
     """As ``signed_in``, and all other sessions end. Raises PasswordTooWeak, SignInRefused,
     TooManyGuesses, Busy, Unavailable."""
     actor = caller.holder.actor
-    await _admitted(request, ledger, pool, callers, actor, old)
-    await signing_in.set_password(ledger, actor, new, by=actor)
+    admitted = await _admitted(request, ledger, pool, callers, actor, old)
+    if not await signing_in.change_password(ledger, admitted, new):
+        raise SignInRefused()
     callers.visited(request, caller, "password_changed")
     callers.forget()
     login = await signing_in.login_of(ledger, actor)

@@ -77,7 +77,7 @@ def up(
         key = asyncio.run(_prepared(ledger, chosen))
         claim.announce(address)
         heard = house.enter_context(hearing(chosen.home / "log", WORKERS, _say))
-        program, fd = [sys.executable, "-m", "ledger_crm.cli", "worker"], listening.fileno()
+        program, fd = [sys.executable, "-m", "ledger_crm", "worker"], listening.fileno()
         children = [
             Child(name, [*program, name, "--fd", str(fd)], env, fds=[fd])
             if name == "api"

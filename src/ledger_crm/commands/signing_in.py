@@ -110,6 +110,25 @@ async def set_password(
     return await ledger.decide(setting, intent=Intent(by=by))
 
 
+async def change_password(ledger: Ledger, admitted: Login, password: str) -> bool:
+    """Of who was let in by the one before; all their sessions end. False: their login was closed
+    meanwhile, or somebody else set another. Raises PasswordTooWeak."""
+    must_be_strong(password, admitted.consultant)
+    hash = await _hashed(password)
+    as_admitted = True
+
+    async def changing(work: Work) -> Login:
+        nonlocal as_admitted
+        login = await work.get(Login, admitted.id)
+        as_admitted = login.open_ and login.era == admitted.era
+        if as_admitted:
+            login.set_password(hash, by=work.by)
+        return login
+
+    await ledger.decide(changing, intent=Intent(by=Actor(admitted.consultant)))
+    return as_admitted
+
+
 async def accept(ledger: Ledger, text: str, password: str) -> str:
     """By an invitation: who they are. Raises InvitationIsOver, PasswordTooWeak."""
     consultant, secret = invitation_of(text) or ("", "")

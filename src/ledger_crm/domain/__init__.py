@@ -42,8 +42,6 @@ from .entry import (
     Event,
     PersonFact,
     kind,
-    sealed_fields,
-    sealed_somewhere,
 )
 
 AGGREGATES: tuple[type[Aggregate], ...] = (
@@ -65,15 +63,12 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
 
 
 def vocabulary(*unions: Any) -> dict[str, type[Event]]:
-    """Index events and unions of them by stored name. Raises ValueError on a name used twice, on
-    one that says another stream than its class, and on a sealed field that is not plain text of
-    the event itself: it would be stored in clear."""
+    """Index events and unions of them by stored name. Raises ValueError on a name used twice, and
+    on one that says another stream than its class."""
     events: dict[str, type[Event]] = {}
     for event in (member for union in unions for member in get_args(union) or (union,)):
         if events.setdefault(kind(event), event) is not event:
             raise ValueError(f"{kind(event)} is both {events[kind(event)]} and {event}")
-        if sealed_somewhere(event) != len(sealed_fields(event)):
-            raise ValueError(f"{kind(event)} seals what cannot be sealed: text of its own only")
         for base, begins in ((PersonFact, "person."), (CompanyFact, "company.")):
             if issubclass(event, base) != kind(event).startswith(begins):
                 raise ValueError(f"{kind(event)} and {base.__name__} do not go together")

@@ -9,8 +9,6 @@ import re
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from email_validator import EmailNotValidError, validate_email
-
 from .refusals import Invalid
 
 Point = Literal["email", "phone", "url"]
@@ -61,6 +59,9 @@ def normalised(point: Point | Literal["domain"], value: str, *, region: str = ""
 
 
 def _email(value: str) -> str:
+    # longer to load than to ask, and most commands have no address
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         found = validate_email(value.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError:

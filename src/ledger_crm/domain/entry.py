@@ -255,15 +255,19 @@ def kind(event: Event | type[Event]) -> str:
 
 @cache
 def sealed_fields(event: type[Event]) -> frozenset[str]:
-    """Names of the fields that are stored under the key of the stream's owner."""
-    return frozenset(
+    """Names of the fields that are stored under the key of the stream's owner. Raises ValueError on
+    one that is not plain text of the event itself: it would be stored in clear."""
+    names = frozenset(
         name
         for name, type_ in _fields(event).items()
         if isinstance(type_, msgspec.inspect.Metadata) and (type_.extra or {}).get("sealed")
     )
+    if _sealed_somewhere(event) != len(names):
+        raise ValueError(f"{kind(event)} seals what cannot be sealed: text of its own only")
+    return names
 
 
-def sealed_somewhere(event: type[Event]) -> int:
+def _sealed_somewhere(event: type[Event]) -> int:
     """How often anything in this event, at any depth, is marked as sealed."""
 
     def marks(type_: Any) -> int:
