@@ -104,8 +104,9 @@ OF_IT = (
 
 
 async def test_whoever_does_not_work_on_it_finds_nothing_that_names_it(
-    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
 ) -> None:
+    project()
     for who, sees in (
         ("owner", True), ("cid", True), ("mia", True), ("ben", False), ("nora", False),
         ("warehouse", False),
@@ -137,6 +138,38 @@ async def test_whoever_does_not_work_on_it_finds_nothing_that_names_it(
 
 def as_of_now_alone(answer: httpx.Response) -> bool:
     return answer.status_code == 400 and "as of now alone" in answer.text
+
+
+async def test_it_is_asked_for_as_if_it_were_not_there_whatever_else_is_asked(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    """Whoever keeps an id from before would be told that it has become confidential."""
+    project()
+    order, company, made_up = search["order"], search["company"], str(uuid4())
+    of, among = f"/job-orders/{order}", f"job_order_id={order}"
+    for path in (
+        of, f"{of}/posting", f"{of}/screening", f"{of}/market-map", f"{of}?after=999999",
+        f"{of}?as_of=999999", f"/companies/{company}{of}/terms",
+        f"/companies/{made_up}{of}/terms", f"/people/{search['person']}/conflicts?{among}",
+        f"/candidates?{among}", f"/candidates?{among}&limit=0", f"/candidates?{among}&stage=nope",
+        f"/candidates?{among}&after=999999", f"/candidates?{among}&cursor=nope",
+        f"/candidates?{among}&{among}", f"/candidates?{among}&company_id={made_up}",
+        f"/candidates/counts?{among}", f"/candidates/counts?{among}&team=nope",
+        f"/candidates/changes?from=0&{among}", f"/candidates/changes?from=999999&{among}",
+        f"/candidates/changes/stages?from=0&{among}", f"/applications?{among}",
+        f"/interviews?{among}", f"/offers?{among}", f"/shortlists?{among}",
+        f"/people?{among}", f"/placements?{among}",
+    ):  # fmt: skip
+        answers = [
+            await ana.get(path.replace(order, id), headers=keys["ben"]) for id in (order, made_up)
+        ]
+        hidden, none = [
+            msgspec.json.decode(each.content.replace(order.encode(), made_up.encode()))
+            | {"request_id": ""}
+            for each in answers
+        ]
+        assert answers[0].status_code == answers[1].status_code < 500, path
+        assert hidden == none, path
 
 
 async def test_nobody_is_found_or_counted_by_a_candidacy_that_one_may_not_see(

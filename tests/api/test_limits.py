@@ -113,6 +113,7 @@ async def test_only_over_https_browsers_are_told_to_stay_there(app: Litestar) ->
     ("address", "of"),
     [
         ("192.0.2.17", "192.0.2.0/24"),
+        ("::ffff:192.0.2.17", "192.0.2.0/24"),
         ("2001:db8:1:2::3", "2001:db8:1::/48"),
         ("testclient", ""),
     ],

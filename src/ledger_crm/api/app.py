@@ -68,7 +68,6 @@ from .reports import Reports
 from .snapshots import Pool, Reads
 
 BODY_LIMIT_BYTES = 1024 * 1024
-READING = ("GET", "HEAD")  # what a write names is looked at where it is decided
 FeedPosition: TypeAlias = Callable[[], Awaitable[int]]
 
 
@@ -151,16 +150,6 @@ def create_app(
             about = handler.handler_name
             equipment.callers.visited(connection, state.get("caller"), "refused", about)
             raise
-        if connection.scope.get("method") in READING and not state["holder"].may(confidential.ALL):
-            named = [connection.scope.get("path_params", {}).get("job_order_id")]
-            asked = [
-                str(each)
-                for each in named + connection.query_params.getall("job_order_id", [])
-                if each
-            ]
-            if asked:
-                hidden = await equipment.hidden.of(state["holder"])
-                confidential.must_name_none(asked, hidden)
 
     async def link_needed(connection: Connection, handler: BaseRouteHandler) -> None:
         await equipment.link(connection, handler)

@@ -223,10 +223,13 @@ def network_of(connection: Connection) -> str:
 
 @lru_cache(1_024)
 def network(address: str) -> str:
-    """An address without its last part, so that it names no person: /24, or /48 of IPv6."""
+    """An address without its last part, so that it names no person: /24, or /48 of IPv6. One of
+    IPv4 is written as IPv6 where we listen on both, and all of these would be one network."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return ""
+    if isinstance(found, ipaddress.IPv6Address):
+        found = found.ipv4_mapped or found
     size = 24 if found.version == 4 else 48
     return str(ipaddress.ip_network(f"{found}/{size}", strict=False))

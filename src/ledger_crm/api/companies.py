@@ -25,7 +25,7 @@ from ledger_crm.domain.interaction import CompanyInteractions
 from ledger_crm.domain.joborder import JobOrderOpened, JobOrderSteps, Openings
 from ledger_crm.domain.joborder import Status as JobOrderStatus
 from ledger_crm.domain.permission import OffLimitsFacts
-from ledger_crm.ledger import Ledger, Receipt
+from ledger_crm.ledger import Receipt, Work
 from ledger_crm.projections import companies, history, people
 
 from . import histories
@@ -362,8 +362,8 @@ class Companies(Controller):
         agreed later; and what one placement at that pay would bring."""
         when = at or now()
 
-        async def ask(ledger: Ledger) -> TermsShown:
-            company = await ledger.get(Company, company_id)
+        async def ask(work: Work) -> TermsShown:
+            company = await work.get(Company, company_id)
             openings = company.job_order(job_order_id).openings
             try:
                 terms = company.terms_for(job_order_id, when)

@@ -173,14 +173,6 @@ def without(found: Any, hidden: frozenset[UUID]) -> Any:
     return shown
 
 
-def must_name_none(asked: Iterable[str], hidden: frozenset[UUID]) -> None:
-    """None of these texts is the id of one of these, however it is written. Raises
-    NoSuchRecord."""
-    for id in _ids(asked):
-        if id in hidden:
-            raise NoSuchRecord(job_order_id=id)
-
-
 def texts_of(document: Any) -> Iterator[str]:
     match document:
         case str():

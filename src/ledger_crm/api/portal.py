@@ -208,5 +208,9 @@ async def _saw(ledger: Ledger, door: Door, looked: commands.Look) -> None:
 async def _heard(
     begin: Act, door: Door, decision: Callable[[Work], Awaitable[Aggregate]]
 ) -> Response[Heard]:
-    await begin.ledger.decide(decision, intent=begin.intent, of=door.company_id)
-    return Response(Heard(now()))
+    """Said again under the same key it was heard when it was said first."""
+    receipt = await begin.ledger.decide(decision, intent=begin.intent, of=door.company_id)
+    if receipt.position is None:
+        return Response(Heard(now()))
+    [entry] = await begin.ledger.entries(after=receipt.position - 1, limit=1)
+    return Response(Heard(entry.timestamp))

@@ -11,7 +11,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from datetime import date, datetime
 from difflib import get_close_matches
 from typing import (
@@ -33,10 +33,10 @@ from litestar.params import QueryParameter
 from ledger_crm.commands.selling import WrongPipeline
 from ledger_crm.domain import clock
 from ledger_crm.domain.custom import Subject as Asked
-from ledger_crm.domain.entry import Instant
+from ledger_crm.domain.entry import Actor, Aggregate, Instant
 from ledger_crm.domain.pipeline import Subject
 from ledger_crm.domain.refusals import Refusal
-from ledger_crm.ledger import Ledger, NoSuchRecord, Unavailable
+from ledger_crm.ledger import Ledger, NoSuchRecord, Unavailable, Work
 from ledger_crm.projections import Cursor, Lookup, directory
 
 from . import ordering
@@ -132,12 +132,12 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
         )
         return {name: id for name, id in asked if id}
 
-    async def must_be_there(self, cur: Cursor) -> None:
-        """Raises NoSuchRecord, WrongPipeline."""
+    async def must_be_there(self, cur: Cursor, hidden: frozenset[UUID]) -> None:
+        """And not be one of the hidden ones. Raises NoSuchRecord, WrongPipeline."""
         if self.ids:
             kinds = await directory.kinds(cur, list(self.ids.values()))
             for name, id in self.ids.items():
-                if kinds.get(id) != name.removesuffix("_id"):
+                if kinds.get(id) != name.removesuffix("_id") or id in hidden:
                     raise NoSuchRecord(**{name: id})
         if self.pipeline or self.stage:
             found = await directory.stages_of(cur, self.subject, self.pipeline)
@@ -267,9 +267,11 @@ class View:
         **kwargs: P.kwargs,
     ) -> Response[T]:
         """Raises NoSuchRecord if the query finds nothing."""
+        hidden = await self.reader.hidden(0)
 
         async def ask(cur: Cursor) -> T:
-            return _there(await query(cur, id, *args, **kwargs), id=id)
+            found = None if id in hidden else await query(cur, id, *args, **kwargs)
+            return _there(found, id=id)
 
         if isinstance(query, Lookup):
             attempt = self._together(query, query.asking(id, *args, **kwargs), id=id)
@@ -291,9 +293,10 @@ class View:
         **kwargs: P.kwargs,
     ) -> Response[T]:
         """What is always there, and sometimes empty. Raises as ``Named.must_be_there``."""
+        hidden = await self._unseen(named)
 
         async def ask(cur: Cursor) -> T:
-            await named.must_be_there(cur)
+            await named.must_be_there(cur, hidden)
             answer = await query(cur, *args, **kwargs)
             if _is_empty(answer):
                 await named.must_be_of_us(cur)
@@ -314,15 +317,25 @@ class View:
             besides = known  # one became confidential meanwhile
         raise Unavailable()
 
-    async def decided(self, ask: Callable[[Ledger], Awaitable[T]]) -> Response[T]:
+    async def decided(self, ask: Callable[[Work], Awaitable[T]]) -> Response[T]:
         """What a rule makes of the ledger itself, which is never behind. Raises AfterTheHead, and
         as ``must_be_now``."""
         self.must_be_now()
         head = await self.ledger.head()
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
-        headers = {"Ledger-Position": str(head)}
-        return self.reader.whole(await self.shown(await ask(self.ledger), headers), headers)
+        headers, work = {"Ledger-Position": str(head)}, Work(self.ledger, Actor(""))
+        hidden = await self.reader.hidden(0)
+
+        async def eye(_: Aggregate, __: Set[UUID] | None = None) -> Set[UUID]:
+            return hidden
+
+        work.eye = eye
+        return self.reader.whole(await self.shown(await ask(work), headers), headers)
+
+    async def _unseen(self, named: Named) -> frozenset[UUID]:
+        """What is looked for, and is not there for whoever asks."""
+        return await self.reader.hidden(0) if named.job_order_id else frozenset()
 
     async def shown(self, found: Any, headers: dict[str, str]) -> Any:
         hidden = await self.reader.hidden(int(headers["Ledger-Position"]))
@@ -351,10 +364,11 @@ class View:
         what has to find something first. Raises as ``Named.must_be_there``; a ``Lookup`` sees to
         that itself, and finds None."""
         place: Any = get_type_hints(at, include_extras=True)["return"]
+        hidden = await self._unseen(named)
 
         async def found(before: Any, most: int) -> tuple[list[T], dict[str, str]]:
             async def ask(cur: Cursor) -> list[T]:
-                await named.must_be_there(cur)
+                await named.must_be_there(cur, hidden)
                 if there and await there[0](cur, there[1]) is None:
                     raise NoSuchRecord(**{"slug" if isinstance(there[1], str) else "id": there[1]})
                 items = await query(cur, *args, before=before, limit=most, **kwargs)
