@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from ledger_crm import projections
 from ledger_crm.analysis import AnalysisFault
 from ledger_crm.analysis.folding import Tables
 from ledger_crm.analysis.replaying import Fold, Replayed, replay
-from ledger_crm.analysis.tables import Format, found_in
+from ledger_crm.analysis.tables import Format, as_csv, found_in
 from ledger_crm.cli.analysing import write
 from ledger_crm.commands import demo
 from ledger_crm.domain.company import CompanyAdded
@@ -661,3 +662,34 @@ def test_what_a_spreadsheet_would_compute_is_begun_with_an_apostrophe(
     text = text.replace("CompanyAdded", f"'{CompanyAdded.__name__}'")
     _, out, _ = told("replay", str(written(tmp_path, text)), "--format", "csv")
     assert out.split() == ["value", "'=1+1", "CompanyAdded"]
+
+
+def test_so_is_the_name_of_a_column_which_may_be_a_tag_that_anybody_gave() -> None:
+    assert as_csv(found_in([{"=1+1": 1, "vip": 2}])) == b"'=1+1,vip\r\n1,2\r\n"
+
+
+def test_a_fold_of_nothing_gives_nothing_and_is_not_taken_for_tables(
+    told: Run, tmp_path: Path
+) -> None:
+    file = str(written(tmp_path, COUNT))
+    assert told("replay", file, "--since", "2999-01-01")[:2] == (0, "")
+
+
+def test_a_state_may_have_rows_of_its_own(told: Run, tmp_path: Path) -> None:
+    text = """
+        class State: rows = ()
+        begin = State
+        def fold(state, entry): ...
+        def result(state): return {"a": 1}
+    """
+    code, out, err = told("replay", str(written(tmp_path, dedent(text))))
+    assert (code, out.split()) == (0, ["key", "value", "a", "1"]), err
+
+
+def test_which_table_is_asked_before_anything_is_folded(told: Run, tmp_path: Path) -> None:
+    faulty = Path(funnel.__file__).read_text().replace("return StepRow(", "return (1 / 0)(")
+    file = str(written(tmp_path, faulty))
+    code, _, err = told("replay", file)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "say which table: --table; there are funnel_step, " in err
+    assert "there is no table x; there are funnel_step, " in told("replay", file, "--table", "x")[2]

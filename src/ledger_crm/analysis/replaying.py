@@ -60,6 +60,12 @@ class Fold:
             self.parallel = self.parallel or self.projection.parallel or None
         self.kinds = self._kinds(getattr(module, "KINDS", None))
 
+    def tables(self) -> list[str]:
+        """Which its result has, by name; none: it is one."""
+        if not self.projection or self._result or len(self.projection.tables) == 1:
+            return []
+        return [table.name for table in self.projection.tables]
+
     def begin(self, *, whole: bool) -> Any:
         if self.projection:
             return Tables(self.projection, whole=whole)

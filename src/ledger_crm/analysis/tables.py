@@ -83,7 +83,7 @@ def written(found: Found, shape: Format) -> bytes:
 def as_csv(found: Found) -> bytes:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\r\n")
-    rows.writerow(found.names)
+    rows.writerow(map(cell, found.names))
     rows.writerows([cell(value) for value in row] for row in found.rows)
     return text.getvalue().encode()
 

@@ -105,6 +105,7 @@ def replay(
 
     chosen, shape = load(), format_of(out, format)
     fold = replaying.Fold(file)
+    _must_be_one_of(fold.tables(), table, file)
     wanted = Slice(
         kinds=_kinds(kind), streams=tuple(stream) if stream else None, after=_position(after),
         upto=None if upto is None else _position(upto), since=_utc(since), until=_utc(until),
@@ -131,12 +132,8 @@ def replay(
     results = []
     for history in histories:
         result = fold.result(history.state)
-        if isinstance(result, dict) and result.keys() == getattr(history.state, "rows", {}).keys():
-            result = _one_of(result, table)
-        elif table:
-            raise Fault(f"--table is for a file with several tables; {file} gives one result")
         try:
-            results.append(found_in(result))
+            results.append(found_in(result[table] if table else result))
         except AnalysisFault as fault:
             raise Fault(f"{file}: {fault}") from None
     found = histories[0]
@@ -332,11 +329,13 @@ def _cell(value: Any) -> str:
     return plain(str(value))
 
 
-def _one_of(tables: dict[str, Any], name: str) -> Any:
-    if name not in tables:
+def _must_be_one_of(tables: Sequence[str], name: str, file: Path) -> None:
+    """Before anything is folded."""
+    if name and not tables:
+        raise Fault(f"--table is for a file with several tables; {file} gives one result")
+    if tables and name not in tables:
         which = f"there is no table {name}" if name else "say which table: --table"
         raise Fault(f"{which}; there are {', '.join(tables)}")
-    return tables[name]
 
 
 def _kinds(said: Sequence[str] | None) -> tuple[str, ...] | None:
