@@ -55,8 +55,8 @@ def pytest_terminal_summary(
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}  # as the API runs
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,9 @@ def worker(name: Worker, /, *, fd: int | None = None) -> None:
     with traced(os.environ, name), ledger_at(chosen.database_url, chosen) as ledger:
         match name:
             case "api":
-                asyncio.run(_serve(ledger, chosen, listening))
+                import uvloop  # which the others do not need
+
+                uvloop.run(_serve(ledger, chosen, listening))
             case "projector":
                 _project(ledger, chosen.database_url)
             case "relay":
