@@ -275,15 +275,21 @@ def restore(
     *,
     progress: Progress = lambda at, of: None,
 ) -> Manifest:
-    """Into an empty database, in one transaction: it ends at the archived head, or stays empty.
-    Raises ArchiveFault if it is not empty, or a file is missing or another; WrongKey."""
+    """Into an empty database, in one transaction: it ends at the archived head, or stays empty. One
+    that holds the archived ledger already, to the entry, is left as it is, so that whoever was
+    stopped after that can go on. Raises ArchiveFault if it holds anything else, or a file is
+    missing or another; WrongKey."""
     manifest = manifest_of(place)
     ours = keyring.hash_of("deployment", "check").hex()
     if manifest.key_check not in (None, ours):
         raise WrongKey("the sealing key is not the one this archive was sealed with")
     _check_documents(place, manifest)
     with psycopg.connect(url, connect_timeout=5, row_factory=tuple_row) as conn:
-        conn.execute("SELECT FROM ledger.head FOR UPDATE")
+        [(head,)] = conn.execute("SELECT position FROM ledger.head FOR UPDATE").fetchall()
+        if 0 < head == manifest.head:
+            against(url, manifest, progress=progress)
+            _added(place.within("documents"), vault)
+            return manifest
         _must_be_empty(conn)
         if manifest.key_check:
             conn.execute(

@@ -362,14 +362,44 @@ def test_what_was_harmed_is_told_and_nothing_of_it_restored(
 
 
 def test_a_database_that_is_not_empty_is_left_alone(
-    told: Run, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: Run, database: str, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, before = whole(database, tmp_path / "a"), stored(database)
+    with Ledger(empty, KEYRING) as ledger:
+        asyncio.run(three_people(ledger))
+    folder, before = whole(database, tmp_path / "a"), stored(empty)
+    monkeypatch.setenv("LEDGER_DATABASE_URL", empty)
     monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
     code, out, err = told("restore", str(folder))
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "the database is not empty: ledger.entries has rows" in err
-    assert stored(database) == before
+    assert stored(empty) == before
+
+
+def test_a_restore_that_is_stopped_before_its_read_models_are_built_goes_on(
+    told: Run, database: str, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ledger-crm up would, too, but that writes a key of its own: nothing could be compared."""
+    folder = whole(database, tmp_path / "a")
+    put_back(empty, folder)
+    monkeypatch.setenv("LEDGER_DATABASE_URL", empty)
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+    code, out, err = told("restore", str(folder))
+    assert (code, "its read models are built" in out) == (0, True), err
+    assert difference(checksums_of(database), checksums_of(empty)) == ""
+
+
+def test_a_ledger_as_long_as_the_archived_one_is_not_taken_for_it(
+    databases: Callable[..., str], read_models: str, tmp_path: Path
+) -> None:
+    archived, other = (databases(of=read_models) for _ in range(2))
+    for url in (archived, other):
+        with Ledger(url, KEYRING) as ledger:
+            asyncio.run(three_people(ledger))
+    archive(archived, tmp_path / "a", tmp_path / "vault")
+    before = stored(other)
+    with pytest.raises(ArchiveFault, match="the ledger differs from the archive between"):
+        put_back(other, tmp_path / "a")
+    assert stored(other) == before
 
 
 def test_another_deployments_key_is_refused(database: str, empty: str, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 from litestar import Litestar
 
@@ -67,6 +69,34 @@ async def test_who_signs_in_writes_as_themselves_through_their_session(
     entries = await ledger.stream(UUID(receipt["id"]))
     assert {(each.by, each.through) for each in entries} == {(BEN, me["through"])}
     problem(await ben.put("/pipelines/talent", json={}), 403, "not-permitted")
+
+
+async def test_reports_that_take_long_keep_nobody_out(
+    ben: httpx.AsyncClient, ledger: Ledger, pool: Pool
+) -> None:
+    async with AsyncExitStack() as reports:
+        for _ in range(pool.max_size):
+            await reports.enter_async_context(pool.connection())
+        assert (await found(ben, "/session"))["actor"] == BEN
+        await sign_in(ben)
+        assert (await ben.get("/access-log")).status_code == 200
+
+
+async def test_of_a_database_that_hangs_who_is_at_the_door_hears_in_time(
+    ben: httpx.AsyncClient, ana: httpx.AsyncClient, owner_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("ledger_crm.api.snapshots.ANSWER_S", 0.5)
+    with psycopg.connect(owner_database) as conn:
+        conn.execute("LOCK TABLE ledger.sessions, ledger.guesses, ledger.access_log")
+        body = {"consultant": BEN, "password": PASSWORD}
+        for answer in (
+            await ben.get("/session", headers={"Authorization": ""}),
+            await ben.post("/session", json=body, headers={"Authorization": ""}),
+            await ana.get("/access-log"),
+        ):
+            problem(answer, 503, "unavailable")
+    await sign_in(ben)
 
 
 async def test_the_cookie_is_kept_from_scripts_and_from_other_sites(

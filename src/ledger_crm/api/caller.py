@@ -110,7 +110,7 @@ class Callers:
         self._known: dict[str, tuple[Caller, float]] = {}
         self._cookie = terms.cookie + "="
         self.spending = Spending(terms.requests_a_minute)
-        self.visits = Visits(pool, terms.remembered_days)
+        self.visits = Visits(pool and pool.door, terms.remembered_days)
         self.guesses = Guesses(terms.wrong_keys, terms.locked_s)
 
     def remembered(
@@ -195,7 +195,7 @@ class Callers:
             key = found and await holder_of(self._ledger, text)
             return Caller(key, f"key:{found[0]}") if found and key else None
         secret = credential.removeprefix(self._cookie)
-        session = await sessions.find(self._pool, secret, idle_s=self.terms.session_idle_s)
+        session = await sessions.find(self._pool.door, secret, idle_s=self.terms.session_idle_s)
         if session is None:
             return None
         holder = await signing_in.holder_of(self._ledger, session)

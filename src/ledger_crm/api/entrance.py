@@ -34,7 +34,7 @@ from .caller import Caller, Callers
 from .oidc import Provider
 from .problems import FormIsOld, NoSuchPage, SignInRefused, headers_of, status_of
 from .session import SignIn, change_own_password, leave, sign_in_with_password
-from .snapshots import Pool
+from .snapshots import Pool, answered
 
 PAGE = "/sign-in"
 FIELDS = 10  # of a form, at most
@@ -100,7 +100,7 @@ async def _done(
         case "end", Caller():
             with suppress(ValueError):
                 id = UUID(form.get("session", ""))
-                if await sessions.end(pool, id, of=caller.holder.actor):
+                if await answered(sessions.end(pool.door, id, of=caller.holder.actor)):
                     callers.visited(request, caller, "signed_out", f"session:{id}")
                 callers.forget()
             cookie = ""
@@ -159,9 +159,8 @@ async def _page(
 ) -> Response[str]:
     caller, headers = await callers.signed_in(request), {}
     if caller and caller.session:
-        opened = await sessions.of(
-            pool, caller.holder.actor, caller.session.era, idle_s=callers.terms.session_idle_s
-        )
+        era, idle_s = caller.session.era, callers.terms.session_idle_s
+        opened = await answered(sessions.of(pool.door, caller.holder.actor, era, idle_s=idle_s))
         told = {
             "actor": caller.holder.actor,
             "role": caller.holder.role.replace("_", " "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -118,7 +119,7 @@ async def accept_invitation(
     except InvitationIsOver:
         await guessed(request, pool, callers, *about)
         raise
-    await sessions.forgive(pool, consultant)
+    await answered(sessions.forgive(pool.door, consultant))
     callers.forget()
     login = await signing_in.login_of(ledger, consultant)
     if login is None:
@@ -185,10 +186,10 @@ async def list_access(
     `since` and `until` are by when it was seen."""
     cursors = Cursors(ledger.store.keyring, of_request(request))
     before = cursors.opened(cursor, Position) if cursor else None
-    await callers.visits.settled()
+    await answered(callers.visits.settled())
     found = await answered(
         visits.listed(
-            pool, what=what, actor=actor, through=through, since=moment_of(since, "since"),
+            pool.door, what=what, actor=actor, through=through, since=moment_of(since, "since"),
             until=moment_of(until, "until"), before=before, limit=limit + 1,
         )
     )  # fmt: skip
@@ -200,9 +201,12 @@ async def signed_in(
 ) -> tuple[Caller, str]:
     """And the header that sets the cookie."""
     terms = callers.terms
-    session, secret = await sessions.begin(
-        pool, login.consultant, login.era, terms.session_lifetime_s, idle_s=terms.session_idle_s
-    )
+    session, secret = await answered(
+        sessions.begin(
+            pool.door, login.consultant, login.era, terms.session_lifetime_s,
+            idle_s=terms.session_idle_s,
+        )
+    )  # fmt: skip
     caller = Caller(login.holder, f"session:{session.id}", session, sessions.csrf_token(secret))
     callers.visited(request, caller, "signed_in", how)
     return caller, terms.set_cookie(secret, terms.session_lifetime_s)
@@ -231,7 +235,7 @@ async def leave(
 ) -> str:
     """The header by which the cookie goes."""
     assert caller.session
-    await sessions.end(pool, caller.session.id)
+    await answered(sessions.end(pool.door, caller.session.id))
     callers.visited(request, caller, "signed_out")
     callers.forget()
     return callers.terms.set_cookie("", 0)
@@ -277,7 +281,7 @@ async def _admitted(
             known = await signing_in.login_of(ledger, account)
             await guessed(request, pool, callers, *about, whose=known)
             raise SignInRefused()
-    await sessions.forgive(pool, about[-1])
+    await answered(sessions.forgive(pool.door, about[-1]))
     return login
 
 
@@ -286,13 +290,17 @@ async def must_not_guess(
 ) -> list[str]:
     """What a wrong one counts for: the network, and the account. Raises TooManyGuesses."""
     network, terms = network_of(request), callers.terms
-    until = await sessions.refused_until(pool, network, terms.wrong_from_network)
+
+    async def refused(about: str, most: int) -> datetime | None:
+        return await answered(sessions.refused_until(pool.door, about, most))
+
+    until = await refused(network, terms.wrong_from_network)
     if account and not until:
-        until = await sessions.refused_until(pool, account, terms.wrong_passwords)
-        if until and await visits.came_from(pool, account, network):
-            # who guesses elsewhere keeps nobody out here; \0, for no account has one
+        until = await refused(account, terms.wrong_passwords)
+        came = await answered(visits.came_from(pool.door, account, network)) if until else False
+        if came:  # who guesses elsewhere keeps nobody out here; \0, for no account has one
             account = f"{account}\0{network}"
-            until = await sessions.refused_until(pool, account, terms.wrong_passwords)
+            until = await refused(account, terms.wrong_passwords)
     if until:
         callers.visited(request, None, "locked_out")
         raise TooManyGuesses(retry_after_s=max(1, int((until - now()).total_seconds())))
@@ -310,7 +318,7 @@ async def guessed(
     callers.visits.note(
         "sign_in_failed", actor=whose.consultant if whose else "", network=network_of(request)
     )
-    await sessions.guessed(pool, *about, within_s=callers.terms.locked_s)
+    await answered(sessions.guessed(pool.door, *about, within_s=callers.terms.locked_s))
 
 
 def _caller_signed_in(request: Request[Any, Any, Any]) -> Caller:

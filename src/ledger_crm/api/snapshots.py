@@ -55,18 +55,20 @@ class Connections(AsyncConnectionPool[Any]):
 
 class Pool(Connections):
     """Connections to read with; ``lookups`` are those for each ``Lookup``, and ``back`` those that
-    look through the views of what was, by their schemas."""
+    look through the views of what was, by their schemas. Who is at the ``door`` (sessions, guesses,
+    the access log) is held up by nobody's report."""
 
     lookups: Connections
+    door: Connections
     back: dict[str, Connections]
 
     async def open(self, wait: bool = False, timeout: float = 30.0) -> None:
         await super().open(wait, timeout)
-        for each in (self.lookups, *self.back.values()):
+        for each in (self.lookups, self.door, *self.back.values()):
             await each.open(wait, timeout)
 
     async def close(self, timeout: float = 5.0) -> None:
-        for each in (self.lookups, *self.back.values()):
+        for each in (self.lookups, self.door, *self.back.values()):
             await each.close(timeout)
         await super().close(timeout)
 
@@ -79,6 +81,7 @@ AWAY = (PoolTimeout, TooManyRequests)
 READERS = "ledger-crm reads"  # as pg_stat_activity names their sessions
 WAITING = 500  # questions of one kind
 LOOKUPS = 4  # connections for them: each kind is asked one statement at a time
+DOOR = 2  # for who is at it, each for a few rows
 BACK, BACK_S = 2, 600.0  # and of those who look back, in each sense; each for so long
 HALFWAY: dict[str, LiteralString] = {
     AS_KNOWN: "SELECT (position / 2)::text FROM ledger.head",
@@ -139,6 +142,7 @@ def open_pool(url: str, *, most: int = 8) -> Pool:
     found = pool(Pool, most, options)
     once = options | PLANNED_ONCE
     found.lookups = pool(Connections, min(most, LOOKUPS), once)
+    found.door = pool(Connections, min(most, DOOR), options)
     found.back = {
         home: pool(
             Connections,

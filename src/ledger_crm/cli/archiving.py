@@ -64,7 +64,7 @@ def archive(place: str, /, *, verify: Flag = False, json: Flag = False) -> None:
 def restore(place: str, /) -> None:
     """Fill an empty database from an archive: it ends at the same head, or stays empty. The read
     models are then built, by a projector if one runs, so that ledger-crm checksums can compare
-    them.
+    them. Stopped meanwhile, the same command goes on.
 
     The deployment's key must be there: LEDGER_SEALING_KEY, or sealing.key in the new LEDGER_HOME.
 
