@@ -103,7 +103,8 @@ def answer(
     if page.next:
         asked = {n: value for n, value in request.query_params.items() if n != without}
         asked["cursor"] = page.next
-        headers["Link"] = f'<{request.url.path}?{urlencode(asked)}>; rel="next"'
+        path = request.url.path.lstrip("/")  # or it would lead to a host of that name
+        headers["Link"] = f'</{path}?{urlencode(asked)}>; rel="next"'
     return _as_rows(media_type, headers, item, page.items, columns, fields if some else None)
 
 
