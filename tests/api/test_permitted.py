@@ -18,6 +18,7 @@ from ledger_crm.api.permitted import ANYBODY, BESIDES, NEEDS, ROUTES, SOMEBODY, 
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.access import Holder, KeyCreated
+from ledger_crm.domain.document import FirmPurpose
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.role import MAY, PERMISSIONS, Role
 from ledger_crm.ledger import Ledger
@@ -191,6 +192,23 @@ async def test_who_may_not_know_fees_sees_none_where_they_stand_among_other_thin
         assert bool(card.json()["fees"]) == knows
         theirs = await ana.get(f"/people/{person}/history", headers=keys[role])
         assert theirs.json() == await found(ana, f"/people/{person}/history")
+
+
+@pytest.mark.parametrize("purpose", get_args(FirmPurpose))
+async def test_what_says_what_is_paid_is_read_by_who_may_know_fees(
+    ana: httpx.AsyncClient, keys: dict[str, dict[str, str]], project: Any, purpose: str
+) -> None:
+    documents = f"/companies/{(await written(ana, '/companies', ENGINES))['id']}/documents"
+    paper = {"name": "a.txt", "purpose": purpose, "media_type": "text/plain", "content": "MjUgJQ=="}
+    content = f"{documents}/{(await written(ana, documents, paper))['created']}/content"
+    project()
+    about_fees = purpose in ("proposal", "terms", "contract")
+    for role, knows in (("resourcer", False), ("read_only", False), ("consultant", True)):
+        answer = await ana.get(content, headers=keys[role])
+        if knows or not about_fees:
+            assert answer.json()["content"] == paper["content"]
+        else:
+            assert problem(answer, 403, "not-permitted")["permission"] == "fees.read"
 
 
 def test_every_fact_that_says_what_is_paid_is_known_as_one() -> None:

@@ -3,10 +3,11 @@ files, in JSON with the bytes in base64."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Response, get, post
+from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
@@ -27,6 +28,7 @@ from ledger_crm.projections import documents
 from ledger_crm.vault import Vault
 
 from .acting import Act, Made, alone
+from .permitted import PAPERS_OF_FEES, must_be_shown_fees
 from .reading import Named, View
 
 BODY_LIMIT_BYTES = SIZE_LIMIT_BYTES * 4 // 3 + 128 * 1024  # base64, and the words around it
@@ -140,6 +142,7 @@ class CompanyDocuments(Controller):
     @get("/{document_id:uuid}/content", now_alone=True)
     async def read_company_document(
         self,
+        request: Request[Any, Any, Any],
         view: NamedDependency[View],
         ledger: NamedDependency[Ledger],
         vault: NamedDependency[Vault],
@@ -149,10 +152,12 @@ class CompanyDocuments(Controller):
         """Read a document of a company
 
         Its name, its type and its bytes. Those of one that was removed are gone, so not as it was
-        once."""
+        once. A proposal, terms or a contract needs `fees.read`, too."""
         view.must_be_now()
         answer = await view.one(documents.one, document_id, company_id)
         shown = answer.content
+        if shown.purpose in PAPERS_OF_FEES:
+            must_be_shown_fees(request.scope["state"]["holder"])
         content = await content_of(ledger, vault, shown.owner_id, document_id, shown.address)
         return Response(
             DocumentContent(shown.name, shown.media_type, content), headers=dict(answer.headers)

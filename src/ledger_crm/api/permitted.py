@@ -124,6 +124,16 @@ TELL_FEES = (
 """Kinds whose line, or text, in a history says what is paid."""
 
 
+PAPERS_OF_FEES = ("proposal", "terms", "contract")
+"""Purposes of a company's documents whose content says what is paid."""
+
+
+def must_be_shown_fees(holder: Holder) -> None:
+    """Raises NotPermitted."""
+    if not holder.may(FEES):
+        raise NotPermitted(permission=FEES, role=holder.role)
+
+
 def must_be_permitted(holder: Holder, handler: BaseRouteHandler) -> None:
     """Raises NotPermitted."""
     if handler.handler_name == "options_handler" or handler.handler_name in SOMEBODY:

@@ -127,12 +127,13 @@ class Whereabouts(msgspec.Struct, frozen=True):
     media_type: str
     address: str
     owner_id: UUID
+    purpose: str
 
 
 async def one(cur: Cursor, document_id: UUID, of_id: UUID) -> Whereabouts | None:
     """Of this person or company."""
     await cur.execute(
-        "SELECT name, media_type, address, owner_id FROM document WHERE NOT removed"
+        "SELECT name, media_type, address, owner_id, purpose FROM document WHERE NOT removed"
         f" AND document_id = %(document)s AND owner_id = ANY({everyone('%(of)s::uuid')})",
         {"of": of_id, "document": document_id},
     )
