@@ -134,12 +134,13 @@ def test_nobody_else_sees_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WAITS = """
-import os, sys
+import os, signal, sys
 from ledger_crm.commands import ahead
 from ledger_crm.commands.mapping import read_mapping
 from ledger_crm.sealing import Keyring
 from ledger_crm.store import Hidden
 ahead.ALONE_ROWS, ahead.STARTING_ROWS = 1, 2
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as the program does; some start us deaf
 with os.fdopen(0, "rb", buffering=0) as source:
     with ahead.Rows(source, read_mapping(sys.argv[1]), Keyring(b"k" * 32), chunk_rows=3) as rows:
         while rows.take():
