@@ -141,13 +141,16 @@ async def test_what_was_sent_is_told_when_it_is_no_more_and_to_nobody_from_whom_
         assert [(each["position"], each["status"]) for each in log] == [(4711, 204)]
 
 
+SPELT = ("127.1", "2130706433", "0x7f.1", "[::127.0.0.1]", "[64:ff9b::10.0.0.7]")
+
+
 async def test_what_makes_no_sense_is_refused(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
     project()
     for url in ("http://hooks.example", "https://ana:pw@hooks.example", "hooks"):
         problem(await ana.post("/webhooks", json={"url": url}), 422, "not-a-webhook-url")
-    for host in ("127.0.0.1", "10.0.0.7", "[::1]", "[::ffff:10.0.0.7]", "169.254.169.254"):
+    for host in ("127.0.0.1", "10.0.0.7", "[::1]", "[::ffff:10.0.0.7]", "169.254.169.254", *SPELT):
         answer = await ana.post("/webhooks", json={"url": f"https://{host}:8443/x"})
         problem(answer, 422, "not-a-public-address")
     for kind in ("person.nothing", "nobody."):
@@ -158,7 +161,8 @@ async def test_what_makes_no_sense_is_refused(
     problem(answer, 422, "after-the-head")
     nobody = "/webhooks/01939b30-11b2-7a44-9c05-7be1d2f3a418"
     problem(await ana.get(nobody), 404, "no-such-record")
-    problem(await ana.get(f"{nobody}/deliveries"), 404, "no-such-record")
+    missing = problem(await ana.get(f"{nobody}/deliveries"), 404, "no-such-record")
+    assert f"/webhooks/{missing['id']}" == nobody
     enable = {"kind": "webhook.enabled"}
     problem(await ana.post(f"{nobody}/changes", json=enable), 404, "no-such-record")
 
