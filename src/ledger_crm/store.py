@@ -21,7 +21,6 @@ from functools import cache
 from importlib.resources import files
 from operator import attrgetter
 from select import POLLIN, poll
-from struct import Struct, pack
 from typing import Annotated, Any, NamedTuple, NoReturn
 from uuid import UUID
 
@@ -38,9 +37,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from msgspec import structs
-from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import Format
 from psycopg.rows import tuple_row
 
 from .domain import EVENTS
@@ -57,6 +54,7 @@ from .domain.entry import (
     sealed_fields,
 )
 from .domain.refusals import Invalid
+from .packing import Pack, Packed, flags, ints, longs, raws, texts, uuids
 from .sealing import DataKey, Hashes, Keyring, UnknownFormat, WrongKey, seal, unseal
 from .snapshot import PROGRAM, frozen, thawed
 
@@ -529,13 +527,13 @@ def _columns_of(saves: Sequence[Save]) -> list[Packed | None]:
             nth = before + k.offset if k.offset else 0
             receipts.append((number, k.key, k.fingerprint, k.stream_id, k.version, nth))
     tables: tuple[tuple[list[tuple[Any, ...]], tuple[Pack, ...]], ...] = (
-        (entries, (_ints, _uuids, _longs, _texts, _bytes)),
-        (rests, (_ints, _uuids, _longs)),
-        (opened, (_ints, _uuids)),
-        (keys, (_ints, _uuids, _bytes)),
-        (claims, (_ints, _bytes, _texts, _uuids, _flags)),
-        (releases, (_ints, _bytes, _uuids)),
-        (receipts, (_ints, _bytes, _bytes, _uuids, _longs, _longs)),
+        (entries, (ints, uuids, longs, texts, raws)),
+        (rests, (ints, uuids, longs)),
+        (opened, (ints, uuids)),
+        (keys, (ints, uuids, raws)),
+        (claims, (ints, raws, texts, uuids, flags)),
+        (releases, (ints, raws, uuids)),
+        (receipts, (ints, raws, raws, uuids, longs, longs)),
     )
     columns: list[Packed | None] = []
     for rows, types in tables:
@@ -545,58 +543,6 @@ def _columns_of(saves: Sequence[Save]) -> list[Packed | None]:
         else:
             columns += [None] * len(types)
     return columns
-
-
-class Packed(bytes):
-    """An array as the database takes it, made for all of its values at once: psycopg looks at each
-    for itself, which takes as long as all else that an append costs here."""
-
-
-class _AsItIs(Dumper):
-    format = Format.BINARY  # and of the type that the statement says
-
-    def dump(self, obj: Packed) -> Packed:
-        return obj
-
-
-Pack = Callable[[Sequence[Any]], Packed]
-
-psycopg.adapters.register_dumper(Packed, _AsItIs)
-_length = Struct(">i").pack
-_array = Struct(">iiIii").pack  # dimensions, nulls, type of what is in it, how many, from
-
-
-def _uuids(ids: Sequence[UUID]) -> Packed:
-    return Packed(
-        b"\0\0\0\x10".join([_array(1, 0, 2950, len(ids), 1), *[id.int.to_bytes(16) for id in ids]])
-    )
-
-
-def _ints(values: Sequence[int]) -> Packed:
-    n, first = len(values), values[0]
-    if values.count(first) == n:  # as in a save that is written alone
-        return Packed(_array(1, 0, 23, n, 1) + pack(">ii", 4, first) * n)
-    sized = [each for value in values for each in (4, value)]
-    return Packed(_array(1, 0, 23, n, 1) + pack(f">{2 * n}i", *sized))
-
-
-def _longs(values: Sequence[int]) -> Packed:
-    begin = _array(1, 0, 20, len(values), 1)
-    return Packed(b"\0\0\0\x08".join([begin, *[value.to_bytes(8) for value in values]]))
-
-
-def _flags(values: Sequence[bool]) -> Packed:
-    said = b"".join([b"\0\0\0\1" + bytes([value]) for value in values])
-    return Packed(_array(1, 0, 16, len(values), 1) + said)
-
-
-def _texts(texts: Sequence[str]) -> Packed:
-    return _bytes([text.encode() for text in texts], type_=25)
-
-
-def _bytes(values: Sequence[bytes], *, type_: int = 17) -> Packed:
-    parts = [part for value in values for part in (_length(len(value)), value)]
-    return Packed(b"".join([_array(1, 0, type_, len(values), 1), *parts]))
 
 
 Answered = tuple[bytes, UUID, int, int | None]

@@ -8,8 +8,12 @@ import json
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+
+from ledger_crm.cli import logs
 from ledger_crm.cli.logs import PIPE_BYTES, Lines, as_json
 
 
@@ -85,10 +89,20 @@ def test_what_is_held_at_the_end_of_the_program_is_written() -> None:
     assert said.stderr == b"the last word\n"
 
 
+def test_a_line_says_what_how_grave_and_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "now", lambda: datetime(2026, 3, 1, 9, 30, 0, 250_000, UTC))
+
+    assert as_json(None, "info", {"n": 2, "event": "said", "id": UUID(int=1)}) == (
+        b'{"n":2,"event":"said","id":"00000000-0000-0000-0000-000000000001",'
+        b'"level":"info","timestamp":"2026-03-01T09:30:00.250000Z"}'
+    )
+
+
 def test_half_a_character_is_no_fault_of_the_log() -> None:
-    assert json.loads(as_json({"file": "\udcff", "id": UUID(int=1), "n": 2})) == {
-        "file": "\udcff", "id": str(UUID(int=1)), "n": 2
-    }  # fmt: skip
+    line = json.loads(as_json(None, "info", {"file": "\udcff", "id": UUID(int=1), "n": 2}))
+
+    datetime.fromisoformat(line.pop("timestamp"))
+    assert line == {"file": "\udcff", "id": str(UUID(int=1)), "n": 2, "level": "info"}
 
 
 def test_a_loop_that_is_gone_leaves_nothing_behind_for_the_next() -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils import uuid7
 
 from ledger_crm import tracing
-from ledger_crm.domain.entry import cause, new_id, through
+from ledger_crm.domain.entry import cause, through
 
 from . import ageing
 from .metrics import METHODS, requested
@@ -48,7 +49,7 @@ def edge(app: ASGIApp) -> ASGIApp:
         span = tracing.span("request", role="server", sent=_trace_of(scope))
         # ours: what a client sends would be kept in clear, for ever; but for the trace that it is
         # part of, in which it is 16 bytes
-        request_id = span.id or new_id().hex
+        request_id = span.id or uuid7().hex
         token, came = cause.set(request_id), through.set("")
         status, began_s = 0, time.monotonic()
 

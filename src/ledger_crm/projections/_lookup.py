@@ -7,10 +7,15 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 
+from ledger_crm import packing
+
 from ._projection import Cursor, Projection
 
 P = ParamSpec("P")
 T = TypeVar("T")
+PACKED: dict[str, packing.Pack] = {
+    "uuid": packing.uuids, "text": packing.texts, "bigint": packing.longs
+}  # fmt: skip
 
 
 class Lookup(Generic[P, T]):
@@ -42,6 +47,7 @@ class Lookup(Generic[P, T]):
     ) -> None:
         self.projection, self.asking, self.at_once = projection, asking, at_once
         self._decode = msgspec.json.Decoder(answers | None).decode
+        self._types = tuple(columns.values())
         arrays = ", ".join(f"%s::{type_}[]" for type_ in columns.values())
         names = ", ".join(f'"{name}"' for name in columns)
 
@@ -69,7 +75,7 @@ class Lookup(Generic[P, T]):
         that is made anew meanwhile would look empty. ``home``: the views that the cursor looks
         through; what was planned for some is not planned anew for others. Raises one of
         ``NOT_BUILT``."""
-        columns = [list(column) for column in zip(*asked, strict=True)]
+        columns = [*map(_column, self._types, zip(*asked, strict=True))]
         for answers in self._statements:  # each says for itself how far they have got
             # what it gives is there before anything is answered: answers are made of its row
             begin = f"/* {home} */ WITH stands (at, as_of) AS MATERIALIZED ({stands})"
@@ -83,3 +89,9 @@ class Lookup(Generic[P, T]):
     async def __call__(self, cur: Cursor, *args: P.args, **kwargs: P.kwargs) -> T | None:
         _, _, [found] = await self.many(cur, [self.asking(*args, **kwargs)], "SELECT 0, NULL")
         return found
+
+
+def _column(type_: str, values: Sequence[Any]) -> packing.Packed | list[Any]:
+    if type_ in PACKED and None not in values:
+        return PACKED[type_](values)
+    return list(values)
