@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -31,8 +31,9 @@ from ledger_crm.analysis.replaying import Fold, Replayed, replay
 from ledger_crm.analysis.tables import Format, as_csv, found_in
 from ledger_crm.cli.analysing import write
 from ledger_crm.commands import demo
+from ledger_crm.domain import clock
 from ledger_crm.domain.company import CompanyAdded
-from ledger_crm.domain.entry import UNOPENED
+from ledger_crm.domain.entry import CLOCKS_DIFFER, UNOPENED
 from ledger_crm.domain.equal_opportunity import EqualOpportunityForm
 from ledger_crm.domain.person import Person
 from ledger_crm.ledger import Intent, Ledger, Work
@@ -300,6 +301,29 @@ def test_again_it_folds_only_what_is_new(
     assert fold.result(found.state) == fold.result(whole.state)
 
 
+def test_where_a_slice_begins_may_be_found_elsewhere_once_there_is_more(
+    databases: Callable[..., str], tmp_path: Path
+) -> None:
+    """Given clocks that differ: what was written down later is earlier."""
+    fold, keep, url = Fold(written(tmp_path, COUNT)), tmp_path / "kept", databases()
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    wanted = Slice(after=head_of(url), since=noon + CLOCKS_DIFFER)  # so from noon on is looked through
+    begun = []
+    with Ledger(url, KEYRING) as ledger:
+        for minutes in ((-2, 1), (-1, -1, -1, 2), (2_000,)):
+            for each in minutes:
+                with clock.stopped_at(noon + timedelta(minutes=each)):
+                    asyncio.run(one_person(ledger))
+            with Slices(url) as slices:
+                begun.append(slices.bounds(wanted)[0])
+
+            found = replay(fold, url, wanted, keep=keep)
+
+            assert found.state == replay(fold, url, wanted).state
+    assert begun[0] < begun[1]
+    assert sum(found.state.values()) == 1
+
+
 def test_what_another_fold_kept_is_refused(database: str, tmp_path: Path) -> None:
     keep = tmp_path / "kept"
     replay(Fold(written(tmp_path, COUNT)), database, Slice(), keep=keep)
@@ -368,6 +392,13 @@ async def three_people(ledger: Ledger) -> None:
 
     receipt = await ledger.decide(begin, intent=Intent(by=ANA))
     await ledger.destroy_key(receipt.id)
+
+
+async def one_person(ledger: Ledger) -> None:
+    async def begin(work: Work) -> Person:
+        return work.add(Person.source(sourced(), by=ANA))
+
+    await ledger.decide(begin, intent=Intent(by=ANA))
 
 
 @pytest.fixture

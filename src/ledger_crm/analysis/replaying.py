@@ -388,10 +388,11 @@ class Kept:
 
 
 def _fingerprint(fold: Fold, job: Job, instead: Instead | None) -> str:
-    """Of what decides how the state comes about, apart from how far."""
+    """Of what decides how the state comes about, apart from how far. Where it begins is not among
+    it: that is looked for among what is there, and may be found elsewhere once there is more."""
     slice_ = msgspec.structs.replace(job.wanted, upto=None)
     found = hashlib.sha256(fold.source)
-    found.update(msgspec.json.encode([slice_, job.after, job.part, sys.version]))
+    found.update(msgspec.json.encode([slice_, job.part, sys.version]))
     if instead:
         found.update(instead.source)
     return found.hexdigest()
