@@ -1,7 +1,8 @@
-"""Packing: arrays as the database takes them, each made for all of its values at once.
+"""Packing: arrays as the database takes them, each made for all of its values at once; and JSON as
+it gives it, read by msgspec.
 
-psycopg looks at each value for itself, which takes as long as all else that an append or a read
-costs here.
+psycopg looks at each value of an array for itself, which takes as long as all else that an append
+or a lookup costs here, and reads JSON as slowly as Python does.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from struct import Struct, pack
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
+from psycopg.types.json import set_json_loads
 
 
 class Packed(bytes):
@@ -31,6 +34,7 @@ Pack = Callable[[Sequence[Any]], Packed]
 """Of one value at least, none of which is None; integers are not negative."""
 
 psycopg.adapters.register_dumper(Packed, _AsItIs)
+set_json_loads(msgspec.json.decode)
 _length = Struct(">i").pack
 _array = Struct(">iiIii").pack  # dimensions, nulls, type of what is in it, how many, from
 

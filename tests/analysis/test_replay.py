@@ -307,7 +307,7 @@ def test_where_a_slice_begins_may_be_found_elsewhere_once_there_is_more(
     """Given clocks that differ: what was written down later is earlier."""
     fold, keep, url = Fold(written(tmp_path, COUNT)), tmp_path / "kept", databases()
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    wanted = Slice(after=head_of(url), since=noon + CLOCKS_DIFFER)  # so from noon on is looked through
+    wanted = Slice(after=head_of(url), since=noon + CLOCKS_DIFFER)  # looked through from noon
     begun = []
     with Ledger(url, KEYRING) as ledger:
         for minutes in ((-2, 1), (-1, -1, -1, 2), (2_000,)):

@@ -79,13 +79,18 @@ def order_of(sort: str | None, item: Any) -> Order | None:
 
 def fields_of(asked: str | None, item: Any) -> list[str]:
     """All, if none are asked for. Raises Malformed."""
-    known = [each.encode_name for each in msgspec.structs.fields(item)]
+    known = _names_of(item)
     if asked is None:
-        return known
+        return [*known]
     chosen = list(dict.fromkeys(each.strip() for each in asked.split(",")))
     if not set(chosen) <= set(known):
         raise Malformed(faults=[Fault("query:fields", expected(item))])
     return chosen
+
+
+@cache
+def _names_of(item: Any) -> tuple[str, ...]:
+    return tuple(each.encode_name for each in msgspec.structs.fields(item))
 
 
 def expected(item: Any) -> str:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence, Set
 from datetime import date, datetime
 from difflib import get_close_matches
+from functools import cache
 from typing import (
     Annotated,
     Any,
@@ -92,6 +93,12 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
     items: Sequence[T]
     next: str | None
+
+
+@cache
+def _place_of(at: Callable[[Any], Any]) -> Any:
+    """Of what type it is."""
+    return get_type_hints(at, include_extras=True)["return"]
 
 
 def page_of(found: Sequence[T], limit: int, at: Callable[[Any], Any], cursors: Cursors) -> Page[T]:
@@ -363,7 +370,7 @@ class View:
         """``at``: where in its order an item stands; what the query knows as ``before``. ``there``:
         what has to find something first. Raises as ``Named.must_be_there``; a ``Lookup`` sees to
         that itself, and finds None."""
-        place: Any = get_type_hints(at, include_extras=True)["return"]
+        place: Any = _place_of(at)
         hidden = await self._unseen(named)
 
         async def found(before: Any, most: int) -> tuple[list[T], dict[str, str]]:
@@ -430,7 +437,7 @@ class View:
         rest: Sequence[Ranked[T]]
         rest = ordering.sorted_by(await ordering.in_turns(ranked, items), order)
         if cursor:
-            place: Any = get_type_hints(at, include_extras=True)["return"]
+            place: Any = _place_of(at)
             wanted: Any = tuple[Rank, place]
             rank, last = cursors.opened(cursor, wanted)
             places = [at(each) for each in items]
