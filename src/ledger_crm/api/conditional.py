@@ -17,6 +17,7 @@ from typing import Any
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 LARGE_BYTES = 32 * 1024  # smaller ones cost more to compress than to send
+ASIDE_BYTES = 256 * 1024  # to hash smaller ones costs less than to ask another thread for it
 OF_THE_BODY = frozenset((b"content-length", b"content-type", b"content-encoding"))
 TEXT = re.compile(rb"text/(?!event-stream)|application/(.*json|javascript)")
 TAG = re.compile(r'(W/)?"([!#-~]*)"')
@@ -82,7 +83,9 @@ async def _tag_large(scope: Scope, start: Any, message: Any) -> None:
     """As ``_tag``, and compressed for whoever takes that."""
     body = message["body"]
     packed = _is_text(start) and _accepts_gzip(_asked(scope, b"accept-encoding"))
-    _tag(scope, start, message, await asyncio.to_thread(_digest, body), packed=packed)
+    aside = len(body) >= ASIDE_BYTES
+    digest = await asyncio.to_thread(_digest, body) if aside else _digest(body)
+    _tag(scope, start, message, digest, packed=packed)
     if packed and message["body"]:
         small = await asyncio.to_thread(gzip.compress, body, 5, mtime=0)
         message["body"] = small
