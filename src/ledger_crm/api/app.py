@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeAlias
 
 import msgspec
@@ -237,7 +238,7 @@ def create_app(
     )
     _tell_all_methods(app)
     app.state.equipment = equipment
-    app.state.openapi = cache(lambda: msgspec.json.encode(openapi.document(app)))
+    app.state.openapi = _once(cache(lambda: msgspec.json.encode(openapi.document(app))))
     app.asgi_handler = edge(
         conditional(
             quick(
@@ -251,6 +252,17 @@ def create_app(
         )
     )
     return app
+
+
+def _once(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    """Of many threads that ask for the same at once, one makes it, and the others wait."""
+    lock = Lock()
+
+    def made() -> bytes:
+        with lock:
+            return make()
+
+    return made
 
 
 def _tell_all_methods(app: Litestar) -> None:

@@ -31,7 +31,7 @@ from .examples import EXAMPLES
 from .malformed import body_of
 from .metrics import PLAIN
 from .ordering import LISTED, MOST, TOTAL
-from .permitted import ANYBODY, NEEDS
+from .permitted import ANYBODY, BESIDES, NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage, every, status_of
 from .rows import SELECTED, Selected, besides, item_of, row_of
 
@@ -45,8 +45,8 @@ these pages. `ledger-crm key create` makes one.
 that they send as `X-CSRF-Token` with each write.
 
 **Roles.** A key has a role, and with it permissions; `x-permission` says which one an operation
-needs. Without it: 403, and its name. Who lacks `fees.read` is not shown fees, nor shares
-in them, where they stand among other things.
+needs, and `x-permission-besides` which other. Without it: 403, and its name. Who lacks `fees.read`
+is not shown fees, nor shares in them, where they stand among other things.
 
 **Writes** answer with a receipt: the id of the record, its version (also in `ETag`), and the
 position of the entry in the ledger. With an `Idempotency-Key` a repetition gets the first answer
@@ -406,6 +406,8 @@ def _finish(
     linked = operation.get("security") == [{"link": []}]
     if permission := NEEDS.get(handler.handler_name):
         operation["x-permission"] = permission
+    if besides_it := BESIDES.get(handler.handler_name):
+        operation["x-permission-besides"] = besides_it
     status = str(handler.status_code)
     headers = ["X-Request-Id"]
     if keyed and "portal" not in operation["tags"]:
