@@ -141,6 +141,19 @@ def test_what_is_no_address_is_told(place: str) -> None:
         storage_at(place)
 
 
+@pytest.mark.parametrize("place", ["gs://x/y", "S3://backup/crm", "s3:/backup/crm", "file:///x", ""])
+def test_a_mistyped_address_is_no_folder(place: str) -> None:
+    """A backup lay on the local disk, and was called one."""
+    with pytest.raises(StorageFault, match="is no place: name a folder, or s3://bucket/prefix"):
+        storage_at(place)
+
+
+def test_where_only_a_folder_will_do_an_address_is_refused(tmp_path: Path) -> None:
+    for words in (("export", "s3://b/p"), ("sql", "SELECT 1", "--export", "gs://b/p")):
+        done = ledger_crm(tmp_path, *words)
+        assert (done.returncode, b"is an address: name a folder" in done.stderr) == (2, True)
+
+
 def test_without_what_speaks_to_s3_it_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

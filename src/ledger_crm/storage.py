@@ -19,6 +19,7 @@ from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 S3 = "s3://"
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")  # also file:/x, as a path has file:///x
 RETRY_S = 20.0  # what is asked of a bucket is asked again for so long
 RETRIES = 6
 
@@ -66,7 +67,16 @@ def storage_at(place: str, *, private: bool = False) -> Storage:
     StorageFault."""
     if place.startswith(S3):
         return Bucket(place)
+    if not place or ADDRESS.match(place):  # a mistyped address would be a folder of that name
+        raise StorageFault(f"{place!r} is no place: name a folder, or s3://bucket/prefix")
     return Files(Path(place).expanduser().absolute(), private=private)
+
+
+def must_be_folder(folder: Path) -> Path:
+    """Where nothing but a folder will do. Raises StorageFault."""
+    if ADDRESS.match(str(folder)):
+        raise StorageFault(f"{folder} is an address: name a folder")
+    return folder
 
 
 class Files:

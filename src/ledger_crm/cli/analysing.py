@@ -28,6 +28,7 @@ from ledger_crm.domain import EVENTS
 from ledger_crm.sealing import Keyring
 from ledger_crm.settings import Settings
 from ledger_crm.slices import Slice, Slices
+from ledger_crm.storage import must_be_folder
 
 from .house import (
     Fault,
@@ -176,7 +177,7 @@ def export(
     from ledger_crm.analysis import exporting
 
     chosen = load()
-    folder = folder or chosen.home / "export"
+    folder = must_be_folder(folder or chosen.home / "export")
     with looked_at(chosen) as url, bar() as drawn:
         task = drawn.add_task("exporting", total=None)
         exported, new = exporting.export(
@@ -235,7 +236,7 @@ def sql(
                 slices.check_key()
             found = querying.over_live(url, query)
     else:
-        found = querying.over_export(folder or chosen.home / "export", query)
+        found = querying.over_export(must_be_folder(folder or chosen.home / "export"), query)
     write(found, shape, out)
 
 
