@@ -135,13 +135,58 @@ def test_doctor_says_whether_the_documents_storage_answers(
     assert (found["state"], found["says"]) == (state, says)
 
 
-@pytest.mark.parametrize("place", ["s3://", "s3://B", "s3:///a", "s3://who:secret@crm/a"])
+UNSET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION")
+HALF: list[tuple[dict[str, str], str]] = [
+    ({"AWS_ACCESS_KEY_ID": "a"}, "AWS_SECRET_ACCESS_KEY is not set, and the other one is"),
+    ({"AWS_SECRET_ACCESS_KEY": "b"}, "AWS_ACCESS_KEY_ID is not set, and the other one is"),
+    ({"AWS_ENDPOINT_URL": "notaurl"}, "AWS_ENDPOINT_URL is no address: write http://host:port"),
+    ({"AWS_ENDPOINT_URL": "localhost:9000"}, "AWS_ENDPOINT_URL is no address"),
+]
+
+
+@pytest.mark.parametrize(("environ", "says"), HALF, ids=[str(environ) for environ, _ in HALF])
+def test_what_is_set_wrongly_for_s3_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], says: str
+) -> None:
+    """And told before anything is asked: ``up`` starts nothing."""
+    for name in UNSET:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StorageFault, match=f"^s3://backup/crm: {says}"):
+        storage_at("s3://backup/crm")
+
+
+def test_a_panic_of_what_speaks_to_s3_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**dict.fromkeys(UNSET, "a"), "AWS_REGION": "a b"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    with pytest.raises(StorageFault, match="one of the AWS_"):
+        storage_at("s3://backup/crm").shelves()
+
+
+def test_doctor_says_what_is_set_wrongly_for_the_documents_storage(tmp_path: Path) -> None:
+    wrong = {"LEDGER_DOCUMENTS": "s3://crm/vault", "AWS_ENDPOINT_URL": "notaurl"}
+    done = ledger_crm(tmp_path, "doctor", "--json", **wrong)
+    [found] = [check for check in json.loads(done.stdout) if check["check"] == "documents"]
+    assert (found["state"], "AWS_ENDPOINT_URL" in found["says"]) == ("FAIL", True)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "s3://", "s3://B", "s3:///a", "s3://who:secret@crm/a", "s3://crm/a/../b", "s3://crm/./a",
+        "s3://cr[m/a",
+    ],
+)  # fmt: skip
 def test_what_is_no_address_is_told(place: str) -> None:
     with pytest.raises(StorageFault, match="is no address: write s3://bucket"):
         storage_at(place)
 
 
-@pytest.mark.parametrize("place", ["gs://x/y", "S3://backup/crm", "s3:/backup/crm", "file:///x", ""])
+@pytest.mark.parametrize(
+    "place", ["gs://x/y", "S3://backup/crm", "s3:/backup/crm", "file:///x", ""]
+)
 def test_a_mistyped_address_is_no_folder(place: str) -> None:
     """A backup lay on the local disk, and was called one."""
     with pytest.raises(StorageFault, match="is no place: name a folder, or s3://bucket/prefix"):

@@ -300,6 +300,16 @@ def describe(settings: Settings) -> list[Line]:
     ]
 
 
+def bucket_server_fault() -> str:
+    """What is wrong with the variable that names S3's server, which what speaks to it reads by
+    itself, and ends in a panic on; "": nothing."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):
+        text = os.environ.get(name, "")
+        if text and not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?(/\S*)?", text):
+            return f"{name} is no address: write http://host:port, or https://host"
+    return ""
+
+
 def sealing_key(settings: Settings) -> bytes:
     """The deployment key, 32 bytes; the file in LEDGER_HOME is made if there is none.
 

@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Protocol
-from urllib.parse import urlsplit
+
+from .settings import bucket_server_fault
 
 S3 = "s3://"
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")  # also file:/x, as a path has file:///x
@@ -145,7 +146,8 @@ class Bucket:
     """Of S3. Large files go there in parts, which nobody sees before the last one is there."""
 
     def __init__(self, place: str) -> None:
-        """Raises StorageFault for what is no address, and if what speaks to it is not installed."""
+        """Raises StorageFault for what is no address, in the AWS_* variables too, and if what
+        speaks to it is not installed."""
         try:
             import obstore
             from obstore import exceptions, store
@@ -153,21 +155,29 @@ class Bucket:
             raise StorageFault(
                 f"{place}: install what speaks to S3: pip install 'ledger-crm[s3]'"
             ) from None
-        address = urlsplit(place)
-        self._place, self._prefix = place.rstrip("/"), address.path.strip("/")
-        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", address.netloc):
-            raise StorageFault(f"{place} is no address: write s3://bucket, or s3://bucket/prefix")
+        name, _, path = place.removeprefix(S3).partition("/")
+        self._place, self._prefix = place.rstrip("/"), path.strip("/")
+        wrong = f"{place} is no address: write s3://bucket, or s3://bucket/prefix"
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
+            raise StorageFault(wrong)
+        if fault := bucket_server_fault():
+            raise StorageFault(f"{place}: {fault}")
         self._obstore, self._fault = obstore, exceptions.BaseError
-        self._store = store.S3Store(
-            address.netloc,
-            prefix=self._prefix or None,
-            client_options={
-                "allow_http": True,  # if AWS_ENDPOINT_URL says so
-                "connect_timeout": "5s",
-                "timeout": "60s",
-            },
-            retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)},
-        )
+        try:
+            self._store = store.S3Store(
+                name,
+                prefix=self._prefix or None,
+                client_options={
+                    "allow_http": True,  # if AWS_ENDPOINT_URL says so
+                    "connect_timeout": "5s",
+                    "timeout": "60s",
+                },
+                retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)},
+            )
+        except ValueError:  # .. in it, or what no name of S3's can hold
+            raise StorageFault(wrong) from None
+        except self._fault as said:
+            raise StorageFault(f"{place}: {_says(str(said))}") from None
 
     def __str__(self) -> str:
         return self._place
@@ -228,10 +238,20 @@ class Bucket:
             if isinstance(fault, FileNotFoundError):
                 raise FileNotFoundError(errno.ENOENT, "not there", f"{self}/{name}") from None
             raise StorageFault(f"{self}: {_says(said)}") from None
+        except BaseException as panic:  # of Rust's: no Exception, and of no type that can be named
+            if type(panic).__name__ != "PanicException":
+                raise
+            raise StorageFault(f"{self}: {NO_VALUE}") from None
+
+
+NO_VALUE = "one of the AWS_* variables holds what cannot be sent: a space, or a line break"
 
 
 def _says(said: str) -> str:
     """What it means, and what to do; the library's own words are many lines."""
+    if missing := re.search(r"Missing(SecretAccessKey|AccessKeyId)", said):
+        name = {"AccessKeyId": "AWS_ACCESS_KEY_ID"}.get(missing[1], "AWS_SECRET_ACCESS_KEY")
+        return f"{name} is not set, and the other one is: set both, or neither"
     if "169.254.169.254" in said:  # asked of the machine, where no others are set
         return "no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     status = re.search(r"status code: (\d+ [A-Za-z ]+)", said)
