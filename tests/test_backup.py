@@ -1,10 +1,11 @@
 """The other drill: a base backup and archived WAL, by the embedded server's own tools, back to a
-point in time."""
+point in time, set up and gone back with what deploy/README.md says."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ from scenario import KEYRING
 from waiting import until
 
 pytestmark = pytest.mark.xdist_group("backup")
+
+DOCUMENT = (Path(__file__).parents[1] / "deploy" / "README.md").read_text()
 
 
 @pytest.fixture
@@ -61,16 +64,31 @@ def grown(url: str) -> Checksums:
     return checksums_of(url)
 
 
+def said(begin: str) -> dict[str, str]:
+    """The settings of the block that begins with this line."""
+    [block] = re.findall(rf"```\n({begin}\n.*?)```", DOCUMENT, re.DOTALL)
+    return dict(re.findall(r"^(\w+) = (.+)$", block, re.MULTILINE))
+
+
+def test_embedded_or_not_the_same_is_set() -> None:
+    in_sql = dict(
+        re.findall(r"ALTER SYSTEM SET (archive_\w+) = (.+)\" ?\\?$", DOCUMENT, re.MULTILINE)
+    )
+    assert in_sql == said("archive_mode = on")
+    assert int(in_sql["archive_timeout"]) <= 60
+
+
 def test_back_to_a_point_in_time(home: Path) -> None:
     wal, base = home / "wal", home / "base"
     wal.mkdir(mode=0o700)
+    archiving = said("archive_mode = on") | {"archive_timeout": "1"}  # in place of a minute
     with Postgres(home / "postgres") as server:
         given_to(server, wal)
         prepare(server.url, embedded_server=True)
         with psycopg.connect(server.url, autocommit=True) as conn:
-            conn.execute("ALTER SYSTEM SET archive_mode = on")
-            copy = f"test ! -f {wal}/%f && cp %p {wal}/%f"
-            conn.execute(f"ALTER SYSTEM SET archive_command = '{copy}'".encode())
+            for name, value in archiving.items():
+                here = value.replace("/backup/wal", str(wal))
+                conn.execute(f"ALTER SYSTEM SET {name} = {here}".encode())
         server.stop()
         server.start()
         url = app_url(server.url)
@@ -79,18 +97,18 @@ def test_back_to_a_point_in_time(home: Path) -> None:
         tool(server, "pg_verifybackup", base)
         wanted = grown(url)  # after the backup: it is in the WAL alone
         with psycopg.connect(server.url, autocommit=True) as conn:
-            conn.execute("SELECT pg_create_restore_point('before the mishap')")
+            [(before,)] = conn.execute("SELECT clock_timestamp()").fetchall()
         mishap = grown(url)
         assert mishap.head > wanted.head
         with psycopg.connect(server.url, autocommit=True) as conn:
-            [(last,)] = conn.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchall()
-            until(lambda: (wal / last).exists())
+            asked = "SELECT pg_walfile_name(pg_create_restore_point('all of it'))"
+            [(last,)] = conn.execute(asked).fetchall()
+        until((wal / last).exists)  # while it runs, and nobody switches to another
 
+    back = said("archive_mode = off") | {"recovery_target_time": f"'{before}'"}
     with open(base / "postgresql.auto.conf", "a") as settings:
-        settings.write(
-            f"archive_mode = off\nrestore_command = 'cp {wal}/%f %p'\n"
-            "recovery_target_name = 'before the mishap'\nrecovery_target_action = 'promote'\n"
-        )
+        for name, value in back.items():
+            settings.write(f"{name} = {value}\n".replace("/backup/wal", str(wal)))
     (base / "recovery.signal").touch()
     (home / "restored").mkdir(mode=0o700)
     shutil.move(base, home / "restored" / "data")
