@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +19,7 @@ import pytest
 from analysis.test_replay import three_people
 from conftest import _memory
 from ledger_crm.analysis.checksums import Checksums, checksums_of, difference
+from ledger_crm.cli.checking import Archiver, archiver_of, wrong_with_archiving
 from ledger_crm.cli.house import app_url, prepare
 from ledger_crm.commands import demo
 from ledger_crm.embedded import Postgres
@@ -78,6 +79,26 @@ def test_embedded_or_not_the_same_is_set() -> None:
     assert int(in_sql["archive_timeout"]) <= 60
 
 
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("archived_at", "failed_at", "timeout_s", "state", "says"),
+    [
+        (AT, AT - timedelta(1), 60, "ok", "the last file went at 2026-11-01"),
+        (AT - timedelta(1), AT, 60, "FAIL", "0001 cannot be archived, and the last file that was"),
+        (None, AT, 60, "FAIL", "none ever was: the server's log says why"),
+        (None, None, 60, "warn", "nothing has been archived"),
+        (AT, None, 0, "warn", "set archive_timeout = 60"),
+    ],
+)
+def test_doctor_says_how_archiving_stands(
+    archived_at: datetime | None, failed_at: datetime | None, timeout_s: int, state: str, says: str
+) -> None:
+    found = wrong_with_archiving(Archiver(True, timeout_s, archived_at, failed_at, "0001"))
+    assert (found.state, says in found.says) == (state, True)
+
+
 def test_back_to_a_point_in_time(home: Path) -> None:
     wal, base = home / "wal", home / "base"
     wal.mkdir(mode=0o700)
@@ -103,7 +124,10 @@ def test_back_to_a_point_in_time(home: Path) -> None:
         with psycopg.connect(server.url, autocommit=True) as conn:
             asked = "SELECT pg_walfile_name(pg_create_restore_point('all of it'))"
             [(last,)] = conn.execute(asked).fetchall()
-        until((wal / last).exists)  # while it runs, and nobody switches to another
+            until((wal / last).exists)  # while it runs, and nobody switches to another
+        with psycopg.connect(url, autocommit=True) as conn:  # as doctor does
+            assert until(lambda: archiver_of(conn).archived_at)
+            assert wrong_with_archiving(archiver_of(conn)).state == "ok"
 
     back = said("archive_mode = off") | {"recovery_target_time": f"'{before}'"}
     with open(base / "postgresql.auto.conf", "a") as settings:

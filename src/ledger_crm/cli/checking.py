@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -206,6 +207,8 @@ def _checks() -> Iterator[Check]:
                 yield _ledger(conn)
                 if chosen.database_url:
                     yield _role(conn)
+                if (archiver := archiver_of(conn)).on:
+                    yield wrong_with_archiving(archiver)
             head, found, paces = run(lambda: watched(url))
             for one in found:
                 wrong, says = wrong_with(one, per_s=paces.get(one.name), idle=idle)
@@ -338,6 +341,55 @@ def _role(conn: psycopg.Connection[Any]) -> Check:
             " let the workers be ledger_app; deploy/roles.sql makes it",
         )
     return Check("role", "ok", f"{role} adds entries, and can change none")
+
+
+class Archiver(NamedTuple):
+    """Of WAL. ``timeout_s``: 0, a file is archived when it is full."""
+
+    on: bool
+    timeout_s: int
+    archived_at: datetime | None
+    failed_at: datetime | None
+    failed: str  # file
+
+
+def archiver_of(conn: psycopg.Connection[Any]) -> Archiver:
+    [row] = conn.execute(
+        "SELECT current_setting('archive_mode') <> 'off',"
+        " (SELECT setting::int FROM pg_settings WHERE name = 'archive_timeout'),"
+        " last_archived_time, last_failed_time, coalesce(last_failed_wal, '')"
+        " FROM pg_stat_archiver"
+    ).fetchall()
+    return Archiver(*row)
+
+
+def wrong_with_archiving(one: Archiver) -> Check:
+    """Its own log is the only other place that says so, while WAL fills the disk, and a backup goes
+    back to nothing."""
+    at = f"{one.archived_at:%Y-%m-%d %H:%M:%S%z}" if one.archived_at else ""
+    if one.failed_at and (one.archived_at is None or one.failed_at > one.archived_at):
+        last = f"the last file that was went at {at}" if at else "none ever was"
+        return Check(
+            "WAL archive",
+            "FAIL",
+            f"{one.failed} cannot be archived, and {last}: the server's log says why. Is the folder"
+            " of archive_command there, with space, and may the server's user write to it?",
+        )
+    if not at:
+        return Check(
+            "WAL archive",
+            "warn",
+            "archive_mode is on, and nothing has been archived: look again in a minute; then see to"
+            " archive_command and archive_timeout, as deploy/README.md says",
+        )
+    if not one.timeout_s:
+        return Check(
+            "WAL archive",
+            "warn",
+            f"the last file went at {at}; what is written since is archived when it has grown to"
+            " 16 MB: set archive_timeout = 60, and it is after a minute",
+        )
+    return Check("WAL archive", "ok", f"the last file went at {at}")
 
 
 def _feed(chosen: Settings, head: int, *, idle: bool) -> Check:
