@@ -25,7 +25,7 @@ from analysis.test_replay import three_people
 from builders import note, sourced
 from conftest import Run
 from ledger_crm.analysis import AnalysisFault, exporting, shelving
-from ledger_crm.analysis.exporting import export
+from ledger_crm.analysis.exporting import FORMAT, Exported, export
 from ledger_crm.analysis.querying import over_export, over_live
 from ledger_crm.commands import demo
 from ledger_crm.domain.entry import sealed_fields
@@ -37,6 +37,7 @@ from ledger_crm.slices import Slice, Slices
 from ledger_crm.workers.projector import connect
 from projections.driving import stored
 from scenario import ANA, KEYRING, NOON
+from waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.xdist_group("analysis")
 
@@ -607,6 +608,33 @@ def test_a_wrong_query_is_one_line(
     code, out, err = told("sql", *words, "--export", str(made()))
     assert (code, out, err.count("\n")) == (2, "", 1), (out, err)
     assert says in err
+
+
+HEARING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # some start us deaf
+from ledger_crm.cli import main
+main()
+"""
+
+
+def test_a_query_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    none_yet = Exported(format=FORMAT, ledger="", position=0, opened=False, destroyed=0, tables={})
+    (tmp_path / "export.json").write_bytes(msgspec.json.encode(none_yet))
+    begun = tmp_path / "begun.csv"
+    query = f"COPY (SELECT 1) TO '{begun}'; SELECT count(*) FROM range(100000000000)"
+    asking = subprocess.Popen(
+        [sys.executable, "-c", HEARING, "sql", query, "--export", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with asking:
+        until(begun.exists)
+        asking.send_signal(signal.SIGINT)
+        try:
+            out, err = asking.communicate(timeout=PATIENCE_S)
+        finally:
+            asking.kill()
+    assert (asking.returncode, out, err) == (130, "", "ledger-crm: stopped\n")
 
 
 def test_an_export_with_a_damaged_file_is_one_line(told: Run, made: Made, tmp_path: Path) -> None:

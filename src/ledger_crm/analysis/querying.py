@@ -10,6 +10,7 @@ import glob
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,23 @@ def _answer(duck: Any, query: str) -> Found:
     asked = _told(lambda: duck.extract_statements(query))
     if not asked or not _gives_rows(asked[-1]):
         raise AnalysisFault("this query gives no rows: write one that does")
-    answer = _told(lambda: duck.sql(query))
-    table = _told(lambda: answer.to_arrow_table())
+    table = _until_stopped(duck, lambda: _told(lambda: duck.sql(query).to_arrow_table()))
     columns = [_values(*each) for each in zip(table.column_names, table.columns, strict=True)]
     return Found(_distinct(table.column_names), list(zip(*columns, strict=True)))
+
+
+def _until_stopped(duck: Any, call: Callable[[], Any]) -> Any:
+    """In a thread of its own: in that which hears Ctrl-C, DuckDB does not stop, or says so by an
+    error that is none of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        doing = pool.submit(call)
+        try:
+            return doing.result()
+        except KeyboardInterrupt:
+            while not doing.done():  # what is about to begin does not hear it yet
+                duck.interrupt()
+                wait([doing], timeout=0.05)
+            raise
 
 
 def _gives_rows(statement: Any) -> bool:
