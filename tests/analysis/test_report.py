@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from conftest import Run
+from ledger_crm.analysis.drawing import Panel, Series, draw
 from ledger_crm.domain.entry import words
 
 pytestmark = pytest.mark.xdist_group("analysis")
@@ -126,6 +127,30 @@ def test_as_of_another_day_it_is_another_chart(told: Run, tmp_path: Path) -> Non
         assert code == 0, err
     assert text_of(tmp_path / "now.svg") != text_of(tmp_path / "then.svg")
     assert any("as of 2000" in line for line in text_of(tmp_path / "then.svg"))
+
+
+def bars(labels: list[str], values: list[float]) -> list[Panel]:
+    said = [f"{value:,.0f}" for value in values]
+    return [Panel("Fees", "EUR", labels, [Series("agreed", values, said)], "the 20 largest of 31")]
+
+
+def test_numbers_on_the_axis_are_written_out_and_names_are_cut_not_the_chart(
+    tmp_path: Path,
+) -> None:
+    """And nothing is said of signs that a font lacks: warnings, which are errors here, quote
+    them."""
+    long = "Ltd. " * 40
+    draw("Fees", bars([long, "\u6771\u4eac"], [7_500_000, 1_000_000]), tmp_path / "x.svg")
+    text = text_of(tmp_path / "x.svg")
+    assert {"2,000,000", "6,000,000", "EUR; the 20 largest of 31"} <= set(text)
+    [cut] = [line for line in text if line.startswith("Ltd.")]
+    assert (cut.endswith("…"), len(cut) <= 40) == (True, True)
+
+
+def test_of_nothing_but_zeros_the_axis_begins_at_0(tmp_path: Path) -> None:
+    draw("Fees", bars(["Acme"], [0]), tmp_path / "x.svg")
+    assert {"0", "1"} <= set(text_of(tmp_path / "x.svg"))
+    assert not any("\u2212" in line for line in text_of(tmp_path / "x.svg"))
 
 
 def test_the_same_figures_are_the_same_bytes(told: Run, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The same figures give the same bytes. Text stays text in SVG, so it can be searc
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from .tables import missing, put
 
 COLOURS = ("#2f5d8a", "#e08e45", "#5b9279")  # told apart also by who sees no red or green
 KINDS = (".svg", ".png")
+LABEL = 40  # characters of one, at most: a longer one takes the room of the bars
+LARGE = 1_000_000  # of such numbers fewer stand beside each other
 
 
 class Series(NamedTuple):
@@ -26,12 +29,17 @@ class Series(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """One set of bars, from above. ``unit``: of its axis."""
+    """One set of bars, from above.
+
+    unit  of its axis
+    note  what else is said under it
+    """
 
     title: str
     unit: str
     labels: Sequence[str]
     series: Sequence[Series]
+    note: str = ""
 
 
 def must_be_drawable(out: Path) -> None:
@@ -46,7 +54,9 @@ def draw(title: str, panels: Sequence[Panel], out: Path) -> None:
     matplotlib, figure = _plotting()
     rows = [max(len(panel.labels) * len(panel.series), 1) for panel in panels]
     settings = {"svg.fonttype": "none", "svg.hashsalt": "ledger-crm", "font.size": 10}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # of signs that the font lacks, and labels that do not fit: they quote names
+        warnings.simplefilter("ignore", UserWarning)
         drawn = figure.Figure(figsize=(10, 1.4 + 0.34 * sum(rows) + 0.7 * len(panels)), dpi=120)
         drawn.suptitle(_plain(title), x=0.02, ha="left", fontsize=13, fontweight="bold")
         axes = drawn.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": rows})
@@ -67,12 +77,18 @@ def _bars(axis: Any, panel: Panel) -> None:
             places, series.values, height, color=COLOURS[number], label=_plain(series.name)
         )
         axis.bar_label(bars, labels=[_plain(each) for each in series.said], padding=4, fontsize=9)
-    axis.set_yticks(_rows(panel), labels=[_plain(label) for label in panel.labels])
+    axis.set_yticks(_rows(panel), labels=[_plain(_short(label)) for label in panel.labels])
     axis.invert_yaxis()
     axis.set_title(_plain(panel.title), loc="left", fontsize=10)
-    axis.set_xlabel(_plain(panel.unit))
+    axis.set_xlabel(_plain("; ".join(filter(None, (panel.unit, panel.note)))))
     axis.margins(x=0.18)
     axis.set_xlim(left=min(0, *axis.get_xlim()))
+    largest = max((abs(value) for series in panel.series for value in series.values), default=0)
+    if not largest:  # there is nothing to go by, and it would go below 0
+        axis.set_xlim(0, 1)
+    if largest >= LARGE:
+        axis.locator_params(axis="x", nbins=5)
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.6f}".rstrip("0").rstrip("."))
     axis.spines[["top", "right"]].set_visible(False)
     if len(panel.series) > 1:
         axis.legend(
@@ -83,6 +99,10 @@ def _bars(axis: Any, panel: Panel) -> None:
 
 def _rows(panel: Panel) -> list[int]:
     return list(range(len(panel.labels)))
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LABEL else f"{label[: LABEL - 1].rstrip()}…"
 
 
 def _plain(text: str) -> str:

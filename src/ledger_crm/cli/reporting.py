@@ -155,8 +155,8 @@ def _revenue(since: date, until: date, known: dict[str, str]) -> tuple[str, list
         for name in ("agreed", "paid"):
             amounts = [line.get(f"{name}_cents", 0) / 100 for line in shown]
             series.append(Series(name, amounts, [f"{amount:,.2f}" for amount in amounts]))
-        more = f", {SHOWN} of {len(lines)} clients" if len(lines) > SHOWN else ""
-        panels.append(Panel(f"{currency}{more}", currency, [x["label"] for x in shown], series))
+        labels = [line["label"] for line in shown]
+        panels.append(Panel(currency, currency, labels, series, _of("largest", lines)))
     return "Fees by client", panels
 
 
@@ -166,10 +166,14 @@ def _gone_quiet(days: int, known: dict[str, str]) -> tuple[str, list[Panel]]:
     now, shown = _moment(known), found[:SHOWN]
     silent = [(now - datetime.fromisoformat(each["touched_at"])).days for each in shown]
     bars = Series("silent", silent, [f"{each}" for each in silent])
-    more = f", {SHOWN} of {len(found)}" if len(found) > SHOWN else ""
-    labels = [each["name"] for each in shown]
-    title = f"Companies with whom nothing passed for {days} days{more}"
-    return title, [Panel("Since anything passed between us", "days", labels, [bars])]
+    labels, note = [each["name"] for each in shown], _of("longest", found)
+    title = f"Companies with whom nothing passed for {days} days"
+    return title, [Panel("Since anything passed between us", "days", labels, [bars], note)]
+
+
+def _of(which: str, lines: list[dict[str, Any]]) -> str:
+    """What is left out."""
+    return f"the {SHOWN} {which} of {len(lines)}" if len(lines) > SHOWN else ""
 
 
 def _moment(known: dict[str, str]) -> datetime:
