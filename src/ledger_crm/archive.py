@@ -1,7 +1,7 @@
 """Archive: the ledger in sealed segments, in a folder or a bucket, and back into an empty database.
 
     segments/000000000001.jsonl.gz   entries as stored, a line each; never changed, never removed
-    keys.HASH.jsonl.gz               data keys, wrapped; destroyed ones without
+    keys.HASH.jsonl.gz               data keys, wrapped; destroyed ones without; its owner's alone
     reservations.HASH.jsonl.gz, receipts.HASH.jsonl.gz
     webhooks.HASH.jsonl.gz           how far each has got
     documents/                       the vault, as it is
@@ -492,7 +492,7 @@ def _write(
 ) -> File:
     """In its place whole, with the same bytes for the same lines. ``hashed``: under their hash."""
     encode, count = msgspec.json.Encoder().encode, 0
-    with place.draft(name.rpartition("/")[2]) as file:
+    with place.draft(name.rpartition("/")[2], private=name == "keys") as file:
         with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0, filename="") as out:
             for line in lines:
                 out.write(encode(line) + b"\n")

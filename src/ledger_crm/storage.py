@@ -42,10 +42,11 @@ class Storage(Protocol):
     def put(self, name: str, content: bytes) -> None: ...
 
     @contextmanager
-    def draft(self, hint: str) -> Iterator[IO[bytes]]:
+    def draft(self, hint: str, *, private: bool = False) -> Iterator[IO[bytes]]:
         """A file to write into, and to read, which is gone in the end unless it was kept.
 
-        hint  tells it from others that are being written
+        hint     tells it from others that are being written
+        private  of a folder: its owner alone reads it
         """
 
     def keep(self, draft: IO[bytes], name: str) -> None: ...
@@ -103,11 +104,12 @@ class Files:
             self.keep(file, name)
 
     @contextmanager
-    def draft(self, hint: str) -> Iterator[IO[bytes]]:
+    def draft(self, hint: str, *, private: bool = False) -> Iterator[IO[bytes]]:
         self._made(self.folder)
         path = self.folder / f".{hint}.new"
         try:
-            with open(path, "w+b", opener=_private if self.private else None) as file:
+            opener = private_opener if private or self.private else None
+            with open(path, "w+b", opener=opener) as file:
                 yield file
         finally:
             path.unlink(missing_ok=True)
@@ -200,7 +202,7 @@ class Bucket:
             self._obstore.put(self._store, name, content)
 
     @contextmanager
-    def draft(self, hint: str) -> Iterator[IO[bytes]]:
+    def draft(self, hint: str, *, private: bool = False) -> Iterator[IO[bytes]]:
         with tempfile.NamedTemporaryFile(prefix=f"{hint}.") as file:
             yield file
 
@@ -270,8 +272,11 @@ def _says(said: str) -> str:
     return "it does not answer: is AWS_ENDPOINT_URL right?"
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def private_opener(path: str, flags: int) -> int:
+    """Also of a file that was left there by whoever was killed."""
+    file = os.open(path, flags, 0o600)
+    os.fchmod(file, 0o600)
+    return file
 
 
 def _sync(folder: Path) -> None:

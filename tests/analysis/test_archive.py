@@ -103,6 +103,7 @@ def test_archived_and_restored_everything_is_as_it_was(
     manifest, new = archive(database, tmp_path / "a", tmp_path / "vault")
     assert new == manifest.head > 4_000
     assert len(manifest.segments) > 2
+    assert (tmp_path / "a" / manifest.keys.name).stat().st_mode & 0o077 == 0
 
     again = put_back(empty, tmp_path / "a", tmp_path / "other vault")
 

@@ -556,6 +556,22 @@ def test_live_and_exported_answer_alike(database: str, made: Made) -> None:
         assert exported.rows
 
 
+def test_what_was_opened_nobody_else_reads(told: Run, made: Made, tmp_path: Path) -> None:
+    """Nor a result, which may be out of it; one that was given to others stays so."""
+    folder = made(key=KEY)
+    folder.chmod(0o755)  # as an older version left it
+    assert told("export", str(folder), "--open", "--json")[0] == 0
+    assert told("export", str(tmp_path / "new"), "--open", "--ledger-only")[0] == 0
+    ours = [*(tmp_path / "new").rglob("*"), folder, tmp_path / "new"]
+    assert [path for path in ours if path.stat().st_mode & 0o077] == []
+    (tmp_path / "given.csv").touch(0o644)
+    for name in ("mine.csv", "given.csv"):
+        query = ("SELECT count(*) FROM ledger", "--export", str(folder))
+        assert told("sql", *query, "--out", str(tmp_path / name))[0] == 0
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("mine.csv", "given.csv")]
+    assert modes == [0o600, 0o644]
+
+
 def test_sql_comes_out_in_every_shape(told: Run, tmp_path: Path) -> None:
     folder = str(tmp_path / "x")
     assert told("export", folder)[0] == 0

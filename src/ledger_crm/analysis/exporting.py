@@ -20,7 +20,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from itertools import chain, islice
 from pathlib import Path
@@ -95,7 +95,8 @@ def export(
     Raises AnalysisFault, Undecodable, WrongKey, psycopg.Error.
     """
     arrow()
-    with Slices(url, Keyring(key) if key else None) as slices, _alone(folder):
+    keyring = Keyring(key) if key else None
+    with _private(folder, is_so=key is not None), Slices(url, keyring) as slices, _alone(folder):
         slices.check_key()
         destroyed, head = slices.destroyed(), slices.head()
         before = found(folder)
@@ -388,6 +389,22 @@ def _replace(path: Path, content: bytes) -> None:
     new = path.with_name(f".{path.name}.new")
     new.write_bytes(content)
     new.replace(path)
+
+
+@contextmanager
+def _private(folder: Path, *, is_so: bool) -> Iterator[None]:
+    """Whatever is made meanwhile, by whichever library, its owner alone reads; also what was made
+    before, by the folder."""
+    if not is_so:
+        yield
+        return
+    before = os.umask(0o077)
+    try:
+        with suppress(OSError):  # it is not there yet, or somebody else's
+            folder.chmod(0o700)
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from ledger_crm.cells import cell
+from ledger_crm.storage import private_opener
 
 from . import AnalysisFault
 
@@ -110,9 +112,10 @@ def as_parquet(found: Found) -> bytes:
 SHAPES = {"csv": as_csv, "json": as_json, "parquet": as_parquet}
 
 
-def put(content: bytes, out: Path) -> None:
+def put(content: bytes, out: Path, *, private: bool = False) -> None:
     """A file is there whole or not at all. What is there and no file, as a pipe, a device or a
-    link, is written to: a new file in its place would take it away from everybody else. Raises
+    link, is written to: a new file in its place would take it away from everybody else.
+    ``private``: its owner alone reads it, unless one is there that others may read. Raises
     AnalysisFault."""
     try:
         if out.is_symlink() or (out.exists() and not out.is_file()):
@@ -120,7 +123,10 @@ def put(content: bytes, out: Path) -> None:
             return
         new = out.with_name(f".{out.name}.new")
         try:
-            new.write_bytes(content)
+            with open(new, "wb", opener=private_opener if private else None) as file:
+                if private and out.exists():
+                    os.fchmod(file.fileno(), out.stat().st_mode & 0o777)
+                file.write(content)
             new.replace(out)
         finally:
             with suppress(OSError):

@@ -297,7 +297,7 @@ def write(found: Found, shape: Format, out: Path | None) -> None:
     elif out is None:
         sys.stdout.buffer.write(written(found, shape))
     else:
-        put(written(found, shape), out)
+        put(written(found, shape), out, private=True)
         _aside(f"{len(found.rows):,} rows in {out}")
 
 
