@@ -142,6 +142,28 @@ def test_a_folder_without_permission(refused: Callable[..., str], tmp_path: Path
     assert str(tmp_path) in refused(tmp_path / "home", "key", "list")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("projections", "rebuild", "people"),
+        ("projections", "prepare"),
+        ("projections", "rollback", "people"),
+        ("feed", "rebuild"),
+        ("archive", "a"),
+    ],
+    ids=" ".join,
+)
+def test_where_no_ledger_is_none_is_made(
+    program: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """With a database and a key of its own a mistyped folder looked like an empty ledger."""
+    monkeypatch.chdir(tmp_path)
+    nats = {"LEDGER_NATS_URL": "nats://127.0.0.1:9"}
+    code, _, line = program(*words, LEDGER_HOME=str(tmp_path / "mistyped"), **nats)
+    assert (code, "empty: there is no ledger in" in line) == (1, True), line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_refused_rows_are_listed_and_the_rest_go_in(home: Path) -> None:
     rows = (
         b"Symbol,Security,GICS Sector,GICS Sub-Industry,Headquarters Location,Date added"

@@ -232,7 +232,7 @@ def rebuild(
         says = f"{name} has rows that several records change, so one process builds it"
         console(to_stderr=True).print(f"ledger-crm: {says}")
     chosen = load()
-    with opened(chosen) as (ledger, url), bar() as drawn:
+    with opened(chosen, to_look=True) as (ledger, url), bar() as drawn:
         key = configuration.sealing_key(chosen)
         shared = parts.Shared(parallel, key) if parallel > 1 else None
         task = drawn.add_task(f"rebuilding {name}", total=run(ledger.head))
@@ -264,7 +264,7 @@ def rebuild(
 def prepare() -> None:
     """Build beside those read models that this version of the software has in another shape, while
     another version runs; when this one is started, they take their places at once."""
-    with opened(load()) as (ledger, url), bar() as drawn:
+    with opened(load(), to_look=True) as (ledger, url), bar() as drawn:
         with projector.connect(url) as conn:
             stored = beside.versions(conn)
         changed = [p for p in every() if stored.get(p.name, p.version) != p.version]
@@ -289,7 +289,7 @@ def rollback(name: str, /) -> None:
         As projections status shows it.
     """
     projection = _named(name)
-    with opened(load()) as (_, url), _building(name):
+    with opened(load(), to_look=True) as (_, url), _building(name):
         try:
             position = building.go_back(url, projection)
         except beside.NothingKept:
@@ -394,7 +394,7 @@ def feed_rebuild() -> None:
 
     chosen = load()
     broker(chosen)
-    with opened(chosen) as (ledger, _):
+    with opened(chosen, to_look=True) as (ledger, _):  # that of no ledger would empty the stream
         at = run(rebuilt)
     console().print(f"the feed is at {at}")
 
