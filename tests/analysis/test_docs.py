@@ -12,6 +12,7 @@ import pytest
 
 from analysis.test_report import text_of
 from conftest import Run
+from ledger_crm.projections import every
 
 pytestmark = pytest.mark.xdist_group("analysis")
 
@@ -42,6 +43,11 @@ def test_a_command_that_is_shown_works(
     code, out, err = told(*shlex.split(command)[1:])
     assert code == 0, err
     assert out
+
+
+def test_an_export_has_as_many_tables_as_is_shown() -> None:
+    [shown] = re.findall(r"(\d+) tables of read models", TEXT)
+    assert int(shown) == sum(len(projection.tables) for projection in every())
 
 
 @pytest.mark.parametrize("text", FOLDS)
