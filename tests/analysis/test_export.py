@@ -549,7 +549,7 @@ def test_live_and_exported_answer_alike(database: str, made: Made) -> None:
         "SELECT max(reached_at) AS newest FROM funnel_step",
         'SELECT count(*) AS n FROM PERSON JOIN "Directory" ON id = person_id',
         "CREATE VIEW them AS FROM person; SELECT count(*) AS n FROM them",
-        "PIVOT funnel_step ON category USING count(*)",
+        "PIVOT funnel_step ON category USING count(*) ORDER BY ALL",
     ):
         exported = over_export(folder, query)
         assert exported == over_live(database, query)
