@@ -213,6 +213,65 @@ async def test_nobody_is_found_or_counted_by_a_candidacy_that_one_may_not_see(
             assert sum(each["after"] for each in stages) == sees, who
 
 
+async def test_whoever_is_put_forward_on_it_alone_is_not_in_the_history_of_its_client(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    """What passes between us and them names no job order, and tells who may get the chair."""
+    company = search["company"]
+    path = f"/companies/{company}"
+    order = (await written(ana, f"{path}/job-orders", ORDER))["created"]
+    names = {"Ada Byron": search["person"]}
+    for name, on in (
+        ("Charles Babbage", order), ("Mary Somerville", ""), ("Augusta King", ""),
+        ("Lord Byron", ""),
+    ):  # fmt: skip
+        person = names[name] = (await written(ana, "/people", {"name": name}))["id"]
+        for of in filter(None, (on, search["order"] if name != "Augusta King" else "")):
+            opening = {"company_id": company, "job_order_id": of}
+            await written(ana, f"/people/{person}/candidacies", opening)
+    employed = {"company_id": company, "title": "Head"}
+    await written(ana, f"/people/{names['Mary Somerville']}/employments", employed)
+    for name in "Ada Byron", "Lord Byron":
+        note = {"kind": "person.note_written", "text": f"{name} is ready to go"}
+        await written(ana, f"/people/{names[name]}/interactions", note)
+    project()
+    head = (await ana.get("/people")).headers["Ledger-Position"]
+
+    async def told(who: str, again: str) -> set[str]:
+        """Whose coming to us is in it."""
+        url = f"{path}/history?limit=200&{again}"
+        answer = await ana.get(url, headers=keys[who])
+        assert answer.status_code == 200, answer.text
+        items = answer.json()["items"]
+        counted = await ana.get(f"{url}&count=true", headers=keys[who])
+        assert counted.headers["Total-Count"] == str(len(items))
+        csv = await ana.get(url, headers=keys[who] | {"Accept": "text/csv"})
+        shown = {name for name, id in names.items() if id in answer.text}
+        assert shown == {name for name in names if name in csv.text}
+        assert "ready to go" in answer.text or not shown & {"Ada Byron", "Lord Byron"}
+        return shown
+
+    there = {"Charles Babbage", "Mary Somerville"}
+    for again in (
+        "", f"as_of={head}", f"as_of={now():%Y-%m-%dT%H:%M:%S.%fZ}&known=now",
+        "kind=person.sourced", "by=consultant:ana", "since=2020-01-01", "sort=kind",
+    ):  # fmt: skip
+        for who in ("ben", "nora"):
+            assert await told(who, again) == there, (who, again)
+        if "kind=" not in again:
+            for who in ("owner", "cid", "mia"):
+                assert await told(who, again) == there | {"Ada Byron", "Lord Byron"}, (who, again)
+
+    # whoever turns out to be somebody who works there belongs to it by that
+    await written(ana, f"/people/{names['Augusta King']}/employments", employed)
+    merge = {"duplicate_id": names["Lord Byron"]}
+    await written(ana, f"/people/{names['Augusta King']}/merges", merge)
+    project()
+    theirs = await ana.get(f"{path}/history?limit=200", headers=keys["ben"])
+    assert "Lord Byron is ready to go" in theirs.text
+    assert "Ada Byron is ready to go" not in theirs.text
+
+
 async def test_what_is_part_of_it_is_not_read_alone_either(
     ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
 ) -> None:
