@@ -692,6 +692,79 @@ async def test_nobody_is_found_by_what_a_candidacy_on_it_is_asked(
         assert [each["id"] for each in hits.json()["items"]] == expected, who
 
 
+async def test_the_check_before_an_approach_does_not_tell_whom_it_brought_where(
+    ana: httpx.AsyncClient, things: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    """Only that they are not to be approached, where a rule refuses it."""
+    person, company = things["person_id"], things["company_id"]
+    on = f"/people/{person}/candidacies/{things['candidacy_id']}"
+    day = now().date().isoformat()
+    await written(ana, f"{on}/placements", {"starts_on": day, "first_year_pay_cents": 8_500_000})
+    orders = f"/companies/{things['target_id']}/job-orders"
+    search = (await written(ana, orders, ORDER))["created"]
+    await written(ana, f"{orders}/targets", {
+        "kind": "company.target_named", "job_order_id": search, "target_id": company,
+        "named_at": AT,
+    })  # fmt: skip
+    project()
+    head = (await ana.get("/people")).headers["Ledger-Position"]
+    others, team = ("ben", "nora", "warehouse"), ("owner", "cid", "mia")
+
+    async def told(who: str, path: str) -> Any:
+        now_and_then = [
+            await ana.get(f"{path}?on={day}{again}", headers=keys[who])
+            for again in ("", f"&as_of={head}")
+        ]
+        assert {each.status_code for each in now_and_then} == {200}, now_and_then[0].text
+        assert now_and_then[0].content == now_and_then[1].content
+        if who in others and path.startswith("/people"):
+            assert company not in now_and_then[0].text
+        return now_and_then[0].json()
+
+    async def found_there(who: str) -> list[str]:
+        [target] = (await told(who, f"/job-orders/{search}/market-map"))["targets"]
+        return [each["person_id"] for each in target["people"] if each["person_id"] == person]
+
+    for who in others:
+        check = await told(who, f"/people/{person}/conflicts")
+        assert (check["free"], check["obstacles"], check["seats"]) == (True, [], []), who
+        assert await found_there(who) == [], who
+    for who in team:
+        check = await told(who, f"/people/{person}/conflicts")
+        assert [each["what"] for each in check["obstacles"]] == ["placed_by_us"], who
+        assert await found_there(who) == [person], who
+
+    off_limits = {"kind": "company.off_limits_agreed", "agreed_at": AT, "text": "Our client"}
+    await written(ana, f"/companies/{company}/off-limits", off_limits)
+    project()
+    head = (await ana.get("/people")).headers["Ledger-Position"]
+    unsaid = {
+        "what": "off_limits", "company_id": None, "company": None, "until_on": None, "text": "",
+        "agreed_with_id": None, "agreed_with": None,
+    }  # fmt: skip
+    for who in (*others, *team):
+        check = await told(who, f"/people/{person}/conflicts")
+        shown = await told(who, f"/companies/{company}/off-limits")
+        [agreed] = (await told(who, "/off-limits"))["items"]
+        assert not check["free"]
+        if who in others:
+            assert (check["obstacles"], check["seats"]) == ([unsaid], []), who
+            assert (shown["people"], agreed["people"], agreed["placed"]) == ([], 0, 0), who
+        else:
+            assert [each["what"] for each in check["obstacles"]] == ["off_limits", "placed_by_us"]
+            assert [each["person_id"] for each in shown["people"]] == [person], who
+            assert (agreed["people"], agreed["placed"]) == (1, 1), who
+
+    # where they work is no secret once somebody wrote it down; that we brought them is
+    job = {"company_id": company, "title": "Treasurer", "starts_on": day}
+    await written(ana, f"/people/{person}/employments", job)
+    project()
+    check = await ana.get(f"/people/{person}/conflicts?on={day}", headers=keys["ben"])
+    assert [(each["what"], each["company_id"]) for each in check.json()["obstacles"]] == [
+        ("off_limits", company)
+    ]
+
+
 async def test_who_opens_one_sees_it_until_it_is_staffed(
     ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
 ) -> None:
