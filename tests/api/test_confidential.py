@@ -693,9 +693,14 @@ async def test_nobody_is_found_by_what_a_candidacy_on_it_is_asked(
 
 
 async def test_the_check_before_an_approach_does_not_tell_whom_it_brought_where(
-    ana: httpx.AsyncClient, things: dict[str, str], keys: Keys, project: Callable[[], None]
+    ana: httpx.AsyncClient,
+    things: dict[str, str],
+    keys: Keys,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Only that they are not to be approached, where a rule refuses it."""
+    monkeypatch.setattr(caller, "TRUST_S", 60.0)
     person, company = things["person_id"], things["company_id"]
     on = f"/people/{person}/candidacies/{things['candidacy_id']}"
     day = now().date().isoformat()
@@ -755,6 +760,24 @@ async def test_the_check_before_an_approach_does_not_tell_whom_it_brought_where(
             assert [each["person_id"] for each in shown["people"]] == [person], who
             assert (agreed["people"], agreed["placed"]) == (1, 1), who
 
+    # and the refusal says no more than the check
+    message = {"kind": "person.message_sent", "channel": "email", "message_id": "<7@us>"}
+    message["sent_at"] = now().isoformat()
+
+    async def refused(who: str) -> set[str]:
+        """The facts of it."""
+        facts = []
+        for asked in ("", "", "?dry_run=true"):  # the second takes the short way
+            url = f"/people/{person}/interactions{asked}"
+            answer = await ana.post(url, json=message, headers=keys[who])
+            facts.append(set(problem(answer, 403, "off-limits")))
+            assert (company in answer.text) == ("company_id" in answer.json())
+        assert facts[0] == facts[1] == facts[2]
+        return facts[0] - {"type", "title", "status", "detail", "request_id"}
+
+    assert [await refused(who) for who in ("ben", "nora")] == [set(), set()]
+    assert await refused("cid") == {"company_id", "agreed_with_id", "since", "until_on"}
+
     # where they work is no secret once somebody wrote it down; that we brought them is
     job = {"company_id": company, "title": "Treasurer", "starts_on": day}
     await written(ana, f"/people/{person}/employments", job)
@@ -763,6 +786,7 @@ async def test_the_check_before_an_approach_does_not_tell_whom_it_brought_where(
     assert [(each["what"], each["company_id"]) for each in check.json()["obstacles"]] == [
         ("off_limits", company)
     ]
+    assert await refused("ben") == await refused("cid")
 
 
 async def test_who_opens_one_sees_it_until_it_is_staffed(
