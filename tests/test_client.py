@@ -9,6 +9,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from itertools import islice
 from typing import Any
 
@@ -252,3 +253,8 @@ def test_a_put_may_ask_that_there_is_none_yet() -> None:
         crm.write("/pools/speakers", {}, method="PUT", if_none_match="*")
     assert server.asked[0].headers["if-none-match"] == "*"
     assert "if-match" not in server.asked[0].headers
+
+
+def test_whoever_checks_types_is_told_that_it_has_some() -> None:
+    """PEP 561: without it mypy takes all of it for Any, or refuses the import."""
+    assert files("ledger_crm").joinpath("py.typed").is_file()
