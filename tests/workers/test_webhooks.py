@@ -11,13 +11,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, LiteralString
 from uuid import UUID
 
+import httpcore
 import httpx
 import psycopg
 import pytest
@@ -569,13 +571,72 @@ async def test_however_many_hang_they_do_not_hold_up_another(
         each.close()
 
 
+def named(patch: pytest.MonkeyPatch, found: Callable[[], list[str]]) -> list[str]:
+    """Names in .example lead there; which were looked up."""
+    really, asked = socket.getaddrinfo, []
+
+    def look_up(host: Any, port: Any, *args: Any, **how: Any) -> Any:
+        if not str(host).endswith(".example"):
+            return really(host, port, *args, **how)
+        asked.append(host)
+        return [(socket.AF_INET, None, 6, "", (each, port)) for each in found()]
+
+    patch.setattr(socket, "getaddrinfo", look_up)
+    return asked
+
+
+async def test_however_many_names_are_not_found_in_time_others_are_and_each_is_asked_for_once(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given more hosts whose DNS is silent than the loop has threads for looking up."""
+    monkeypatch.setattr(sending, "ANSWER_S", 0.2)
+    silent = threading.Event()
+
+    def hang() -> list[str]:
+        silent.wait()
+        return []
+
+    asked = named(monkeypatch, hang)
+    hosts = [f"{n}.example" for n in range(2 * min(32, (os.cpu_count() or 1) + 4))]
+    try:
+        hanging = [await house.add(f"https://{host}/") for host in hosts]
+        async with house.sending():
+            await eventually(lambda: len(asked) >= len(hosts))
+            monkeypatch.setattr(sending, "ANSWER_S", PATIENCE_S)
+            another = await house.add(receiver.url)
+            last = await house.ledger.head()
+            await eventually(lambda: standing(house, another.id, last))
+            for each in hanging:
+                await eventually(lambda id=each.id: tried(house, id))  # type: ignore[misc]
+        assert sorted(asked) == sorted(hosts)
+    finally:
+        silent.set()
+    assert {each.fault for each in await house.log(hanging[0].id)} == {"timeout"}
+
+
+async def tried(house: House, id: UUID) -> bool:
+    return len(await house.log(id)) > 0
+
+
+@pytest.mark.parametrize("host", ["none.example", "a..example", f"{'a' * 64}.example"])
+async def test_a_name_that_is_none_is_unreachable(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = socket.getaddrinfo
+
+    def look_up(host: str, *args: Any, **how: Any) -> Any:
+        if host == "none.example":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return really(host, *args, **how)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(httpcore.ConnectError):
+        await sending.Guarded(anywhere=True).connect_tcp(host, 443, 10.0)
+
+
 async def test_a_name_is_reached_at_any_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """`localhost` is often ::1 first, where nobody listens."""
-
-    async def resolved(_: str, port: int, **__: Any) -> Any:
-        return [(socket.AF_INET, None, 6, "", (each, port)) for each in ("127.0.0.2", "127.0.0.1")]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+    named(monkeypatch, lambda: ["127.0.0.2", "127.0.0.1"])
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         stream = await sending.Guarded(anywhere=True).connect_tcp("receiver.example", port, 10.0)

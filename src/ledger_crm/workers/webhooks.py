@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import random
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -88,12 +89,50 @@ class Answer(NamedTuple):
         return not self.fault
 
 
+class Names:
+    """Addresses of hosts. The C library cannot be stopped while it looks one up, for 40 s where DNS
+    is silent: on the loop's own few threads six such hosts would keep all others from being found,
+    and a stop waiting. So each look-up has a thread, which nobody waits for at the end, and there
+    are as many as hosts that hang: whoever asks for one that is looked up hears what that finds."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, asyncio.Future[list[str] | None]] = {}
+
+    async def addresses(self, host: str) -> list[str]:
+        """In the order of preference, each once. Raises httpcore.ConnectError."""
+        found = await asyncio.shield(self._asked.get(host) or self._ask(host))
+        if found is None:
+            raise httpcore.ConnectError("no such name")
+        return found
+
+    def _ask(self, host: str) -> asyncio.Future[list[str] | None]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[str] | None] = loop.create_future()
+
+        def tell(found: list[str] | None) -> None:
+            del self._asked[host]
+            answer.set_result(found)
+
+        def look_up() -> None:
+            found = None
+            with suppress(OSError, ValueError):  # UnicodeError: a label that no name may have
+                all_of_it = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+                found = list(dict.fromkeys(str(each[4][0]) for each in all_of_it))
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, found)
+
+        threading.Thread(target=look_up, name="look-up", daemon=True).start()
+        self._asked[host] = answer
+        return answer
+
+
 class Guarded(httpcore.AsyncNetworkBackend):
     """Connects to public addresses only: to the very ones that were looked at, or a name that is
     resolved twice could lead elsewhere the second time. Of several the first that takes it."""
 
     def __init__(self, *, anywhere: bool) -> None:
         self._anywhere, self._inner = anywhere, httpcore.AnyIOBackend()
+        self._names = Names()
 
     async def connect_tcp(
         self,
@@ -104,13 +143,7 @@ class Guarded(httpcore.AsyncNetworkBackend):
         socket_options: Any = None,
     ) -> httpcore.AsyncNetworkStream:
         """Raises NotAllowed, httpcore.ConnectError, httpcore.ConnectTimeout."""
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
-            )
-        except OSError as fault:
-            raise httpcore.ConnectError(str(fault.errno)) from None
-        *others, last = dict.fromkeys(str(each[4][0]) for each in found)
+        *others, last = await self._names.addresses(host)
         if not self._anywhere and not all(map(is_public, (*others, last))):
             raise NotAllowed()
         each_s = timeout and timeout / (len(others) + 1)
