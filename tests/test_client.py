@@ -100,8 +100,8 @@ class Server:
 
 
 def busy(status: int, retry_after: str | None) -> httpx.Response:
-    headers = {"Date": "Mon, 30 Nov 2026 12:00:00 GMT"}
-    headers |= {} if retry_after is None else {"Retry-After": retry_after}
+    headers = {b"Date": b"Mon, 30 Nov 2026 12:00:00 GMT"}
+    headers |= {} if retry_after is None else {b"Retry-After": retry_after.encode("latin-1")}
     return httpx.Response(status, json=BUSY, headers=headers)
 
 
@@ -173,7 +173,8 @@ def test_a_follower_waits_as_it_is_told_to_and_no_longer_than_it_wants(slept: li
 
 
 def test_without_a_word_of_when_a_problem_has_none() -> None:
-    for answer in (busy(404, None), busy(404, "soon"), httpx.Response(502, text="<p>Gone</p>")):
+    odd = [busy(404, said) for said in (None, "soon", "²", "Mon, 30 Nov 9999999999 12:00:00 GMT")]
+    for answer in (*odd, httpx.Response(502, text="<p>Gone</p>")):
         transport = httpx.MockTransport(Server(answer))
         with (
             client.Client("http://crm", "key", transport=transport, attempts=1) as crm,

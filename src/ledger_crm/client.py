@@ -23,12 +23,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar, overload
 from uuid import UUID, uuid4
 
 import httpx
 import msgspec
+
+from ledger_crm import retry_after
 
 __all__ = ["AsyncClient", "Client", "Entry", "Problem", "Receipt", "Trial"]
 
@@ -593,16 +594,8 @@ def _key(given: str | None) -> str:
 
 
 def _retry_after_s(answer: httpx.Response) -> float | None:
-    """In seconds, or as a date (RFC 9110, 10.2.3), by the clock of who says it; None: it says
-    nothing of that."""
     asked, said_at = (answer.headers.get(name, "") for name in ("retry-after", "date"))
-    if asked.isdigit():
-        return float(asked)
-    try:
-        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(said_at)
-    except (ValueError, TypeError):  # no dates, or only one with a zone
-        return None
-    return max(wait.total_seconds(), 0.0)
+    return retry_after.seconds(asked, said_at=said_at)
 
 
 def _decoded(answer: httpx.Response, type: Any) -> Any:

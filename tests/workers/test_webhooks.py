@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, LiteralString
@@ -29,6 +30,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from builders import note, sourced
 from ledger_crm import tracing
+from ledger_crm.domain import clock
 from ledger_crm.domain.entry import cause
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.webhook import (
@@ -482,6 +484,45 @@ async def test_gone_disables_at_once_and_a_redirect_is_not_followed(
         await eventually(lambda: disabled(house, webhook.id))
     assert (await house.shown(webhook.id)).reason == reason
     assert len(receiver.heard()) == (1 if says == "410" else 2)
+
+
+@pytest.mark.parametrize(
+    ("says", "wait_s"),
+    [
+        ("Retry-After: 120", 120),
+        ("Retry-After: Mon, 30 Nov 2026 12:02:00 GMT\r\nDate: Mon, 30 Nov 2026 12:00:00 GMT", 120),
+        ("Retry-After: Mon, 30 Nov 2026 12:02:00 GMT", 120),
+        ("Retry-After: Mon, 30 Nov 2099 12:00:00 GMT", 86_400),
+        ("Retry-After: soon", 1),
+        ("Retry-After: \xb2", 1),
+    ],
+)
+async def test_a_receiver_says_in_either_form_when_to_come_back(
+    house: House, says: str, wait_s: int
+) -> None:
+    """By its own clock, and where it tells none by ours."""
+
+    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 429 Busy\r\nContent-Length: 0\r\n{says}\r\n\r\n"
+        writer.write(head.encode("latin-1"))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(busy, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        webhook = await house.add(f"http://127.0.0.1:{port}/")
+        noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
+        with clock.stopped_at(noon):
+            async with house.sending(again_s=[1.0] * 3):
+                await eventually(lambda: failed(house, webhook.id))
+    next_at = (await house.shown(webhook.id)).next_at
+    assert next_at
+    assert round((next_at - noon).total_seconds()) == wait_s
+
+
+async def failed(house: House, id: UUID) -> bool:
+    return (await house.shown(id)).failures > 0
 
 
 async def test_redriven_it_is_sent_again_under_the_same_ids(

@@ -20,6 +20,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from email.utils import format_datetime
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -29,7 +30,7 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_crm import tracing
+from ledger_crm import retry_after, tracing
 from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.refusals import Refusal
@@ -490,10 +491,13 @@ class Webhooks:
                     if (size := size + len(chunk)) > MOST_BYTES:
                         break
                 given = {name.lower(): value for name, value in response.headers}
-                asked = given.get(b"retry-after", b"")
-                retry_after_s = min(float(asked), LONGEST_S) if asked.isdigit() else 0.0
+                asked, said_at = (
+                    given.get(name, b"").decode("latin-1") for name in (b"retry-after", b"date")
+                )
+                now = format_datetime(clock.now(), usegmt=True)  # of who says no date
+                asked_s = retry_after.seconds(asked, said_at=said_at or now) or 0.0
                 taken = 200 <= response.status < 300
-                return Answer(response.status, "" if taken else "status", retry_after_s)
+                return Answer(response.status, "" if taken else "status", min(asked_s, LONGEST_S))
         except NotAllowed:
             return Answer(None, "not_allowed")
         except (TimeoutError, httpcore.TimeoutException):
