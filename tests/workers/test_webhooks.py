@@ -706,6 +706,10 @@ async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(
         ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False),
         ("::1", False), ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:127.0.0.1", False),
         ("::ffff:169.254.169.254", False), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False),
+        ("64:ff9b:1::1", False), ("64:ff9b:1:ffff::5db8:d822", False), ("fec0::1", False),
+        ("feff::1", False), ("::ffff:0:10.0.0.1", False), ("::ffff:0:93.184.216.34", False),
+        ("192.88.99.1", False), ("2002:c058:6301::", False), ("::ffff:192.88.99.1", False),
+        ("3fff::1", False), ("5f00::1", False), ("192.88.98.1", True), ("64:ff9b::5db8:d822", True),
         ("::", False), ("255.255.255.255", False), ("::127.0.0.1", False), ("::10.1.2.3", False),
     ],
 )  # fmt: skip
