@@ -399,12 +399,83 @@ async def test_one_that_is_tried_again_and_hangs_does_not_hold_up_what_is_new(
         assert await waiting(house, webhook.id, 1)
 
 
+async def test_without_order_a_few_are_sent_at_once_and_it_is_told_how_those_do_that_wait(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a receiver that answers nothing one message after the other was tried, four a minute, and
+    it looked as if none had failed."""
+    last = await house.write(2 * sending.AT_ONCE)
+    all_of_it = range(last - 2 * sending.AT_ONCE + 1, last + 1)
+    await receiver.kill()
+    await receiver.start("--hangs", *[f"entry_{n}" for n in all_of_it])
+    monkeypatch.setattr(sending, "ANSWER_S", 3 * PATIENCE_S)
+    webhook = await house.add(receiver.url, ordered=False, kinds=["person."])
+    async with house.sending(again_s=[3_600] * 3):
+        await eventually(lambda: len(receiver.heard()) == sending.AT_ONCE)
+    assert sorted(receiver.positions()) == list(all_of_it)[: sending.AT_ONCE]
+    assert (await house.shown(webhook.id)).position == 0, "none of them is taken, or waits"
+    await receiver.kill()
+    await receiver.start("500")
+    async with house.sending(again_s=[3_600] * 3):
+        await eventually(lambda: waiting(house, webhook.id, len(all_of_it)))
+    await house.told(
+        "UPDATE ledger.webhook_waiting SET failures = position,"
+        " next_at = timestamptz '2026-12-01 12:00Z' + position * interval '1 day'"
+    )
+    shown = await house.shown(webhook.id)
+    assert shown.next_at
+    assert (shown.failures, shown.next_at.day) == (all_of_it[0], 1 + all_of_it[0])
+    await receiver.kill()
+    await receiver.start("--hangs", *[f"entry_{n}" for n in all_of_it])
+    await house.told("UPDATE ledger.webhook_waiting SET failures = 1, next_at = now()")
+    heard = len(receiver.heard())
+    async with house.sending(again_s=[3_600] * 3):
+        await eventually(lambda: len(receiver.heard()) == heard + sending.AT_ONCE)
+
+
+async def test_one_that_is_gone_ends_it_though_another_finds_no_room_to_wait(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are sent at once, and who finds no room is at it until there is some."""
+    monkeypatch.setattr(sending, "MOST_WAITING", 0)
+    second = await house.write(2)
+    gone: list[str] = []
+
+    def says(head: str) -> str:
+        return "410 Gone" if any(each in head for each in gone) else "500 Not Well"
+
+    async with answering(says) as url:
+        webhook = await house.add(url, ordered=False, kinds=["person."])
+        async with house.sending(again_s=[3_600] * 3):
+            await eventually(lambda: failed(house, webhook.id))
+        assert (await house.shown(webhook.id)).position == second - 2, "none is skipped"
+        gone.append(f"webhook-id: entry_{second}\r\n")
+        async with house.sending(again_s=[3_600] * 3):
+            await eventually(lambda: disabled(house, webhook.id))
+    assert (await house.shown(webhook.id)).reason == "gone"
+
+
+@asynccontextmanager
+async def answering(says: Callable[[str], str]) -> AsyncIterator[str]:
+    """The address of a receiver that answers a head with this status, and headers after it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        writer.write(f"HTTP/1.1 {says(head)}\r\nContent-Length: 0\r\n\r\n".encode("latin-1"))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
 async def test_when_too_many_wait_the_next_goes_one_by_one_until_one_of_them_is_taken(
     house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given room for one to wait, and two that are refused, when the first is taken in its time,
     then the second waits in its place at once, not in an hour, and the third is sent."""
     monkeypatch.setattr(sending, "MOST_WAITING", 1)
+    monkeypatch.setattr(sending, "AT_ONCE", 1)
     third = await house.write(3)
     first, second = third - 2, third - 1
     await receiver.kill()
@@ -501,17 +572,8 @@ async def test_a_receiver_says_in_either_form_when_to_come_back(
     house: House, says: str, wait_s: int
 ) -> None:
     """By its own clock, and where it tells none by ours."""
-
-    async def busy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        head = f"HTTP/1.1 429 Busy\r\nContent-Length: 0\r\n{says}\r\n\r\n"
-        writer.write(head.encode("latin-1"))
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(busy, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        webhook = await house.add(f"http://127.0.0.1:{port}/")
+    async with answering(lambda _: f"429 Busy\r\n{says}") as url:
+        webhook = await house.add(url)
         noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
         with clock.stopped_at(noon):
             async with house.sending(again_s=[1.0] * 3):

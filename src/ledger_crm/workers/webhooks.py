@@ -17,12 +17,12 @@ import hmac
 import random
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 import httpcore
@@ -49,12 +49,14 @@ POLL_S = 0.5  # a NOTIFY is a hint that may be missed
 READ = 200
 KEPT_DAYS = 30
 PRUNE_S = 3_600.0
+AT_ONCE = 4  # messages of one webhook that needs no order
 MOST_WAITING = 10_000  # messages of one webhook; with more it goes one by one, as in order
 MOST_BYTES = 64 * 1024  # of an answer that are read
 
 log = structlog.get_logger("webhooks")
 
 Leading = Callable[[], AbstractAsyncContextManager[None]]
+T = TypeVar("T")
 GivenUp: TypeAlias = tuple[str, Row]
 """Why, and at what."""
 
@@ -267,7 +269,7 @@ class Webhooks:
             httpcore.AsyncConnectionPool(
                 network_backend=Guarded(anywhere=self._anywhere),
                 keepalive_expiry=30.0,
-                max_connections=None,  # two a webhook; of ten, ten that hang would keep all others
+                max_connections=None,  # of ten, those of webhooks that hang would keep all others
             ) as client,
         ):
             yield pool, client
@@ -313,14 +315,14 @@ class Webhooks:
         while True:
             moved = self._moved
             rows: Sequence[Row] = await self._ledger.rows(after=at, limit=READ)
-            for row in rows:
-                if not hook.wants(row.topic):
-                    continue
-                why = await self._deliver(pool, client, hook, webhook, row, failures, next_at)
-                if why:
-                    return why, row
+            for some in _few([row for row in rows if hook.wants(row.topic)], hook):
+                if over := await _first([
+                    self._deliver(pool, client, hook, webhook, some[0], failures, next_at),
+                    *[self._deliver(pool, client, hook, webhook, row) for row in some[1:]],
+                ]):  # fmt: skip
+                    return over
                 failures, next_at = 0, None
-                await self._keep(pool, hook, row.id)
+                await self._keep(pool, hook, some[-1].id)
             if rows:
                 at = rows[-1].id
                 await self._keep(pool, hook, at)
@@ -334,26 +336,30 @@ class Webhooks:
         hook: Hook,
         webhook: Webhook,
         row: Row,
-        failures: int,
-        next_at: datetime | None,
-    ) -> str:
+        failures: int | None = None,
+        next_at: datetime | None = None,
+    ) -> GivenUp | None:
         """Until it is taken, or waits beside the others; else why it is given up. As long as too
-        many wait it is tried as in order, and waits beside them as soon as one of them has gone."""
+        many wait it is tried as in order, and waits beside them as soon as one of them has gone.
+        ``failures``: of the one that the position stands before; None: it is another, of which
+        nothing is kept until it waits."""
+        stands_here, failures = failures is not None, failures or 0
         while True:
             while next_at:
                 if not hook.ordered and await self._let_wait(pool, hook, row, failures, next_at):
-                    return ""
+                    return None
                 if (wait_s := (next_at - clock.now()).total_seconds()) <= 0:
                     break
                 await asyncio.sleep(wait_s if hook.ordered else min(wait_s, POLL_S))
             answer = await self._send(pool, client, webhook, row, failures + 1)
             if answer.taken:
-                return ""
+                return None
             failures += 1
             if why := self._over(answer, failures):
-                return why
+                return why, row
             next_at = clock.now() + timedelta(seconds=self._delay_s(answer, failures))
-            await self._keep(pool, hook, row.id - 1, failures, next_at)
+            if stands_here:
+                await self._keep(pool, hook, row.id - 1, failures, next_at)
 
     async def _let_wait(
         self, pool: Any, hook: Hook, row: Row, failures: int, next_at: datetime
@@ -379,14 +385,28 @@ class Webhooks:
         while True:
             moved = self._moved
             due = await self._due(pool, hook)
-            for position, failures in due:
-                [row] = await self._ledger.rows(after=position - 1, limit=1)
-                answer = await self._send(pool, client, webhook, row, failures + 1)
-                if not answer.taken and (why := self._over(answer, failures + 1)):
-                    return why, row
-                await self._came_round(pool, hook, position, failures + 1, answer)
+            for some in _few(due, hook):
+                again = [self._once_more(pool, client, hook, webhook, *each) for each in some]
+                if over := await _first(again):
+                    return over
             if len(due) < READ:
                 await moved.wait()
+
+    async def _once_more(
+        self,
+        pool: Any,
+        client: httpcore.AsyncConnectionPool,
+        hook: Hook,
+        webhook: Webhook,
+        position: int,
+        failures: int,
+    ) -> GivenUp | None:
+        [row] = await self._ledger.rows(after=position - 1, limit=1)
+        answer = await self._send(pool, client, webhook, row, failures + 1)
+        if not answer.taken and (why := self._over(answer, failures + 1)):
+            return why, row
+        await self._came_round(pool, hook, position, failures + 1, answer)
+        return None
 
     async def _due(self, pool: Any, hook: Hook) -> Sequence[tuple[int, int]]:
         async with pool.connection() as conn:
@@ -595,6 +615,27 @@ class Webhooks:
             return (await self._ledger.get(Webhook, id)).status == "removed"
         except NoSuchRecord:
             return True
+
+
+def _few(all_of_it: Sequence[T], hook: Hook) -> Iterator[Sequence[T]]:
+    """As many as are sent at once."""
+    at_once = 1 if hook.ordered else AT_ONCE
+    for n in range(0, len(all_of_it), at_once):
+        yield all_of_it[n : n + at_once]
+
+
+async def _first(deliveries: Sequence[Coroutine[Any, Any, GivenUp | None]]) -> GivenUp | None:
+    """Which of them is given up, at once; None: none, and all are done."""
+    tasks = [asyncio.create_task(each) for each in deliveries]
+    try:
+        for done in asyncio.as_completed(tasks):
+            if over := await done:
+                return over
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # of several faults one is told
+    return None
 
 
 __all__ = ["Halted", "Webhooks", "is_public", "signed"]
