@@ -121,6 +121,48 @@ async def test_one_that_is_refused_keeps_all_from_being_written(
     assert (await results(ana, good))[0]["status"] == 201
 
 
+@pytest.mark.parametrize("before", ["nothing", "a replay", "a write"])
+@pytest.mark.parametrize(
+    "keeping",
+    [
+        command("/documents", {"name": "cv.txt", "media_type": "text/plain",
+                "content": base64.b64encode(b"x").decode()}),
+        command("/erasure", {}),
+    ],
+    ids=["document", "erasure"],
+)  # fmt: skip
+async def test_what_keeps_files_is_in_no_transaction_wherever_it_stands(
+    ana: httpx.AsyncClient, ada: str, ledger: Ledger, keeping: dict[str, Any], before: str
+) -> None:
+    """It would be answered as written, and the file never be there."""
+    note = command(f"{ada}/interactions", NOTE, idempotency_key="note")
+    if before == "a replay":
+        await results(ana, note)
+    head = await ledger.head()
+    keeping = keeping | {"path": f"{ada}{keeping['path']}"}
+
+    answer = await sent(ana, *([note] if before != "nothing" else []), keeping, whole=True)
+
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["type"] == "/problems/not-in-one"
+    assert await ledger.head() == head
+
+
+async def test_equal_opportunity_answers_are_written_beside_nobody(
+    ana: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    before = await ledger.head()
+    answers = command("/equal-opportunity/answers", {"gender": "woman"})
+    for path in ("/equal-opportunity/answers", "/equal-opportunity/answers/"):
+        for whole in (True, False):
+            answer = await sent(
+                ana, command("/people", {"name": "Grace"}), answers | {"path": path}, whole=whole
+            )
+            [fault] = problem(answer, 400, "malformed")["faults"]
+            assert fault["pointer"] == "/commands/1/path"
+    assert await ledger.head() == before
+
+
 async def test_commands_of_one_batch_see_each_other(
     ana: httpx.AsyncClient, ada: str, ledger: Ledger
 ) -> None:

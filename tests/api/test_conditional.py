@@ -173,7 +173,7 @@ async def test_what_is_to_begin_does_not_write_over_what_is_there(ana: httpx.Asy
     assert (await ana.put("/pools/rust", json=pool, headers=first)).json() == begun.json()
     for again in (pool, pool | {"title": "Rust and Go"}):
         answer = await ana.put("/pools/rust", json=again, headers=begin)
-        problem(answer, 412, "already-begun")
+        assert problem(answer, 412, "already-begun")["found"] == 1
     for asked in ('"1"', "nonsense"):
         answer = await ana.put("/pools/rust", json=pool, headers={"If-None-Match": asked})
         problem(answer, 400, "malformed")

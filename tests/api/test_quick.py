@@ -125,6 +125,26 @@ async def test_it_is_the_same_answer_byte_by_byte(
 SEED = random.SystemRandom().randrange(2**32)
 
 
+@pytest.mark.parametrize("host", ["crm.example:8000", "[::1]:8000", "127.0.0.1"])
+async def test_however_the_server_is_called_it_is_answered_here(
+    ana: httpx.AsyncClient, ids: dict[str, str], answered: list[bool], host: str
+) -> None:
+    await ana.get(f"/people/{ids['person']}")
+    answered.clear()
+    assert (await ana.get(f"/people/{ids['person']}", headers={"Host": host})).status_code == 200
+    assert answered == [True]
+
+
+async def test_what_is_no_name_of_a_server_is_told_wherever_it_is_sent(
+    ana: httpx.AsyncClient, ids: dict[str, str]
+) -> None:
+    person = f"/people/{ids['person']}"
+    for path in ("/people", person, person, f"{person}/history"):
+        answer = await ana.get(path, headers={"Host": "a b"})
+        [fault] = problem(answer, 400, "malformed")["faults"]
+        assert fault["pointer"] == "header:Host"
+
+
 async def test_as_of_any_moment_it_is_the_same_answer_byte_by_byte(
     ana: httpx.AsyncClient,
     ids: dict[str, str],
@@ -263,6 +283,11 @@ async def test_on_a_version_it_is_recorded_or_refused_as_the_framework_would(
     refused, long_way = ({**each.json(), "request_id": ""} for each in stale)
     assert refused == long_way
     problem(stale[0], 412, "stale-version")
+    for none in ('"0"', '"00"', '"0-0123456789abcdef"'):
+        ways: tuple[dict[str, str], ...] = ({}, LONG_WAY)
+        both = [await ana.post(path, json=NOTE, headers={"If-Match": none} | way) for way in ways]
+        said, long_way = ({**each.json(), "request_id": ""} for each in both)
+        assert said == long_way
     receipt = {"If-Match": once.headers["etag"]}
     assert (await ana.post(path, json=NOTE, headers=receipt)).status_code == 201
 

@@ -31,6 +31,8 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[uvicorn.Serve
         if scope["path"] == "/slow":
             await asyncio.sleep(1)
         body = LARGE if scope["path"] == "/large" else b"done"
+        if scope["path"] == "/headers":
+            body = b" ".join(name for name, _ in scope["headers"])
         headers = [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for at in range(0, len(body), PIECE):  # as a stream: as much waits at any time
@@ -83,6 +85,69 @@ async def test_who_does_not_end_a_request_is_not_waited_for(
                     await asyncio.wait_for(reader.read(1), 0.05)
     writer.close()
     await eventually(lambda: not server.server_state.connections)
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on", "told"),
+    [
+        (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 5_000, b"431"),
+        (b"GET / HTTP/1.1\r\na: ", b"b" * PIECE, b"431"),
+        (b"GET /", b"a" * PIECE, b"431"),
+        (CHUNKED + b"0\r\n", b"a: b\r\n" * 5_000, b""),
+        (CHUNKED + b"3\r\nabc\r\n0\r\na: ", b"b" * PIECE, b""),
+        (CHUNKED + b"1;", b"a" * PIECE, b""),
+        (b"GET / HTTP/1.1\r\n\r\n", b"\r\n" * PIECE, b""),
+    ],
+    ids=["headers", "header", "address", "trailers", "trailer", "chunk", "nothing"],
+)
+async def test_what_never_ends_is_not_kept(
+    server: uvicorn.Server,
+    monkeypatch: pytest.MonkeyPatch,
+    begins: bytes,
+    goes_on: bytes,
+    told: bytes,
+) -> None:
+    """However quickly it comes."""
+    monkeypatch.setattr(serving, "STALLED_S", 600.0)
+    reader, writer = await connected(server)
+    writer.write(begins)
+    await eventually(lambda: server.server_state.connections)
+    async with asyncio.timeout(PATIENCE_S):
+        with suppress(ConnectionError):
+            while server.server_state.connections:
+                writer.write(goes_on)
+                await writer.drain()
+                await asyncio.sleep(0)
+        with suppress(ConnectionError):
+            answer = await reader.read(100)
+            assert answer.startswith(b"HTTP/1.1 " + told)
+    writer.close()
+
+
+async def test_in_small_chunks_a_body_may_come(server: uvicorn.Server) -> None:
+    reader, writer = await connected(server)
+    writer.write(CHUNKED)
+    for _ in range(50):
+        writer.write(b"1\r\nx\r\n" * 5_000)
+        await writer.drain()
+    writer.write(b"0\r\n\r\n")
+    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_what_follows_a_body_is_none_of_the_head(server: uvicorn.Server) -> None:
+    """Or whoever passes it on unseen lets anybody be somebody (RFC 9110, 6.5.1)."""
+    reader, writer = await connected(server)
+    writer.write(CHUNKED.replace(b"/ ", b"/headers "))
+    writer.write(b"3\r\nabc\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
+    writer.write(b"GET /headers HTTP/1.1\r\nConnection: close\r\n\r\n")
+    said = await reader.read()
+    assert said.count(b"transfer-encoding") == 1
+    assert b"authorization" not in said
+    writer.close()
 
 
 async def test_who_does_not_take_the_answer_is_not_waited_for(server: uvicorn.Server) -> None:

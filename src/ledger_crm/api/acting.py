@@ -342,7 +342,7 @@ async def _act(
     if draft is None and dry_run:
         draft = Draft(ledger, by, trying=True)
     if (
-        draft
+        draft is not None  # and it may be empty
         and not draft.trying
         and "vault" in request.route_handler.parsed_fn_signature.parameters
     ):
@@ -416,8 +416,9 @@ def _beginning(request: Request[Any, Any, Any], matching: Matching) -> Matching:
     return Matching(nothing=True)
 
 
-def _begins(subject: Aggregate) -> bool:
-    return subject.seen == sum([len(one.pending_events) for one in subject.everyone])
+def _before(subject: Aggregate) -> int:
+    """Its version without what is decided now; 0: it begins with that."""
+    return subject.seen - sum([len(one.pending_events) for one in subject.everyone])
 
 
 def _of_what_begins(
@@ -427,8 +428,8 @@ def _of_what_begins(
 
     async def deciding(work: Work) -> Aggregate:
         subject = await decision(work)
-        if not _begins(subject):
-            raise AlreadyBegun(id=subject.id, found=subject.seen)
+        if found := _before(subject):
+            raise AlreadyBegun(id=subject.id, found=found)
         return subject
 
     return deciding
@@ -441,7 +442,7 @@ def _of_what_is_there(
 
     async def deciding(work: Work) -> Aggregate:
         subject = await decision(work)
-        if _begins(subject):
+        if not _before(subject):
             raise StaleVersion(id=subject.id, found=0)
         return subject
 

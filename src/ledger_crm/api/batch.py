@@ -59,6 +59,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     all_or_nothing: bool = False
 
 
+ALONE = "/equal-opportunity/answers/"  # never written with a person, nor beside one (decision 26)
 CALLERS = frozenset((b"authorization", b"cookie", b"x-csrf-token", b"host"))
 
 
@@ -98,7 +99,8 @@ async def send_batch(
     alone; with `all_or_nothing` it keeps all of them from being written, and is answered as it
     would be alone, with `command`, its place. `If-Match` and `If-None-Match` are by what those
     before it decide. What keeps files (documents, resumes, erasure) is never part of
-    `all_or_nothing`."""
+    `all_or_nothing`, and equal-opportunity answers of no batch. Its `Idempotency-Key` is that of
+    each command, with its place: sent again with one more, only that one is done."""
     key = key_in(request) if idempotency_key is not None else ""
     _must_make_sense(data, key)
     if data.all_or_nothing:
@@ -106,7 +108,7 @@ async def send_batch(
     by = Actor(request.scope["state"]["actor"])
     draft = Draft(ledger, by, trying=True) if dry_run else None
     results = [
-        await _sent(request, command, _key(command, key, place), draft)
+        (await _sent(request, command, _key(command, key, place), draft))[0]
         for place, command in enumerate(data.commands)
     ]
     return Response(Results(results))
@@ -124,12 +126,11 @@ async def _together(
         draft, results, ends = Draft(ledger, by, trying=dry_run), list[Result](), list[int]()
         for place, command in enumerate(data.commands):
             before = len(draft.drafted)
-            result = await _sent(request, command, _key(command, key, place), draft)
+            result, waits = await _sent(request, command, _key(command, key, place), draft)
             if result.status >= 400:
                 problem = {**result.answer, "command": place}
-                headers = {"Retry-After": "1"} if result.status == 503 else {}
                 return Response(
-                    problem, status_code=result.status, media_type=MEDIA_TYPE, headers=headers
+                    problem, status_code=result.status, media_type=MEDIA_TYPE, headers=waits
                 )
             results.append(result)
             ends.append(len(draft.drafted) if len(draft.drafted) > before else 0)
@@ -150,8 +151,9 @@ async def _together(
 
 async def _sent(
     request: Request[Any, Any, Any], command: Command, key: str, draft: Draft | None
-) -> Result:
-    """Through the application, as if it had come from outside."""
+) -> tuple[Result, dict[str, str]]:
+    """Through the application, as if it had come from outside; and Retry-After as a header, if it
+    is told to try again."""
     body, sent = msgspec.json.encode(command.body), False
     headers = [
         *(each for each in request.scope["headers"] if each[0] in CALLERS),
@@ -188,9 +190,14 @@ async def _sent(
         told.append(message)
 
     await request.app(scope, receive, send)  # type: ignore[arg-type]
+    if "allowance" in scope["state"]:  # each is a request: what is left is less by now
+        request.scope["state"]["allowance"] = scope["state"]["allowance"]
     given = {name.decode(): value.decode() for name, value in told[0].get("headers", ())}
     answer: dict[str, Any] = msgspec.json.decode(b"".join([each["body"] for each in told[1:]]))
-    return Result(told[0]["status"], answer, given.get("etag", ""), "idempotency-replayed" in given)
+    result = Result(
+        told[0]["status"], answer, given.get("etag", ""), "idempotency-replayed" in given
+    )
+    return result, {"Retry-After": given["retry-after"]} if "retry-after" in given else {}
 
 
 def _key(command: Command, of_all: str, place: int) -> str:
@@ -210,6 +217,8 @@ def _must_make_sense(data: Batch, key: str) -> None:
         at = f"/commands/{place}"
         if re.match("/(batch|portal|events|session|sign-in)/", path) or path.endswith("/lookups/"):
             faults.append(Fault(f"{at}/path", "this is no write that a key may send"))
+        if path == ALONE:
+            faults.append(Fault(f"{at}/path", "send it alone: beside others it tells whose it is"))
         if "\0" in path:
             faults.append(Fault(f"{at}/path", "contains the character U+0000"))
         chosen = _key(command, key, place)

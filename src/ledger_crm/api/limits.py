@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import MutableMapping
+from math import ceil
 from typing import Any
 
 from .problems import TooManyGuesses, TooManyRequests
@@ -45,7 +46,7 @@ class Spending:
         if not self.takes(state, who):
             left_s = max(0.0, self._spent[who][1] - time.monotonic())
             state["allowance"] = self._told(0, left_s)
-            raise TooManyRequests(retry_after_s=int(left_s) + 1)
+            raise TooManyRequests(retry_after_s=ceil(left_s))
 
     def _told(self, left: int, reset_s: float) -> list[tuple[bytes, bytes]]:
         return allowance(b"caller", self._most, WINDOW_S, left, reset_s)
@@ -57,7 +58,7 @@ def allowance(
     """As headers of draft-ietf-httpapi-ratelimit-headers."""
     return [
         (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (whose, most, within_s)),
-        (b"ratelimit", b'"%s";r=%d;t=%d' % (whose, left, int(reset_s) + 1)),
+        (b"ratelimit", b'"%s";r=%d;t=%d' % (whose, left, ceil(reset_s))),
     ]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from math import ceil
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -119,7 +120,7 @@ def _must_not_flood(
     reset_s = times[0] + TAKEN_S - at_s  # when one more is taken than now
     state["allowance"] = allowance(b"link", most, TAKEN_S, most - len(times), reset_s)
     if not more:
-        raise TooMuchAsked(retry_after_s=int(reset_s) + 1)
+        raise TooMuchAsked(retry_after_s=ceil(reset_s))
 
 
 async def door(request: Request[Any, Any, Any]) -> Door:

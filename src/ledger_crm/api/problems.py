@@ -342,6 +342,9 @@ def too_busy(request: Request[Any, Any, Any], _: Exception) -> Response[dict[str
 LEFT = "client disconnected prematurely"
 """The framework's words for who is gone before all of the body came; its status is 500."""
 
+WRONG_HOST = "Invalid host header"
+"""Its words for that."""
+
 
 def http(request: Request[Any, Any, Any], fault: HTTPException) -> Response[dict[str, Any]]:
     """What the framework refuses with; its own words stay inside."""
@@ -349,6 +352,11 @@ def http(request: Request[Any, Any, Any], fault: HTTPException) -> Response[dict
         return refused(request, Malformed(faults=_faults(fault)))
     if fault.detail == LEFT:
         return refused(request, Malformed(faults=[Fault("", "the body ends before its length")]))
+    if fault.status_code == 400:  # what came is not what HTTP says it is
+        what = Fault("", "is no request")
+        if fault.detail == WRONG_HOST:
+            what = Fault("header:Host", "is no name of a server")
+        return refused(request, Malformed(faults=[what]))
     if fault.status_code >= 500 or fault.status_code not in HTTP:
         return broken(request, fault)
     if fault.status_code == 404 and (name := _not_an_id(request)):

@@ -47,10 +47,11 @@ PARAMETERS = {
     "as_of": re.compile("([0-9TZ:.-]|%3A){1,40}"),  # no + among them: which is how a space is sent
     "known": re.compile("then|now"),
 }
+PLAIN_HOST = re.compile(rb"[0-9A-Za-z.:\[\]-]*")
 KEY = re.compile(acting.BARE.pattern.encode())  # one in quotes takes the long way
 LOOKED_AT = frozenset(
-    (b"authorization", b"cookie", b"x-csrf-token", b"accept", b"content-type", b"content-length",
-     b"content-encoding", b"idempotency-key", b"if-match", b"if-none-match")
+    (b"host", b"authorization", b"cookie", b"x-csrf-token", b"accept", b"content-type",
+     b"content-length", b"content-encoding", b"idempotency-key", b"if-match", b"if-none-match")
 )  # fmt: skip
 IDENTIFYING = (b"authorization", b"cookie", b"x-csrf-token")
 ACCEPTED = (b"*/*", b"application/json")
@@ -123,7 +124,8 @@ def quick(
                 if len(body) == int(headers[b"content-length"]):  # else they have gone
                     answer = await _record(ledger(), caller, scope["path"], UUID(id), body, headers)
         except Refusal as refusal:
-            answer = Answer(*problems.told(refusal), problems.MEDIA_TYPE)
+            if hidden(caller.holder, 0) == frozenset():  # else it says less
+                answer = Answer(*problems.told(refusal), problems.MEDIA_TYPE)
         except Exception as fault:  # it is said there as everywhere
             scope["state"]["fault"] = fault
         scope["state"]["actor"] = caller.holder.actor
@@ -154,6 +156,8 @@ def _headers(scope: Scope) -> dict[bytes, bytes] | None:
             if name in found:
                 return None
             found[name] = value
+    if not PLAIN_HOST.fullmatch(found.get(b"host", b"")):
+        return None
     return found if found.get(b"accept", ACCEPTED[0]) in ACCEPTED else None
 
 
@@ -207,6 +211,8 @@ async def _record(
         if weak or len(found) != 1:
             return None
         [expected] = found
+        if not expected:  # no version is called so: it is told there
+            return None
     if faults_of(Interactions, body):
         return None
     fact, key = _decode(body), headers.get(b"idempotency-key", b"").decode()

@@ -5,7 +5,8 @@ client is woken for the first half. What is written in one turn of the event loo
 at its end.
 
 Whoever begins a request and does not end it, or does not take the answer, would hold a connection,
-and what waits in it, for as long as they like: it is ended.
+and what waits in it, for as long as they like: it is ended. So it is where a head never ends, or
+what a body is wrapped in (its trailers, its chunks); and what follows a body is none of the head.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 STALLED_S = 20.0  # in twice that the head of a request is here, or the connection ends
 LEAST_BYTES = 1_024  # of its body, in that time
+MOST_BYTES = 64 * 1024  # of a head, and of what is no body after it; besides what comes at once
+WRAPPED = 16  # so many times what is in them chunks may take besides
+TOO_LARGE = b"the head of a request takes at most 64 KiB"
 
 
 class InOnePiece(HttpToolsProtocol):
@@ -31,10 +35,43 @@ class InOnePiece(HttpToolsProtocol):
         super().connection_made(self._gathering)  # type: ignore[arg-type]
         self._heard, self._taken, self._looked_at = 0, -1, self.scope
         self._look = self.loop.call_later(STALLED_S, self._end_if_stalled)
+        self._in_head, self._wrapping = True, 0
 
     def data_received(self, data: bytes) -> None:
         self._heard += len(data)
+        of, head = self.scope, self._in_head
+        self._wrapping += len(data)
         super().data_received(data)
+        if self.scope is not of or self._in_head is not head:
+            self._wrapping = 0  # another began in this: what it takes is counted from the next on
+        elif self._wrapping > MOST_BYTES:
+            self._end_if_endless()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._in_head = False
+        self.headers = []  # for trailers, which are not looked at (RFC 9110, 6.5.1)
+
+    def on_body(self, body: bytes) -> None:
+        self._wrapping = max(0, self._wrapping - WRAPPED * len(body))
+        super().on_body(body)
+
+    def _end_if_endless(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._in_head and (self.cycle is None or self.cycle.response_complete):
+            self.transport.write(
+                b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+                b"content-type: text/plain; charset=utf-8\r\n"
+                b"content-length: %d\r\n\r\n%b" % (len(TOO_LARGE), TOO_LARGE)
+            )
+            self.transport.close()
+        else:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._look.cancel()
@@ -90,7 +127,7 @@ class Gathering:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._held:
+        if self._held and not self._transport.is_closing():
             data, self._held = b"".join(self._held), []
             self._written += len(data)
             self._transport.write(data)

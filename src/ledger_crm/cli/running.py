@@ -374,6 +374,7 @@ async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -
             timeout_graceful_shutdown=2,
             timeout_keep_alive=KEPT_S,
             http=InOnePiece,
+            ws="none",  # whatever else is installed
         )
         server = uvicorn.Server(config)
         # Its own handlers end the process by the signal, before anything is closed.
