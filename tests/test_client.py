@@ -7,8 +7,9 @@ import re
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from itertools import islice
 from typing import Any
 
@@ -99,8 +100,8 @@ class Server:
 
 
 def busy(status: int, retry_after: str | None) -> httpx.Response:
-    headers = {"Date": "Mon, 30 Nov 2026 12:00:00 GMT"}
-    headers |= {} if retry_after is None else {"Retry-After": retry_after}
+    headers = {b"Date": b"Mon, 30 Nov 2026 12:00:00 GMT"}
+    headers |= {} if retry_after is None else {b"Retry-After": retry_after.encode("latin-1")}
     return httpx.Response(status, json=BUSY, headers=headers)
 
 
@@ -172,7 +173,8 @@ def test_a_follower_waits_as_it_is_told_to_and_no_longer_than_it_wants(slept: li
 
 
 def test_without_a_word_of_when_a_problem_has_none() -> None:
-    for answer in (busy(404, None), busy(404, "soon"), httpx.Response(502, text="<p>Gone</p>")):
+    odd = [busy(404, said) for said in (None, "soon", "²", "Mon, 30 Nov 9999999999 12:00:00 GMT")]
+    for answer in (*odd, httpx.Response(502, text="<p>Gone</p>")):
         transport = httpx.MockTransport(Server(answer))
         with (
             client.Client("http://crm", "key", transport=transport, attempts=1) as crm,
@@ -209,6 +211,62 @@ def test_the_ledger_is_read_from_a_position_to_its_end_in_pages() -> None:
         assert list(crm.pages("/events", after=7)) == [8, 9]
     asked = [dict(each.url.params) for each in server.asked]
     assert asked == [{"after": "7"}, {"cursor": "c"}], "it takes one of the two"
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_list_that_is_read_by_post_has_its_body_on_every_page(awaited: bool) -> None:
+    counted = {"Total-Count": "10000+"}
+    pages = [
+        httpx.Response(200, json={"items": [8], "next": "c"}, headers=counted),
+        httpx.Response(200, json={"items": [9], "next": None}, headers=counted),
+    ]
+    server = Server(httpx.Response(200, json=RECEIPT), *pages, well={})
+    transport = httpx.MockTransport(server)
+    asked: dict[str, Any] = {"body": {"q": "ada"}, "count": True, "limit": 1}
+
+    async def asynchronously() -> tuple[list[Any], str | None]:
+        async with client.AsyncClient("http://crm", "key", transport=transport) as crm:
+            await crm.write("/people", {})
+            found = [each async for each in crm.pages("/people/lookups", **asked)]
+            return found, crm.total_count
+
+    if awaited:
+        found, total = asyncio.run(asynchronously())
+    else:
+        with client.Client("http://crm", "key", transport=transport) as crm:
+            crm.write("/people", {})
+            found, total = list(crm.pages("/people/lookups", **asked)), crm.total_count
+            crm.get("/people")
+            assert crm.total_count is None, "that answer says nothing of it"
+    assert (found, total) == ([8, 9], "10000+")
+    _, first, second, *_ = server.asked
+    params = {"after": "7", "count": "true", "limit": "1"}
+    for request, told_by in ((first, params), (second, params | {"cursor": "c"})):
+        assert (request.method, request.content) == ("POST", b'{"q":"ada"}')
+        assert request.headers["content-type"] == "application/json"
+        assert dict(request.url.params) == told_by
+
+
+@pytest.mark.parametrize("key", ["", " ", "größer", "two\nlines"])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_what_is_no_key_is_refused_and_not_sent_under_another(key: str, awaited: bool) -> None:
+    server = Server()
+    transport = httpx.MockTransport(server)
+
+    async def asynchronously() -> None:
+        async with client.AsyncClient("http://crm", "key", transport=transport) as crm:
+            await crm.write("/people", {}, key=key)
+
+    with client.Client("http://crm", "key", transport=transport) as crm:
+        calls: list[Callable[[], object]] = [
+            lambda: crm.write("/people", {}, key=key),
+            lambda: crm.try_out("/people", {}, key=key),
+            lambda: crm.batch([], key=key),
+        ]
+        for call in [lambda: asyncio.run(asynchronously())] if awaited else calls:
+            with pytest.raises(ValueError, match="visible ASCII characters, or None"):
+                call()
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("awaited", [False, True])
@@ -252,3 +310,8 @@ def test_a_put_may_ask_that_there_is_none_yet() -> None:
         crm.write("/pools/speakers", {}, method="PUT", if_none_match="*")
     assert server.asked[0].headers["if-none-match"] == "*"
     assert "if-match" not in server.asked[0].headers
+
+
+def test_whoever_checks_types_is_told_that_it_has_some() -> None:
+    """PEP 561: without it mypy takes all of it for Any, or refuses the import."""
+    assert files("ledger_crm").joinpath("py.typed").is_file()

@@ -442,7 +442,7 @@ def story(up: Running, mark: Marks) -> tuple[str, str]:
         written(api, "/webhooks", url=f"https://hooks.invalid/{mark()}", label=mark())
         _equal_opportunity(up, api, mark)
         key = printed(
-            command(up.home, "key", "create", "consultant:zoe", "--label", mark(), "--json")
+            command(up.home, "key", "create", "consultant:ana", "--label", mark(), "--json")
         )
         command(up.home, "key", "revoke", key["id"], "--reason", mark())
         invited = command(

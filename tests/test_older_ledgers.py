@@ -117,7 +117,7 @@ def test_a_ledger_of_an_older_schema_is_brought_up_to_date_and_reads_the_same(ol
                 await signing_in.set_password(ledger, ANA, "correct horse battery", role="owner")
                 login = await signing_in.login_of(ledger, ANA)
                 assert login
-                await sessions.begin(pool, ANA, login.era, 60, idle_s=60)
+                await sessions.begin(pool, KEYRING, ANA, login.era, 60, idle_s=60)
                 async with pool.connection() as conn, conn.cursor() as cur:
                     lines = await history.of(cur, person, kind="person", before=None, limit=50)
             return states, [line.text for line in lines or []]

@@ -6,6 +6,7 @@
         for person in crm.pages("/people", tag="vip"):
             print(person["name"])
         found = crm.ask("/search/lookups", {"q": "ada"})
+        engineers = list(crm.pages("/people/lookups", body={"q": "engineer"}))
         for entry in crm.follow(after=ada.position or 0):
             print(entry.position, entry.kind)
 
@@ -22,12 +23,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar, overload
 from uuid import UUID, uuid4
 
 import httpx
 import msgspec
+
+from ledger_crm import retry_after
 
 __all__ = ["AsyncClient", "Client", "Entry", "Problem", "Receipt", "Trial"]
 
@@ -121,6 +123,9 @@ class _Calls:
         self.stood_at: int | None = None
         """Where the ledger was, of which the last answer to a read holds everything
         (``Ledger-Position``); None if it said nothing of that."""
+        self.total_count: str | None = None
+        """How many there are of the list that was read last, if it was asked with ``count=True``
+        (``Total-Count``): `42`, or `10000+` if there are more; else None."""
 
     def _request(
         self, method: str, path: str, *, timeout_s: float = TIMEOUT_S, **rest: Any
@@ -165,6 +170,7 @@ class _Calls:
         answer = yield from self._sent(request)
         told = answer.headers.get("ledger-position")
         self.stood_at = None if told is None else int(told)
+        self.total_count = answer.headers.get("total-count")
         return answer
 
     def _get(self, path: str, type: Any, params: dict[str, Any]) -> Steps[Any]:
@@ -172,23 +178,31 @@ class _Calls:
         return _decoded(answer, type)
 
     def _ask(self, path: str, body: Any, type: Any, params: dict[str, Any]) -> Steps[Any]:
-        content, headers = msgspec.json.encode(body), {"Content-Type": "application/json"}
-        params = self._after(path, params)
-        answer = yield from self._read(
-            self._request("POST", path, headers=headers, params=params, content=content)
-        )
+        answer = yield from self._read(self._asking(path, body, params))
         return _decoded(answer, type)
 
-    def _page(self, path: str, params: dict[str, Any]) -> Steps[tuple[list[Any], str | None]]:
+    def _asking(self, path: str, body: Any, params: dict[str, Any]) -> httpx.Request:
+        content, headers = msgspec.json.encode(body), {"Content-Type": "application/json"}
+        params = self._after(path, params)
+        return self._request("POST", path, headers=headers, params=params, content=content)
+
+    def _page(
+        self, path: str, body: Any, params: dict[str, Any]
+    ) -> Steps[tuple[list[Any], str | None]]:
         if params["cursor"] and path.startswith("/events"):  # where it begins, which is in it
             params["after"] = None
-        answer = yield from self._read(self._request("GET", path, params=self._after(path, params)))
+        if body is None:
+            request = self._request("GET", path, params=self._after(path, params))
+        else:
+            request = self._asking(path, body, params)
+        answer = yield from self._read(request)
         match _decoded(answer, Any):
             case {"items": list(items), "next": None | str() as cursor}:
                 return items, cursor
             case list(items):
                 return items, None
-        raise _unlike(answer, "no-list", "is no list: get(path) reads it")
+        reads = "get(path)" if body is None else "ask(path, body)"
+        raise _unlike(answer, "no-list", f"is no list: {reads} reads it")
 
     def _after(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
         behind = path != "/" and not path.startswith(NOT_BEHIND)
@@ -206,7 +220,7 @@ class _Calls:
         if_none_match: str | None,
         dry_run: bool,
     ) -> Steps[Any]:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid4().hex}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": _key(key)}
         for name, tag in (("If-Match", if_match), ("If-None-Match", if_none_match)):
             if tag is not None:
                 headers[name] = tag
@@ -228,7 +242,7 @@ class _Calls:
     def _batch(
         self, commands: Sequence[dict[str, Any]], whole: bool, key: str | None, dry_run: bool
     ) -> Steps[list[dict[str, Any]]]:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid4().hex}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": _key(key)}
         params = {"dry_run": "true"} if dry_run else {}
         content = msgspec.json.encode({"commands": commands, "all_or_nothing": whole})
         answer = yield from self._sent(
@@ -290,19 +304,24 @@ class Client(_Calls):
     def ask(self, path: str, body: Any, **params: Any) -> Any: ...
     def ask(self, path: str, body: Any, type: Any = Any, **params: Any) -> Any:
         """As ``get``, of what is read by POST so that no names stand in an address: ``/search``,
-        ``/people`` and ``/segments`` have ``/lookups``. A page at a time: ``cursor=``."""
+        ``/people`` and ``/segments`` have ``/lookups``. A page at a time: ``cursor=``; all pages of
+        a list: ``pages(path, body=…)``."""
         return self._done(self._ask(path, body, type, params))
 
     @overload
-    def pages(self, path: str, type: type[T], **params: Any) -> Iterator[T]: ...
+    def pages(
+        self, path: str, type: type[T], *, body: Any = None, **params: Any
+    ) -> Iterator[T]: ...
     @overload
-    def pages(self, path: str, **params: Any) -> Iterator[Any]: ...
-    def pages(self, path: str, type: Any = Any, **params: Any) -> Iterator[Any]:
-        """Every item of a list, a page at a time, if it has pages. Raises as ``get``; Problem also
-        if it is no list."""
+    def pages(self, path: str, *, body: Any = None, **params: Any) -> Iterator[Any]: ...
+    def pages(
+        self, path: str, type: Any = Any, *, body: Any = None, **params: Any
+    ) -> Iterator[Any]:
+        """Every item of a list, a page at a time, if it has pages; with ``body`` of one that is
+        read by POST, as by ``ask``. Raises as ``get``; Problem also if it is no list."""
         cursor: str | None = None
         while True:
-            items, cursor = self._done(self._page(path, {**params, "cursor": cursor}))
+            items, cursor = self._done(self._page(path, body, {**params, "cursor": cursor}))
             for item in items:
                 yield msgspec.convert(item, type)
             if cursor is None:
@@ -318,7 +337,8 @@ class Client(_Calls):
         if_match: str | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> Receipt:
-        """``key``: of your own choosing; None: a new one for this call. Raises Problem."""
+        """``key``: of your own choosing; None: a new one for this call. Raises Problem; ValueError
+        if it is no key, before anything is sent."""
         receipt: Receipt = self._done(
             self._write(path, body, method, key, if_match, if_none_match, False)
         )
@@ -334,7 +354,7 @@ class Client(_Calls):
         if_match: str | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> Trial:
-        """What ``write`` would do. Raises Problem."""
+        """What ``write`` would do. Raises as ``write``."""
         trial: Trial = self._done(
             self._write(path, body, method, key, if_match, if_none_match, True)
         )
@@ -349,7 +369,7 @@ class Client(_Calls):
         dry_run: bool = False,
     ) -> list[dict[str, Any]]:
         """Results, as ``/batch`` says; of a dry run, what each would do. ``key``: as for ``write``,
-        for those of the commands that have none. Raises Problem."""
+        for those of the commands that have none. Raises as ``write``."""
         return self._done(self._batch(commands, all_or_nothing, key, dry_run))
 
     def follow(self, *, after: int = 0, kinds: Sequence[str] = ()) -> Iterator[Entry]:
@@ -438,13 +458,17 @@ class AsyncClient(_Calls):
         return await self._done(self._ask(path, body, type, params))
 
     @overload
-    def pages(self, path: str, type: type[T], **params: Any) -> AsyncIterator[T]: ...
+    def pages(
+        self, path: str, type: type[T], *, body: Any = None, **params: Any
+    ) -> AsyncIterator[T]: ...
     @overload
-    def pages(self, path: str, **params: Any) -> AsyncIterator[Any]: ...
-    async def pages(self, path: str, type: Any = Any, **params: Any) -> AsyncIterator[Any]:
+    def pages(self, path: str, *, body: Any = None, **params: Any) -> AsyncIterator[Any]: ...
+    async def pages(
+        self, path: str, type: Any = Any, *, body: Any = None, **params: Any
+    ) -> AsyncIterator[Any]:
         cursor: str | None = None
         while True:
-            items, cursor = await self._done(self._page(path, {**params, "cursor": cursor}))
+            items, cursor = await self._done(self._page(path, body, {**params, "cursor": cursor}))
             for item in items:
                 yield msgspec.convert(item, type)
             if cursor is None:
@@ -559,17 +583,19 @@ def _pause_s(failures: int) -> float:
     return min(AGAIN_S * 2.0 ** min(failures, 10) * (0.5 + random.random()), LONGEST_S)  # noqa: S311
 
 
+def _key(given: str | None) -> str:
+    """Raises ValueError. An empty one is no wish for a new one: whoever made it of something that
+    is missing believes that sending twice does it once."""
+    if given is None:
+        return uuid4().hex
+    if not given.strip() or not given.isascii() or not given.isprintable():
+        raise ValueError("key: 1 to 255 visible ASCII characters, or None for a new one")
+    return given
+
+
 def _retry_after_s(answer: httpx.Response) -> float | None:
-    """In seconds, or as a date (RFC 9110, 10.2.3), by the clock of who says it; None: it says
-    nothing of that."""
     asked, said_at = (answer.headers.get(name, "") for name in ("retry-after", "date"))
-    if asked.isdigit():
-        return float(asked)
-    try:
-        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(said_at)
-    except (ValueError, TypeError):  # no dates, or only one with a zone
-        return None
-    return max(wait.total_seconds(), 0.0)
+    return retry_after.seconds(asked, said_at=said_at)
 
 
 def _decoded(answer: httpx.Response, type: Any) -> Any:

@@ -1,7 +1,8 @@
 """Sessions: who is signed in, and who guesses. Rows beside the ledger, which are forgotten.
 
-A session is found by the hash of what its cookie holds. What it may is asked of the ledger each
-time (``commands/signing_in.py``); here is only until when it lasts.
+A session is found by the hash of what its cookie holds, which is ours: what somebody made up is
+known as such without a look, and takes no place from who is signed in. What it may is asked of the
+ledger each time (``commands/signing_in.py``); here is only until when it lasts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -20,7 +22,9 @@ from psycopg_pool import AsyncConnectionPool
 
 from .domain.clock import now
 from .domain.entry import new_id
+from .sealing import Hashes
 
+MARK = 22  # characters, of 6 bits each
 SEEN_EVERY = timedelta(minutes=1)  # a session's row is written no more often
 
 
@@ -56,10 +60,16 @@ async def writing(pool: AsyncConnectionPool[Any]) -> AsyncIterator[Any]:
 
 
 async def begin(
-    pool: AsyncConnectionPool[Any], consultant: str, era: int, lifetime_s: int, *, idle_s: int
+    pool: AsyncConnectionPool[Any],
+    hashes: Hashes,
+    consultant: str,
+    era: int,
+    lifetime_s: int,
+    *,
+    idle_s: int,
 ) -> tuple[Session, str]:
     """And the text for its cookie. Those that are over are forgotten."""
-    secret, at = secrets.token_urlsafe(32), now()
+    secret, at = _marked(secrets.token_urlsafe(32), hashes), now()
     session = Session(new_id(), consultant, era, at, at + timedelta(seconds=lifetime_s))
     async with writing(pool) as cur:
         await cur.execute(
@@ -71,6 +81,16 @@ async def begin(
             (session.id, _digest(secret), consultant, era, at, at, session.until_at),
         )
     return session, secret
+
+
+def is_ours(secret: str, hashes: Hashes) -> bool:
+    """Whether this was ever the text of a cookie that we gave."""
+    return hmac.compare_digest(secret.encode(), _marked(secret[:-MARK], hashes).encode())
+
+
+def _marked(text: str, hashes: Hashes) -> str:
+    mark = urlsafe_b64encode(hashes.hash_of("session", text))[:MARK]
+    return text + mark.decode()
 
 
 async def find(pool: AsyncConnectionPool[Any], secret: str, *, idle_s: int) -> Session | None:

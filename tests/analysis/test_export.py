@@ -28,7 +28,8 @@ from ledger_crm.analysis import AnalysisFault, exporting, shelving
 from ledger_crm.analysis.exporting import FORMAT, Exported, export
 from ledger_crm.analysis.querying import over_export, over_live
 from ledger_crm.commands import demo
-from ledger_crm.domain.entry import sealed_fields
+from ledger_crm.domain.entry import Actor, sealed_fields
+from ledger_crm.domain.equal_opportunity import Answers, EqualOpportunityForm
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.ledger import Intent, Ledger, Work
@@ -155,12 +156,17 @@ def test_every_read_model_is_in_it_row_by_row(database: str, tmp_path: Path) -> 
     assert differ == set()
 
 
+async def answering(work: Work) -> EqualOpportunityForm:
+    return work.add(EqualOpportunityForm.answer(Answers(gender="woman"), by=work.by))
+
+
 def test_what_is_personal_is_in_it_only_on_demand(
     databases: Callable[..., str], read_models: str, tmp_path: Path
 ) -> None:
     url = databases(of=read_models)
     with Ledger(url, KEYRING) as ledger:
         asyncio.run(three_people(ledger))
+        asyncio.run(ledger.decide(answering, intent=Intent(by=Actor("integration:website"))))
     export(url, tmp_path / "closed")
     found = list[Path]()
     export(
@@ -170,6 +176,7 @@ def test_what_is_personal_is_in_it_only_on_demand(
     assert found == [], "what is opened lies in no file that has a name"
     said = {name: repr(content(tmp_path / name)) for name in ("closed", "opened")}
     raw = b"".join(p.read_bytes() for p in (tmp_path / "closed").rglob("*") if p.is_file())
+    assert "woman" not in said["closed"] + said["opened"]
     for word in ("Ada", "Grace", "engines"):
         assert word not in said["closed"]
         assert word.encode() not in raw

@@ -213,6 +213,65 @@ async def test_nobody_is_found_or_counted_by_a_candidacy_that_one_may_not_see(
             assert sum(each["after"] for each in stages) == sees, who
 
 
+async def test_whoever_is_put_forward_on_it_alone_is_not_in_the_history_of_its_client(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    """What passes between us and them names no job order, and tells who may get the chair."""
+    company = search["company"]
+    path = f"/companies/{company}"
+    order = (await written(ana, f"{path}/job-orders", ORDER))["created"]
+    names = {"Ada Byron": search["person"]}
+    for name, on in (
+        ("Charles Babbage", order), ("Mary Somerville", ""), ("Augusta King", ""),
+        ("Lord Byron", ""),
+    ):  # fmt: skip
+        person = names[name] = (await written(ana, "/people", {"name": name}))["id"]
+        for of in filter(None, (on, search["order"] if name != "Augusta King" else "")):
+            opening = {"company_id": company, "job_order_id": of}
+            await written(ana, f"/people/{person}/candidacies", opening)
+    employed = {"company_id": company, "title": "Head"}
+    await written(ana, f"/people/{names['Mary Somerville']}/employments", employed)
+    for name in "Ada Byron", "Lord Byron":
+        note = {"kind": "person.note_written", "text": f"{name} is ready to go"}
+        await written(ana, f"/people/{names[name]}/interactions", note)
+    project()
+    head = (await ana.get("/people")).headers["Ledger-Position"]
+
+    async def told(who: str, again: str) -> set[str]:
+        """Whose coming to us is in it."""
+        url = f"{path}/history?limit=200&{again}"
+        answer = await ana.get(url, headers=keys[who])
+        assert answer.status_code == 200, answer.text
+        items = answer.json()["items"]
+        counted = await ana.get(f"{url}&count=true", headers=keys[who])
+        assert counted.headers["Total-Count"] == str(len(items))
+        csv = await ana.get(url, headers=keys[who] | {"Accept": "text/csv"})
+        shown = {name for name, id in names.items() if id in answer.text}
+        assert shown == {name for name in names if name in csv.text}
+        assert "ready to go" in answer.text or not shown & {"Ada Byron", "Lord Byron"}
+        return shown
+
+    there = {"Charles Babbage", "Mary Somerville"}
+    for again in (
+        "", f"as_of={head}", f"as_of={now():%Y-%m-%dT%H:%M:%S.%fZ}&known=now",
+        "kind=person.sourced", "by=consultant:ana", "since=2020-01-01", "sort=kind",
+    ):  # fmt: skip
+        for who in ("ben", "nora"):
+            assert await told(who, again) == there, (who, again)
+        if "kind=" not in again:
+            for who in ("owner", "cid", "mia"):
+                assert await told(who, again) == there | {"Ada Byron", "Lord Byron"}, (who, again)
+
+    # whoever turns out to be somebody who works there belongs to it by that
+    await written(ana, f"/people/{names['Augusta King']}/employments", employed)
+    merge = {"duplicate_id": names["Lord Byron"]}
+    await written(ana, f"/people/{names['Augusta King']}/merges", merge)
+    project()
+    theirs = await ana.get(f"{path}/history?limit=200", headers=keys["ben"])
+    assert "Lord Byron is ready to go" in theirs.text
+    assert "Ada Byron is ready to go" not in theirs.text
+
+
 async def test_what_is_part_of_it_is_not_read_alone_either(
     ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
 ) -> None:
@@ -631,6 +690,103 @@ async def test_nobody_is_found_by_what_a_candidacy_on_it_is_asked(
         hits = await ana.post("/search/lookups", json={"words": "zanzibar"}, headers=keys[who])
         expected = [things["person_id"]] * sees
         assert [each["id"] for each in hits.json()["items"]] == expected, who
+
+
+async def test_the_check_before_an_approach_does_not_tell_whom_it_brought_where(
+    ana: httpx.AsyncClient,
+    things: dict[str, str],
+    keys: Keys,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only that they are not to be approached, where a rule refuses it."""
+    monkeypatch.setattr(caller, "TRUST_S", 60.0)
+    person, company = things["person_id"], things["company_id"]
+    on = f"/people/{person}/candidacies/{things['candidacy_id']}"
+    day = now().date().isoformat()
+    await written(ana, f"{on}/placements", {"starts_on": day, "first_year_pay_cents": 8_500_000})
+    orders = f"/companies/{things['target_id']}/job-orders"
+    search = (await written(ana, orders, ORDER))["created"]
+    await written(ana, f"{orders}/targets", {
+        "kind": "company.target_named", "job_order_id": search, "target_id": company,
+        "named_at": AT,
+    })  # fmt: skip
+    project()
+    head = (await ana.get("/people")).headers["Ledger-Position"]
+    others, team = ("ben", "nora", "warehouse"), ("owner", "cid", "mia")
+
+    async def told(who: str, path: str) -> Any:
+        now_and_then = [
+            await ana.get(f"{path}?on={day}{again}", headers=keys[who])
+            for again in ("", f"&as_of={head}")
+        ]
+        assert {each.status_code for each in now_and_then} == {200}, now_and_then[0].text
+        assert now_and_then[0].content == now_and_then[1].content
+        if who in others and path.startswith("/people"):
+            assert company not in now_and_then[0].text
+        return now_and_then[0].json()
+
+    async def found_there(who: str) -> list[str]:
+        [target] = (await told(who, f"/job-orders/{search}/market-map"))["targets"]
+        return [each["person_id"] for each in target["people"] if each["person_id"] == person]
+
+    for who in others:
+        check = await told(who, f"/people/{person}/conflicts")
+        assert (check["free"], check["obstacles"], check["seats"]) == (True, [], []), who
+        assert await found_there(who) == [], who
+    for who in team:
+        check = await told(who, f"/people/{person}/conflicts")
+        assert [each["what"] for each in check["obstacles"]] == ["placed_by_us"], who
+        assert await found_there(who) == [person], who
+
+    off_limits = {"kind": "company.off_limits_agreed", "agreed_at": AT, "text": "Our client"}
+    await written(ana, f"/companies/{company}/off-limits", off_limits)
+    project()
+    head = (await ana.get("/people")).headers["Ledger-Position"]
+    unsaid = {
+        "what": "off_limits", "company_id": None, "company": None, "until_on": None, "text": "",
+        "agreed_with_id": None, "agreed_with": None,
+    }  # fmt: skip
+    for who in (*others, *team):
+        check = await told(who, f"/people/{person}/conflicts")
+        shown = await told(who, f"/companies/{company}/off-limits")
+        [agreed] = (await told(who, "/off-limits"))["items"]
+        assert not check["free"]
+        if who in others:
+            assert (check["obstacles"], check["seats"]) == ([unsaid], []), who
+            assert (shown["people"], agreed["people"], agreed["placed"]) == ([], 0, 0), who
+        else:
+            assert [each["what"] for each in check["obstacles"]] == ["off_limits", "placed_by_us"]
+            assert [each["person_id"] for each in shown["people"]] == [person], who
+            assert (agreed["people"], agreed["placed"]) == (1, 1), who
+
+    # and the refusal says no more than the check
+    message = {"kind": "person.message_sent", "channel": "email", "message_id": "<7@us>"}
+    message["sent_at"] = now().isoformat()
+
+    async def refused(who: str) -> set[str]:
+        """The facts of it."""
+        facts = []
+        for asked in ("", "", "?dry_run=true"):  # the second takes the short way
+            url = f"/people/{person}/interactions{asked}"
+            answer = await ana.post(url, json=message, headers=keys[who])
+            facts.append(set(problem(answer, 403, "off-limits")))
+            assert (company in answer.text) == ("company_id" in answer.json())
+        assert facts[0] == facts[1] == facts[2]
+        return facts[0] - {"type", "title", "status", "detail", "request_id"}
+
+    assert [await refused(who) for who in ("ben", "nora")] == [set(), set()]
+    assert await refused("cid") == {"company_id", "agreed_with_id", "since", "until_on"}
+
+    # where they work is no secret once somebody wrote it down; that we brought them is
+    job = {"company_id": company, "title": "Treasurer", "starts_on": day}
+    await written(ana, f"/people/{person}/employments", job)
+    project()
+    check = await ana.get(f"/people/{person}/conflicts?on={day}", headers=keys["ben"])
+    assert [(each["what"], each["company_id"]) for each in check.json()["obstacles"]] == [
+        ("off_limits", company)
+    ]
+    assert await refused("ben") == await refused("cid")
 
 
 async def test_who_opens_one_sees_it_until_it_is_staffed(

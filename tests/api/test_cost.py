@@ -34,8 +34,8 @@ async def test_a_history_reads_no_links_but_its_own(
     project()
     with psycopg.connect(owner_database, autocommit=True) as owner:
         owner.execute(
-            "INSERT INTO read.history_link (company_id, person_id)"
-            " SELECT 'ffffffff-ffff-4fff-bfff-ffffffffffff', gen_random_uuid()"
+            "INSERT INTO read.history_link (company_id, person_id, reason_id)"
+            " SELECT 'ffffffff-ffff-4fff-bfff-ffffffffffff', gen_random_uuid(), gen_random_uuid()"
             " FROM generate_series(1, %s)",
             (LARGE,),
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 from litestar import Litestar
 
 from api.journey import ADA, NOTE, problem, written
+from ledger_crm import sessions
 from ledger_crm.api.caller import Terms, network
 from ledger_crm.api.snapshots import Pool
 from ledger_crm.commands.catalogue import create_key
@@ -103,15 +105,43 @@ async def test_who_guesses_keys_and_links_is_not_heard_but_who_came_with_a_right
 
 
 async def test_a_session_that_is_over_is_no_guess(
-    ana: httpx.AsyncClient, ledger: Ledger, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    pool: Pool,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a page that was left open overnight would keep a whole office out."""
     monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 0.0)
     serve(Terms(wrong_keys=3))
-    over = {"Authorization": "", "Cookie": "ledger_session=over"}
+    keyring = ledger.store.keyring
+    _, secret = await sessions.begin(pool.door, keyring, "consultant:ana", 1, 0, idle_s=60)
+    over = {"Authorization": "", "Cookie": f"ledger_session={secret}"}
     for _ in range(5):
         problem(await ana.get("/people", headers=over), 401, "key-missing")
     assert (await ana.get("/people")).status_code == 200
+
+
+async def test_a_cookie_that_somebody_made_up_costs_no_look(
+    ana: httpx.AsyncClient, ledger: Ledger, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or many of them would take the places of who is signed in."""
+    _, secret = await sessions.begin(
+        pool.door, ledger.store.keyring, "consultant:ana", 1, 60, idle_s=60
+    )
+    looks, find = list[str](), sessions.find
+
+    async def counted(pool: Any, secret: str, *, idle_s: int) -> Any:
+        looks.append(secret)
+        return await find(pool, secret, idle_s=idle_s)
+
+    monkeypatch.setattr(sessions, "find", counted)
+    other = secret[:-1] + ("A" if secret[-1] != "A" else "B")
+    for text in ("over", "", "ü" * 60, secret[1:], "x" + secret, other, secret):
+        header = f"ledger_session={text}".encode("latin-1")
+        answer = await ana.get("/people", headers={"Authorization": "", "Cookie": header})
+        problem(answer, 401, "key-missing")
+    assert looks == [secret]
 
 
 async def test_only_over_https_browsers_are_told_to_stay_there(app: Litestar) -> None:

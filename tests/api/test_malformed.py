@@ -17,6 +17,7 @@ from ledger_crm.api.companies import NewDeal
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.malformed import MOST, _once, _twice, faults_of
 from ledger_crm.api.people import MoveNow, NewPerson
+from ledger_crm.api.portal import NewVerdict
 from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.interaction import Interactions
 from ledger_crm.domain.pipeline import PipelineDefined
@@ -95,6 +96,15 @@ def objects(draw: st.DrawFn, depth: int = 2) -> str:
 def test_no_name_that_is_given_twice_is_overlooked_at_a_glance(body: bytes) -> None:
     if _once(msgspec.json.decode(body), body):
         assert not _twice(body)
+
+
+def test_one_of_some_words_is_told_which_there_are_and_not_what_was_sent() -> None:
+    """Also where it may be null: there the decoder's own words said what was sent, and no more."""
+    body = b'{"candidate": "A", "verdict": "zz", "reason": "Ada"}'
+    told = {each.pointer: each.detail for each in faults_of(NewVerdict, body)}
+    assert told["/verdict"] == "expected one of interview, reject, hold"
+    assert told["/reason"].startswith("expected one of skills, experience, seniority, ")
+    assert "Ada" not in str(told)
 
 
 def test_of_many_only_what_is_wrong_is_walked() -> None:

@@ -673,6 +673,8 @@ async def test_a_refusal_in_the_portal_tells_nothing_of_ours(client: Client, bro
     first, again = [await browser(token, "/portal/verdicts", body, **key) for _ in range(2)]
     assert first.status_code == again.status_code == 201
     assert first.json() == again.json(), "the first answer again"
+    replayed = [each.headers.get("idempotency-replayed") for each in (first, again)]
+    assert replayed == [None, "true"]
     answer = await browser(token, "/portal/verdicts", body | {"text": "x"}, **key)
     reused = answer
     problem(reused, 422, "key-reused")
@@ -693,10 +695,13 @@ async def test_a_link_cannot_flood_the_ledger_or_the_server(
     for n in range(3):
         answer = await browser(token, "/portal/comments", {"text": f"Comment {n}"})
         assert answer.status_code == 201
+        assert answer.headers["ratelimit-policy"] == '"link";q=3;w=60'
+        assert answer.headers["ratelimit"].startswith(f'"link";r={2 - n};t=')
     head = await ledger.head()
     answer = await browser(token, "/portal/comments", {"text": "One more"})
     problem(answer, 429, "too-much-asked")
-    assert answer.headers["retry-after"] == "60"
+    assert 30 < int(answer.headers["retry-after"]) <= 60
+    assert answer.headers["ratelimit"] == f'"link";r=0;t={answer.headers["retry-after"]}'
     assert await ledger.head() == head
     for _ in range(2):
         await sees(browser, token)

@@ -13,7 +13,7 @@ from api.test_money import introduced
 from ledger_crm.api import caller
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain.clock import now
-from ledger_crm.domain.consultant import ConsultantHasLeft
+from ledger_crm.domain.consultant import ConsultantHasLeft, NoSuchConsultant
 from ledger_crm.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +165,18 @@ async def test_who_left_keeps_what_is_theirs_and_is_given_nothing_new(
     project()
     assert (await found(ana, "/companies", owner=BEN))["items"] != []
     assert (await found(ana, "/consultants/ben"))["left_on"] is None
+
+
+async def test_a_key_is_of_somebody_on_record_where_others_are(
+    ana: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    slip = "consultant:amna"
+    assert await create_key(ledger, actor=slip, of_anybody=False), "nobody is, yet"
+    await three(ana)
+    with pytest.raises(NoSuchConsultant):
+        await create_key(ledger, actor=slip, of_anybody=False)
+    for actor in (ANA, "integration:website"):
+        assert await create_key(ledger, actor=actor, of_anybody=False)
 
 
 async def test_what_a_team_gets_is_summed_to_the_cent_however_it_is_asked(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import strategies as st
 
 from builders import equally_answered
-from ledger_crm.domain.entry import ERASED, Actor, Entry, cause
+from ledger_crm.domain.entry import ERASED, UNOPENED, Actor, Entry, cause
 from ledger_crm.domain.equal_opportunity import (
     QUESTIONS,
     SIZE_BYTES,
@@ -89,6 +89,7 @@ def test_every_answer_is_as_long_as_any_other(answers: Answers) -> None:
 
 def test_who_is_erased_is_not_counted() -> None:
     assert unpacked(ERASED) is None
+    assert unpacked(UNOPENED) is None
 
 
 @hypothesis.given(counts=counts)

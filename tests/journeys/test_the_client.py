@@ -71,6 +71,10 @@ def test_what_it_writes_it_reads_and_nothing_is_written_twice(up: Running, key: 
             assert crm.write(f"/people/{id}/tags", TAGGED, if_match="*").version == trial.version
         found = [person.id for person in crm.pages("/people", Person, tag="vip", limit=2)]
         assert sorted(found) == sorted(ids), "all of them, read right after they were written"
+        vips = {"criteria": {"tags": ["vip"]}}
+        by_body = crm.pages("/people/lookups", Person, body=vips, limit=2, count=True)
+        assert [person.id for person in by_body] == found
+        assert crm.total_count == "5"
         added = [each["kind"] for each in crm.pages("/events", kind="person.sourced", after=before)]
         assert len(added) == 5, "each once"
         told = [entry["kind"] for entry in crm.pages("/events", kind="person.tagged")]

@@ -21,8 +21,8 @@ from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.segment import Criteria
 from ledger_crm.ledger import Intent, Ledger
-from ledger_crm.projections import LAST, NEXT, Projection, Row, Table, every, people
-from ledger_crm.workers import building
+from ledger_crm.projections import LAST, NEXT, PAST, SCHEMA, Projection, Row, Table, every, people
+from ledger_crm.workers import building, projector
 from ledger_crm.workers.beside import Kept, NothingKept, drop, is_built, kept
 from ledger_crm.workers.building import Busy, Swapped, build, go_back, rebuild
 from ledger_crm.workers.parts import PartDriver, Shared, prepare
@@ -32,6 +32,7 @@ from ledger_crm.workers.projector import (
     NotLeading,
     Projector,
     Read,
+    ask_to_rebuild,
     connect,
     try_to_lead,
 )
@@ -111,6 +112,28 @@ def test_what_is_built_beside_takes_the_place_and_the_other_is_kept(
         until(projected)
         expected = driven_anew(conn, read)
         assert dump(conn, [PERSON]) == expected
+
+
+@pytest.mark.parametrize("way", ["beside", "by who leads it"])
+def test_what_is_new_is_planned_by_what_is_in_it(
+    database: str, read: Read, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """At once: the server looks for itself in a minute, and reads of the past took ten seconds."""
+    monkeypatch.setattr(projector, "ANALYSED_FROM", 1)
+    with connect(database) as conn:
+        if way == "beside":
+            Driver(PERSON, read, conn).catch_up()
+            rebuild(database, PERSON, read, quiet)
+        else:
+            ask_to_rebuild(conn, PERSON.name)
+            assert Crew(conn, read, [PERSON]).catch_up() == {}
+        for table in PERSON.tables:
+            for home in (SCHEMA, PAST):
+                [(known, there)] = conn.execute(
+                    f"SELECT (SELECT reltuples FROM pg_class WHERE oid = '{home}.{table.name}'"
+                    f"::regclass), count(*) FROM {home}.{table.name}".encode()
+                ).fetchall()
+                assert known == there
 
 
 def driven_anew(conn: psycopg.Connection[tuple[object, ...]], read: Read) -> dict[str, bytes]:

@@ -11,13 +11,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, LiteralString
 from uuid import UUID
 
+import httpcore
 import httpx
 import psycopg
 import pytest
@@ -27,6 +30,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from builders import note, sourced
 from ledger_crm import tracing
+from ledger_crm.domain import clock
 from ledger_crm.domain.entry import cause
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.webhook import (
@@ -395,12 +399,83 @@ async def test_one_that_is_tried_again_and_hangs_does_not_hold_up_what_is_new(
         assert await waiting(house, webhook.id, 1)
 
 
+async def test_without_order_a_few_are_sent_at_once_and_it_is_told_how_those_do_that_wait(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a receiver that answers nothing one message after the other was tried, four a minute, and
+    it looked as if none had failed."""
+    last = await house.write(2 * sending.AT_ONCE)
+    all_of_it = range(last - 2 * sending.AT_ONCE + 1, last + 1)
+    await receiver.kill()
+    await receiver.start("--hangs", *[f"entry_{n}" for n in all_of_it])
+    monkeypatch.setattr(sending, "ANSWER_S", 3 * PATIENCE_S)
+    webhook = await house.add(receiver.url, ordered=False, kinds=["person."])
+    async with house.sending(again_s=[3_600] * 3):
+        await eventually(lambda: len(receiver.heard()) == sending.AT_ONCE)
+    assert sorted(receiver.positions()) == list(all_of_it)[: sending.AT_ONCE]
+    assert (await house.shown(webhook.id)).position == 0, "none of them is taken, or waits"
+    await receiver.kill()
+    await receiver.start("500")
+    async with house.sending(again_s=[3_600] * 3):
+        await eventually(lambda: waiting(house, webhook.id, len(all_of_it)))
+    await house.told(
+        "UPDATE ledger.webhook_waiting SET failures = position,"
+        " next_at = timestamptz '2026-12-01 12:00Z' + position * interval '1 day'"
+    )
+    shown = await house.shown(webhook.id)
+    assert shown.next_at
+    assert (shown.failures, shown.next_at.day) == (all_of_it[0], 1 + all_of_it[0])
+    await receiver.kill()
+    await receiver.start("--hangs", *[f"entry_{n}" for n in all_of_it])
+    await house.told("UPDATE ledger.webhook_waiting SET failures = 1, next_at = now()")
+    heard = len(receiver.heard())
+    async with house.sending(again_s=[3_600] * 3):
+        await eventually(lambda: len(receiver.heard()) == heard + sending.AT_ONCE)
+
+
+async def test_one_that_is_gone_ends_it_though_another_finds_no_room_to_wait(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are sent at once, and who finds no room is at it until there is some."""
+    monkeypatch.setattr(sending, "MOST_WAITING", 0)
+    second = await house.write(2)
+    gone: list[str] = []
+
+    def says(head: str) -> str:
+        return "410 Gone" if any(each in head for each in gone) else "500 Not Well"
+
+    async with answering(says) as url:
+        webhook = await house.add(url, ordered=False, kinds=["person."])
+        async with house.sending(again_s=[3_600] * 3):
+            await eventually(lambda: failed(house, webhook.id))
+        assert (await house.shown(webhook.id)).position == second - 2, "none is skipped"
+        gone.append(f"webhook-id: entry_{second}\r\n")
+        async with house.sending(again_s=[3_600] * 3):
+            await eventually(lambda: disabled(house, webhook.id))
+    assert (await house.shown(webhook.id)).reason == "gone"
+
+
+@asynccontextmanager
+async def answering(says: Callable[[str], str]) -> AsyncIterator[str]:
+    """The address of a receiver that answers a head with this status, and headers after it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        writer.write(f"HTTP/1.1 {says(head)}\r\nContent-Length: 0\r\n\r\n".encode("latin-1"))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
 async def test_when_too_many_wait_the_next_goes_one_by_one_until_one_of_them_is_taken(
     house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given room for one to wait, and two that are refused, when the first is taken in its time,
     then the second waits in its place at once, not in an hour, and the third is sent."""
     monkeypatch.setattr(sending, "MOST_WAITING", 1)
+    monkeypatch.setattr(sending, "AT_ONCE", 1)
     third = await house.write(3)
     first, second = third - 2, third - 1
     await receiver.kill()
@@ -480,6 +555,36 @@ async def test_gone_disables_at_once_and_a_redirect_is_not_followed(
         await eventually(lambda: disabled(house, webhook.id))
     assert (await house.shown(webhook.id)).reason == reason
     assert len(receiver.heard()) == (1 if says == "410" else 2)
+
+
+@pytest.mark.parametrize(
+    ("says", "wait_s"),
+    [
+        ("Retry-After: 120", 120),
+        ("Retry-After: Mon, 30 Nov 2026 12:02:00 GMT\r\nDate: Mon, 30 Nov 2026 12:00:00 GMT", 120),
+        ("Retry-After: Mon, 30 Nov 2026 12:02:00 GMT", 120),
+        ("Retry-After: Mon, 30 Nov 2099 12:00:00 GMT", 86_400),
+        ("Retry-After: soon", 1),
+        ("Retry-After: \xb2", 1),
+    ],
+)
+async def test_a_receiver_says_in_either_form_when_to_come_back(
+    house: House, says: str, wait_s: int
+) -> None:
+    """By its own clock, and where it tells none by ours."""
+    async with answering(lambda _: f"429 Busy\r\n{says}") as url:
+        webhook = await house.add(url)
+        noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
+        with clock.stopped_at(noon):
+            async with house.sending(again_s=[1.0] * 3):
+                await eventually(lambda: failed(house, webhook.id))
+    next_at = (await house.shown(webhook.id)).next_at
+    assert next_at
+    assert round((next_at - noon).total_seconds()) == wait_s
+
+
+async def failed(house: House, id: UUID) -> bool:
+    return (await house.shown(id)).failures > 0
 
 
 async def test_redriven_it_is_sent_again_under_the_same_ids(
@@ -569,13 +674,72 @@ async def test_however_many_hang_they_do_not_hold_up_another(
         each.close()
 
 
+def named(patch: pytest.MonkeyPatch, found: Callable[[], list[str]]) -> list[str]:
+    """Names in .example lead there; which were looked up."""
+    really, asked = socket.getaddrinfo, []
+
+    def look_up(host: Any, port: Any, *args: Any, **how: Any) -> Any:
+        if not str(host).endswith(".example"):
+            return really(host, port, *args, **how)
+        asked.append(host)
+        return [(socket.AF_INET, None, 6, "", (each, port)) for each in found()]
+
+    patch.setattr(socket, "getaddrinfo", look_up)
+    return asked
+
+
+async def test_however_many_names_are_not_found_in_time_others_are_and_each_is_asked_for_once(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given more hosts whose DNS is silent than the loop has threads for looking up."""
+    monkeypatch.setattr(sending, "ANSWER_S", 0.2)
+    silent = threading.Event()
+
+    def hang() -> list[str]:
+        silent.wait()
+        return []
+
+    asked = named(monkeypatch, hang)
+    hosts = [f"{n}.example" for n in range(2 * min(32, (os.cpu_count() or 1) + 4))]
+    try:
+        hanging = [await house.add(f"https://{host}/") for host in hosts]
+        async with house.sending():
+            await eventually(lambda: len(asked) >= len(hosts))
+            monkeypatch.setattr(sending, "ANSWER_S", PATIENCE_S)
+            another = await house.add(receiver.url)
+            last = await house.ledger.head()
+            await eventually(lambda: standing(house, another.id, last))
+            for each in hanging:
+                await eventually(lambda id=each.id: tried(house, id))  # type: ignore[misc]
+        assert sorted(asked) == sorted(hosts)
+    finally:
+        silent.set()
+    assert {each.fault for each in await house.log(hanging[0].id)} == {"timeout"}
+
+
+async def tried(house: House, id: UUID) -> bool:
+    return len(await house.log(id)) > 0
+
+
+@pytest.mark.parametrize("host", ["none.example", "a..example", f"{'a' * 64}.example"])
+async def test_a_name_that_is_none_is_unreachable(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = socket.getaddrinfo
+
+    def look_up(host: str, *args: Any, **how: Any) -> Any:
+        if host == "none.example":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return really(host, *args, **how)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(httpcore.ConnectError):
+        await sending.Guarded(anywhere=True).connect_tcp(host, 443, 10.0)
+
+
 async def test_a_name_is_reached_at_any_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """`localhost` is often ::1 first, where nobody listens."""
-
-    async def resolved(_: str, port: int, **__: Any) -> Any:
-        return [(socket.AF_INET, None, 6, "", (each, port)) for each in ("127.0.0.2", "127.0.0.1")]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+    named(monkeypatch, lambda: ["127.0.0.2", "127.0.0.1"])
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         stream = await sending.Guarded(anywhere=True).connect_tcp("receiver.example", port, 10.0)
@@ -604,6 +768,10 @@ async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(
         ("169.254.169.254", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False),
         ("::1", False), ("fe80::1%eth0", False), ("fc00::1", False), ("::ffff:127.0.0.1", False),
         ("::ffff:169.254.169.254", False), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False),
+        ("64:ff9b:1::1", False), ("64:ff9b:1:ffff::5db8:d822", False), ("fec0::1", False),
+        ("feff::1", False), ("::ffff:0:10.0.0.1", False), ("::ffff:0:93.184.216.34", False),
+        ("192.88.99.1", False), ("2002:c058:6301::", False), ("::ffff:192.88.99.1", False),
+        ("3fff::1", False), ("5f00::1", False), ("192.88.98.1", True), ("64:ff9b::5db8:d822", True),
         ("::", False), ("255.255.255.255", False), ("::127.0.0.1", False), ("::10.1.2.3", False),
     ],
 )  # fmt: skip

@@ -340,6 +340,10 @@ class Kept:
         with file:
             if os.fstat(file.fileno()).st_uid != os.geteuid():
                 raise AnalysisFault(f"{self.path} is not yours: it would be run as a program")
+            if os.fstat(file.fileno()).st_mode & 0o022:
+                raise AnalysisFault(
+                    f"{self.path} can be written by others: it would be run; remove it"
+                )
             words = file.readline(1000).decode(errors="replace").split()
             if words[:1] != ["ledger-crm-replay"] or len(words) not in (4, 5):
                 raise AnalysisFault(

@@ -19,6 +19,7 @@ from ledger_crm.commands.catalogue import holder_of
 from ledger_crm.domain.access import Holder, parts
 from ledger_crm.domain.entry import through
 from ledger_crm.ledger import Ledger
+from ledger_crm.sealing import Hashes
 from ledger_crm.sessions import Session
 from ledger_crm.visits import Visits, What
 
@@ -113,6 +114,11 @@ class Callers:
         self.visits = Visits(pool and pool.door, terms.remembered_days)
         self.guesses = Guesses(terms.wrong_keys, terms.locked_s)
 
+    @property
+    def hashes(self) -> Hashes:
+        """Of this deployment."""
+        return self._ledger.store.keyring
+
     def remembered(
         self, state: dict[str, Any], method: str, authorization: str, cookie: str, token: str
     ) -> Caller | None:
@@ -195,6 +201,8 @@ class Callers:
             key = found and await holder_of(self._ledger, text)
             return Caller(key, f"key:{found[0]}") if found and key else None
         secret = credential.removeprefix(self._cookie)
+        if not sessions.is_ours(secret, self.hashes):
+            return None
         session = await sessions.find(self._pool.door, secret, idle_s=self.terms.session_idle_s)
         if session is None:
             return None

@@ -141,6 +141,9 @@ class Sight:
 
     async def told(self, refusal: Refusal) -> Refusal:
         """Without what it says of others' job orders besides those that were named."""
+        if refusal.rests_on and refusal.rests_on in await self.hidden():
+            refusal.facts = {}
+            return refusal
         said = {
             id
             for value in refusal.facts.values()

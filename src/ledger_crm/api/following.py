@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -385,7 +386,9 @@ def kinds_of(asked: str | None) -> tuple[str, ...] | None:
     for each in asked.split(","):
         alike = [k for k in EVENTS if k == each or (each.endswith(".") and k.startswith(each))]
         if not alike:
-            raise Malformed(faults=[Fault("query:kind", "no kind is called so, or begins so")])
+            near = get_close_matches(each, EVENTS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "write it like person.placed"
+            raise Malformed(faults=[Fault("query:kind", f"no kind is called so; {hint}")])
         found |= dict.fromkeys(alike)
     return tuple(found)
 

@@ -32,18 +32,25 @@ async def page(
     cursor: str | None,
     limit: int,
 ) -> Response[Page[history.HistoryLine]]:
-    """Raises as ``View.page``, and Malformed."""
+    """Who belongs to a company by job orders alone that whoever asks does not see, does not belong
+    to it for them. Raises as ``View.page`` and ``View.seen``, and Malformed."""
     named = Named(person_id=id, by=by) if of == "person" else Named(company_id=id, by=by)
     asked: dict[str, Any] = {"cursor": cursor, "limit": limit, "at": moment, "named": named}
-    if (kind, by, since, until) == (None, None, None, None):
-        return await view.page(history.of, id, kind=of, **asked)
-    return await view.page(
-        history.fitting,
-        id,
-        kind=of,
-        kinds=kinds_of(kind),
-        by=by,
-        since=moment_of(since, "since"),
-        until=moment_of(until, "until"),
-        **asked,
-    )
+    narrowed = (kind, by, since, until) != (None, None, None, None)
+
+    async def ask(besides: frozenset[UUID]) -> Response[Page[history.HistoryLine]]:
+        if not narrowed and not besides:
+            return await view.page(history.of, id, kind=of, **asked)
+        return await view.page(
+            history.fitting,
+            id,
+            kind=of,
+            kinds=kinds_of(kind),
+            by=by,
+            since=moment_of(since, "since"),
+            until=moment_of(until, "until"),
+            besides=besides,
+            **asked,
+        )
+
+    return await (view.seen(ask) if of == "company" else ask(frozenset()))

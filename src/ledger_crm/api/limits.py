@@ -49,11 +49,17 @@ class Spending:
             raise TooManyRequests(retry_after_s=ceil(left_s))
 
     def _told(self, left: int, reset_s: float) -> list[tuple[bytes, bytes]]:
-        """As headers of draft-ietf-httpapi-ratelimit-headers."""
-        return [
-            (b"ratelimit-policy", b'"caller";q=%d;w=%d' % (self._most, WINDOW_S)),
-            (b"ratelimit", b'"caller";r=%d;t=%d' % (left, ceil(reset_s))),
-        ]
+        return allowance(b"caller", self._most, WINDOW_S, left, reset_s)
+
+
+def allowance(
+    whose: bytes, most: int, within_s: float, left: int, reset_s: float
+) -> list[tuple[bytes, bytes]]:
+    """As headers of draft-ietf-httpapi-ratelimit-headers."""
+    return [
+        (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (whose, most, within_s)),
+        (b"ratelimit", b'"%s";r=%d;t=%d' % (whose, left, ceil(reset_s))),
+    ]
 
 
 class Guesses:

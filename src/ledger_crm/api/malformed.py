@@ -191,9 +191,9 @@ def _walk(wanted: Any, value: Any, at: str) -> Iterator[Fault]:
             yield from _struct(structs, value, at)
     elif get_origin(bare) in (list, tuple, set, frozenset):
         yield from _items(wanted, bare, value, at)
-    elif get_origin(bare) is Literal:
-        if value not in get_args(bare):
-            yield Fault(at, f"expected one of {', '.join(map(str, get_args(bare)))}")
+    elif words := _one_of(wanted):
+        if value not in words:
+            yield Fault(at, f"expected one of {', '.join(map(str, words))}")
     else:
         yield from _leaf(wanted, value, at)
 
@@ -320,13 +320,19 @@ def _words_of(handler: HTTPRouteHandler) -> dict[str, tuple[str, ...]]:
     """Of each that takes one of some words, those."""
     found = {}
     for name, _, type_ in _query_of(handler):
-        bare = _bare(type_)
-        one = [m for m in map(_bare, get_args(bare) or (bare,)) if m is not NoneType]
-        if get_origin(bare) is not Literal and len(one) == 1:
-            [bare] = one
-        if get_origin(bare) is Literal and all(isinstance(word, str) for word in get_args(bare)):
-            found[name] = get_args(bare)
+        words = _one_of(type_)
+        if words and all(isinstance(word, str) for word in words):
+            found[name] = words
     return found
+
+
+def _one_of(wanted: Any) -> tuple[Any, ...]:
+    """The values of which one is wanted, or null; (): it is no such type."""
+    bare = _bare(wanted)
+    if isinstance(bare, UnionType) or get_origin(bare) is Union:
+        one, *others = [m for m in map(_bare, get_args(bare)) if m is not NoneType]
+        bare = None if others else one
+    return get_args(bare) if get_origin(bare) is Literal else ()
 
 
 def _is_instant(type_: Any) -> bool:

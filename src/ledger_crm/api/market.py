@@ -54,7 +54,10 @@ class Market(Controller):
         Its target companies, who sits there on that day, whom we researched; and for each company
         and person what stands in the way: off limits until when and why, other searches in which
         they are, clients of ours, people whom we placed there."""
-        return await view.one(market.map_of, job_order_id, on=on or view.today())
+        day = on or view.today()
+        return await view.seen(
+            lambda hidden: view.one(market.map_of, job_order_id, on=day, hidden=hidden)
+        )
 
     @get("/people/{person_id:uuid}/conflicts")
     async def check_person(
@@ -68,8 +71,11 @@ class Market(Controller):
 
         What stands in the way on that day, and in which searches they are besides the one that is
         named."""
-        return await view.one(
-            market.person_checked, person_id, on=on or view.today(), besides=job_order_id
+        day = on or view.today()
+        return await view.seen(
+            lambda hidden: view.one(
+                market.person_checked, person_id, on=day, besides=job_order_id, hidden=hidden
+            )
         )
 
     @get("/companies/{company_id:uuid}/conflicts")
@@ -97,7 +103,10 @@ class Market(Controller):
         The one with this company, if one holds on that day, and those with companies that it
         belongs to; of the own one which companies it covers, and who is protected by it: who works
         there as anybody, and whom we placed there."""
-        return await view.one(market.off_limits, company_id, on=on or view.today())
+        day = on or view.today()
+        return await view.seen(
+            lambda hidden: view.one(market.off_limits, company_id, on=day, hidden=hidden)
+        )
 
     @get("/off-limits")
     async def list_off_limits(
@@ -116,15 +125,19 @@ class Market(Controller):
         them. `company_id`: only those with this company; which of others protect its people tells
         `/companies/{id}/off-limits`. `ends_before`: only those whose last day lies before this
         one."""
-        return await view.page(
-            market.agreements,
-            named=Named(company_id=company_id),
-            on=on or view.today(),
-            company_id=company_id,
-            ends_before=ends_before,
-            cursor=cursor,
-            limit=limit,
-            at=position,
+        day = on or view.today()
+        return await view.seen(
+            lambda hidden: view.page(
+                market.agreements,
+                named=Named(company_id=company_id),
+                on=day,
+                company_id=company_id,
+                ends_before=ends_before,
+                hidden=hidden,
+                cursor=cursor,
+                limit=limit,
+                at=position,
+            )
         )
 
 

@@ -410,10 +410,12 @@ def _finish(
         operation["x-permission-besides"] = besides_it
     status = str(handler.status_code)
     headers = ["X-Request-Id"]
-    if keyed and "portal" not in operation["tags"]:
+    if keyed:
         headers += COUNTED
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
+    elif linked and taken:
+        headers += ["Idempotency-Replayed"]
     elif (
         keyed
         and not linked

@@ -8,7 +8,7 @@ another one, and to count, the whole list is read, as its caller may see it, so 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
@@ -70,8 +70,9 @@ def order_of(sort: str | None, item: Any) -> Order | None:
     if not sort:
         return None
     order = Order(sort.removeprefix("-"), sort.startswith("-"))
-    if order.field not in fields_of(None, item):
-        raise Malformed(faults=[Fault("query:sort", expected(item))])
+    if order.field not in _names_of(item):
+        can = [name for name in _names_of(item) if name in sortable(item)]
+        raise Malformed(faults=[Fault("query:sort", _one_of(can))])
     if order.field not in sortable(item):
         raise Malformed(faults=[Fault("query:sort", "this field is no single value")])
     return order
@@ -84,7 +85,7 @@ def fields_of(asked: str | None, item: Any) -> list[str]:
         return [*known]
     chosen = list(dict.fromkeys(each.strip() for each in asked.split(",")))
     if not set(chosen) <= set(known):
-        raise Malformed(faults=[Fault("query:fields", expected(item))])
+        raise Malformed(faults=[Fault("query:fields", _one_of(known))])
     return chosen
 
 
@@ -93,8 +94,8 @@ def _names_of(item: Any) -> tuple[str, ...]:
     return tuple(each.encode_name for each in msgspec.structs.fields(item))
 
 
-def expected(item: Any) -> str:
-    return f"expected some of {', '.join(fields_of(None, item))}"
+def _one_of(names: Iterable[str]) -> str:
+    return f"expected some of {', '.join(names)}"
 
 
 @cache

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from math import ceil
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -32,6 +33,7 @@ from ledger_crm.projections import shortlists
 
 from .acting import Act
 from .caller import AwaitedGuard, Callers, Connection, network_of
+from .limits import allowance
 from .problems import LinkMissing, ReadModelBehind, TooMuchAsked, Unavailable, refused
 from .reading import View
 from .snapshots import Reads
@@ -95,23 +97,30 @@ def link_required(ledger: Ledger, callers: Callers) -> AwaitedGuard:
             callers.visits.note("key_refused", network=network, about="link")
             raise LinkMissing()
         guesses.right(text)
-        _must_not_flood(taken, door.link_id, str(connection.scope["method"]))  # type: ignore[typeddict-item]
-        connection.scope["state"] |= {"actor": door.actor, "door": door}
+        state: dict[str, Any] = connection.scope["state"]
+        _must_not_flood(taken, door.link_id, str(connection.scope["method"]), state)  # type: ignore[typeddict-item]
+        state |= {"actor": door.actor, "door": door}
 
     return guard
 
 
 def _must_not_flood(
-    taken: dict[tuple[UUID, str], deque[float]], link_id: UUID, method: str
+    taken: dict[tuple[UUID, str], deque[float]], link_id: UUID, method: str, state: dict[str, Any]
 ) -> None:
-    """Raises TooMuchAsked."""
+    """What they are told of it is in ``state``. Raises TooMuchAsked."""
     most, at_s = TAKEN.get(method, TAKEN["POST"]), time.monotonic()
     if len(taken) >= MOST and (link_id, method) not in taken:
         taken.clear()
-    times = taken.setdefault((link_id, method), deque(maxlen=most))
-    if len(times) == most and times[0] > at_s - TAKEN_S:
-        raise TooMuchAsked()
-    times.append(at_s)
+    times = taken.setdefault((link_id, method), deque())
+    while times and times[0] <= at_s - TAKEN_S:
+        times.popleft()
+    more = len(times) < most
+    if more:
+        times.append(at_s)
+    reset_s = times[0] + TAKEN_S - at_s  # when one more is taken than now
+    state["allowance"] = allowance(b"link", most, TAKEN_S, most - len(times), reset_s)
+    if not more:
+        raise TooMuchAsked(retry_after_s=ceil(reset_s))
 
 
 async def door(request: Request[Any, Any, Any]) -> Door:
@@ -122,6 +131,7 @@ async def door(request: Request[Any, Any, Any]) -> Door:
 def discreet(request: Request[Any, Any, Any], refusal: Refusal) -> Response[dict[str, Any]]:
     """As everywhere, without the ids and numbers of ours."""
     if isinstance(refusal, NoSuchRecord):
+        request.scope["state"].pop("allowance", None)  # as of one that never led anywhere
         refusal = LinkMissing()
     elif isinstance(refusal, Stale):  # others write to the record all the time
         refusal = Unavailable()
@@ -209,8 +219,9 @@ async def _heard(
     begin: Act, door: Door, decision: Callable[[Work], Awaitable[Aggregate]]
 ) -> Response[Heard]:
     """Said again under the same key it was heard when it was said first."""
-    receipt = await begin.ledger.decide(decision, intent=begin.intent, of=door.company_id)
+    receipt, again = await begin.ledger.answer(decision, intent=begin.intent, of=door.company_id)
+    headers = {"Idempotency-Replayed": "true"} if again else {}
     if receipt.position is None:
-        return Response(Heard(now()))
+        return Response(Heard(now()), headers=headers)
     [entry] = await begin.ledger.entries(after=receipt.position - 1, limit=1)
-    return Response(Heard(entry.timestamp))
+    return Response(Heard(entry.timestamp), headers=headers)

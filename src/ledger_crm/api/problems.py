@@ -145,7 +145,6 @@ class TooMuchAsked(HttpProblem):
     """This link was used more often within a minute than people do: wait a little."""
 
     status = 429
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "60"}
 
 
 class NoSuchPage(HttpProblem):

@@ -124,7 +124,8 @@ def quick(
                 if len(body) == int(headers[b"content-length"]):  # else they have gone
                     answer = await _record(ledger(), caller, scope["path"], UUID(id), body, headers)
         except Refusal as refusal:
-            answer = Answer(*problems.told(refusal), problems.MEDIA_TYPE)
+            if hidden(caller.holder, 0) == frozenset():  # else it says less
+                answer = Answer(*problems.told(refusal), problems.MEDIA_TYPE)
         except Exception as fault:  # it is said there as everywhere
             scope["state"]["fault"] = fault
         scope["state"]["actor"] = caller.holder.actor

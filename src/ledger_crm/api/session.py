@@ -203,7 +203,7 @@ async def signed_in(
     terms = callers.terms
     session, secret = await answered(
         sessions.begin(
-            pool.door, login.consultant, login.era, terms.session_lifetime_s,
+            pool.door, callers.hashes, login.consultant, login.era, terms.session_lifetime_s,
             idle_s=terms.session_idle_s,
         )
     )  # fmt: skip
@@ -296,11 +296,10 @@ async def must_not_guess(
 
     until = await refused(network, terms.wrong_from_network)
     if account and not until:
-        until = await refused(account, terms.wrong_passwords)
-        came = await answered(visits.came_from(pool.door, account, network)) if until else False
-        if came:  # who guesses elsewhere keeps nobody out here; \0, for no account has one
+        if await answered(visits.came_from(pool.door, account, network)):
+            # who guesses elsewhere keeps nobody out here; \0, for no account has one
             account = f"{account}\0{network}"
-            until = await refused(account, terms.wrong_passwords)
+        until = await refused(account, terms.wrong_passwords)
     if until:
         callers.visited(request, None, "locked_out")
         raise TooManyGuesses(retry_after_s=max(1, int((until - now()).total_seconds())))

@@ -58,7 +58,13 @@ def create(
     with opened(load()) as (ledger, _):
         receipt, text = run(
             lambda: catalogue.create_key(
-                ledger, actor=actor, role=role, scopes=scope, label=label, until_on=until
+                ledger,
+                actor=actor,
+                role=role,
+                scopes=scope,
+                label=label,
+                until_on=until,
+                of_anybody=False,
             )
         )
     if json:

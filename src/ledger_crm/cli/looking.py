@@ -434,7 +434,9 @@ def _rebuilt(
                 if not emptied:
                     driver.rebuild()
                     emptied = True
-                return driver.catch_up(progress=progress)
+                position = driver.catch_up(progress=progress)
+                driver.analyse()
+                return position
             continue
         if not asked:
             projector.ask_to_rebuild(conn, projection.name)

@@ -19,7 +19,7 @@ from ledger_crm.domain.template import Template, TemplateDefined, template_id
 from ledger_crm.ledger import AlreadyThere, Intent, Ledger, NoSuchRecord, Receipt, Work
 
 from .customising import must_be_askable
-from .teams import has_left, must_not_have_left
+from .teams import has_left, must_be_known, must_not_have_left
 
 SETUP = Actor("system:setup")
 
@@ -100,15 +100,19 @@ async def create_key(
     scopes: Sequence[str] = (),
     label: str = "",
     until_on: date | None = None,
+    of_anybody: bool = True,
     by: Actor = SETUP,
 ) -> tuple[Receipt, str]:
     """The receipt, and the key's text, which nobody can show again. ``until_on``: the last day on
-    which it opens anything. Raises as ``ApiKey.create``, and ConsultantHasLeft."""
+    which it opens anything. ``of_anybody``: also of a consultant who is not on record, where others
+    are. Raises as ``ApiKey.create``, NoSuchConsultant, ConsultantHasLeft."""
     key, text = ApiKey.create(
         actor=actor, role=role, scopes=scopes, label=label, until_on=until_on, by=by
     )
 
     async def adding(work: Work) -> ApiKey:
+        if not of_anybody:
+            await must_be_known(work, (actor,))
         await must_not_have_left(work, actor, None)  # whoever is to add the others has a key first
         return work.add(key)
 

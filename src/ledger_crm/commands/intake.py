@@ -34,7 +34,7 @@ from ledger_crm.domain.interaction import (
     MessageSent,
     Outbound,
 )
-from ledger_crm.domain.permission import Permissions
+from ledger_crm.domain.permission import OffLimits, Permissions
 from ledger_crm.domain.person import Person, PersonSourced
 from ledger_crm.domain.pool import PersonPooled, Pool, Pooling, pool_id
 from ledger_crm.domain.refusals import Forbidden
@@ -277,8 +277,13 @@ async def _campaign(work: Work, slug: str) -> Campaign:
 
 async def _must_be_approachable_at_work(work: Work, person: Person, at: datetime) -> None:
     """Raises OffLimits."""
+    placed = person.placed_at(at.date())
     for company_id in person.works_at(at):
-        await _must_be_approachable(work, company_id, at)
+        try:
+            await _must_be_approachable(work, company_id, at)
+        except OffLimits as refusal:
+            refusal.rests_on = placed.get(company_id)
+            raise
 
 
 async def _must_be_approachable(work: Work, company_id: UUID, at: datetime) -> None:

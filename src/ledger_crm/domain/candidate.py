@@ -663,11 +663,12 @@ class Candidate(Mergeable):
         """Companies that they work at on that day as anybody: who hires for one, or pays for it,
         is our contact there. Also where we placed them, though nobody wrote an employment."""
         jobs = {job.company_id for job in self.jobs_at(at.date()) if job.role == "employee"}
-        return sorted(jobs | self._placed_at(at.date()))
+        return sorted(jobs | self.placed_at(at.date()).keys())
 
-    def _placed_at(self, day: date) -> set[UUID]:
-        """Until they fall through, an employment there ends, or they begin elsewhere on a day that
-        is known. An employment there says itself as what they are there."""
+    def placed_at(self, day: date) -> dict[UUID, UUID]:
+        """Companies where they are as placed by us, and by which job order: until they fall
+        through, an employment there ends, or they begin elsewhere on a day that is known. An
+        employment there says itself as what they are there."""
         begun = [
             (job.starts_on, id, found.company_id, job.full_time)
             for id, found in self.every_candidacy.items()
@@ -688,7 +689,11 @@ class Candidate(Mergeable):
                 for later, other, at_id, full_time in begun
             )
 
-        return {at_id for since, id, at_id, _ in begun if not went_on(since, id, at_id)}
+        return {
+            at_id: self.every_candidacy[id].job_order_id
+            for since, id, at_id, _ in begun
+            if not went_on(since, id, at_id)
+        }
 
     def jobs_at(self, day: date) -> list[Employed]:
         """Where they work on that day, and as what."""

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import msgspec
 
-from .entry import ERASED, PLAIN, Actor, Aggregate, Entry, Event, Sealed
+from .entry import ERASED, PLAIN, UNOPENED, Actor, Aggregate, Entry, Event, Sealed
 from .faults import written_like
 from .refusals import Forbidden
 
@@ -95,8 +95,8 @@ def packed(answers: Answers) -> str:
 
 
 def unpacked(text: str) -> Answers | None:
-    """None: erased."""
-    return None if text == ERASED else msgspec.json.decode(text, type=Answers)
+    """None: erased, or not opened to whoever reads the ledger."""
+    return None if text in (ERASED, UNOPENED) else msgspec.json.decode(text, type=Answers)
 
 
 def disclosed(counts: Mapping[str, int], *, before: int = 0) -> tuple[dict[str, int], int]:

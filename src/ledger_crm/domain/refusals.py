@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, ClassVar
+from uuid import UUID
 
 
 class Refusal(Exception):
@@ -17,6 +18,7 @@ class Refusal(Exception):
     over_http: ClassVar[bool] = True  # else only the command line says it
     sentence: ClassVar[str] = "The request was understood and refused; nothing was written."
     code: ClassVar[str] = "refusal"
+    rests_on: UUID | None = None  # a job order; whoever does not see it is told no facts
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

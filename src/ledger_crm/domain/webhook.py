@@ -31,6 +31,15 @@ KindName = Annotated[
 SECRET = "whsec_"  # noqa: S105 what it begins with
 WITH_AN_OLDER_ONE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 """Whose last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, 2.5.5.1)."""
+NOT_PUBLIC = (
+    ipaddress.ip_network("192.88.99.0/24"),  # relays of 6to4, gone (RFC 7526)
+    ipaddress.ip_network("64:ff9b:1::/48"),  # NAT64 of one's own (RFC 8215)
+    ipaddress.ip_network("::ffff:0:0:0/96"),  # SIIT: the last 32 bits are IPv4 (RFC 2765)
+    ipaddress.ip_network("fec0::/10"),  # site-local (RFC 3879)
+    ipaddress.ip_network("3fff::/20"),  # for documents (RFC 9637)
+    ipaddress.ip_network("5f00::/16"),  # segments of SRv6 (RFC 9602)
+)
+"""Which the library takes for global, or did in older versions of Python."""
 HOSTS_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 MOST_SECRETS = 5  # that messages of one webhook are signed with: a header has to hold them
 
@@ -254,7 +263,7 @@ def is_public(address: Any) -> bool:
             ip = inner
         elif any(ip in network for network in WITH_AN_OLDER_ONE):
             ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in each for each in NOT_PUBLIC)
 
 
 def _host_of(url: str) -> str:

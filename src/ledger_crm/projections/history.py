@@ -10,7 +10,7 @@ Newest means by the time of the fact, so what is imported late takes its place i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -47,6 +47,7 @@ class MentionRow(Row, frozen=True, kw_only=True):
 class LinkRow(Row, frozen=True, kw_only=True):
     company_id: UUID
     person_id: UUID
+    reason_id: UUID  # the job order that they are put forward on, or the company that employs them
 
 
 lines = Table(
@@ -67,8 +68,8 @@ mentions = Table(
     sql="CREATE INDEX history_mention_newest ON history_mention"
     " (subject_id, at DESC, position DESC);",
 )
-links = Table("history_link", LinkRow, key="company_id, person_id")
-projection = Projection("history", lines, mentions, links, version=8, parallel="stream")
+links = Table("history_link", LinkRow, key="company_id, person_id, reason_id")
+projection = Projection("history", lines, mentions, links, version=9, parallel="stream")
 
 
 @lines.starts(PersonFact)
@@ -111,7 +112,12 @@ def mentioned(entry: Entry[Event]) -> list[MentionRow]:
 
 @links.starts(Employed, CandidacyOpened)
 def belong_together(entry: Entry[Employed | CandidacyOpened]) -> LinkRow:
-    return LinkRow(company_id=entry.event.company_id, person_id=entry.originator_id)
+    fact = entry.event
+    return LinkRow(
+        company_id=fact.company_id,
+        person_id=entry.originator_id,
+        reason_id=fact.company_id if isinstance(fact, Employed) else fact.job_order_id,
+    )
 
 
 class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +148,8 @@ MENTIONED = f"""
 SELECT mentioned.* FROM history_mention h JOIN history mentioned USING (position)
 WHERE h.subject_id = {{}}{{}} AND {OLDER} {NEWEST}"""
 NO_PERSON = "asked.kind <> 'person'"  # links are of companies: a person's history looks at none
-LINKED = f"SELECT k.person_id FROM history_link k WHERE k.company_id = asked.id AND {NO_PERSON}"
+LINKED = f"""
+SELECT DISTINCT k.person_id FROM history_link k WHERE k.company_id = asked.id AND {NO_PERSON}"""
 OF_ANY = f"k.company_id = ANY({everyone('asked.id')})"
 OF_MERGED = f"""
 SELECT survivors.id FROM (SELECT coalesce(m.survivor_id, k.person_id) AS id FROM history_link k
@@ -161,8 +168,13 @@ NARROWED = """ AND (%(kinds)s::text[] IS NULL OR h.kind = ANY(%(kinds)s))
   AND (%(until)s::timestamptz IS NULL OR h.at < %(until)s)"""
 
 
-def _question(*, merged: bool, also: str = "") -> str:
-    """``also``: a condition on rows ``h``, with an AND before it."""
+SEEN = " AND k.reason_id <> ALL(%(besides)s)"  # only where something is hidden
+
+
+def _question(*, merged: bool, also: str = "", linked: str = "") -> str:
+    """``also``: a condition on rows ``h``, ``linked``: on links ``k``; each with an AND before
+    it."""
+    people = OF_MERGED.replace(OF_ANY, OF_ANY + linked) if merged else LINKED + linked
     told = also.replace("h.", "mentioned.")
     of_person = PAGE.format(f"h.person_id = asked.id{also}")
     of_mentions = MENTIONED.format("asked.id", told)
@@ -184,7 +196,7 @@ THEN (
     UNION ALL ({of_mentions})
     UNION ALL (
       SELECT theirs.* FROM (
-        SELECT k.person_id FROM ({OF_MERGED if merged else LINKED}) k (person_id)
+        SELECT k.person_id FROM ({people}) k (person_id)
         CROSS JOIN LATERAL (
           SELECT h.at, h.position FROM history h
           WHERE h.person_id = k.person_id AND h.company_id IS NULL{also} AND {OLDER}
@@ -237,10 +249,11 @@ A page is of as many lines as ``limit``, so of the people of a company only thos
 whose own newest line is among the newest ``limit`` of all: only theirs are read."""
 
 
-FITTING = f"""
-SELECT ({_question(merged=True, also=NARROWED)})::text
+ONE = """
 FROM (SELECT %(id)s::uuid AS id, %(kind)s::text AS kind, %(at)s::timestamptz AS at,
   %(position)s::bigint AS position, %(limit)s::bigint AS "limit") asked"""
+FITTING = f"SELECT ({_question(merged=True, also=NARROWED)})::text {ONE}"
+FITTING_SEEN = f"SELECT ({_question(merged=True, also=NARROWED, linked=SEEN)})::text {ONE}"
 LINES = msgspec.json.Decoder(list[HistoryLine] | None)
 
 
@@ -253,16 +266,19 @@ async def fitting(
     by: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    besides: Collection[UUID] = (),
     before: tuple[datetime, int] | None = None,
     limit: int = 50,
 ) -> list[HistoryLine]:
     """As ``of``, only these kinds of facts, written down by this one, that happened from then on or
-    before then. At worst it reads all that is known of whom it is asked about."""
+    before then. At worst it reads all that is known of whom it is asked about. ``besides``: job
+    orders by which nobody belongs to a company."""
     id, kind, at, position, limit = _of(subject_id, kind=kind, before=before, limit=limit)
     await cur.execute(
-        FITTING,
+        FITTING_SEEN if besides else FITTING,
         {"id": id, "kind": kind, "at": at, "position": position, "limit": limit}
-        | {"kinds": list(kinds) if kinds else None, "by": by, "since": since, "until": until},
+        | {"kinds": list(kinds) if kinds else None, "by": by, "since": since, "until": until}
+        | {"besides": list(besides)},
     )
     [found] = await cur.fetchone() or [None]
     return LINES.decode(found or "null") or []

@@ -9,7 +9,7 @@ contacting somebody the last one is known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, Literal
 from uuid import UUID
@@ -384,6 +384,8 @@ class FirmCheck(msgspec.Struct, frozen=True, kw_only=True):
 class Obstacle(msgspec.Struct, frozen=True):
     """what         no_consent, do_not_contact; off_limits: of the company; placed_by_us: there;
                  erased: nobody can approach them any more
+    company_id   null for off_limits: where they sit by a confidential job order that whoever asks
+                 does not see; the rest of it is not told either
     until_on     its last day; null: for good, or as long as they are there
     text         why
     agreed_with  off_limits: whose agreement it is, the company's or that of one that it belongs to;
@@ -495,6 +497,11 @@ WHERE a.starts_on <= %(on)s AND NOT a.fallen
     AND (b.starts_on, b.candidacy_id) > (a.starts_on, a.candidacy_id)))"""
 
 
+def _seen(hidden: Collection[UUID]) -> str:
+    """Of those who sit somewhere, ``s``, without whom these job orders brought there."""
+    return " AND (s.job_order_id IS NULL OR s.job_order_id <> ALL(%(hidden)s))" if hidden else ""
+
+
 # whose people an agreement with %(id)s protects
 BELOW = f"""
 WITH RECURSIVE below AS (
@@ -535,8 +542,11 @@ class OffLimitsShown(msgspec.Struct, frozen=True):
     people: list[Protected]
 
 
-async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsShown | None:
-    """Which agreement protects whom. Joins the directory for the names."""
+async def off_limits(
+    cur: Cursor, company_id: UUID, *, on: date, hidden: Collection[UUID] = ()
+) -> OffLimitsShown | None:
+    """Which agreement protects whom, but for those whom a hidden job order brought there. Joins the
+    directory for the names."""
     firm = await firm_checked(cur, company_id, on=on)
     if firm is None:
         return None
@@ -548,6 +558,7 @@ async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsSho
     if not own:
         return OffLimitsShown(*shown, [], [])
     asked = {"id": company_id, "on": on, "below": own[0].with_subsidiaries, "most": MOST}
+    asked |= {"hidden": list(hidden)}
     await cur.execute(
         f"{BELOW} SELECT coalesce(d.is_id, b.id), coalesce(d.name, '') FROM below b"
         " LEFT JOIN who d ON d.id = b.id GROUP BY 1, 2 ORDER BY min(b.down), 2, 1 LIMIT %(most)s",
@@ -560,7 +571,8 @@ async def off_limits(cur: Cursor, company_id: UUID, *, on: date) -> OffLimitsSho
         "  CASE WHEN s.position = 0 THEN 'placed' ELSE 'employed' END"
         f" FROM {SITTING} s JOIN below b ON b.id = s.company_id"
         " LEFT JOIN who p ON p.id = s.person_id LEFT JOIN who c ON c.id = s.company_id"
-        " WHERE s.role = 'employee' ORDER BY p.name, p.is_id, c.is_id, s.position DESC"
+        f" WHERE s.role = 'employee'{_seen(hidden)}"
+        " ORDER BY p.name, p.is_id, c.is_id, s.position DESC"
         " LIMIT %(most)s",
         asked,
     )
@@ -573,6 +585,7 @@ async def agreements(
     on: date,
     company_id: UUID | None = None,
     ends_before: date | None = None,
+    hidden: Collection[UUID] = (),
     before: int | None = None,
     limit: int = 50,
 ) -> list[AgreementListed]:
@@ -580,6 +593,7 @@ async def agreements(
     ``before``. Joins the directory for the names.
 
     ends_before  only those whose last day lies before this one
+    hidden       job orders by which they count nobody
     """
     await cur.execute(
         "SELECT w.id, coalesce(d.is_id, w.id), coalesce(d.name, ''), w.said_at, w.until_on,"
@@ -608,9 +622,10 @@ async def agreements(
         "  count(DISTINCT coalesce(p.is_id, s.person_id)) FILTER (WHERE s.position = 0)"
         " FROM below b LEFT JOIN who c ON c.id = b.id"
         f" LEFT JOIN LATERAL (SELECT * FROM {SITTING} s"
-        "   WHERE s.company_id = b.id AND s.role = 'employee' OFFSET 0) s ON true"
+        f"   WHERE s.company_id = b.id AND s.role = 'employee'{_seen(hidden)} OFFSET 0) s ON true"
         " LEFT JOIN who p ON p.id = s.person_id GROUP BY b.of_id",
-        {"on": on, "ids": [row[0] for row in told], "whole": [row[5] for row in told]},
+        {"on": on, "ids": [row[0] for row in told], "whole": [row[5] for row in told]}
+        | {"hidden": list(hidden)},
     )
     covered = {id: counts for id, *counts in await cur.fetchall()}
     return [AgreementListed(*(*row, *covered[id], at)) for id, *row, at in told]
@@ -644,8 +659,11 @@ async def between(cur: Cursor, company_id: UUID, other_id: UUID) -> list[UUID]:
     return [id for (id,) in await cur.fetchall()]
 
 
-async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | None:
-    """Joins the directory for the names."""
+async def map_of(
+    cur: Cursor, job_order_id: UUID, *, on: date, hidden: Collection[UUID] = ()
+) -> MarketMap | None:
+    """Joins the directory for the names. ``hidden``: as in ``people_checked``; whom one of these
+    brought to a target is not found there."""
     await cur.execute(
         f"SELECT {survivor('s.company_id')}, coalesce(d.name, '') FROM market_search s"
         " LEFT JOIN directory d ON d.id = s.job_order_id WHERE s.job_order_id = %s",
@@ -666,9 +684,9 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
         "SELECT s.company_id, s.person_id FROM ("
         "  SELECT DISTINCT ON (s.company_id, s.person_id) s.*,"
         "  dense_rank() OVER (PARTITION BY s.company_id ORDER BY s.person_id) AS nth"
-        f"  FROM {SITTING} s WHERE s.company_id = ANY(%(targets)s)) s"
+        f"  FROM {SITTING} s WHERE s.company_id = ANY(%(targets)s){_seen(hidden)}) s"
         " WHERE s.nth <= %(most)s ORDER BY s.position",
-        {"targets": list(firms), "on": on, "most": MOST},
+        {"targets": list(firms), "on": on, "most": MOST, "hidden": list(hidden)},
     )
     at: dict[UUID, list[UUID]] = {}
     for company_id, person_id in await cur.fetchall():
@@ -689,7 +707,7 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
     looked_at = {same[person_id]: rest for person_id, *rest in researched}
     sitting = {person_id for people in at.values() for person_id in people}
     ids = [*sitting, *(id for id in looked_at if id not in sitting)]
-    checks = await people_checked(cur, ids, on=on, besides=job_order_id)
+    checks = await people_checked(cur, ids, on=on, besides=job_order_id, hidden=hidden)
     checks = {id: each for id, each in checks.items() if not each.is_erased}
 
     def found(person_id: UUID) -> Found:
@@ -721,11 +739,17 @@ async def map_of(cur: Cursor, job_order_id: UUID, *, on: date) -> MarketMap | No
 
 
 async def person_checked(
-    cur: Cursor, person_id: UUID, *, on: date, besides: UUID | None = None
+    cur: Cursor,
+    person_id: UUID,
+    *,
+    on: date,
+    besides: UUID | None = None,
+    hidden: Collection[UUID] = (),
 ) -> PersonCheck | None:
-    """Joins the directory for the names. ``besides``: the search for which it is asked."""
-    [found] = [*(await people_checked(cur, [person_id], on=on, besides=besides)).values(), None][:1]
-    return found
+    """Joins the directory for the names. ``besides``: the search for which it is asked; ``hidden``:
+    as in ``people_checked``."""
+    checks = await people_checked(cur, [person_id], on=on, besides=besides, hidden=hidden)
+    return next(iter(checks.values()), None)
 
 
 async def firm_checked(cur: Cursor, company_id: UUID, *, on: date) -> FirmCheck | None:
@@ -734,12 +758,19 @@ async def firm_checked(cur: Cursor, company_id: UUID, *, on: date) -> FirmCheck 
 
 
 async def people_checked(
-    cur: Cursor, ids: Sequence[UUID], *, on: date, besides: UUID | None
+    cur: Cursor,
+    ids: Sequence[UUID],
+    *,
+    on: date,
+    besides: UUID | None,
+    hidden: Collection[UUID] = (),
 ) -> dict[UUID, PersonCheck]:
     """Each by the id that they are known as, with what stands in the way on any of their
-    records."""
+    records. ``hidden``: job orders by which we placed nobody, as far as is told; that an approach
+    is refused where one brought them is told without saying where."""
     same = await known_as(cur, ids)
     asked = {"ids": list(same), "on": on, "besides": besides, "over": sorted(OVER)}
+    asked |= {"hidden": list(hidden)}
     await cur.execute(
         "SELECT s.person_id, coalesce(d.is_id, s.company_id), coalesce(d.name, ''), s.title,"
         f" s.role, s.starts_on, s.ends_on, s.job_order_id FROM {SITTING} s"
@@ -770,7 +801,8 @@ async def people_checked(
     await cur.execute(
         f"SELECT a.person_id, {survivor('a.company_id')} FROM market_active a"
         " WHERE a.person_id = ANY(%(ids)s)"
-        " AND a.starts_on <= %(on)s AND NOT a.fallen",
+        " AND a.starts_on <= %(on)s AND NOT a.fallen"
+        f"{' AND a.job_order_id <> ALL(%(hidden)s)' if hidden else ''}",
         asked,
     )
     placed = {(same[person_id], company_id) for person_id, company_id in await cur.fetchall()}
@@ -808,14 +840,21 @@ async def people_checked(
                 *_refused("do_not_contact", on, *contact),
             )
         ]
+        unsaid = False
         for seat in sits.get(id, ()):
             firm = firms.get(seat.company_id)
-            for each in firm.agreements if firm and seat.role == "employee" else ():
+            protecting = firm.agreements if firm and seat.role == "employee" else []
+            if seat.job_order_id in hidden:
+                unsaid = unsaid or bool(protecting)
+                continue
+            for each in protecting:
                 where, of = (seat.company_id, seat.company), (each.agreed_with_id, each.agreed_with)
                 obstacles.append(Obstacle("off_limits", *where, each.until_on, each.text, *of))
             if (id, seat.company_id) in placed:
                 where = (seat.company_id, seat.company)
                 obstacles.append(Obstacle("placed_by_us", *where, None, ""))
+        if unsaid:
+            obstacles.append(Obstacle("off_limits", None, None, None, ""))
         found[id] = PersonCheck(
             person_id=id,
             person=name,

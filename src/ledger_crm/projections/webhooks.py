@@ -115,7 +115,8 @@ class WebhookShown(msgspec.Struct, frozen=True):
                  (its address is none that we send to), or a code of yours
     position     everything up to there was delivered, or is not wanted; null: nobody looked yet,
                  or you do not see every confidential job order, and it would tell of those
-    failures     of the message that is next, which is tried again at `next_at`
+    failures     of the message that is next, which is tried again at `next_at`; unless it is
+                 ordered, of the oldest of those that wait
     ordered      one message after the other; else those that fail are tried again beside the others
     waiting      messages that failed and are tried again, while others go on; 0 if it is ordered
     label        for whom it is, as it was added
@@ -169,9 +170,13 @@ class Delivery(msgspec.Struct, frozen=True):
 SHOWN = f"""
 SELECT webhook_id, version, host, string_to_array(kinds, ','), added_at, by, disabled_at, reason,
     CASE WHEN %(positions)s THEN standing.position END,
-    coalesce(standing.failures, 0), standing.next_at,
+    coalesce(oldest.failures, standing.failures, 0), coalesce(oldest.next_at, standing.next_at),
     ordered, {WAITING}, label, after, secret_at, old_secret_until_at
 FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)
+LEFT JOIN LATERAL (
+    SELECT w.failures, w.next_at FROM ledger.webhook_waiting w
+    WHERE w.webhook_id = webhook.webhook_id ORDER BY w.position LIMIT 1
+) oldest ON true
 WHERE removed_at IS NULL"""
 
 

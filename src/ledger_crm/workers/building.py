@@ -54,6 +54,7 @@ def rebuild(
     with _driver(url, projection, read, progress, shared) as driver:
         conn = driver.conn
         driver.catch_up(progress=progress)
+        driver.analyse()
         differing = _compared(conn, driver)
 
         def swap() -> Swapped:

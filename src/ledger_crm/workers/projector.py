@@ -33,6 +33,7 @@ from ledger_crm.domain.privacy import PersonErased
 from ledger_crm.ledger import Undecodable
 from ledger_crm.projections import (
     NEXT,
+    PAST,
     POSITIONS,
     SCHEMA,
     Key,
@@ -60,6 +61,7 @@ Read: TypeAlias = Callable[[int, int], Sequence[Entry[Event]]]
 """Entries after a position, at most so many, in ledger order."""
 
 BATCH = 2_000
+ANALYSED_FROM = 1_000  # entries: fewer are read in no time, however it is planned
 BATCH_BEHIND = 500  # of those that are behind others, who would wait longer for a larger one
 POLL_S = 0.25  # a NOTIFY is a hint that may be missed; polling is the truth
 HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a deploy to mend
@@ -130,6 +132,7 @@ class Driver:
         self.name = row_of(beside, projection.name)
         self._rows = {table.name: Rows(table, beside, kept) for table in projection.tables}
         self.position, self.generation = stands or self._begin()
+        self.is_new = self.position == 0
 
     def catch_up(
         self,
@@ -200,7 +203,15 @@ class Driver:
         got to where the ledger is now."""
         with self.conn.transaction():
             self._create()
-        self.position = 0
+        self.position, self.is_new = 0, True
+
+    def analyse(self) -> None:
+        """So that reads of what was made from the first entry on are planned by what is in it, and
+        not by a guess, until the server looks for itself, a minute later or more."""
+        for table in self.projection.tables:
+            for home in (SCHEMA, PAST) if table.keeps_past else (SCHEMA,):
+                self.conn.execute(f"ANALYZE {self.beside}{home}.{table.name}".encode())
+        self.is_new = False
 
     def _project(self, entries: Sequence[Entry[Event]], cur: psycopg.Cursor[Any]) -> None:
         work = []
@@ -410,6 +421,10 @@ class Crew:
             return False
         front, *behind = sorted(groups, reverse=True)
         moved = self._step(groups[front], BATCH)
+        for driver in groups[front]:
+            if not moved and driver.is_new and driver.position >= ANALYSED_FROM:
+                with suppress(psycopg.errors.UndefinedTable):  # another took its place meanwhile
+                    driver.analyse()
         for position, next_ in zip(behind, [front, *behind], strict=False):
             # not past those before them, to go on as one from there
             self._step(groups[position], min(BATCH_BEHIND, next_ - position))

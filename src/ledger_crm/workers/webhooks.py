@@ -16,11 +16,13 @@ import hashlib
 import hmac
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from email.utils import format_datetime
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 import httpcore
@@ -28,7 +30,7 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool
 
-from ledger_crm import tracing
+from ledger_crm import retry_after, tracing
 from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.refusals import Refusal
@@ -47,12 +49,14 @@ POLL_S = 0.5  # a NOTIFY is a hint that may be missed
 READ = 200
 KEPT_DAYS = 30
 PRUNE_S = 3_600.0
+AT_ONCE = 4  # messages of one webhook that needs no order
 MOST_WAITING = 10_000  # messages of one webhook; with more it goes one by one, as in order
 MOST_BYTES = 64 * 1024  # of an answer that are read
 
 log = structlog.get_logger("webhooks")
 
 Leading = Callable[[], AbstractAsyncContextManager[None]]
+T = TypeVar("T")
 GivenUp: TypeAlias = tuple[str, Row]
 """Why, and at what."""
 
@@ -88,12 +92,50 @@ class Answer(NamedTuple):
         return not self.fault
 
 
+class Names:
+    """Addresses of hosts. The C library cannot be stopped while it looks one up, for 40 s where DNS
+    is silent: on the loop's own few threads six such hosts would keep all others from being found,
+    and a stop waiting. So each look-up has a thread, which nobody waits for at the end, and there
+    are as many as hosts that hang: whoever asks for one that is looked up hears what that finds."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, asyncio.Future[list[str] | None]] = {}
+
+    async def addresses(self, host: str) -> list[str]:
+        """In the order of preference, each once. Raises httpcore.ConnectError."""
+        found = await asyncio.shield(self._asked.get(host) or self._ask(host))
+        if found is None:
+            raise httpcore.ConnectError("no such name")
+        return found
+
+    def _ask(self, host: str) -> asyncio.Future[list[str] | None]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[str] | None] = loop.create_future()
+
+        def tell(found: list[str] | None) -> None:
+            del self._asked[host]
+            answer.set_result(found)
+
+        def look_up() -> None:
+            found = None
+            with suppress(OSError, ValueError):  # UnicodeError: a label that no name may have
+                all_of_it = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+                found = list(dict.fromkeys(str(each[4][0]) for each in all_of_it))
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(tell, found)
+
+        threading.Thread(target=look_up, name="look-up", daemon=True).start()
+        self._asked[host] = answer
+        return answer
+
+
 class Guarded(httpcore.AsyncNetworkBackend):
     """Connects to public addresses only: to the very ones that were looked at, or a name that is
     resolved twice could lead elsewhere the second time. Of several the first that takes it."""
 
     def __init__(self, *, anywhere: bool) -> None:
         self._anywhere, self._inner = anywhere, httpcore.AnyIOBackend()
+        self._names = Names()
 
     async def connect_tcp(
         self,
@@ -104,13 +146,7 @@ class Guarded(httpcore.AsyncNetworkBackend):
         socket_options: Any = None,
     ) -> httpcore.AsyncNetworkStream:
         """Raises NotAllowed, httpcore.ConnectError, httpcore.ConnectTimeout."""
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
-            )
-        except OSError as fault:
-            raise httpcore.ConnectError(str(fault.errno)) from None
-        *others, last = dict.fromkeys(str(each[4][0]) for each in found)
+        *others, last = await self._names.addresses(host)
         if not self._anywhere and not all(map(is_public, (*others, last))):
             raise NotAllowed()
         each_s = timeout and timeout / (len(others) + 1)
@@ -233,7 +269,7 @@ class Webhooks:
             httpcore.AsyncConnectionPool(
                 network_backend=Guarded(anywhere=self._anywhere),
                 keepalive_expiry=30.0,
-                max_connections=None,  # two a webhook; of ten, ten that hang would keep all others
+                max_connections=None,  # of ten, those of webhooks that hang would keep all others
             ) as client,
         ):
             yield pool, client
@@ -279,14 +315,14 @@ class Webhooks:
         while True:
             moved = self._moved
             rows: Sequence[Row] = await self._ledger.rows(after=at, limit=READ)
-            for row in rows:
-                if not hook.wants(row.topic):
-                    continue
-                why = await self._deliver(pool, client, hook, webhook, row, failures, next_at)
-                if why:
-                    return why, row
+            for some in _few([row for row in rows if hook.wants(row.topic)], hook):
+                if over := await _first([
+                    self._deliver(pool, client, hook, webhook, some[0], failures, next_at),
+                    *[self._deliver(pool, client, hook, webhook, row) for row in some[1:]],
+                ]):  # fmt: skip
+                    return over
                 failures, next_at = 0, None
-                await self._keep(pool, hook, row.id)
+                await self._keep(pool, hook, some[-1].id)
             if rows:
                 at = rows[-1].id
                 await self._keep(pool, hook, at)
@@ -300,26 +336,30 @@ class Webhooks:
         hook: Hook,
         webhook: Webhook,
         row: Row,
-        failures: int,
-        next_at: datetime | None,
-    ) -> str:
+        failures: int | None = None,
+        next_at: datetime | None = None,
+    ) -> GivenUp | None:
         """Until it is taken, or waits beside the others; else why it is given up. As long as too
-        many wait it is tried as in order, and waits beside them as soon as one of them has gone."""
+        many wait it is tried as in order, and waits beside them as soon as one of them has gone.
+        ``failures``: of the one that the position stands before; None: it is another, of which
+        nothing is kept until it waits."""
+        stands_here, failures = failures is not None, failures or 0
         while True:
             while next_at:
                 if not hook.ordered and await self._let_wait(pool, hook, row, failures, next_at):
-                    return ""
+                    return None
                 if (wait_s := (next_at - clock.now()).total_seconds()) <= 0:
                     break
                 await asyncio.sleep(wait_s if hook.ordered else min(wait_s, POLL_S))
             answer = await self._send(pool, client, webhook, row, failures + 1)
             if answer.taken:
-                return ""
+                return None
             failures += 1
             if why := self._over(answer, failures):
-                return why
+                return why, row
             next_at = clock.now() + timedelta(seconds=self._delay_s(answer, failures))
-            await self._keep(pool, hook, row.id - 1, failures, next_at)
+            if stands_here:
+                await self._keep(pool, hook, row.id - 1, failures, next_at)
 
     async def _let_wait(
         self, pool: Any, hook: Hook, row: Row, failures: int, next_at: datetime
@@ -345,14 +385,28 @@ class Webhooks:
         while True:
             moved = self._moved
             due = await self._due(pool, hook)
-            for position, failures in due:
-                [row] = await self._ledger.rows(after=position - 1, limit=1)
-                answer = await self._send(pool, client, webhook, row, failures + 1)
-                if not answer.taken and (why := self._over(answer, failures + 1)):
-                    return why, row
-                await self._came_round(pool, hook, position, failures + 1, answer)
+            for some in _few(due, hook):
+                again = [self._once_more(pool, client, hook, webhook, *each) for each in some]
+                if over := await _first(again):
+                    return over
             if len(due) < READ:
                 await moved.wait()
+
+    async def _once_more(
+        self,
+        pool: Any,
+        client: httpcore.AsyncConnectionPool,
+        hook: Hook,
+        webhook: Webhook,
+        position: int,
+        failures: int,
+    ) -> GivenUp | None:
+        [row] = await self._ledger.rows(after=position - 1, limit=1)
+        answer = await self._send(pool, client, webhook, row, failures + 1)
+        if not answer.taken and (why := self._over(answer, failures + 1)):
+            return why, row
+        await self._came_round(pool, hook, position, failures + 1, answer)
+        return None
 
     async def _due(self, pool: Any, hook: Hook) -> Sequence[tuple[int, int]]:
         async with pool.connection() as conn:
@@ -457,10 +511,13 @@ class Webhooks:
                     if (size := size + len(chunk)) > MOST_BYTES:
                         break
                 given = {name.lower(): value for name, value in response.headers}
-                asked = given.get(b"retry-after", b"")
-                retry_after_s = min(float(asked), LONGEST_S) if asked.isdigit() else 0.0
+                asked, said_at = (
+                    given.get(name, b"").decode("latin-1") for name in (b"retry-after", b"date")
+                )
+                now = format_datetime(clock.now(), usegmt=True)  # of who says no date
+                asked_s = retry_after.seconds(asked, said_at=said_at or now) or 0.0
                 taken = 200 <= response.status < 300
-                return Answer(response.status, "" if taken else "status", retry_after_s)
+                return Answer(response.status, "" if taken else "status", min(asked_s, LONGEST_S))
         except NotAllowed:
             return Answer(None, "not_allowed")
         except (TimeoutError, httpcore.TimeoutException):
@@ -558,6 +615,27 @@ class Webhooks:
             return (await self._ledger.get(Webhook, id)).status == "removed"
         except NoSuchRecord:
             return True
+
+
+def _few(all_of_it: Sequence[T], hook: Hook) -> Iterator[Sequence[T]]:
+    """As many as are sent at once."""
+    at_once = 1 if hook.ordered else AT_ONCE
+    for n in range(0, len(all_of_it), at_once):
+        yield all_of_it[n : n + at_once]
+
+
+async def _first(deliveries: Sequence[Coroutine[Any, Any, GivenUp | None]]) -> GivenUp | None:
+    """Which of them is given up, at once; None: none, and all are done."""
+    tasks = [asyncio.create_task(each) for each in deliveries]
+    try:
+        for done in asyncio.as_completed(tasks):
+            if over := await done:
+                return over
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)  # of several faults one is told
+    return None
 
 
 __all__ = ["Halted", "Webhooks", "is_public", "signed"]
