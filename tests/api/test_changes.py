@@ -16,6 +16,21 @@ pytestmark = pytest.mark.anyio
 DEAL = {"title": "Search for a CTO", "value_cents": 3_000_000, "currency": "EUR"}
 
 
+async def test_between_two_positions_it_is_their_order_that_counts(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    """Given a first entry that was written down by a clock that is ahead."""
+    with clock.stopped_at(clock.now() + timedelta(hours=5)):
+        begin = (await written(ana, "/companies", ENGINES))["position"]
+    end = (await written(ana, "/people", ADA))["position"]
+    project()
+    for path in ("/candidates/changes", "/deals/changes", "/deals/changes/stages"):
+        answer = await ana.get(path, params={"from": begin, "to": end})
+        assert answer.status_code == 200, answer.text
+        turned = await ana.get(path, params={"from": end, "to": begin})
+        problem(turned, 400, "malformed")
+
+
 async def test_what_changed_in_a_week_is_told_once_for_each_and_adds_up(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:

@@ -285,6 +285,8 @@ class Reads:
         first = await self._then(begin, None, "from")
         last = await self._then(end, None, "to") if end is not None else None
         since = first.at if first.after else EARLIEST
+        if last and POSITION.fullmatch(begin) and POSITION.fullmatch(end or ""):
+            since = min(since, last.at)  # the clocks that wrote the two down may differ
         if last and (last.after < first.after or last.at < since):
             raise Malformed(faults=[Fault("query:from", "it lies after `to`")])
         return Window(first.after, since, *((last.after, last.at) if last else (None, None)))
