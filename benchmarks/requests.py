@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
+from unittest.mock import patch
 from uuid import UUID
 
 import psycopg
@@ -21,6 +22,7 @@ import psycopg
 from ledger_crm.api.snapshots import PLANNED_ONCE
 from ledger_crm.cli.house import app_url
 from ledger_crm.projections import SCHEMA, candidates, history, people
+from ledger_crm.projections._lookup import PACKED
 from ledger_crm.workers.projector import connect
 
 from . import http
@@ -197,7 +199,7 @@ def statement(url: str, ask: Callable[[Any], Any]) -> str:
     async def asking() -> None:
         await ask(cur)
 
-    with suppress(Heard):
+    with suppress(Heard), patch.dict(PACKED, clear=True):  # in words that pgbench can be given
         asyncio.run(asking())
     with psycopg.connect(url) as conn:
         text = psycopg.ClientCursor(conn).mogrify(*cur.said)

@@ -30,6 +30,7 @@ from ledger_crm.projections import history, people
 from . import acting, cursors, metrics, past, problems
 from .caller import Caller
 from .conditional import versions
+from .confidential import SEVERAL
 from .malformed import faults_of
 from .permitted import NEEDS
 from .reading import LIMIT, MOST_ITEMS, moment, page_of, version_of
@@ -124,7 +125,7 @@ def quick(
                 if len(body) == int(headers[b"content-length"]):  # else they have gone
                     answer = await _record(ledger(), caller, scope["path"], UUID(id), body, headers)
         except Refusal as refusal:
-            if hidden(caller.holder, 0) == frozenset():  # else it says less
+            if _tells_only_of(UUID(id), refusal) or hidden(caller.holder, 0) == frozenset():
                 answer = Answer(*problems.told(refusal), problems.MEDIA_TYPE)
         except Exception as fault:  # it is said there as everywhere
             scope["state"]["fault"] = fault
@@ -135,6 +136,14 @@ def quick(
         await _send(send, answer)
 
     return shortened
+
+
+def _tells_only_of(id: UUID, refusal: Refusal) -> bool:
+    """What names more, or rests on it, may have to say less: that is decided there."""
+    facts = refusal.facts.values()
+    return not refusal.rests_on and not any(
+        isinstance(fact, (UUID, *SEVERAL)) and fact != id for fact in facts
+    )
 
 
 async def _send(send: Send, answer: Answer) -> None:
