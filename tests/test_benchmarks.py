@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import structlog
 
+from ledger_crm.projections import history, people
+
 ROOT = Path(__file__).parents[1]
 Program = Callable[..., tuple[int, str, str]]
 
@@ -113,6 +115,23 @@ def test_the_documented_tables_are_what_the_committed_results_say(
     _, table, _ = benchmarks("--table", ROOT / "docs" / results)
     assert table
     assert table in (ROOT / "docs/performance.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["person", "history"])
+def test_pgbench_is_given_the_statement_of_the_api_for_one_of_many(
+    monkeypatch: pytest.MonkeyPatch, database: str, name: str
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    requests = importlib.import_module("benchmarks.requests")
+    asks: dict[str, Callable[[Any], Any]] = {
+        "person": lambda cur: people.card(cur, requests.SOMEBODY),
+        "history": lambda cur: history.of(
+            cur, requests.SOMEBODY, kind="person", before=None, limit=51
+        ),
+    }
+    text = requests.statement(database, asks[name])
+    assert requests.ONE_OF_THEM in text
+    assert "bytea" not in text, "what is packed nobody can put another in the place of"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, LiteralString
@@ -710,7 +711,7 @@ async def test_however_many_names_are_not_found_in_time_others_are_and_each_is_a
             last = await house.ledger.head()
             await eventually(lambda: standing(house, another.id, last))
             for each in hanging:
-                await eventually(lambda id=each.id: tried(house, id))  # type: ignore[misc]
+                await eventually(partial(tried, house, each.id))
         assert sorted(asked) == sorted(hosts)
     finally:
         silent.set()
