@@ -478,7 +478,14 @@ APPEND = (
 
 SNAPSHOT = -1
 """After this version: after the snapshot, if there is one."""
+AFTER_ALL = 2**62  # versions: whatever else there is comes first
 
+RECEIPTS = (
+    "SELECT r.stream_id, 0, 'receipt', r.key || int8send(r.version)"
+    "   || int8send(coalesce(r.position, 0)) || r.fingerprint"
+    " FROM ledger.receipts r WHERE r.key = ANY(%b::bytea[])"
+    " ORDER BY 1, 2"
+)
 LOAD = (
     "WITH w AS MATERIALIZED ("
     " SELECT u.id, CASE WHEN NOT u.snapshot THEN u.version WHEN s.version IS NULL THEN 0"
@@ -490,13 +497,20 @@ LOAD = (
     " UNION ALL SELECT k.stream_id, 0, '', k.wrapped"
     " FROM w JOIN ledger.data_keys k ON k.stream_id = w.id"
     " UNION ALL SELECT w.id, -w.folded, '', w.state FROM w WHERE w.state IS NOT NULL"
-    " UNION ALL SELECT r.stream_id, 0, 'receipt', r.key || int8send(r.version)"
-    "   || int8send(coalesce(r.position, 0)) || r.fingerprint"
-    " FROM ledger.receipts r WHERE r.key = ANY(%b::bytea[])"
-    " ORDER BY 1, 2"
+    f" UNION ALL {RECEIPTS}"
 )
 """Streams after a version, their data keys as version 0, and snapshots as versions below that; and
 receipts."""
+
+LOAD_AFTER = (
+    "SELECT e.originator_id, e.originator_version, e.topic, e.state"
+    " FROM unnest(%b::uuid[], %b::bigint[]) AS w (id, version)"
+    " JOIN ledger.entries e ON e.originator_id = w.id AND e.originator_version > w.version"
+    " UNION ALL SELECT k.stream_id, 0, '', k.wrapped"
+    " FROM ledger.data_keys k WHERE k.stream_id = ANY(%b::uuid[])"
+    f" UNION ALL {RECEIPTS}"
+)
+"""As ``LOAD``, for whoever wants no snapshot: it is done in half the time."""
 
 
 def _columns_of(saves: Sequence[Save]) -> list[Packed | None]:
@@ -732,24 +746,28 @@ class Store:
         """For each of them what ``load`` finds, but only after these versions, and any of these
         receipts; or Undecodable, WrongKey, UnknownFormat. One query, and one more where a snapshot
         cannot be opened."""
-        since: dict[UUID, int | None] = {}  # None: whoever asks wants what is after a snapshot
+        since: dict[UUID, int] = {}
         folded_too: set[UUID] = set()
         for streams in asked:
             for id, version in streams.items():
                 if version == SNAPSHOT:
                     folded_too.add(id)
-                    since.setdefault(id, None)
+                    since.setdefault(id, AFTER_ALL)
                 else:
-                    other = since.get(id)
-                    since[id] = version if other is None else min(version, other)
+                    since[id] = min(version, since.get(id, version))
         rows: dict[UUID, list[StoredEvent]] = {}
         keys: dict[UUID, DataKey | None] = {}
         shut: dict[UUID, Exception] = {}
         snapshots: dict[UUID, tuple[int, bytes]] = {}
         hidden, kept = {self.hidden[key]: key for key in receipts}, dict[bytes, Answered]()
-        wanted = [id in folded_too for id in since]
-        values = (list(since), list(since.values()), wanted, PROGRAM, list(hidden))
-        for id, version, topic, state in self._select(LOAD, values):
+        ids, versions = uuids([*since]), longs([*since.values()])
+        wanted = raws([*hidden]) if hidden else None
+        if folded_too:
+            of_folded = flags([id in folded_too for id in since])
+            there = self._select(LOAD, (ids, versions, of_folded, PROGRAM, wanted))
+        else:
+            there = self._select(LOAD_AFTER, (ids, versions, ids, wanted))
+        for id, version, topic, state in there:
             if topic == "receipt":
                 key, of, at = hidden[state[:32]], state[32:40], int.from_bytes(state[40:48])
                 kept[key] = (state[48:], id, int.from_bytes(of), at or None)
