@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -75,6 +75,7 @@ from ledger_crm.ledger import (
     Work,
 )
 from ledger_crm.sealing import WrongKey
+from ledger_crm.store import NoRoom, Save
 from scenario import ANA, BEN, KEYRING, NOON
 from waiting import PATIENCE_S, eventually
 
@@ -450,23 +451,40 @@ async def test_a_retry_under_its_key_is_answered_before_its_version_is_looked_at
     assert await record(ledger, id, note(), intent=wish) == first
 
 
-async def test_one_look_tells_that_a_version_is_gone_and_that_no_twin_was_quicker(
+async def test_a_refusal_is_proved_as_a_write_is_and_nothing_is_read_anew(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = await add_person(ledger)
-    looks, look = count(), ledger.store._select
+    head, asked = await ledger.head(), list[Sequence[Save]]()
+    save = ledger.store.append_together
 
-    def counted(*asked: Any) -> Any:
-        next(looks)
-        return look(*asked)
+    def noted(saves: Sequence[Save]) -> Any:
+        asked.append(saves)
+        return save(saves)
 
-    monkeypatch.setattr(ledger.store, "_select", counted)
+    monkeypatch.setattr(ledger.store, "append_together", noted)
+    monkeypatch.setattr(ledger.store, "load_together", None)
+    monkeypatch.setattr(ledger.store, "receipts", None)
+    for wish in (key("k", expected=7), Intent(by=ANA, expected=7)):
+        with pytest.raises(StaleVersion):
+            await record(ledger, id, note(), intent=wish)
+    assert len(asked) == 2
+    monkeypatch.undo()
+    assert await ledger.head() == head
+    await record(ledger, id, note(), intent=key("k", expected=1))  # no receipt was kept
+
+
+async def test_a_refusal_that_the_disk_leaves_no_room_to_prove_is_read_anew(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await add_person(ledger)
+
+    def full(_: Sequence[Save]) -> Any:
+        raise NoRoom
+
+    monkeypatch.setattr(ledger.store, "append_together", full)
     with pytest.raises(StaleVersion):
         await record(ledger, id, note(), intent=key("k", expected=7))
-    assert next(looks) == 1
-    with pytest.raises(StaleVersion):
-        await record(ledger, id, note(), intent=Intent(by=ANA, expected=7))
-    assert next(looks) == 3
 
 
 @pytest.mark.parametrize("known", [True, False])

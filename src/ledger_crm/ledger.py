@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from time import monotonic, sleep
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -373,6 +373,20 @@ class Work:
         """Some of what is in hand was not read anew."""
         return bool(self._recalled)
 
+    def unless_moved(self, intent: Intent) -> Save:
+        """A save that is refused in any case: because something that is in hand has moved, or
+        because the receipt is there; and only if it is for neither, because of what it claims."""
+        never = Claim(uuid4().bytes, "once", intent_id := uuid4())
+        receipts = [Kept(intent.stored_key, b"", intent_id, 0, 0)] if intent.key else ()
+        known = self._known.values()
+        append = Append(
+            claims=(never, never),
+            receipts=receipts,
+            rests_on={one.id: one.version - len(one.pending_events) for one in known},
+            opened=[one.id for one in known if self._keys.get(one.id)],
+        )
+        return Save((), append)
+
     def keep(self) -> None:
         """What is in hand as it is written, or as it was read, for the next decision."""
         if self._memory is None:
@@ -636,6 +650,12 @@ class Ledger:
                 work.keep()
                 raced = _is_of_a_race(refusal) and not last
                 refused = work.trusted
+                if refused and not raced:
+                    match await self._why(work.unless_moved(intent)):
+                        case "reservation_taken":
+                            raise NotATwin(refusal) from None
+                        case "receipts_pkey" if found := await self._answered(intent):
+                            return found, True
                 if refused or raced:
                     continue
                 # which rests on nothing but what was read, and the receipt was looked for then
@@ -672,6 +692,16 @@ class Ledger:
                 last_position = positions[-1] if positions else None
                 return Receipt(subject.id, seen, last_position), False
         raise AssertionError("not reached: the last attempt returns or raises")
+
+    async def _why(self, never: Save) -> str:
+        """The rule by which this is refused. Raises Unavailable, Busy."""
+        try:
+            await self._together(self._saving, never)
+        except Refused as refused:
+            return refused_by(refused)
+        except DiskIsFull:  # it can still be read
+            return ""
+        raise AssertionError("not reached: it cannot be written")
 
     async def _answered(self, intent: Intent) -> Receipt | None:
         """Raises KeyReused."""
