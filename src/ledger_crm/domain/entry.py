@@ -201,7 +201,9 @@ class Event(
         """What was said, for a history: of sealed fields, and therefore gone with their key."""
         text: str = getattr(self, "text", "")
         override: str = getattr(self, "override", "")
-        return "\n".join(filter(None, (text, override and f"all the same: {override}")))
+        if not override:
+            return text
+        return "\n".join(filter(None, (text, f"all the same: {override}")))
 
     @property
     def occurred_at(self) -> datetime | None:

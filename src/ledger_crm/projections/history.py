@@ -105,9 +105,10 @@ lines.erases("text", unless=lambda row: not row.kind.startswith("person."))
 
 @mentions.starts(Event)
 def mentioned(entry: Entry[Event]) -> list[MentionRow]:
-    return [
-        MentionRow(subject_id=id, position=entry.position, at=entry.at) for id in entry.event.others
-    ]
+    if not (others := entry.event.others):
+        return []
+    at = entry.at
+    return [MentionRow(subject_id=id, position=entry.position, at=at) for id in others]
 
 
 @links.starts(Employed, CandidacyOpened)

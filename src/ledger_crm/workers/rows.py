@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import psycopg
 
+from ledger_crm import packing
 from ledger_crm.domain.entry import Entry, Event
 from ledger_crm.projections import (
     BLOCK,
@@ -46,6 +48,7 @@ SPANS = {
     HELD_FROM: "timestamptz",
     HELD_UNTIL: "timestamptz",
 }
+PACKED: dict[str, packing.Pack] = {"uuid": packing.uuids, "text": packing.texts}
 
 
 class NoSuchRow(Exception):
@@ -103,6 +106,7 @@ class Rows(Generic[R]):
         self.grows = not self._by_key and "position" in table.key  # a new one each time
         self._bare = table.columns == table.key  # one that is made again is the one that is there
         self._types = [table.types[column] for column in table.columns]
+        self._packs, self._key_packs = self._packed(table.columns), self._packed(table.key)
         names, key = ", ".join(table.columns), ", ".join(table.key)
         present, spans = f"{names}, {KNOWN_FROM}, {HELD_FROM}", ", ".join(SPANS)
         past, keys = f"{beside}{PAST}.{table.name}", self._arrays(table.key)
@@ -218,12 +222,12 @@ class Rows(Generic[R]):
                 if now.row is not None:
                     self._held(now.row, now.held_from)
         if gone:
-            cur.execute(self._delete, _columns(gone))
+            cur.execute(self._delete, _columns(gone, self._key_packs))
         if self.grows:
             new = [made.pop(key) for key in list(made) if key not in self._stored]
             self._copied(self._copy, new, (KNOWN_FROM, HELD_FROM), cur)
         if made:
-            cur.execute(self._upsert, _columns(made.values()))
+            cur.execute(self._upsert, _columns(made.values(), self._packs))
         versions = [version for line in self._past.values() for version in line]
         if replaced := [v.place for v in versions if v.place and v.changed]:
             cur.execute(self._delete_past, (replaced,))
@@ -401,7 +405,7 @@ class Rows(Generic[R]):
         if not asked:
             return
         for place, *values in cur.execute(
-            self._select_past, _columns(asked), binary=True
+            self._select_past, _columns(asked, self._key_packs), binary=True
         ).fetchall():
             row, spans = self._row(values[: -len(SPANS)]), values[-len(SPANS) :]
             known = None if spans[0] is None else (spans[0], spans[1])
@@ -433,11 +437,15 @@ class Rows(Generic[R]):
         if not missing:
             return
         keys = list(missing)
-        found = set(self._keep(cur.execute(self._select_keys, _columns(keys), binary=True)))
+        found = set(
+            self._keep(cur.execute(self._select_keys, _columns(keys, self._key_packs), binary=True))
+        )
         gone = [key for key in keys if key not in found]
         self._stored |= dict.fromkeys(gone, NOTHING)
         if gone and self.table.keeps_past:
-            for *key, at in cur.execute(self._select_gone, _columns(gone), binary=True):
+            for *key, at in cur.execute(
+                self._select_gone, _columns(gone, self._key_packs), binary=True
+            ):
                 self._stored[tuple(key)] = Present(None, 0, at)
 
     def _keep(self, cur: Cursor) -> list[Key]:
@@ -450,6 +458,10 @@ class Rows(Generic[R]):
 
     def _row(self, values: Sequence[Any]) -> R:
         return self.table.row(**dict(zip(self.table.columns, values, strict=True)))
+
+    def _packed(self, columns: Iterable[str]) -> list[packing.Pack | type[list[Any]]]:
+        table = self.table
+        return [list if c in table.nullable else PACKED.get(table.types[c], list) for c in columns]
 
     def _arrays(self, columns: Iterable[str]) -> str:
         return ", ".join(f"%b::{self.table.types[column]}[]" for column in columns)
@@ -465,5 +477,9 @@ def _joined(line: list[tuple[Any, Any, R]]) -> list[tuple[Any, Any, R]]:
     return joined
 
 
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(
+    rows: Iterable[tuple[Any, ...]], packs: Iterable[packing.Pack | type[list[Any]]] = ()
+) -> list[Any]:
+    """An array of each, of which those that there is no pack for are made by psycopg."""
+    packs = chain(packs, repeat(list))
+    return [pack(column) for column, pack in zip(zip(*rows, strict=True), packs, strict=False)]
