@@ -77,8 +77,9 @@ class Lookup(Generic[P, T]):
         ``NOT_BUILT``."""
         columns = [*map(_column, self._types, zip(*asked, strict=True))]
         for answers in self._statements:  # each says for itself how far they have got
-            # what it gives is there before anything is answered: answers are made of its row
-            begin = f"/* {home} */ WITH stands (at, as_of) AS MATERIALIZED ({stands})"
+            # what it gives is there before anything is answered: answers are made of its row,
+            # which whoever plans does not know to be one
+            begin = f"/* {home} */ WITH stands (at, as_of) AS MATERIALIZED ({stands} LIMIT 1)"
             await cur.execute(f"{begin} {answers}".encode(), [*given, *columns], prepare=True)
             found = await cur.fetchall()
             if not any(needs_more for *_, needs_more in found):

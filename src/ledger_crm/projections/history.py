@@ -160,7 +160,8 @@ UNION SELECT o.id FROM history_link k LEFT JOIN directory_merge m ON m.id = k.pe
   WHERE {OF_ANY}"""
 ANY_MERGED = f"""({is_merged("asked.id")} OR ({NO_PERSON} AND EXISTS (
   SELECT FROM history_link k JOIN directory_merge m ON k.person_id IN (m.id, m.survivor_id)
-  WHERE k.company_id = asked.id OFFSET 0)))"""  # without that it is found out for all companies
+  WHERE k.company_id = asked.id OFFSET 0)))"""
+"""Without an OFFSET whoever plans may rather find it out for all companies, and keep that."""
 
 
 NARROWED = """ AND (%(kinds)s::text[] IS NULL OR h.kind = ANY(%(kinds)s))
@@ -189,7 +190,7 @@ def _question(*, merged: bool, also: str = "", linked: str = "") -> str:
         of_mentions = f"SELECT told.* FROM {each} ({MENTIONED.format('one.id', told)}) told"
     return f"""
 CASE WHEN asked.kind = ''
-    OR EXISTS (SELECT FROM directory d WHERE d.id = asked.id AND d.kind = asked.kind)
+    OR EXISTS (SELECT FROM directory d WHERE d.id = asked.id AND d.kind = asked.kind OFFSET 0)
 THEN (
   WITH parts AS (
     {of_person}
