@@ -49,6 +49,21 @@ def everyone(id: str) -> str:
       SELECT same.id FROM directory_merge same WHERE same.survivor_id = {survivor(id)})"""
 
 
+def absorbed(id: str) -> str:
+    """All ids of whom they have absorbed. ``id``: SQL of the one that they are known as."""
+    return f"ARRAY(SELECT m.id FROM directory_merge m WHERE m.survivor_id = {id})"
+
+
+def tags_of(table: str) -> str:
+    """All tags of a row ``p``, in order, with those of the ``others`` that it says it has absorbed:
+    mostly there are none, and then nothing is looked for."""
+    tags, key = "unnest(array_remove(string_to_array({}.tags, E'\\n'), ''))", f"{table}_id"
+    return f"""CASE WHEN p.others = '{{}}'
+      THEN ARRAY(SELECT DISTINCT {tags.format("p")} ORDER BY 1)
+      ELSE ARRAY(SELECT DISTINCT {tags.format("o")} FROM {table} o
+        WHERE o.{key} = ANY(p.{key} || p.others) ORDER BY 1) END"""
+
+
 def reached_out(record: str, table: str) -> str:
     """Who of us it was last, to anybody whom this is one of; to none of them: the owner of this
     row. ``record``: an alias of a row of the table."""

@@ -323,15 +323,15 @@ SELECT c.candidacy_id, coalesce(p.is_id, c.person_id), coalesce(p.name, ''),
        c.category, c.opened_at, c.stage_since, c.by, c.closed, c.reason, c.decided_by,
        c.represented, c.introduced_at, c.agreement_id, c.starts_on, c.fee_cents, c.currency,
        c.client_verdict, c.client_verdict_at,
-       ARRAY(SELECT s.stage FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id
-             ORDER BY s.position),
-       ARRAY(SELECT s.reached_at FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id
-             ORDER BY s.position),
-       c.position
+       steps.stages, steps.reached, c.position
 FROM candidacy c
 LEFT JOIN who p ON p.id = c.person_id
 LEFT JOIN who o ON o.id = c.company_id
 LEFT JOIN directory j ON j.id = c.job_order_id
+CROSS JOIN LATERAL (
+  SELECT coalesce(array_agg(s.stage ORDER BY s.position), '{}') AS stages,
+    coalesce(array_agg(s.reached_at ORDER BY s.position), '{}') AS reached
+  FROM candidacy_step s WHERE s.candidacy_id = c.candidacy_id) steps
 """
 
 

@@ -45,7 +45,7 @@ from ledger_crm.domain.segment import FieldIs
 from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
 from ._team import Team, whose
-from ._who import Absorbed, everyone, of_any, said_since, survivor
+from ._who import Absorbed, absorbed, everyone, of_any, said_since, survivor, tags_of
 
 
 class CompanyRow(Row, frozen=True, kw_only=True):
@@ -509,6 +509,7 @@ OWN = [
     )
 ]
 FILLED = ("domain", "industry", "specialty", "location", "founded", "website", "owner", "employees")
+LISTED = shown_of("company_field", "ANY(p.company_id || p.others)", first="v.of_id = p.company_id")
 TAGS = """ARRAY(SELECT DISTINCT tag FROM company o, unnest(string_to_array(o.tags, E'\n')) tag
   WHERE tag <> '' AND (o.company_id = p.company_id OR o.company_id = ANY(ARRAY(
     SELECT m.id FROM directory_merge m WHERE m.survivor_id = p.company_id))) ORDER BY tag)"""
@@ -653,8 +654,10 @@ async def listing(
     clauses.append("NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = p.company_id)")
     await cur.execute(
         "SELECT p.company_id, p.name, p.industry, p.location, p.added_at, p.employees, p.owner,"
-        f" {TAGS}, {CUSTOM}, p.position FROM company p WHERE {' AND '.join(clauses)}"
-        " ORDER BY p.position DESC LIMIT %(limit)s".encode(),
+        f" {tags_of('company')}, {LISTED}, p.position"
+        f" FROM (SELECT p.*, {absorbed('p.company_id')} AS others FROM company p"
+        f"   WHERE {' AND '.join(clauses)} ORDER BY p.position DESC LIMIT %(limit)s) p"
+        " ORDER BY p.position DESC".encode(),
         known | {name: value for name, (_, value) in given.items()} | {"limit": limit},
     )
     return [CompanyListed(*row) for row in await cur.fetchall()]

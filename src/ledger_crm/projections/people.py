@@ -61,7 +61,18 @@ from ._segment import GoneQuiet as GoneQuiet
 from ._segment import saved as segments_of
 from ._segment import silent_since as silent_since
 from ._team import Team, whose
-from ._who import Absorbed, everyone, is_merged, of_all, of_any, reached_out, said_since, survivor
+from ._who import (
+    Absorbed,
+    absorbed,
+    everyone,
+    is_merged,
+    of_all,
+    of_any,
+    reached_out,
+    said_since,
+    survivor,
+    tags_of,
+)
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
@@ -755,16 +766,12 @@ async def holders(
 async def _listed(
     cur: Cursor, where: str, values: dict[str, object], before: int | None, limit: int
 ) -> list[PersonListed]:
-    custom = shown_of(
-        "person_field", f"ANY({everyone('p.person_id')})", first="v.of_id = p.person_id"
-    )
+    custom = shown_of("person_field", "ANY(p.person_id || p.others)", first="v.of_id = p.person_id")
     await cur.execute(
         "SELECT p.person_id, p.name, p.headline, p.channel, p.sourced_at, p.location, p.seniority,"
-        f" ARRAY(SELECT DISTINCT tag FROM person o, unnest({TAGS.format('o.')}) tag"
-        "   WHERE o.person_id = p.person_id OR o.person_id = ANY(ARRAY(SELECT m.id"
-        "     FROM directory_merge m WHERE m.survivor_id = p.person_id)) ORDER BY tag),"
-        f" {custom}, p.position FROM person p"
-        f" WHERE {where}{newest_first('p', before, limit)}".encode(),
+        f" {tags_of('person')}, {custom}, p.position"
+        f" FROM (SELECT p.*, {absorbed('p.person_id')} AS others FROM person p"
+        f"   WHERE {where}{newest_first('p', before, limit)}) p ORDER BY p.position DESC".encode(),
         values | {"before": before},
     )
     return [PersonListed(*row) for row in await cur.fetchall()]
