@@ -151,7 +151,7 @@ WHERE h.subject_id = {{}}{{}} AND {OLDER} {NEWEST}"""
 NO_PERSON = "asked.kind <> 'person'"  # links are of companies: a person's history looks at none
 LINKED = f"""
 SELECT DISTINCT k.person_id FROM history_link k WHERE k.company_id = asked.id AND {NO_PERSON}"""
-OF_ANY = f"k.company_id = ANY({everyone('asked.id')})"
+OF_ANY = f"k.company_id = ANY({everyone('asked.id')}) AND {NO_PERSON}"
 OF_MERGED = f"""
 SELECT survivors.id FROM (SELECT coalesce(m.survivor_id, k.person_id) AS id FROM history_link k
   LEFT JOIN directory_merge m ON m.id = k.person_id WHERE {OF_ANY}) survivors
