@@ -135,6 +135,18 @@ def test_every_answer_has_an_example_that_is_one() -> None:
     assert len(checked) > 100
 
 
+def test_every_parameter_says_what_it_is() -> None:
+    document = json.loads(papers()["openapi.json"])
+    silent = [
+        f"{parameter['name']} of {operation['operationId']}"
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if not parameter.get("description")
+    ]
+    assert not silent
+
+
 def test_nothing_is_known_for_an_example_that_none_has() -> None:
     made = Answers(api()["components"]["schemas"])
     for _, _, content in answers():

@@ -90,6 +90,10 @@ class Documented:
             optional = ("Idempotency-Replayed", "Ledger-As-Of", "Link", "Total-Count")
             optional += ("RateLimit", "RateLimit-Policy")  # where there is none
             assert name in optional or name in answer.headers, f"{name} is missing"
+        if answer.status_code == 201 and (at := answer.headers.get("location")):
+            made = answer.json()
+            assert made.get("created", made["id"]) in at.split("/")
+            assert self.operation("GET", at), f"{at} is nothing that can be read"
 
     def resolved(self, thing: dict[str, Any]) -> dict[str, Any]:
         """Raises KeyError if a reference leads nowhere."""

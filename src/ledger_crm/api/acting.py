@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, Concatenate, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -127,6 +127,29 @@ class Made(Receipt, frozen=True):
     """
 
     created: UUID
+
+
+READ_AT: Mapping[str, str] = {
+    "add_application": "/applications/{id}",
+    "add_company": "/companies/{id}",
+    "add_document": "{record}/documents/{id}/content",
+    "add_person": "/people/{id}",
+    "add_webhook": "/webhooks/{id}",
+    "agree_fee": "/fees/{id}",
+    "draw_shortlist": "/shortlists/{id}",
+    "file_company_document": "{record}/documents/{id}/content",
+    "open_candidacy": "/candidates/{id}",
+    "open_deal": "/deals/{id}",
+    "open_job_order": "/job-orders/{id}",
+    "promise_company_follow_up": "/follow-ups/{id}",
+    "promise_follow_up": "/follow-ups/{id}",
+    "raise_invoice": "/invoices/{id}",
+    "record_interview": "/interviews/{id}",
+    "record_offer": "/offers/{id}",
+    "refer_candidate": "/referrals/{id}",
+    "refer_client": "/referrals/{id}",
+}
+"""Where that is read which an operation makes (Location). ``record``: the person or company."""
 
 
 class Foretold(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -272,7 +295,11 @@ class Act:
             ]
             trial = Trial(True, receipt.id, version, told, again)
             return Response(trial, status_code=200)
-        return Response(receipt, headers=headers_of(receipt, again))
+        headers = headers_of(receipt, again)
+        if at := READ_AT.get(self.operation):
+            id = receipt.created if isinstance(receipt, Made) else receipt.id
+            headers["Location"] = at.format(record=self.record, id=id)
+        return Response(receipt, headers=headers)
 
 
 def headers_of(receipt: Receipt, again: bool) -> dict[str, str]:

@@ -242,7 +242,9 @@ class Companies(Controller):
         view: NamedDependency[View],
         company_id: FromPath[UUID],
         role: FromQuery[Role | None] = None,
-        on: FromQuery[date | None] = None,
+        on: Annotated[
+            date | None, QueryParameter(description="Only who is there on this day.")
+        ] = None,
         cursor: Token = None,
         limit: Limit = 50,
     ) -> Response[Page[people.Contact]]:

@@ -24,13 +24,14 @@ from ledger_crm.domain.shape import say_moments
 from ledger_crm.ledger import Receipt
 
 from . import ageing, facts
-from .acting import KEY, Trial
+from .acting import KEY, READ_AT, Trial
 from .answers import Answers, problem
 from .batch import Results
 from .examples import EXAMPLES
 from .malformed import body_of
 from .metrics import PLAIN
 from .ordering import LISTED, MOST, TOTAL
+from .parameters import IN_PATH, IN_QUERY
 from .permitted import ANYBODY, BESIDES, NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage, every, status_of
 from .rows import SELECTED, Selected, besides, item_of, row_of
@@ -171,6 +172,7 @@ HEADERS = {
     "Ledger-As-Of": "With `as_of`: the position at which what is answered was known.",
     "Ledger-Position": "The answer holds everything up to this position of the ledger.",
     "Total-Count": f"Of lists, with `count`: how many there are; `{MOST}+` if there are more.",
+    "Location": "Where that is read which was made.",
     "Link": 'Of lists as NDJSON or CSV, `rel="next"`: the page that follows.',
     "Idempotency-Replayed": "`true`: this is the first answer again; nothing was done.",
     "RateLimit": "Of a caller: `r` more are taken in the next `t` seconds.",
@@ -387,6 +389,9 @@ def _finish(
     ]
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _not_null(parameter["schema"])
+        of_its_kind = {"path": IN_PATH, "query": IN_QUERY}.get(parameter["in"], {})
+        if about := of_its_kind.get(parameter["name"]):
+            parameter.setdefault("description", about)
         if parameter["name"] == "If-Match":  # what is wrong with it we say in words of our own
             parameter["schema"]["pattern"] = IF_MATCH
         if parameter["name"] == "Idempotency-Key":
@@ -414,6 +419,7 @@ def _finish(
         headers += COUNTED
     if writes:
         headers += ["ETag", "Idempotency-Replayed"]
+        headers += ["Location"] if handler.handler_name in READ_AT else []
     elif linked and taken:
         headers += ["Idempotency-Replayed"]
     elif (

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from litestar import Controller, Response, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from ledger_crm.commands import teams
 from ledger_crm.domain.consultant import (
@@ -108,7 +108,9 @@ class Teams(Controller):
         self,
         view: NamedDependency[View],
         slug: FromPath[str],
-        on: FromQuery[date | None] = None,
+        on: Annotated[
+            date | None, QueryParameter(description="Only who is there on this day.")
+        ] = None,
     ) -> Response[list[directory.MemberShown]]:
         """List who was in a team
 
