@@ -75,7 +75,7 @@ from ledger_crm.ledger import (
     Work,
 )
 from ledger_crm.sealing import WrongKey
-from ledger_crm.store import NoRoom, Save
+from ledger_crm.store import Save
 from scenario import ANA, BEN, KEYRING, NOON
 from waiting import PATIENCE_S, eventually
 
@@ -451,40 +451,63 @@ async def test_a_retry_under_its_key_is_answered_before_its_version_is_looked_at
     assert await record(ledger, id, note(), intent=wish) == first
 
 
-async def test_a_refusal_is_proved_as_a_write_is_and_nothing_is_read_anew(
+class HeldUp:
+    """Saves that wait until they may go on, and what came in each call."""
+
+    def __init__(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[Sequence[Save]] = []
+        self.save, self.go_on = ledger.store.append_together, threading.Event()
+        monkeypatch.setattr(ledger.store, "append_together", self)
+
+    def __call__(self, saves: Sequence[Save]) -> Any:
+        self.asked.append(saves)
+        assert self.go_on.wait(PATIENCE_S)
+        return self.save(saves)
+
+
+async def test_a_refusal_among_writes_is_proved_with_them_and_nothing_is_read_anew(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id = await add_person(ledger)
-    head, asked = await ledger.head(), list[Sequence[Save]]()
-    save = ledger.store.append_together
-
-    def noted(saves: Sequence[Save]) -> Any:
-        asked.append(saves)
-        return save(saves)
-
-    monkeypatch.setattr(ledger.store, "append_together", noted)
+    busy, *ids = [await add_person(ledger) for _ in range(3)]
+    head, saves = await ledger.head(), HeldUp(ledger, monkeypatch)
+    writing = asyncio.create_task(record(ledger, busy, note()))
+    await eventually(lambda: len(saves.asked) == 1)
     monkeypatch.setattr(ledger.store, "load_together", None)
-    monkeypatch.setattr(ledger.store, "receipts", None)
-    for wish in (key("k", expected=7), Intent(by=ANA, expected=7)):
+    wishes = [key("k", expected=7), Intent(by=ANA, expected=7)]
+    refused = [
+        asyncio.create_task(record(ledger, id, note(), intent=wish))
+        for id, wish in zip(ids, wishes, strict=True)
+    ]
+    await eventually(lambda: len(ledger._saving._waiting) == 2)
+    saves.go_on.set()
+    for each in refused:
         with pytest.raises(StaleVersion):
-            await record(ledger, id, note(), intent=wish)
-    assert len(asked) == 2
+            await each
+    await writing
+    assert [len(each) for each in saves.asked] == [1, 2]
     monkeypatch.undo()
-    assert await ledger.head() == head
-    await record(ledger, id, note(), intent=key("k", expected=1))  # no receipt was kept
+    assert await ledger.head() == head + 1
+    await record(ledger, ids[0], note(), intent=key("k", expected=1))  # no receipt was kept
 
 
-async def test_a_refusal_that_the_disk_leaves_no_room_to_prove_is_read_anew(
+async def test_a_refusal_on_its_own_is_read_anew_and_commits_nothing(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = await add_person(ledger)
+    monkeypatch.setattr(ledger.store, "append_together", None)
+    looks, look = count(), ledger.store._select
 
-    def full(_: Sequence[Save]) -> Any:
-        raise NoRoom
+    def counted(*asked: Any) -> Any:
+        next(looks)
+        return look(*asked)
 
-    monkeypatch.setattr(ledger.store, "append_together", full)
+    monkeypatch.setattr(ledger.store, "_select", counted)
     with pytest.raises(StaleVersion):
         await record(ledger, id, note(), intent=key("k", expected=7))
+    assert next(looks) == 1, "with the receipt"
+    with pytest.raises(StaleVersion):
+        await record(ledger, id, note(), intent=Intent(by=ANA, expected=7))
+    assert next(looks) == 3
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -540,7 +563,7 @@ async def test_whoever_always_loses_hears_of_it(ledger: Ledger, other: Ledger) -
         lambda: record(other, id, note("theirs")),
         times=100,
     )
-    with pytest.raises(StaleVersion):
+    with pytest.raises(Busy):  # they named no version: it is not that theirs is gone
         await ledger.decide(decision, intent=BY_ANA, of=id)
     assert decision.taken == ATTEMPTS
     assert note("mine") not in await facts(ledger, id)
@@ -1169,7 +1192,7 @@ async def test_once_a_key_is_destroyed_nothing_that_it_opened_is_decided_on(
     await ledger.change(Person, id, looking, intent=BY_ANA)
     assert "ada@example.org" in str(seen[0])
     assert "ada" not in str(seen[1:])
-    assert not ledger._memory.take([id]), "who is erased is read anew each time"
+    assert not ledger.memory.take([id]), "who is erased is read anew each time"
     assert [e.event for e in await ledger.stream(id)][-2:] == [note(ERASED), note(ERASED)]
     assert "ada@" not in str(await facts(ledger, id))
 
@@ -1203,7 +1226,7 @@ async def test_what_is_said_of_somebody_erased_is_not_held(ledger: Ledger) -> No
     await ledger.change(
         Person, id, lambda p: p.add_contact_point("email", "eve@example.org", by=ANA), intent=BY_ANA
     )
-    assert not ledger._memory.take([id])
+    assert not ledger.memory.take([id])
 
 
 async def erase(ledger: Ledger, id: UUID, *, intent: Intent = BY_ANA) -> Receipt:
@@ -1215,11 +1238,11 @@ async def test_who_is_erased_is_erased_for_every_process(ledger: Ledger, other: 
     first = key("told", b"1")
     told = await record(ledger, id, sent(), intent=first)
     await erase(other, id)
-    assert not other._memory.take([id]), "nor does the one that did it hold them"
+    assert not other.memory.take([id]), "nor does the one that did it hold them"
 
     with pytest.raises(PersonIsErased):
         await record(ledger, id, sent())
-    assert not ledger._memory.take([id])
+    assert not ledger.memory.take([id])
     assert await record(ledger, id, sent(), intent=first) == told, "a retry has its first answer"
     assert "ada" not in str(await facts(ledger, id))
     with pytest.raises(PersonIsErased):
@@ -1236,10 +1259,10 @@ async def test_what_is_held_goes_though_nobody_writes_any_more(
     tidied, tidy_up = asyncio.Event(), ledger._tidy_up
     monkeypatch.setattr(ledger, "_tidy_up", lambda: (tidy_up(), tidied.set()))
     await add_person(ledger, "ada@example.org")
-    assert len(ledger._memory) == 1
+    assert len(ledger.memory) == 1
 
     await asyncio.wait_for(tidied.wait(), PATIENCE_S)
-    assert len(ledger._memory) == 0
+    assert len(ledger.memory) == 0
 
 
 async def test_an_erasure_that_is_refused_destroys_nothing(ledger: Ledger, other: Ledger) -> None:
@@ -1333,7 +1356,7 @@ async def test_who_is_erased_here_is_not_held_any_longer(ledger: Ledger) -> None
     id = await add_person(ledger)
     await record(ledger, id, note())
     await ledger.destroy_key(id)
-    assert not ledger._memory.take([id])
+    assert not ledger.memory.take([id])
 
 
 def held(n: int, *, used_s: float = 0.0, version: int = 1) -> Held:
@@ -1418,6 +1441,26 @@ async def test_what_a_failover_has_lost_nobody_goes_on_from(
     assert (await facts(other, old))[-1].text == "Later"
     with pytest.raises(NoSuchRecord):
         await record(ledger, lost, replied("<4@x>"))
+
+
+async def test_nobody_is_refused_by_what_a_failover_has_lost(
+    ledger: Ledger, owner_database: str
+) -> None:
+    """It cuts connections, and what was held since before is not believed any more."""
+    id = await add_person(ledger)
+    since = await ledger.head()
+    await record(ledger, id, note("lost"))
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("DELETE FROM ledger.entries WHERE notification_id > %s", (since,))
+        owner.execute("UPDATE ledger.head SET position = %s", (since,))
+        owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    receipt = await record(ledger, id, note("kept"), intent=Intent(by=ANA, expected=1))
+    assert receipt == Receipt(id, 2, since + 1)
+    assert await facts(ledger, id) == [sourced(), note("kept")]
 
 
 # a database that is killed

@@ -326,6 +326,8 @@ class Work:
             gone: set[UUID] = set()
             if after := self._recall(missing, {entry.originator_id for entry in ours}):
                 found = await self.ledger.load(after, self._asks)
+                if self._memory is not None and self._memory is not self.ledger.memory:
+                    raise StaleVersion(id=next(iter(after)))  # what is in hand may be gone
                 entries, keys, folded = found.entries, found.keys, found.folded
                 self.answered = found.kept if self._asks else None
                 # destroyed since: nothing that was read with it may be known any longer
@@ -542,7 +544,7 @@ class Ledger:
             queue_s=QUEUE_S,
             answer_s=ANSWER_S,
         )
-        self._memory = Memory()
+        self.memory = Memory()
         self._tidying: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     def close(self) -> None:
@@ -638,7 +640,7 @@ class Ledger:
             work = Work(
                 self, intent.by, of=of, expected=intent.expected,
                 asks=asks if refused or intent.expected is not None else b"",
-                memory=self._memory, trusting=first,
+                memory=self.memory, trusting=first,
             )  # fmt: skip
             try:
                 subject = await decision(work)
@@ -658,6 +660,8 @@ class Ledger:
                             return found, True
                 if refused or raced:
                     continue
+                if _is_of_a_race(refusal) and intent.expected is None:
+                    raise Busy() from None
                 # which rests on nothing but what was read, and the receipt was looked for then
                 if isinstance(refusal, Stale) and work.answered is not None:
                     if found := _told_of(intent, work.answered):
@@ -682,6 +686,8 @@ class Ledger:
                     await self._keep(intent, subject.id, before)
                 return Receipt(subject.id, before, None), False
             except Stale:
+                if last and intent.expected is None:  # others were quicker each time
+                    raise Busy() from None
                 if last:
                     raise
                 if not work.trusted:
@@ -694,7 +700,11 @@ class Ledger:
         raise AssertionError("not reached: the last attempt returns or raises")
 
     async def _why(self, never: Save) -> str:
-        """The rule by which this is refused. Raises Unavailable, Busy."""
+        """The rule by which this is refused, with others that are saved just now, whose commit and
+        round trip it shares; "": there are none, and to read again costs less. Raises Unavailable,
+        Busy."""
+        if not self._saving.is_busy:
+            return ""
         try:
             await self._together(self._saving, never)
         except Refused as refused:
@@ -750,7 +760,7 @@ class Ledger:
                 ):
                     raise await self._conflict(entries) from None
                 case "stream_torn":  # the database went back in time, and none of this is there
-                    self._memory = Memory()
+                    self.memory = Memory()
                     raise StaleVersion(id=entries[0].originator_id) from None
                 case "entries_pkey" | "stream_moved" | "data_keys_pkey" | "key_destroyed":
                     raise StaleVersion(id=entries[0].originator_id if entries else None) from None
@@ -782,19 +792,19 @@ class Ledger:
         """Once what is held is too old, also if nobody writes any more: another process may have
         erased whoever is in it."""
         loop = asyncio.get_running_loop()
-        if self._memory and not (self._tidying and self._tidying[0] is loop):
+        if self.memory and not (self._tidying and self._tidying[0] is loop):
             self._tidying = loop, loop.call_later(HELD_S, self._tidy_up)
 
     def _tidy_up(self) -> None:
         self._tidying = None
-        self._memory.let_go(monotonic())
+        self.memory.let_go(monotonic())
         self.tidy_up()
 
     async def destroy_key(self, id: UUID) -> None:
         """See ``Store.destroy_key``. This process forgets at once what it holds in clear; others
         within two minutes, and decide nothing on it. Raises Unavailable."""
         await self.run(self.store.destroy_key, id)
-        self._memory.take([id])
+        self.memory.take([id])
 
     async def head(self) -> int:
         """Position of the newest entry, 0 when there is none. Raises Unavailable."""
@@ -882,6 +892,7 @@ class Ledger:
             except Lost:
                 for save in saves:
                     save.doubtful = True
+                self.memory = Memory()  # whoever answers next may not have what this server had
                 raise
 
         return _patiently(save)
@@ -890,7 +901,15 @@ class Ledger:
         """As ``_save``."""
         streams = [sought.after for sought in asked]
         receipts = [sought.receipt for sought in asked if sought.receipt]
-        return _patiently(lambda: self.store.load_together(streams, receipts))
+
+        def load() -> Sequence[Loaded | Exception]:
+            try:
+                return self.store.load_together(streams, receipts)
+            except Lost:
+                self.memory = Memory()
+                raise
+
+        return _patiently(load)
 
     async def _taken(
         self, claims: Sequence[Claim], entries: Sequence[Entry[Event]]

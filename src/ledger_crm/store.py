@@ -85,6 +85,12 @@ class RefusedBy(IntegrityError):
         self.rule = rule
 
 
+class NotDurable(Exception):
+    """This database answers before what it was told is on its disk, by synchronous_commit = off:
+    what we acknowledge could be lost. Take that back where it is set: for the server, the database
+    or the role."""
+
+
 class Undecodable(Exception):
     """An entry that this version of the software cannot read. Names where, never what."""
 
@@ -600,6 +606,12 @@ class Store:
         [(check,)] = kept or self._select("SELECT key_check FROM ledger.deployment")
         if bytes(check) != ours:
             raise WrongKey("the sealing key is not the one this database was sealed with")
+
+    def check_durable(self) -> None:
+        """Raises NotDurable."""
+        [(committing,)] = self._select("SELECT current_setting('synchronous_commit')")
+        if committing == "off":
+            raise NotDurable(" ".join((NotDurable.__doc__ or "").split()))
 
     def head(self) -> int:
         """Position of the newest entry, 0 when there is none."""

@@ -80,6 +80,11 @@ class Together(Generic[Q, A]):
         self._thread: threading.Thread | None = None
         self._closed = False
 
+    @property
+    def is_busy(self) -> bool:
+        """Somebody waits for an answer."""
+        return self._weight > 0
+
     async def ask(self, question: Q) -> A:
         """Raises Full, NoAnswer, and what the answer is if that is an exception."""
         asked: _Asked[Q, A] = _Asked(question, self.weigh(question))

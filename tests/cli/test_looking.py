@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from conftest import Run
 from ledger_crm.cli import checking, looking
@@ -97,3 +98,15 @@ def test_of_one_that_catches_up_it_says_how_long_it_will_take() -> None:
     assert wrong_with(late, per_s=50.0) == (False, f"{behind}: 50 a second, 12 s left")
     assert wrong_with(late, per_s=0.0) == (False, behind)
     assert wrong_with(late, per_s=None)[0]
+
+
+def test_a_database_that_answers_before_it_has_written_is_refused(
+    told: Run, owner_database: str
+) -> None:
+    name = conninfo_to_dict(owner_database)["dbname"]
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
+    code, out, err = told("read", "people")
+    assert (code, out) == (2, "")
+    [line] = err.splitlines()
+    assert "synchronous_commit = off" in line

@@ -68,7 +68,7 @@ async def test_records_of_different_times_do_not_lead_round_in_a_circle(
     await merge(other, *two)
     assert await say(other, two[0]) == two[0]
     await the_other_way_round(ledger, *two)
-    other._memory.take([two[forgotten]])  # as another decision has it in hand
+    other.memory.take([two[forgotten]])  # as another decision has it in hand
     assert await say(other, two[asked]) == two[1]
 
 
@@ -81,6 +81,6 @@ async def test_nor_do_they_when_they_are_merged_again(
     await ledger.decide(
         lambda work: merging.unmerge(work, *two, at=now()), intent=INTENT, of=two[0]
     )
-    other._memory.take([two[forgotten]])
+    other.memory.take([two[forgotten]])
     await merge(other, two[1], two[0])
     assert await say(other, two[0]) == two[1]

@@ -34,7 +34,7 @@ from ledger_crm.ledger import DiskIsFull, Ledger, Unavailable, Undecodable, inst
 from ledger_crm.sealing import Keyring, WrongKey
 from ledger_crm.settings import Settings, SettingsError
 from ledger_crm.storage import StorageFault
-from ledger_crm.store import Lost
+from ledger_crm.store import Lost, NotDurable
 from ledger_crm.tracing import NotSetUp
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ _INPUT = (
     AnalysisFault,
     SettingsError,
     NotSetUp,
+    NotDurable,
     EmbeddedError,
     ImportFault,
     Refusal,
@@ -381,7 +382,7 @@ async def connected(chosen: Settings) -> AsyncIterator[Client]:
 @contextmanager
 def opened(chosen: Settings, *, to_look: bool = False) -> Iterator[tuple[Ledger, str]]:
     """The ledger, and the url of its database. Raises as ``database``, or as ``looked_at`` if
-    nothing is to be made; WrongKey."""
+    nothing is to be made; WrongKey, NotDurable."""
     with looked_at(chosen) if to_look else database(chosen) as url:
         file = chosen.home / "sealing.key"
         if to_look and chosen.sealing_key is None and not file.exists():
@@ -392,12 +393,13 @@ def opened(chosen: Settings, *, to_look: bool = False) -> Iterator[tuple[Ledger,
 
 @contextmanager
 def ledger_at(url: str, chosen: Settings) -> Iterator[Ledger]:
-    """Raises Unavailable, WrongKey."""
+    """Raises Unavailable, WrongKey, NotDurable."""
     keyring = Keyring(settings.sealing_key(chosen))
     with ExitStack() as stack:
         try:
             ledger = stack.enter_context(Ledger(url, keyring))
             ledger.store.check_key()
+            ledger.store.check_durable()
         except Lost:
             raise Unavailable() from None
         yield ledger
