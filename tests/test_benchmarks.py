@@ -108,11 +108,8 @@ def test_a_file_that_holds_no_results_is_refused_in_a_line(
     assert str(other) in said
 
 
-@pytest.mark.parametrize("results", ["performance.json", "performance-since.json"])
-def test_the_documented_tables_are_what_the_committed_results_say(
-    benchmarks: Program, results: str
-) -> None:
-    _, table, _ = benchmarks("--table", ROOT / "docs" / results)
+def test_the_documented_table_is_what_the_committed_results_say(benchmarks: Program) -> None:
+    _, table, _ = benchmarks("--table", ROOT / "docs/performance.json")
     assert table
     assert table in (ROOT / "docs/performance.md").read_text()
 

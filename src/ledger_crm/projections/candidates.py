@@ -301,8 +301,9 @@ async def counts(
         f"    AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s) AND {WORKED_ON}"
         "    AND job_order_id <> ALL(%(besides)s)),"
         " now AS (SELECT pipeline, stage, count(*) AS n FROM chosen GROUP BY 1, 2),"
-        " ever AS (SELECT c.pipeline, s.stage, count(DISTINCT s.candidacy_id) AS n"
-        "    FROM candidacy_step s JOIN chosen c USING (candidacy_id) GROUP BY 1, 2)"
+        " ever AS (SELECT pipeline, stage, count(*) AS n FROM ("  # half of what DISTINCT costs there
+        "    SELECT DISTINCT c.pipeline, s.stage, s.candidacy_id"
+        "    FROM candidacy_step s JOIN chosen c USING (candidacy_id)) each GROUP BY 1, 2)"
         " SELECT pipeline, stage, d.label, d.category, coalesce(now.n, 0), coalesce(ever.n, 0)"
         " FROM shown d LEFT JOIN now USING (pipeline, stage) LEFT JOIN ever USING (pipeline, stage)"
         " ORDER BY pipeline, d.place",
