@@ -301,7 +301,7 @@ async def counts(
         f"    AND (%(order)s::uuid IS NULL OR job_order_id = %(order)s) AND {WORKED_ON}"
         "    AND job_order_id <> ALL(%(besides)s)),"
         " now AS (SELECT pipeline, stage, count(*) AS n FROM chosen GROUP BY 1, 2),"
-        " ever AS (SELECT pipeline, stage, count(*) AS n FROM ("  # half of what DISTINCT costs there
+        " ever AS (SELECT pipeline, stage, count(*) AS n FROM ("  # quicker than count(DISTINCT)
         "    SELECT DISTINCT c.pipeline, s.stage, s.candidacy_id"
         "    FROM candidacy_step s JOIN chosen c USING (candidacy_id)) each GROUP BY 1, 2)"
         " SELECT pipeline, stage, d.label, d.category, coalesce(now.n, 0), coalesce(ever.n, 0)"
