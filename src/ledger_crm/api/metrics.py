@@ -112,7 +112,8 @@ async def _standing(pool: Pool) -> tuple[int, list[Standing], list[tuple[str, in
 
 async def _feed(position: Callable[[], Awaitable[int]]) -> int | None:
     try:
-        return await asyncio.wait_for(position(), FEED_S)
+        async with asyncio.timeout(FEED_S):
+            return await position()
     except Exception:  # the broker may be away in many ways
         return None
 
