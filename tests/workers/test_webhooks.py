@@ -877,6 +877,8 @@ async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(
         ("feff::1", False), ("::ffff:0:10.0.0.1", False), ("::ffff:0:93.184.216.34", False),
         ("192.88.99.1", False), ("2002:c058:6301::", False), ("::ffff:192.88.99.1", False),
         ("3fff::1", False), ("5f00::1", False), ("192.88.98.1", True), ("64:ff9b::5db8:d822", True),
+        ("192.0.0.192", False), ("192.0.0.9", False), ("192.0.1.1", True),
+        ("168.63.129.16", False), ("168.63.129.17", True), ("::ffff:168.63.129.16", False),
         ("::", False), ("255.255.255.255", False), ("::127.0.0.1", False), ("::10.1.2.3", False),
     ],
 )  # fmt: skip
