@@ -182,7 +182,7 @@ class Tide:
 
     async def _look(self) -> None:
         me = asyncio.current_task()
-        while self._looking is me:  # it may not have heard that it was cancelled
+        while self._looking is me and not self.over:  # it may not hear that it is cancelled
             self._woken.clear()  # before looking: what is written meanwhile is not slept through
             with suppress(Unavailable):  # followers wait for a database that is away
                 head = await self._ledger.head()
