@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -55,3 +56,17 @@ async def test_what_has_ended_keeps_what_came_of_it() -> None:
     await asyncio.wait([task])
     await ended(task)
     assert task.result() == 1
+
+
+async def test_a_fault_that_nobody_looks_at_is_not_printed() -> None:
+    async def broken() -> None:
+        raise OSError
+
+    said: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    task = asyncio.create_task(broken())
+    await asyncio.wait([task])
+    await ended(task)
+    del task
+    gc.collect()
+    assert said == []

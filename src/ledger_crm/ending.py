@@ -15,12 +15,14 @@ async def ended(*tasks: asyncio.Task[Any], patience_s: float = 0.5) -> None:
     patience_s  for what they give back, before they are cancelled again
     """
     cancelled: asyncio.CancelledError | None = None
-    while running := [task for task in tasks if not task.done()]:
-        for task in running:
+    left = tasks
+    while left:
+        for task in left:  # also one that is over: or asyncio would print its fault as news
             task.cancel()
         try:
-            await asyncio.wait(running, timeout=patience_s)
+            await asyncio.wait(left, timeout=patience_s)
         except asyncio.CancelledError as again:
             cancelled = again
+        left = tuple(task for task in left if not task.done())
     if cancelled:
         raise cancelled
