@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing, nullcontext, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -537,3 +537,23 @@ async def test_who_follows_a_ledger_that_lost_its_end_is_not_told_another_as_if_
         await eventually(reading.done)
     assert positions == list(range(1, head + 1))
     problem(await served.get(f"/events/stream?after={head}"), 422, "after-the-head")
+
+
+async def test_who_looks_for_others_ends_with_them_though_it_does_not_hear_so(
+    monkeypatch: pytest.MonkeyPatch, ledger: Ledger
+) -> None:
+    """``asyncio.wait_for`` swallows a cancellation that meets its answer: one would look for ever
+    for nobody, beside the next."""
+
+    async def deaf() -> int:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return 0
+
+    monkeypatch.setattr(ledger, "head", deaf)
+    tide = following.Tide(ledger)
+    with tide.follower("ana"):
+        assert not await tide.beyond(0, 0.01)
+        looking = tide._looking
+    assert looking
+    await eventually(looking.done)

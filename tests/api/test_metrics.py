@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import httpx
+import psycopg
 import pytest
 from litestar import Litestar
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.journey import ADA, NOTE, problem, written
+from ledger_crm.api.metrics import read_metrics
+from ledger_crm.api.snapshots import Pool
 from ledger_crm.commands.catalogue import create_key
+from ledger_crm.domain import clock
 from ledger_crm.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
@@ -92,9 +97,84 @@ async def test_who_lags_is_told(ana: httpx.AsyncClient, project: Callable[[], No
             lag > 0
         )
         assert of(samples, "ledger_crm_feed_lag_events") == 0
+        assert of(samples, "ledger_crm_feed_lag_seconds") == 0
         head = of(samples, "ledger_crm_head")
         assert of(samples, "ledger_crm_webhook_backlog_events", webhook=hook) == head
     assert of(behind, "ledger_crm_head") > of(level, "ledger_crm_head")
+
+
+async def test_it_is_told_that_nobody_sends_that_a_receiver_fails_and_that_none_is_sent_to(
+    ana: httpx.AsyncClient, project: Callable[[], None], ledger: Ledger, database: str
+) -> None:
+    """One that is disabled stays: what it has not got is not less by that."""
+    hook = (await written(ana, "/webhooks", {"url": "https://hooks.example", "after": 0}))["id"]
+    project()
+    began, head = clock.now(), await ledger.head()
+
+    async def told(later_s: float, *names: str) -> list[float]:
+        with clock.stopped_at(began + timedelta(seconds=later_s)):
+            samples = await scraped(ana)
+        return [of(samples, f"ledger_crm_webhook_{name}", webhook=hook) for name in names]
+
+    async def does(query: LiteralString, *values: object) -> None:
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as conn:
+            await conn.execute(query, (hook, *values))
+
+    lag = ("backlog_events", "lag_seconds", "untried_seconds", "failures", "disabled")
+    events, lag_s, untried_s, *others = await told(600, *lag)
+    assert (events, *others) == (head, 0, 0)
+    assert lag_s >= untried_s >= 600
+    await does(
+        "INSERT INTO ledger.webhook_deliveries (webhook_id, position, attempt, duration_ms)"
+        " VALUES (%s, 1, 1, 12)"
+    )
+    await does(
+        "INSERT INTO ledger.webhook_standing VALUES (%s, 1, 0, 2, %s)",
+        began + timedelta(seconds=500),
+    )
+    for later_s, expected in (499, 0), (600, 100):
+        events, lag_s, untried_s, *others = await told(later_s, *lag)
+        assert (events, untried_s, *others) == (head, expected, 2, 0)
+        assert lag_s > later_s
+    await does(
+        "UPDATE ledger.webhook_standing SET next_at = NULL, position = 9 WHERE webhook_id = %s"
+    )
+    await does(
+        "INSERT INTO ledger.webhook_waiting VALUES (%s, 1, 3, %s)",
+        began + timedelta(seconds=550),
+    )
+    events, lag_s, untried_s, *others = await told(600, *lag)
+    assert (events, untried_s, *others) == (1, 50, 3, 0)
+    assert lag_s > 600
+    await written(
+        ana, f"/webhooks/{hook}/changes", {"kind": "webhook.disabled", "reason": "moving"}
+    )
+    project()
+    assert await told(700, *lag[:1], *lag[2:]) == [1, 0, 3, 1]
+    await written(ana, f"/webhooks/{hook}/changes", {"kind": "webhook.removed"})
+    project()
+    assert not [name for name, labels in await scraped(ana) if ("webhook", hook) in labels]
+
+
+async def test_that_the_feed_lags_is_told_in_entries_and_in_seconds(
+    ana: httpx.AsyncClient, ledger: Ledger, pool: Pool
+) -> None:
+    await written(ana, "/people", ADA)
+    head = await ledger.head()
+
+    async def behind() -> int:
+        return head - 1
+
+    with clock.stopped_at(clock.now() + timedelta(seconds=60)):
+        answer = await read_metrics.fn(pool=pool, feed_position=behind)
+    told = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(answer.content.decode())
+        for sample in family.samples
+        if sample.name.startswith("ledger_crm_feed")
+    }
+    assert (told["ledger_crm_feed_up"], told["ledger_crm_feed_lag_events"]) == (1, 1)
+    assert 60 <= told["ledger_crm_feed_lag_seconds"] < 600
 
 
 async def test_it_is_told_before_any_read_model_is_built(ana: httpx.AsyncClient) -> None:

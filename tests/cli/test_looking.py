@@ -12,10 +12,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from conftest import Run
 from ledger_crm.cli import checking, looking
-from ledger_crm.cli.checking import wrong_with
+from ledger_crm.cli.checking import wrong_with, wrong_with_webhooks
 from ledger_crm.commands import catalogue
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import NEXT, Standing, every
+from ledger_crm.projections.webhooks import Backlog
 from ledger_crm.workers import projector
 from projections.driving import Together, reading
 from projections.stories import a_full_story
@@ -110,3 +111,15 @@ def test_a_database_that_answers_before_it_has_written_is_refused(
     assert (code, out) == (2, "")
     [line] = err.splitlines()
     assert "synchronous_commit = off" in line
+
+
+def test_doctor_says_that_nobody_sends_and_warns_of_what_is_disabled() -> None:
+    def hook(id: str, untried_s: float = 0.0, *, disabled: bool = False) -> Backlog:
+        return Backlog(id, 1, 900.0, untried_s, 3, disabled)
+
+    well, off, stuck = hook("a"), hook("b", disabled=True), hook("c", untried_s=80.0)
+    assert wrong_with_webhooks([well], idle=False).state == "ok", "that one fails is its receiver's"
+    assert wrong_with_webhooks([well, off], idle=False).state == "warn"
+    check = wrong_with_webhooks([well, off, stuck], idle=False)
+    assert (check.state, "worker webhooks" in check.says) == ("FAIL", True)
+    assert wrong_with_webhooks([well, stuck], idle=True).state == "ok"

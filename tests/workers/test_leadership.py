@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import psycopg
 import pytest
@@ -35,6 +35,30 @@ async def test_work_is_interrupted_when_the_session_that_leads_has_ended(
             owner.execute(ENDED)
         with pytest.raises(psycopg.OperationalError):
             await leading
+
+
+async def test_who_does_not_hear_that_it_leads_no_more_is_told_again(
+    database: str, owner_database: str
+) -> None:
+    leads, swallowed = asyncio.Event(), False
+
+    async def deaf() -> None:
+        nonlocal swallowed
+        async with leadership(database, "relay", asyncio.Event()):
+            leads.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            swallowed = True
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(PATIENCE_S):
+        leading = asyncio.create_task(deaf())
+        await leads.wait()
+        with psycopg.connect(owner_database) as owner:
+            owner.execute(ENDED)
+        with pytest.raises(psycopg.OperationalError):
+            await leading
+    assert swallowed
 
 
 async def test_one_leads_and_the_other_after_it(database: str) -> None:

@@ -13,8 +13,8 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from structlog.testing import capture_logs
 
 from builders import note, sourced
 from ledger_crm import tracing
@@ -93,6 +94,16 @@ class House:
             Webhook, id, lambda w: w.change(change, by=ANA), intent=Intent(by=ANA)
         )
         await self.project()
+
+    async def renewed(self, id: UUID, overlap_s: int) -> str:
+        """Its secret then."""
+
+        def renew(webhook: Webhook) -> None:
+            webhook.renew_secret(overlap_s=overlap_s, by=ANA)
+
+        await self.ledger.change(Webhook, id, renew, intent=Intent(by=ANA))
+        await self.project()
+        return (await self.ledger.get(Webhook, id)).secret
 
     async def project(self) -> None:
         def catch_up() -> None:
@@ -200,6 +211,12 @@ def checked(each: dict[str, Any], secret: str) -> dict[str, Any]:
     assert f"v1,{mac}" in headers["webhook-signature"].split(" ")
     event: dict[str, Any] = json.loads(each["body"])
     return event
+
+
+def verified(each: dict[str, Any], secret: str) -> bool:
+    with suppress(AssertionError):
+        return bool(checked(each, secret))
+    return False
 
 
 async def test_every_entry_is_sent_in_order_signed_and_without_what_is_sealed(
@@ -358,6 +375,47 @@ async def test_what_fails_is_tried_again_and_then_disabled_with_notice(
     assert await house.log(webhook.id, taken=True) == whole[: -len(failed)]
     assert await house.log(webhook.id, since=whole[0].at) == whole[:1]
     assert await house.log(webhook.id, until=whole[0].at) == whole[1:]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_what_fails_is_tried_nine_times_more_in_three_days_and_then_disabled_with_notice(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, ordered: bool
+) -> None:
+    """No sooner and no later than documented, by the clock."""
+    monkeypatch.setattr(sending, "POLL_S", 0.01)
+    await receiver.kill()
+    await receiver.start("500")
+    webhook = await house.add(receiver.url, kinds=("webhook.added",), ordered=ordered)
+    began, least, most = clock.now(), 1 - sending.JITTER, 1 + sending.JITTER
+
+    async def has_failed(times: int) -> read_model.WebhookShown | None:
+        shown = await house.shown(webhook.id)
+        return shown if shown.failures == times else None
+
+    with ExitStack() as clocks:
+        set_to = lambda at: clocks.enter_context(clock.stopped_at(at))  # noqa: E731
+        set_to(began)
+        async with house.sending(again_s=sending.AGAIN_S):
+            for times, gap_s in enumerate(sending.AGAIN_S, 1):
+                shown = await eventually(partial(has_failed, times))
+                wait_s = (shown.next_at - clock.now()).total_seconds()
+                assert gap_s * least <= wait_s <= gap_s * most
+                set_to(shown.next_at - timedelta(milliseconds=1))
+                await asyncio.sleep(5 * sending.POLL_S)
+                assert len(await house.log(webhook.id)) == times, "no sooner"
+                assert shown.disabled_at is None
+                set_to(shown.next_at)
+            await eventually(lambda: disabled(house, webhook.id))
+        assert (await house.shown(webhook.id)).reason == "failing"
+        in_all_s = (clock.now() - began).total_seconds()
+    days_s = 3.15 * 24 * 3600
+    assert sum(sending.AGAIN_S) == pytest.approx(days_s, rel=0.001)
+    assert days_s * least * 0.99 < in_all_s < days_s * most * 1.01
+    attempts = [(each.attempt, each.status) for each in await house.log(webhook.id)]
+    assert attempts == [(attempt, 500) for attempt in range(10, 0, -1)]
+    [*_, entry] = await house.ledger.entries(after=0)
+    assert isinstance(entry.event, WebhookDisabled)
+    assert (entry.event.reason, entry.by) == ("failing", "system:webhooks")
 
 
 async def test_without_order_one_that_fails_does_not_hold_up_the_others(
@@ -609,15 +667,7 @@ async def test_while_a_secret_is_changed_over_both_verify_and_then_the_new_one_a
 ) -> None:
     """While the sender runs: nothing is lost by it."""
     webhook = await house.add(receiver.url, after=await house.ledger.head())
-    old = webhook.secret
-
-    async def renewed(overlap_s: int) -> str:
-        def renew(webhook: Webhook) -> None:
-            webhook.renew_secret(overlap_s=overlap_s, by=ANA)
-
-        await house.ledger.change(Webhook, webhook.id, renew, intent=Intent(by=ANA))
-        await house.project()
-        return (await house.ledger.get(Webhook, webhook.id)).secret
+    old, renewed = webhook.secret, partial(house.renewed, webhook.id)
 
     async def signatures(count: int) -> bool:
         head = await house.write()
@@ -636,6 +686,60 @@ async def test_while_a_secret_is_changed_over_both_verify_and_then_the_new_one_a
         checked(receiver.heard()[-1], newest)
     first = list(dict.fromkeys(receiver.positions()))
     assert first == list(range(first[0], first[-1] + 1)), "every one, in order"
+
+
+async def test_whoever_does_not_hear_that_it_is_to_end_does_not_stop_all_others(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``asyncio.wait_for`` swallows a cancellation that meets its answer, and a pool asks by it.
+    The sender then waited for ever for a webhook whose secret was changed, which waited for it."""
+    one, two = await house.add(receiver.url), await house.add(receiver.url)
+    asking, swallowed, read = list[Any](), asyncio.Event(), house.ledger.rows
+
+    async def deaf(**asked: Any) -> Any:
+        asking.append(asked)
+        try:
+            await swallowed.wait()
+        except asyncio.CancelledError:
+            swallowed.set()
+        return await read(**asked)
+
+    async with house.sending():
+        begun = await house.ledger.head()
+        for webhook in (one, two):
+            await eventually(lambda id=webhook.id: standing(house, id, begun))  # type: ignore[misc]
+        monkeypatch.setattr(house.ledger, "rows", deaf)
+        await house.write()
+        await eventually(lambda: len(asking) == 2)
+        newest = await house.renewed(one.id, overlap_s=0)
+        await eventually(swallowed.is_set)
+        renewed = await house.ledger.head()
+        await eventually(lambda: standing(house, one.id, renewed))
+        head = await house.write()
+        for webhook in (one, two):
+            await eventually(lambda id=webhook.id: standing(house, id, head))  # type: ignore[misc]
+    last = [each for each in receiver.heard() if each["headers"]["webhook-id"] == f"entry_{head}"]
+    assert any(verified(each, newest) for each in last)
+
+
+async def test_what_does_not_go_on_is_told_and_begun_again(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "STUCK_S", 0.2)
+    webhook, hangs, look = await house.add(receiver.url), asyncio.Event(), Webhooks._hooks
+
+    async def hanging(self: Webhooks, pool: Any) -> Any:
+        if not hangs.is_set():
+            hangs.set()
+            await asyncio.Event().wait()
+        return await look(self, pool)
+
+    monkeypatch.setattr(Webhooks, "_hooks", hanging)
+    with capture_logs() as logs:
+        async with house.sending():
+            head = await house.write()
+            await eventually(lambda: standing(house, webhook.id, head))
+    assert [each["event"] for each in logs].count("stuck") >= 1
 
 
 async def test_what_is_disabled_or_removed_is_sent_nothing(
@@ -773,6 +877,8 @@ async def test_a_private_address_is_sent_nothing_unless_the_settings_say_so(
         ("feff::1", False), ("::ffff:0:10.0.0.1", False), ("::ffff:0:93.184.216.34", False),
         ("192.88.99.1", False), ("2002:c058:6301::", False), ("::ffff:192.88.99.1", False),
         ("3fff::1", False), ("5f00::1", False), ("192.88.98.1", True), ("64:ff9b::5db8:d822", True),
+        ("192.0.0.192", False), ("192.0.0.9", False), ("192.0.1.1", True),
+        ("168.63.129.16", False), ("168.63.129.17", True), ("::ffff:168.63.129.16", False),
         ("::", False), ("255.255.255.255", False), ("::127.0.0.1", False), ("::10.1.2.3", False),
     ],
 )  # fmt: skip

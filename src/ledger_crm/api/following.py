@@ -33,6 +33,7 @@ from ledger_crm.domain.access import Holder
 from ledger_crm.domain.entry import Instant
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import OPEN
+from ledger_crm.ending import ended
 from ledger_crm.ledger import Followed, Ledger, Told, Unavailable, Undecodable, Wanted
 from ledger_crm.store import SCANNED
 
@@ -180,7 +181,8 @@ class Tide:
         reading.cancelled() or reading.exception()  # it is looked at, also if all have gone
 
     async def _look(self) -> None:
-        while True:
+        me = asyncio.current_task()
+        while self._looking is me and not self.over:  # it may not hear that it is cancelled
             self._woken.clear()  # before looking: what is written meanwhile is not slept through
             with suppress(Unavailable):  # followers wait for a database that is away
                 head = await self._ledger.head()
@@ -225,9 +227,7 @@ class Following(Response[str]):
             try:
                 await asyncio.wait({telling, going}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (telling, going):
-                    task.cancel()
-                await asyncio.wait({telling, going})
+                await ended(telling, going)
             if not telling.cancelled() and (fault := telling.exception()):
                 raise fault
 

@@ -243,7 +243,8 @@ async def _readable(cur: Cursor, projections: list[Projection]) -> int:
 
 async def _feed(feed_position: FeedPosition, head: int) -> Feed:
     try:
-        position = await asyncio.wait_for(feed_position(), PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            position = await feed_position()
     except Exception:  # the broker may be away in many ways, and none of them is ours to answer
         return Feed(None, None)
     return Feed(position, max(head - position, 0))

@@ -19,7 +19,16 @@ from prometheus_client.exposition import generate_latest
 from ledger_crm import tracing
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.ledger import Unavailable
-from ledger_crm.projections import OUT_OF_REACH, Standing, every, standings, webhooks
+from ledger_crm.projections import (
+    OUT_OF_REACH,
+    Standing,
+    age_of,
+    every,
+    standings,
+    webhooks,
+    written_each,
+)
+from ledger_crm.projections.webhooks import Backlog
 
 from .snapshots import Pool, answered
 
@@ -90,29 +99,33 @@ async def read_metrics(
     feed and each webhook lag behind the ledger. Of this process, but what lags is everybody's."""
     now = CollectorRegistry()
     up = Gauge("ledger_crm_database_up", "1: the database answers.", registry=now)
-    head = 0
+    head, feed = 0, await _feed(feed_position)
     try:
-        head, found, behind = await answered(_standing(pool), ANSWER_S)
+        head, found, behind, feed_lag_s = await answered(_standing(pool, feed), ANSWER_S)
     except (*OUT_OF_REACH, Unavailable):
         up.set(0)
     else:
         up.set(1)
-        for gauge, labels, value in _gauges(now, head, found, behind, await _feed(feed_position)):
+        for gauge, labels, value in _gauges(now, head, found, behind, feed, feed_lag_s):
             (gauge.labels(*labels) if labels else gauge).set(value)
     body = generate_latest(registry) + generate_latest(now)
     headers = {"Ledger-Position": str(head)}
     return Response(body, media_type=f"{PLAIN}; version=0.0.4", headers=headers)
 
 
-async def _standing(pool: Pool) -> tuple[int, list[Standing], list[tuple[str, int]]]:
+async def _standing(
+    pool: Pool, feed: int | None
+) -> tuple[int, list[Standing], list[Backlog], float]:
     async with pool.connection() as conn, conn.cursor() as cur:
         head, found = await standings(cur, every())
-        return head, found, await webhooks.backlogs(cur, head)
+        behind = await webhooks.backlogs(cur, head, written_each)
+        return head, found, behind, 0.0 if feed is None else await age_of(cur, feed + 1)
 
 
 async def _feed(position: Callable[[], Awaitable[int]]) -> int | None:
     try:
-        return await asyncio.wait_for(position(), FEED_S)
+        async with asyncio.timeout(FEED_S):
+            return await position()
     except Exception:  # the broker may be away in many ways
         return None
 
@@ -121,8 +134,9 @@ def _gauges(
     now: CollectorRegistry,
     head: int,
     found: list[Standing],
-    behind: list[tuple[str, int]],
+    behind: list[Backlog],
     feed: int | None,
+    feed_lag_s: float,
 ) -> Iterator[tuple[Gauge, tuple[str, ...], float]]:
     def gauge(name: str, about: str, *labels: str) -> Gauge:
         return Gauge(f"ledger_crm_{name}", about, labels, registry=now)
@@ -138,9 +152,20 @@ def _gauges(
     yield gauge("feed_up", "1: the broker answers."), (), float(feed is not None)
     if feed is not None:
         yield gauge("feed_lag_events", "Entries not on the feed."), (), max(head - feed, 0)
+        yield gauge("feed_lag_seconds", "How long the feed lags."), (), feed_lag_s
     backlog = gauge("webhook_backlog_events", "Entries that a webhook has not passed.", "webhook")
-    for id, count in behind:
-        yield backlog, (id,), count
+    lag = gauge("webhook_lag_seconds", "How long a webhook lags.", "webhook")
+    untried = gauge(
+        "webhook_untried_seconds", "How long something is due, without an attempt.", "webhook"
+    )
+    failures = gauge("webhook_failures", "Attempts at the message that is next.", "webhook")
+    disabled = gauge("webhook_disabled", "1: a webhook is disabled.", "webhook")
+    for hook in behind:
+        yield backlog, (hook.id,), hook.entries
+        yield lag, (hook.id,), hook.lag_s
+        yield untried, (hook.id,), hook.untried_s
+        yield failures, (hook.id,), hook.failures
+        yield disabled, (hook.id,), float(hook.disabled)
 
 
 HANDLERS = [read_metrics]

@@ -31,7 +31,7 @@ Taken = Annotated[
 ]
 Status = Annotated[
     int | None,
-    QueryParameter(ge=100, le=599, description="Only those answered with this status of HTTP."),
+    QueryParameter(ge=100, le=999, description="Only those answered with this status of HTTP."),
 ]
 
 

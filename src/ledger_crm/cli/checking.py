@@ -20,7 +20,16 @@ import psycopg
 
 from ledger_crm import settings as configuration
 from ledger_crm.embedded import EmbeddedError, Nats, Postgres
-from ledger_crm.projections import NEXT, SCHEMA, Standing, every, standings
+from ledger_crm.projections import (
+    NEXT,
+    SCHEMA,
+    Standing,
+    every,
+    standings,
+    webhooks,
+    written_each,
+)
+from ledger_crm.projections.webhooks import Backlog
 from ledger_crm.sealing import Keyring
 from ledger_crm.settings import Settings, SettingsError
 from ledger_crm.storage import StorageFault, storage_at
@@ -29,6 +38,7 @@ from ledger_crm.workers.beside import row_of, with_parts
 from .house import connected, console, load, looked_at, pace, plain, run, running_address, told
 
 BEHIND_S = 10.0  # as old may be what is not projected yet, if nothing moves
+UNTRIED_S = 60.0  # as long may something be due to a webhook: an attempt takes 15 s
 WATCHED_S = 1.5  # so long we look whether it moves
 MOVES = 4  # so many are enough to say how fast
 SPACE_BYTES = 500_000_000
@@ -106,6 +116,22 @@ def wrong_with_feed(at: int, head: int, *, moves: bool) -> tuple[bool, str]:
     )
 
 
+def wrong_with_webhooks(found: list[Backlog], *, idle: bool) -> Check:
+    """That a receiver fails is not ours."""
+    untried = [each for each in found if each.untried_s > UNTRIED_S]
+    if untried and not idle:
+        longest_s = max(each.untried_s for each in untried)
+        return Check(
+            "sending", "FAIL",
+            f"nothing was tried for {longest_s:.0f} s of what is due to"
+            f" {', '.join(each.id for each in untried)}; a sender must run: ledger-crm up, or"
+            " ledger-crm worker webhooks; if one does, its log says what it waits for",
+        )  # fmt: skip
+    if off := [each.id for each in found if each.disabled]:
+        return Check("sending", "warn", f"disabled, and sent nothing: {', '.join(off)}")
+    return Check("sending", "ok", "what is due to webhooks is sent")
+
+
 @asynccontextmanager
 async def _cursor(url: str) -> AsyncIterator[psycopg.AsyncCursor[Any]]:
     async with (
@@ -120,6 +146,11 @@ async def _cursor(url: str) -> AsyncIterator[psycopg.AsyncCursor[Any]]:
 async def standings_at(url: str) -> tuple[int, list[Standing]]:
     async with _cursor(url) as cur:
         return await standings(cur, every())
+
+
+async def backlogs_at(url: str, head: int) -> list[Backlog]:
+    async with _cursor(url) as cur:
+        return await webhooks.backlogs(cur, head, written_each)
 
 
 async def watched(url: str) -> tuple[int, list[Standing], dict[str, float]]:
@@ -213,6 +244,8 @@ def _checks() -> Iterator[Check]:
             for one in found:
                 wrong, says = wrong_with(one, per_s=paces.get(one.name), idle=idle)
                 yield Check(one.name, "FAIL" if wrong else "ok", says)
+            if behind := run(lambda: backlogs_at(url, head)):
+                yield wrong_with_webhooks(behind, idle=idle)
     except psycopg.OperationalError:
         if chosen.database_url:
             where = f"{configuration.masked(chosen.database_url)}; is LEDGER_DATABASE_URL right?"

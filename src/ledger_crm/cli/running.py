@@ -19,6 +19,7 @@ import structlog
 
 from ledger_crm.commands import catalogue
 from ledger_crm.embedded import Claim, Nats, Postgres
+from ledger_crm.ending import ended
 from ledger_crm.ledger import Ledger
 from ledger_crm.settings import Settings
 from ledger_crm.storage import storage_at
@@ -185,9 +186,9 @@ async def _up(
         await running
         filling.result()
     await running
-    filling.cancel()
-    with suppress(asyncio.CancelledError):
-        await filling
+    await ended(filling)
+    if not filling.cancelled():
+        filling.result()
 
 
 async def _fill_and_greet(
@@ -393,8 +394,7 @@ async def _serve(ledger: Ledger, chosen: Settings, door: socket.socket | None) -
             await server.serve([door] if door else None)
             await app.state.equipment.callers.visits.settled()
         finally:
-            listening.cancel()
-            await asyncio.wait([listening])
+            await ended(listening)
             if broker is not None:
                 await _closed(broker)
 

@@ -32,6 +32,8 @@ SECRET = "whsec_"  # noqa: S105 what it begins with
 WITH_AN_OLDER_ONE = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
 """Whose last 32 bits are an IPv4 address: NAT64 (RFC 6052), IPv4-compatible (RFC 4291, 2.5.5.1)."""
 NOT_PUBLIC = (
+    ipaddress.ip_network("192.0.0.0/24"),  # of protocols (RFC 6890); .192: metadata of Oracle's
+    ipaddress.ip_network("168.63.129.16/32"),  # the host, and metadata, of Azure's
     ipaddress.ip_network("192.88.99.0/24"),  # relays of 6to4, gone (RFC 7526)
     ipaddress.ip_network("64:ff9b:1::/48"),  # NAT64 of one's own (RFC 8215)
     ipaddress.ip_network("::ffff:0:0:0/96"),  # SIIT: the last 32 bits are IPv4 (RFC 2765)

@@ -39,12 +39,14 @@ from ._standing import (
     WRITTEN,
     WRITTEN_BY,
     Standing,
+    age_of,
     happened,
     positions,
     standing,
     standings,
     written_at,
     written_by,
+    written_each,
 )
 from ._team import Team
 
@@ -80,6 +82,7 @@ __all__ = [
     "Starting",
     "Table",
     "Team",
+    "age_of",
     "every",
     "happened",
     "plain",
@@ -88,6 +91,7 @@ __all__ = [
     "standings",
     "written_at",
     "written_by",
+    "written_each",
 ]
 
 

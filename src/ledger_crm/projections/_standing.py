@@ -91,7 +91,7 @@ async def standings(cur: Cursor, projections: list[Projection]) -> tuple[int, li
                 version=projection.version,
                 position=position,
                 lag_events=max(head - position, 0),
-                lag_s=await _age_of(cur, position + 1) if position < head else 0.0,
+                lag_s=await age_of(cur, position + 1) if position < head else 0.0,
                 fault=fault,
             )
         )
@@ -122,6 +122,22 @@ async def written_at(cur: Cursor, position: int) -> tuple[int, datetime | None]:
     return found[0], found[1]
 
 
+async def written_each(cur: Cursor, positions: Iterable[int]) -> dict[int, datetime]:
+    """When the entries there were written down; of which there is none is missing."""
+    await cur.execute(
+        f"SELECT notification_id, {WRITTEN} FROM ledger.entries WHERE notification_id = ANY(%s)",
+        ([*positions],),
+    )
+    return dict(await cur.fetchall())
+
+
+async def age_of(cur: Cursor, position: int) -> float:
+    """How long ago the entry there was written down, in seconds; 0: there is none."""
+    _, written = await written_at(cur, position)
+    at = written or clock.now()
+    return round(max((clock.now() - at).total_seconds(), 0.0), 3)
+
+
 async def written_by(cur: Cursor, at: datetime) -> tuple[int, int]:
     """The position of the last entry that was written down by then, 0 before the first; and the
     ledger's head."""
@@ -139,9 +155,3 @@ async def happened(cur: Cursor) -> list[datetime]:
     )
     [found] = await cur.fetchone() or [None]
     return found or []
-
-
-async def _age_of(cur: Cursor, position: int) -> float:
-    _, written = await written_at(cur, position)
-    at = written or clock.now()
-    return round(max((clock.now() - at).total_seconds(), 0.0), 3)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
+from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.webhook import (
     WebhookAdded,
@@ -231,19 +233,67 @@ async def deliveries(
     return [Delivery(*row) for row in await cur.fetchall()]
 
 
-async def backlogs(cur: Cursor, head: int) -> list[tuple[str, int]]:
-    """Ids of those that are enabled, and how many entries each has not passed. Nothing while the
-    read model is built."""
+class Backlog(NamedTuple):
+    """entries     that it has not passed, or that wait
+    lag_s      how long ago the oldest of them was written
+    untried_s  how long something has been due without an attempt: nobody sends, or the sender does
+               not go on. Until it has passed what it does not want also how old that is
+    failures   of the message that is next, or the oldest of those that wait
+    """
+
+    id: str
+    entries: int
+    lag_s: float
+    untried_s: float
+    failures: int
+    disabled: bool
+
+
+BACKLOGS = """
+SELECT webhook_id::text, passed, coalesce(oldest.position, passed + 1), waiting.count,
+    CASE WHEN standing.next_at IS NULL AND passed < %(head)s THEN passed + 1 END,
+    least(waiting.next_at, standing.next_at), greatest(added_at, tried.at),
+    coalesce(oldest.failures, standing.failures, 0), disabled_at IS NOT NULL
+FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)
+CROSS JOIN LATERAL (SELECT coalesce(standing.position, after)) stands (passed)
+CROSS JOIN LATERAL (
+    SELECT count(*), min(next_at) FROM ledger.webhook_waiting w
+    WHERE w.webhook_id = webhook.webhook_id
+) waiting (count, next_at)
+LEFT JOIN LATERAL (
+    SELECT w.position, w.failures FROM ledger.webhook_waiting w
+    WHERE w.webhook_id = webhook.webhook_id ORDER BY w.position LIMIT 1
+) oldest ON true
+LEFT JOIN LATERAL (
+    SELECT d.at FROM ledger.webhook_deliveries d
+    WHERE d.webhook_id = webhook.webhook_id ORDER BY d.id DESC LIMIT 1
+) tried ON true
+WHERE removed_at IS NULL ORDER BY 1"""
+
+Written = Callable[[Cursor, Iterable[int]], Awaitable[dict[int, datetime]]]
+"""When the entries at these positions were written."""
+
+
+async def backlogs(cur: Cursor, head: int, written: Written) -> list[Backlog]:
+    """Of each that was not removed. Nothing while the read model is built."""
     await cur.execute("SELECT to_regclass('webhook')")
     if await cur.fetchone() == (None,):
         return []
-    await cur.execute(
-        f"SELECT webhook_id::text, greatest(%s - coalesce(standing.position, after), 0) + {WAITING}"
-        " FROM webhook LEFT JOIN ledger.webhook_standing standing USING (webhook_id)"
-        " WHERE disabled_at IS NULL AND removed_at IS NULL ORDER BY 1",
-        (head,),
-    )
-    return [(id, count) for id, count in await cur.fetchall()]
+    await cur.execute(BACKLOGS, {"head": head})
+    rows = await cur.fetchall()
+    asked = {at for _, _, oldest, _, due, *_ in rows for at in (oldest, due) if at}
+    at, now = await written(cur, asked), clock.now()
+
+    def since(moment: datetime | None) -> float:
+        return round(max((now - moment).total_seconds(), 0.0), 3) if moment else 0.0
+
+    found = []
+    for id, passed, oldest, waiting, next, next_at, tried_at, failures, disabled in rows:
+        due_at = min((each for each in (at.get(next), next_at) if each), default=None)
+        untried_s = since(due_at and max(due_at, tried_at)) if not disabled else 0.0
+        behind = max(head - passed, 0) + waiting
+        found.append(Backlog(id, behind, since(at.get(oldest)), untried_s, failures, disabled))
+    return found
 
 
 def number(delivery: Delivery) -> Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]:

@@ -28,6 +28,7 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.errors import NotFoundError
 
 from ledger_crm import tracing
+from ledger_crm.ending import ended
 
 from .feed import ANSWER_S, STREAM, SUBJECTS, Halted, Message, Rows, message_of, same_entry
 
@@ -98,7 +99,7 @@ class Relay:
                         await self._sending.acquire()
         finally:
             stopping.cancel()
-            await _end(working, patience_s=1)  # it gives back its leadership and its connection
+            await ended(working, patience_s=1)  # it gives back its leadership and its connection
         if not working.cancelled():
             working.result()
 
@@ -213,8 +214,7 @@ class ReadAhead:
 
     async def _forget(self) -> None:
         if self._next:
-            self._next.cancel()
-            await asyncio.wait({self._next})
+            await ended(self._next)
             self._next.cancelled() or self._next.exception()  # it is looked at
             self._next = None
 
@@ -408,15 +408,7 @@ async def _while_open(nc: Client, work: Coroutine[object, object, None]) -> None
             await asyncio.wait({working}, timeout=0.1)
         working.result()
     finally:
-        await _end(working, patience_s=0.1)
-
-
-async def _end(task: asyncio.Task[None], *, patience_s: float) -> None:
-    """Cancel until it is over: ``asyncio.wait_for``, as nats-py uses it, swallows a cancellation
-    that meets the answer (Python 3.11), and a stopped relay then went on for ever."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=patience_s)
+        await ended(working, patience_s=0.1)
 
 
 async def _close(nc: Client) -> None:

@@ -35,6 +35,7 @@ from ledger_crm.domain import clock
 from ledger_crm.domain.entry import Actor
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.webhook import SECRET, Webhook, WebhookDisabled, is_public
+from ledger_crm.ending import ended
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, Unavailable
 from ledger_crm.projections import NOT_BUILT, SCHEMA
 
@@ -52,6 +53,7 @@ PRUNE_S = 3_600.0
 AT_ONCE = 4  # messages of one webhook that needs no order
 MOST_WAITING = 10_000  # messages of one webhook; with more it goes one by one, as in order
 MOST_BYTES = 64 * 1024  # of an answer that are read
+STUCK_S = 300.0  # without a round, which takes POLL_S: something waits for what does not come
 
 log = structlog.get_logger("webhooks")
 
@@ -201,16 +203,18 @@ class Webhooks:
         self._leadership, self._again_s = leadership, again_s
         self._anywhere = targets == "any"
         self._moved = asyncio.Event()
+        self._round_s: float | None = None  # when the last began; None: another leads
 
     async def run(self) -> None:
-        """Whatever is lost, the database or leadership, is waited for and begun again."""
+        """Whatever is lost, the database or leadership, is waited for and begun again; so is what
+        does not go on, which is told."""
         while not self._stop.is_set():
             working = asyncio.create_task(self._lead())
             stopping = asyncio.create_task(self._stop.wait())
-            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            working.cancel()
-            await asyncio.wait({working})
+            try:
+                await self._until_it_ends({working, stopping})
+            finally:  # it gives back its leadership and its connections
+                await ended(working, stopping, patience_s=1.0)
             if working.cancelled():
                 continue
             if fault := working.exception():
@@ -219,7 +223,20 @@ class Webhooks:
                 if not isinstance(fault, NOT_BUILT):  # the projector is about to
                     log.warning("away", fault=type(fault).__name__)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), POLL_S)
+                    async with asyncio.timeout(POLL_S):
+                        await self._stop.wait()
+
+    async def _until_it_ends(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """One of them, or no round is made any more."""
+        self._round_s, done = None, set[asyncio.Task[Any]]()
+        while not done:
+            done, _ = await asyncio.wait(
+                tasks, timeout=STUCK_S / 10, return_when=asyncio.FIRST_COMPLETED
+            )
+            still_s = monotonic() - (self._round_s or monotonic())
+            if not done and still_s > STUCK_S:
+                log.error("stuck", still_s=round(still_s))
+                return
 
     async def _lead(self) -> None:
         async with self._leadership(), self._tools() as (pool, client):
@@ -228,11 +245,11 @@ class Webhooks:
             pruned_s = 0.0
             try:
                 while True:
+                    self._round_s = monotonic()
                     self._wake.clear()  # before looking: what comes meanwhile is not slept through
                     hooks = await self._hooks(pool)
                     for gone in tasks.keys() - hooks:
-                        tasks[gone].cancel()
-                        await asyncio.wait({tasks[gone]})  # it must not move what begins anew
+                        await ended(tasks[gone])  # it must not move what begins anew
                         del tasks[gone]
                     for task in tasks.values():
                         if task.done():
@@ -249,10 +266,7 @@ class Webhooks:
                                        return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
                     waiting.cancel()
             finally:
-                for task in tasks.values():
-                    task.cancel()
-                if tasks:
-                    await asyncio.wait(tasks.values())
+                await ended(*tasks.values())
 
     @asynccontextmanager
     async def _tools(self) -> AsyncIterator[tuple[Any, httpcore.AsyncConnectionPool]]:
@@ -297,9 +311,7 @@ class Webhooks:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:  # with the one the other ends
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await ended(*tasks)
         for task in done:
             await self._disable(hook, *task.result())
 
@@ -350,7 +362,7 @@ class Webhooks:
                     return None
                 if (wait_s := (next_at - clock.now()).total_seconds()) <= 0:
                     break
-                await asyncio.sleep(wait_s if hook.ordered else min(wait_s, POLL_S))
+                await asyncio.sleep(min(wait_s, POLL_S))  # by the clock, which may be set
             answer = await self._send(pool, client, webhook, row, failures + 1)
             if answer.taken:
                 return None
@@ -632,9 +644,11 @@ async def _first(deliveries: Sequence[Coroutine[Any, Any, GivenUp | None]]) -> G
             if over := await done:
                 return over
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)  # of several faults one is told
+        try:
+            await ended(*tasks)
+        finally:
+            for task in tasks:  # of several faults one is told
+                task.cancelled() or task.exception()
     return None
 
 
