@@ -36,7 +36,8 @@ Someone = Annotated[
     str | None, QueryParameter(max_length=80, description="Of ours, like `consultant:ana`.")
 ]
 Through = Annotated[
-    str | None, QueryParameter(max_length=80, description="`key:<id>` or `session:<id>`.")
+    str | None,
+    QueryParameter(max_length=80, description="`key:<id>`, `session:<id>` or `link:<id>`."),
 ]
 
 
@@ -181,8 +182,9 @@ async def list_access(
 ) -> Response[Page[visits.Seen]]:
     """List who was at the door
 
-    Who signed in, or tried to; which key was used, the first time a day; what was refused. One row
-    a day of the same, with how often; the newest first. An address is without its last part.
+    Who signed in, or tried to; which key or link was used, the first time a day from each network;
+    what was refused. One row a day of the same, with how often; the newest first. An address is
+    without its last part.
     `since` and `until` are by when it was seen."""
     cursors = Cursors(ledger.store.keyring, of_request(request))
     before = cursors.opened(cursor, Position) if cursor else None
