@@ -201,14 +201,19 @@ async def list_access(
 async def signed_in(
     request: Request[Any, Any, Any], pool: Pool, callers: Callers, login: Login, how: str
 ) -> tuple[Caller, str]:
-    """And the header that sets the cookie."""
-    terms = callers.terms
+    """And the header that sets the cookie. Whoever was signed in in this browser is signed out: the
+    cookie that would do it is gone."""
+    terms, before = callers.terms, await callers.signed_in(request)
     session, secret = await answered(
         sessions.begin(
             pool.door, callers.hashes, login.consultant, login.era, terms.session_lifetime_s,
             idle_s=terms.session_idle_s,
+            in_place_of=before.session.id if before and before.session else None,
         )
     )  # fmt: skip
+    if before:
+        callers.visited(request, before, "signed_out")
+        callers.forget()
     caller = Caller(login.holder, f"session:{session.id}", session, sessions.csrf_token(secret))
     callers.visited(request, caller, "signed_in", how)
     return caller, terms.set_cookie(secret, terms.session_lifetime_s)
