@@ -53,7 +53,12 @@ class Seen(msgspec.Struct, frozen=True):
     through  `key:<id>`, `session:<id>` or `link:<id>`; "": none of them
     network  the address without its last part; "": not known, or one of very many that day
     about    of what was refused: the operation; of who signed in: `password`, `invitation`, `oidc`;
-             of who ended another session of theirs: `session:<id>`, that one; of links: `link`
+             of who ended another session of theirs: `session:<id>`, that one; of links: `link`;
+             of who did not get in by the identity provider: `oidc:` and why: `state` (late, twice,
+             or from elsewhere), `cancelled`, `code` (the provider takes it for none of its own),
+             `clock`, `audience`, `issuer`, `key`, `signature`, `nonce` or `token` (what the
+             provider says is not as it has to be), `address` (it is not verified), `nobody` (on
+             record by this address), or what the provider complains of
     """
 
     id: int

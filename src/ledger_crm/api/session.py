@@ -319,10 +319,15 @@ async def guessed(
     callers: Callers,
     *about: str,
     whose: Login | None = None,
+    why: str = "",
 ) -> None:
-    """``about``: as ``must_not_guess`` says. ``whose``: of us; what else was typed is not told."""
+    """``about``: as ``must_not_guess`` says. ``whose``: of us; what else was typed is not told.
+    ``why``: a code, if it was no password."""
     callers.visits.note(
-        "sign_in_failed", actor=whose.consultant if whose else "", network=network_of(request)
+        "sign_in_failed",
+        actor=whose.consultant if whose else "",
+        network=network_of(request),
+        about=why,
     )
     await answered(sessions.guessed(pool.door, *about, within_s=callers.terms.locked_s))
 
