@@ -1,14 +1,25 @@
-"""Values as cells of a CSV file that people open in a spreadsheet."""
+"""Values as cells of a CSV file that people open in a spreadsheet, and rows of them.
+
+Which sign separates cells is settled by whoever opens the file: ours is the comma, but spreadsheets
+of half of Europe take a semicolon, or a tab, alone or besides; and who takes these alone does not
+know our quotes, so that a line break ends a row. So a text is looked at wherever any of them would
+begin a cell.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d ().-]*$)")
-"""What a spreadsheet would compute rather than show; a phone number is none."""
+NUMBER = re.compile(r"[+-][0-9]+")  # is itself; but a spreadsheet makes 19 of +49-30
+COMPUTED = r"['=@+\-\uff1d\uff0b\uff0d\uff20]"  # full width, too; and what we put before them
+FORMULA = re.compile(rf"\A(?=\"*[\t\r\n])|(?:\A|(?<=[;\t\r\n]))(?=\"*{COMPUTED})")
+"""Where a ``'`` is put. Each that stands there is ours, and can be taken away again."""
+WITHIN = re.compile(rf";(?=[\"\\]*{COMPUTED})")
+QUOTED = re.compile(r"[,;\"\t\r\n]")
 
 
 def cell(value: Any) -> str:
@@ -17,7 +28,17 @@ def cell(value: Any) -> str:
         case None:
             return ""
         case str():
-            return f"'{value}" if FORMULA.match(value) else value
+            return value if NUMBER.fullmatch(value) else FORMULA.sub("'", value)
         case dict() | list() | tuple() | bool() | int() | float():
-            return msgspec.json.encode(value, enc_hook=str).decode()
+            text = msgspec.json.encode(value, enc_hook=str).decode()
+            return WITHIN.sub(r"\\u003b", text)  # which JSON reads as it was
     return str(msgspec.to_builtins(value, enc_hook=str))
+
+
+def row(cells: Iterable[str]) -> str:
+    """As RFC 4180 has it; in quotes also what holds what separates cells elsewhere."""
+    return (",".join(map(_quoted, cells)) or '""') + "\r\n"  # an empty line is no row
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if QUOTED.search(text) else text

@@ -25,7 +25,8 @@ from .domain.entry import new_id
 from .sealing import Hashes
 
 MARK = 22  # characters, of 6 bits each
-SEEN_EVERY = timedelta(minutes=1)  # a session's row is written no more often
+SEEN_EVERY_S = 60.0  # a session's row is written no more often
+SEEN_OF_IDLE = 1 / 4  # but so often that who is active is not taken for idle
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Open(msgspec.Struct, frozen=True):
-    """seen_at  to the minute"""
+    """seen_at  to the minute, or closer"""
 
     id: UUID
     began_at: datetime
@@ -67,14 +68,15 @@ async def begin(
     lifetime_s: int,
     *,
     idle_s: int,
+    in_place_of: UUID | None = None,
 ) -> tuple[Session, str]:
-    """And the text for its cookie. Those that are over are forgotten."""
+    """And the text for its cookie. Those that are over are forgotten. ``in_place_of``: ends."""
     secret, at = _marked(secrets.token_urlsafe(32), hashes), now()
     session = Session(new_id(), consultant, era, at, at + timedelta(seconds=lifetime_s))
     async with writing(pool) as cur:
         await cur.execute(
-            "DELETE FROM ledger.sessions WHERE until_at < %s OR seen_at < %s",
-            (at, at - timedelta(seconds=idle_s)),
+            "DELETE FROM ledger.sessions WHERE until_at < %s OR seen_at < %s OR id = %s",
+            (at, at - timedelta(seconds=idle_s), in_place_of),
         )
         await cur.execute(
             "INSERT INTO ledger.sessions VALUES (%s, %s, %s, %s, %s, %s, %s)",
@@ -106,7 +108,7 @@ async def find(pool: AsyncConnectionPool[Any], secret: str, *, idle_s: int) -> S
     if row is None:
         return None
     found = Session(*row)
-    if at - found.seen_at > SEEN_EVERY:
+    if at - found.seen_at > timedelta(seconds=min(SEEN_EVERY_S, idle_s * SEEN_OF_IDLE)):
         async with writing(pool) as cur:
             await cur.execute(
                 "UPDATE ledger.sessions SET seen_at = greatest(seen_at, %s) WHERE id = %s",

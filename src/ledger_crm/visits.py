@@ -22,6 +22,7 @@ from .domain.entry import Instant
 from .sessions import writing
 
 MOST = 4_096  # rows that wait to be written; beyond, only what happened is told
+NETWORKS = 256  # of a day, from which one key or link was used; of others only that there are more
 What = Literal[
     "signed_in", "sign_in_failed", "signed_out", "password_changed", "key_used", "key_refused",
     "refused", "locked_out",
@@ -45,14 +46,19 @@ class Visit(NamedTuple):
 class Seen(msgspec.Struct, frozen=True):
     """One row a day of the same.
 
-    what     `signed_in`, `sign_in_failed`, `signed_out`, `password_changed`; `key_used`: the first
-             time that day; `key_refused`: none of ours, or not in use; `refused`: 403;
-             `locked_out`: guessed too often
-    actor    of ours; "": nobody
-    through  `key:<id>` or `session:<id>`; "": neither
-    network  the address without its last part; "": not known
+    what     `signed_in`, `sign_in_failed`, `signed_out`, `password_changed`; `key_used`: a key or
+             link, the first time that day from that network; `key_refused`: none of ours, or not
+             in use; `refused`: 403; `locked_out`: guessed too often
+    actor    of ours, or `portal:<person>`; "": nobody
+    through  `key:<id>`, `session:<id>` or `link:<id>`; "": none of them
+    network  the address without its last part; "": not known, or one of very many that day
     about    of what was refused: the operation; of who signed in: `password`, `invitation`, `oidc`;
-             of who ended another session of theirs: `session:<id>`, that one
+             of who ended another session of theirs: `session:<id>`, that one; of links: `link`;
+             of who did not get in by the identity provider: `oidc:` and why: `state` (late, twice,
+             or from elsewhere), `cancelled`, `code` (the provider takes it for none of its own),
+             `clock`, `audience`, `issuer`, `key`, `signature`, `nonce` or `token` (what the
+             provider says is not as it has to be), `address` (it is not verified), `nobody` (on
+             record by this address), or what the provider complains of
     """
 
     id: int
@@ -72,7 +78,8 @@ class Visits:
     def __init__(self, pool: AsyncConnectionPool[Any], days: int) -> None:
         self._pool, self._days = pool, days
         self._pending: dict[Visit, tuple[int, datetime, datetime]] = {}
-        self._used: set[Visit] = set()
+        self._used: dict[str, set[str]] = {}  # through what, and from where
+        self._used_on = ""
         self._writing: asyncio.Task[None] | None = None
         self._tidied = ""
 
@@ -82,15 +89,26 @@ class Visits:
         at = now()
         visit = Visit(f"{at:%Y-%m-%d}", what, actor, through, network, about)
         if what == "key_used":
-            if visit in self._used:
+            if (told := self._new(visit)) is None:
                 return
-            self._used = {each for each in self._used if each.day == visit.day} | {visit}
+            visit = visit._replace(network=told)
         if len(self._pending) >= MOST and visit not in self._pending:
             visit = Visit(visit.day, what, "", "", "", "")
         count, first, _ = self._pending.get(visit, (0, at, at))
         self._pending[visit] = count + 1, first, at
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
+
+    def _new(self, visit: Visit) -> str | None:
+        """From where a key or link is used, as far as that is told; None: that was told today."""
+        if visit.day != self._used_on:
+            self._used, self._used_on = {}, visit.day
+        networks = self._used.setdefault(visit.through, set())
+        network = visit.network if len(networks) < NETWORKS else ""
+        if visit.network in networks or network in networks:
+            return None
+        networks.add(network)
+        return network
 
     async def settled(self) -> None:
         """What was noted is written; or cannot be, and is tried again with the next one."""

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from api.journey import found, problem
+from api.journey import ADA, NOTE, found, problem, written
 from api.test_session import BEN, OTHER, PASSWORD, cheap, sign_in
+from api.test_shortlists import a_client
 from ledger_crm.commands import signing_in
 from ledger_crm.commands.catalogue import create_key
 from ledger_crm.domain import clock
@@ -89,3 +90,93 @@ async def test_it_forgets_after_its_days(ana: httpx.AsyncClient, ledger: Ledger)
     with clock.stopped_at(clock.now() - timedelta(days=401)):
         await found(ana, "/access-log")
     assert len((await found(ana, "/access-log"))["items"]) == 1, "tidied up with the next one"
+
+
+def at(app: Litestar, address: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app, client=(address, 1))  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://crm")
+
+
+async def test_a_key_is_seen_from_each_network_however_busy_its_owner_is(
+    ana: httpx.AsyncClient, app: Litestar, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a key that is used all the time, when a thief uses it, then where they are is told,
+    also where they are answered before the framework."""
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 60.0)
+    person = (await written(ana, "/people", ADA))["id"]
+    holder = {"Authorization": f"Bearer {key}"}
+    for thief, path, body in (
+        ("66.6.6.6", "/people", None),
+        ("66.6.6.7", "/people", None),
+        ("77.7.7.7", f"/people/{person}/interactions", NOTE),
+    ):
+        await found(ana, "/session")
+        async with at(app, thief) as client:
+            for _ in range(3):
+                method = "POST" if body else "GET"
+                answer = await client.request(method, path, json=body, headers=holder)
+                assert answer.is_success, answer.text
+    used = (await found(ana, "/access-log", what="key_used"))["items"]
+    assert {(each["network"], each["actor"], each["count"]) for each in used} == {
+        (network, "consultant:ana", 1) for network in ("127.0.0.0/24", "66.6.6.0/24", "77.7.7.0/24")
+    }
+
+
+async def test_of_a_key_that_is_used_everywhere_no_more_is_kept_than_so_many_networks(
+    ana: httpx.AsyncClient, app: Litestar, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the others it is told that there are more, not which."""
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 60.0)
+    monkeypatch.setattr("ledger_crm.api.caller.ADDRESSES", 2)
+    monkeypatch.setattr("ledger_crm.visits.NETWORKS", 3)
+    for _ in range(2):
+        for number in range(5):
+            async with at(app, f"10.0.{number}.1") as client:
+                answer = await client.get("/session", headers={"Authorization": f"Bearer {key}"})
+                assert answer.status_code == 200
+    callers = app.state.equipment.callers
+    [known] = callers._known.values()
+    assert len(known.told) == 2
+    used = (await found(ana, "/access-log", what="key_used"))["items"]
+    assert {(each["network"], each["count"]) for each in used} == {
+        ("10.0.0.0/24", 1), ("10.0.1.0/24", 1), ("10.0.2.0/24", 1), ("", 1)
+    }  # fmt: skip
+
+
+async def test_it_tells_what_links_opened_and_who_guessed_them_too_often(
+    ana: httpx.AsyncClient, app: Litestar
+) -> None:
+    client = await a_client(ana)
+    shortlist = await client.draw({"person_id": await client.candidate("Ada Byron")})
+    shared = await client.share(shortlist)
+    guest = {"Authorization": f"Bearer {shared['token']}"}
+    comment = {"text": "When can we meet them?"}
+    for address in ("192.0.2.1", "198.51.100.1", "192.0.2.2"):
+        async with at(app, address) as browser:
+            for _ in range(2):
+                answer = await browser.post("/portal/comments", json=comment, headers=guest)
+                assert answer.status_code == 201, answer.text
+    app.state.equipment.callers.guesses._most = 2
+    async with at(app, "203.0.113.1") as eve:
+        for number in range(4):
+            wrong = {"Authorization": f"Bearer lcrs_x{number}"}
+            await eve.get("/portal/shortlist", headers=wrong)
+    withdrawal = {"link_id": shared["created"]}
+    await written(ana, f"{client.path}/{shortlist}/withdrawals", withdrawal)
+    async with at(app, "192.0.2.1") as browser:
+        problem(await browser.get("/portal/shortlist", headers=guest), 410, "link-is-over")
+    link, who = f"link:{shared['created']}", f"portal:{client.manager}"
+    log = (await found(ana, "/access-log"))["items"]
+    assert {
+        (each["what"], each["network"], each["actor"], each["through"], each["count"])
+        for each in log
+        if each["about"] == "link"
+    } == {
+        ("key_used", "192.0.2.0/24", who, link, 1),
+        ("key_used", "198.51.100.0/24", who, link, 1),
+        ("key_refused", "203.0.113.0/24", "", "", 2),
+        ("locked_out", "203.0.113.0/24", "", "", 2),
+        ("key_refused", "192.0.2.0/24", "", "", 1),
+    }
+    of_link = await found(ana, "/access-log", through=link)
+    assert len(of_link["items"]) == 2

@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 from litestar import Litestar
+from msgspec.structs import replace
 
 from api.documented import Documented
 from api.journey import ADA, NOTE, found, problem, written
@@ -202,6 +203,41 @@ async def test_a_session_ends_by_itself(ben: httpx.AsyncClient) -> None:
             assert (await ben.get("/session")).status_code == 200, hours
     with clock.stopped_at(began + timedelta(days=7, minutes=1)):
         problem(await ben.get("/session"), 401, "key-missing")
+
+
+async def test_who_is_active_stays_however_short_the_idle_time_is(
+    ben: httpx.AsyncClient, app: Litestar
+) -> None:
+    """Given a minute of it, somebody who asks every 3 s was out after 60."""
+    callers = app.state.equipment.callers
+    callers.terms = replace(callers.terms, session_idle_s=60)
+    began = clock.now()
+    for later_s in range(0, 200, 3):
+        with clock.stopped_at(began + timedelta(seconds=later_s)):
+            assert (await ben.get("/session")).status_code == 200, later_s
+    with clock.stopped_at(began + timedelta(seconds=later_s + 61)):
+        assert (await ben.get("/session")).status_code == 401
+
+
+async def test_who_signs_in_anew_in_a_browser_leaves_no_session_behind(
+    ben: httpx.AsyncClient, ana: httpx.AsyncClient, app: Litestar, ledger: Ledger
+) -> None:
+    """Whoever it was: neither theirs nor that of who sat there before."""
+    await signing_in.set_password(ledger, "consultant:cid", PASSWORD)
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://crm") as browser:
+        gone, told = [], []
+        for who in (BEN, "consultant:cid", BEN):
+            body = {"consultant": who, "password": PASSWORD}
+            told.append((await browser.post("/session", json=body)).json()["through"])
+            gone.append(browser.cookies[COOKIE])
+        assert (await browser.get("/session")).status_code == 200
+        for secret in gone[:-1]:
+            sent = {"Cookie": f"{COOKIE}={secret}"}
+            async with httpx.AsyncClient(transport=transport, base_url="http://crm") as other:
+                problem(await other.get("/session", headers=sent), 401, "key-missing")
+    log = (await found(ana, "/access-log", what="signed_out"))["items"]
+    assert {each["through"] for each in log} == set(told[:-1])
 
 
 @pytest.mark.parametrize("what", ["closed", "set anew"])

@@ -139,6 +139,9 @@ async def test_what_is_refused_or_broken_is_told_and_names_nobody(
     assert not lost.status.is_unset
     assert (append.attributes or {})["error.type"] == "RuntimeError"
     await ana.get("/people?q=Ada%20Byron")
+    theirs = {"tracestate": "crm=ada-byron", "baggage": "who=ada-byron"}
+    await ana.get("/people", headers=SENT | theirs)
+    assert above(told("GET")[-1]) == (int(TRACE, 16), int(CALLER, 16))
     text = "".join(span.to_json() for span in told()).lower()
     for personal in ("ada", "byron", "example.org", "babbage", "consultant:ana"):
         assert not re.search(rf"\b{personal}", text)  # an id may well hold "ada"

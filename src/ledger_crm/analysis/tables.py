@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
 import os
@@ -15,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from ledger_crm.cells import cell
+from ledger_crm.cells import cell, row
 from ledger_crm.storage import private_opener
 
 from . import AnalysisFault
@@ -83,11 +82,7 @@ def written(found: Found, shape: Format) -> bytes:
 
 
 def as_csv(found: Found) -> bytes:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\r\n")
-    rows.writerow(map(cell, found.names))
-    rows.writerows([cell(value) for value in row] for row in found.rows)
-    return text.getvalue().encode()
+    return "".join(row(map(cell, each)) for each in (found.names, *found.rows)).encode()
 
 
 def as_json(found: Found) -> bytes:

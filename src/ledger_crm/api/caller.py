@@ -7,7 +7,7 @@ import ipaddress
 import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from litestar.connection import ASGIConnection
@@ -32,6 +32,7 @@ AwaitedGuard: TypeAlias = Callable[[Connection, BaseRouteHandler], Awaitable[Non
 
 TRUST_S = 1.0  # a revoked key opens nothing after this long
 MOST = 1024  # keys and sessions remembered at once
+ADDRESSES = 256  # of one key, that are known as told at once; of further ones each request is noted
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
@@ -98,6 +99,15 @@ class Caller(msgspec.Struct, frozen=True):
         )
 
 
+class Known(NamedTuple):
+    """Whoever was let in a moment ago. ``told``: the addresses from which the access log knows that
+    this key is used; None: it is no key."""
+
+    caller: Caller
+    until_s: float
+    told: set[str] | None
+
+
 class Callers:
     """Puts the caller, their holder, and whom they write as, into the request's state. Raises
     KeyMissing, CsrfTokenWrong, TooManyGuesses, TooManyRequests, Unavailable.
@@ -108,7 +118,7 @@ class Callers:
 
     def __init__(self, ledger: Ledger, pool: Pool, terms: Terms) -> None:
         self._ledger, self._pool, self.terms = ledger, pool, terms
-        self._known: dict[str, tuple[Caller, float]] = {}
+        self._known: dict[str, Known] = {}
         self._cookie = terms.cookie + "="
         self.spending = Spending(terms.requests_a_minute)
         self.visits = Visits(pool and pool.door, terms.remembered_days)
@@ -120,10 +130,16 @@ class Callers:
         return self._ledger.store.keyring
 
     def remembered(
-        self, state: dict[str, Any], method: str, authorization: str, cookie: str, token: str
+        self,
+        state: dict[str, Any],
+        address: str,
+        method: str,
+        authorization: str,
+        cookie: str,
+        token: str,
     ) -> Caller | None:
         """None: not, or they do not mean it, or they ask too often."""
-        caller = self._remembered(self._credential(authorization, cookie) or "")
+        caller = self._remembered(self._credential(authorization, cookie) or "", address)
         if caller and caller.means(method, token) and self.spending.takes(state, caller.through):
             return caller
         return None
@@ -145,7 +161,8 @@ class Callers:
         credential = self._credential(headers.get("authorization", ""), headers.get("cookie", ""))
         if credential is None:
             raise KeyMissing()
-        if (caller := self._remembered(credential)) is None:
+        address = address_of(connection.scope)
+        if (caller := self._remembered(credential, address)) is None:
             self._known.pop(credential, None)
             asked_s, network = time.monotonic(), network_of(connection)
             # a session that is over is no guess: after a night each browser has one
@@ -164,15 +181,11 @@ class Callers:
                 raise KeyMissing()
             if is_key:
                 self.guesses.right(credential)
-                self.visits.note(
-                    "key_used",
-                    actor=caller.holder.actor,
-                    through=caller.through,
-                    network=network,
-                )
             if len(self._known) >= MOST:
                 self._known.clear()
-            self._known[credential] = (caller, asked_s + TRUST_S)
+            known = Known(caller, asked_s + TRUST_S, set() if is_key else None)
+            self._known[credential] = known
+            self._tell(known, address)
         self.spending.must_take(connection.scope["state"], caller.through)
         if not caller.means(connection.scope["method"], headers.get("x-csrf-token", "")):  # type: ignore[typeddict-item]
             self.visited(connection, caller, "refused", handler.handler_name)
@@ -191,9 +204,26 @@ class Callers:
         """So that what was changed here holds at once."""
         self._known.clear()
 
-    def _remembered(self, credential: str) -> Caller | None:
-        caller, until_s = self._known.get(credential, (None, 0.0))
-        return caller if time.monotonic() <= until_s else None
+    def _remembered(self, credential: str, address: str) -> Caller | None:
+        known = self._known.get(credential)
+        if known is None or time.monotonic() > known.until_s:
+            return None
+        if known.told is not None and address not in known.told:
+            self._tell(known, address)
+        return known.caller
+
+    def _tell(self, known: Known, address: str) -> None:
+        """A key that was stolen is seen by where it is used from, however busy its owner is."""
+        if known.told is None:
+            return
+        self.visits.note(
+            "key_used",
+            actor=known.caller.holder.actor,
+            through=known.caller.through,
+            network=network(address),
+        )
+        if len(known.told) < ADDRESSES:
+            known.told.add(address)
 
     async def _look(self, credential: str) -> Caller | None:
         if not credential.startswith(self._cookie):
@@ -225,8 +255,14 @@ class Callers:
         return None
 
 
+def address_of(scope: Any) -> str:
+    """ "": not known."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
 def network_of(connection: Connection) -> str:
-    return network(connection.client.host if connection.client else "")
+    return network(address_of(connection.scope))
 
 
 @lru_cache(1_024)

@@ -31,7 +31,7 @@ HEADERS = [
 ]
 HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 PRIVATE = (b"cache-control", b"no-store")
-TRACE = (b"traceparent", b"tracestate")
+TRACE = b"traceparent"  # tracestate is the caller's own text, and would be in each span
 
 log = structlog.get_logger("ledger_crm.api")
 
@@ -111,5 +111,5 @@ def _trace_of(scope: Scope) -> dict[str, str] | None:
     if not tracing.is_on():
         return None
     return {
-        name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in TRACE
+        name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name == TRACE
     }

@@ -31,7 +31,7 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.sessions import Open
 
 from .caller import Caller, Callers
-from .oidc import Provider
+from .oidc import TOLD, Provider
 from .problems import FormIsOld, NoSuchPage, SignInRefused, headers_of, status_of
 from .session import SignIn, change_own_password, leave, sign_in_with_password
 from .snapshots import Pool, answered
@@ -49,8 +49,9 @@ async def entrance(
     callers: NamedDependency[Callers],
     provider: NamedDependency[Provider],
 ) -> Response[str]:
-    """Who is signed in here; else, where one signs in"""
-    return await _page(request, pool, callers, provider)
+    """Who is signed in here; else, where one signs in, and why one was not by the provider"""
+    why = request.query_params.get("why", "")
+    return await _page(request, pool, callers, provider, why=TOLD.get(why, ""))
 
 
 @post(PAGE, include_in_schema=False, media_type="text/html", status_code=303)
@@ -156,7 +157,10 @@ async def _page(
     callers: Callers,
     provider: Provider,
     refusal: Refusal | None = None,
+    *,
+    why: str = "",
 ) -> Response[str]:
+    """``why``: nobody was signed in; of no interest to who is."""
     caller, headers = await callers.signed_in(request), {}
     if caller and caller.session:
         era, idle_s = caller.session.era, callers.terms.session_idle_s
@@ -182,7 +186,8 @@ async def _page(
             {"token": token},
             elsewhere=elsewhere if provider.terms.oidc_issuer else "",
         )
-    said = f'<p role="alert">{escape(refusal.sentence)}</p>' if refusal else ""
+    sentence = refusal.sentence if refusal else "" if caller else why
+    said = f'<p role="alert">{escape(sentence)}</p>' if sentence else ""
     status = status_of(type(refusal)) if refusal else 200
     return Response(
         _filled("entrance.html", {}, said=said, content=content),

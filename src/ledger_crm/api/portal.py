@@ -27,14 +27,21 @@ from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Aggregate, Instant
 from ledger_crm.domain.refusals import Refusal, Stale
-from ledger_crm.domain.shortlist import ClientReason, ClientVerdict, Door, Label
+from ledger_crm.domain.shortlist import ClientReason, ClientVerdict, Door, Label, LinkIsOver
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, StaleVersion, Work
 from ledger_crm.projections import shortlists
 
 from .acting import Act
 from .caller import AwaitedGuard, Callers, Connection, network_of
 from .limits import allowance
-from .problems import LinkMissing, ReadModelBehind, TooMuchAsked, Unavailable, refused
+from .problems import (
+    LinkMissing,
+    ReadModelBehind,
+    TooManyGuesses,
+    TooMuchAsked,
+    Unavailable,
+    refused,
+)
 from .reading import View
 from .snapshots import Reads
 
@@ -90,13 +97,28 @@ def link_required(ledger: Ledger, callers: Callers) -> AwaitedGuard:
         if not text:
             raise LinkMissing()
         network = network_of(connection)
-        guesses.must_be_heard(network, text)
-        door = await commands.door_of(ledger, text)
+        try:
+            guesses.must_be_heard(network, text)
+        except TooManyGuesses:
+            callers.visits.note("locked_out", network=network, about="link")
+            raise
+        try:
+            door = await commands.door_of(ledger, text)
+        except LinkIsOver:
+            callers.visits.note("key_refused", network=network, about="link")
+            raise
         if door is None:
             guesses.wrong(network, text)
             callers.visits.note("key_refused", network=network, about="link")
             raise LinkMissing()
         guesses.right(text)
+        callers.visits.note(
+            "key_used",
+            actor=door.actor,
+            through=f"link:{door.link_id}",
+            network=network,
+            about="link",
+        )
         state: dict[str, Any] = connection.scope["state"]
         _must_not_flood(taken, door.link_id, str(connection.scope["method"]), state)  # type: ignore[typeddict-item]
         state |= {"actor": door.actor, "door": door}

@@ -108,6 +108,29 @@ class SignInRefused(HttpProblem):
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": 'Password realm="ledger-crm"'}
 
 
+class SignInCancelled(SignInRefused):
+    """Nobody signed in at the identity provider: it was cancelled there, or is not allowed."""
+
+
+class SignInIsOver(SignInRefused):
+    """This sign-in is over, or was begun in another browser: begin it again."""
+
+
+class AddressUnknown(SignInRefused):
+    """The identity provider says who you are, but nobody who may sign in here has your e-mail
+    address: ask whoever runs Ledger CRM in your house to write it down."""
+
+
+class AddressNotVerified(SignInRefused):
+    """The identity provider does not say that your e-mail address is verified: ask whoever runs
+    it."""
+
+
+class ProviderNotBelieved(SignInRefused):
+    """What the identity provider says of you cannot be believed: whoever runs Ledger CRM in your
+    house finds the reason in the access log."""
+
+
 class ProviderAway(HttpProblem):
     """The identity provider does not answer, or not as it should. Try again, or sign in with a
     password."""

@@ -28,7 +28,7 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.projections import history, people
 
 from . import acting, cursors, metrics, past, problems
-from .caller import Caller
+from .caller import Caller, address_of
 from .conditional import versions
 from .confidential import SEVERAL
 from .malformed import faults_of
@@ -62,9 +62,10 @@ SEEN_WHOLE: tuple[Permission, ...] = ("records.read", FEES)
 """Who has these is shown all that is answered here (``permitted``); others take the long way."""
 MAY_RECORD: tuple[Permission, ...] = (NEEDS["record_interaction"],)
 
-Known = Callable[[dict[str, Any], str, str, str, str], Caller | None]
-"""Who calls, by method, Authorization, Cookie and X-CSRF-Token, if they were let in with these a
-moment ago and are now. The state of the request comes first: it is told what was spent."""
+Known = Callable[[dict[str, Any], str, str, str, str, str], Caller | None]
+"""Who calls, by address, method, Authorization, Cookie and X-CSRF-Token, if they were let in with
+these three a moment ago and are now. The state of the request comes first: it is told what was
+spent."""
 
 Hides = Callable[[Holder, int], frozenset[UUID] | None]
 """The job orders that somebody does not see, by what is known up to a position; None: that is not
@@ -174,7 +175,7 @@ def _caller(
     scope: Scope, headers: dict[bytes, bytes], known: Known, needed: tuple[Permission, ...]
 ) -> Caller | None:
     told = (headers.get(name, b"").decode("latin-1") for name in IDENTIFYING)
-    caller = known(scope["state"], str(scope["method"]), *told)  # type: ignore[typeddict-item]
+    caller = known(scope["state"], address_of(scope), str(scope["method"]), *told)  # type: ignore[typeddict-item]
     return caller if caller and all(map(caller.holder.may, needed)) else None
 
 

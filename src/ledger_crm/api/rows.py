@@ -7,8 +7,6 @@ says besides, that more follows, is in ``Link``.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -19,7 +17,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
-from ledger_crm.cells import cell
+from ledger_crm.cells import cell, row
 from ledger_crm.domain.custom import Subject
 from ledger_crm.domain.fee import amount
 from ledger_crm.projections import companies, deals, people, placements
@@ -152,19 +150,17 @@ def table(
 ) -> bytes:
     """As RFC 4180 has it, in UTF-8: what is no single value is JSON, null is empty. ``columns``:
     custom fields, each a column after the others. ``fields``: None for all."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\r\n")
     names = list(fields_of(None, item) if fields is None else fields)
     if item in SUBJECTS and "custom" in names:
         names.remove("custom")
     else:
         columns = ()
-    rows.writerow(names + [f"custom.{field}" for field in columns])
+    rows = [row(names + [f"custom.{field}" for field in columns])]
     for each in items:
         values = msgspec.to_builtins(each)
         known = [cell(_in_a_file(values["custom"].get(field))) for field in columns]
-        rows.writerow([cell(values.get(name)) for name in names] + known)
-    return text.getvalue().encode()
+        rows.append(row([cell(values.get(name)) for name in names] + known))
+    return "".join(rows).encode()
 
 
 def _chosen(item: Any, fields: Sequence[str]) -> dict[str, Any]:

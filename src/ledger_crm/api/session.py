@@ -36,7 +36,8 @@ Someone = Annotated[
     str | None, QueryParameter(max_length=80, description="Of ours, like `consultant:ana`.")
 ]
 Through = Annotated[
-    str | None, QueryParameter(max_length=80, description="`key:<id>` or `session:<id>`.")
+    str | None,
+    QueryParameter(max_length=80, description="`key:<id>`, `session:<id>` or `link:<id>`."),
 ]
 
 
@@ -181,8 +182,9 @@ async def list_access(
 ) -> Response[Page[visits.Seen]]:
     """List who was at the door
 
-    Who signed in, or tried to; which key was used, the first time a day; what was refused. One row
-    a day of the same, with how often; the newest first. An address is without its last part.
+    Who signed in, or tried to; which key or link was used, the first time a day from each network;
+    what was refused. One row a day of the same, with how often; the newest first. An address is
+    without its last part.
     `since` and `until` are by when it was seen."""
     cursors = Cursors(ledger.store.keyring, of_request(request))
     before = cursors.opened(cursor, Position) if cursor else None
@@ -199,14 +201,19 @@ async def list_access(
 async def signed_in(
     request: Request[Any, Any, Any], pool: Pool, callers: Callers, login: Login, how: str
 ) -> tuple[Caller, str]:
-    """And the header that sets the cookie."""
-    terms = callers.terms
+    """And the header that sets the cookie. Whoever was signed in in this browser is signed out: the
+    cookie that would do it is gone."""
+    terms, before = callers.terms, await callers.signed_in(request)
     session, secret = await answered(
         sessions.begin(
             pool.door, callers.hashes, login.consultant, login.era, terms.session_lifetime_s,
             idle_s=terms.session_idle_s,
+            in_place_of=before.session.id if before and before.session else None,
         )
     )  # fmt: skip
+    if before:
+        callers.visited(request, before, "signed_out")
+        callers.forget()
     caller = Caller(login.holder, f"session:{session.id}", session, sessions.csrf_token(secret))
     callers.visited(request, caller, "signed_in", how)
     return caller, terms.set_cookie(secret, terms.session_lifetime_s)
@@ -312,10 +319,15 @@ async def guessed(
     callers: Callers,
     *about: str,
     whose: Login | None = None,
+    why: str = "",
 ) -> None:
-    """``about``: as ``must_not_guess`` says. ``whose``: of us; what else was typed is not told."""
+    """``about``: as ``must_not_guess`` says. ``whose``: of us; what else was typed is not told.
+    ``why``: a code, if it was no password."""
     callers.visits.note(
-        "sign_in_failed", actor=whose.consultant if whose else "", network=network_of(request)
+        "sign_in_failed",
+        actor=whose.consultant if whose else "",
+        network=network_of(request),
+        about=why,
     )
     await answered(sessions.guessed(pool.door, *about, within_s=callers.terms.locked_s))
 
