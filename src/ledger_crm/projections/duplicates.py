@@ -193,6 +193,13 @@ def one_again(row: ApartRow, entry: Entry[Absorbed | Merged]) -> None:
     return None
 
 
+# an index ends at the first of the two: the other is of another row
+FURTHER = (
+    " AND n.position <= %(position)s"
+    " AND (n.position, o.position) < (%(position)s, %(older)s::bigint)"
+)
+
+
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
     """person_id      the older record
     duplicate_id   the newer one
@@ -245,8 +252,7 @@ async def listing(
         "   WHERE x.record_id = n.person_id AND x.other_id = o.person_id)"
         f"{of_one if person_id else ''}"
         " AND (%(why)s::text IS NULL OR %(why)s = ANY(found.why))"
-        " AND (%(position)s::bigint IS NULL"
-        "   OR (n.position, o.position) < (%(position)s, %(older)s))"
+        f"{FURTHER if before else ''}"
         " ORDER BY n.position DESC, o.position DESC LIMIT %(limit)s",
         {"person": person_id, "why": why}
         | {"position": position, "older": older_position, "limit": limit},
@@ -308,8 +314,7 @@ async def of_companies(
         "   WHERE x.record_id = n.company_id AND x.other_id = o.company_id)"
         f"{of_one if company_id else ''}"
         " AND (%(why)s::text IS NULL OR %(why)s = ANY(found.why))"
-        " AND (%(position)s::bigint IS NULL"
-        "   OR (n.position, o.position) < (%(position)s, %(older)s))"
+        f"{FURTHER if before else ''}"
         " ORDER BY n.position DESC, o.position DESC LIMIT %(limit)s",
         {"company": company_id, "why": why}
         | {"position": position, "older": older_position, "limit": limit},

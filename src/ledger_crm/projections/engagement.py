@@ -240,11 +240,13 @@ CASE WHEN e.heard_at > greatest(e.reached_at, e.waived_at, '-infinity') THEN 'us
      WHEN e.reached_at > coalesce(e.heard_at, '-infinity') THEN 'them' ELSE 'nobody' END"""
 MERGED = """EXISTS (SELECT FROM directory_merge m
   WHERE m.id = t.subject_id OR m.survivor_id = t.subject_id)"""
-# of those that are merged, the row of the last touch stands for all
+# of those that are merged, the row of the last touch stands for all; each is looked at for itself,
+# in the order of an index, until there are enough, however few the planner expects
 ENGAGEMENT = f"""
 SELECT e.subject_id, e.kind, coalesce(d.name, ''), e.reached_at, e.heard_at, e.touched_at, e.by,
        {OWES}, e.opened_at, e.clicked_at, e.bounced_at, e.snoozed_until_on, e.snooze_reason
-FROM engagement t LEFT JOIN who d ON d.id = t.subject_id
+FROM engagement t
+LEFT JOIN LATERAL (SELECT w.name, w.is_id FROM who w WHERE w.id = t.subject_id OFFSET 0) d ON true
 LEFT JOIN LATERAL (
   SELECT max(o.reached_at) AS reached_at, max(o.heard_at) AS heard_at,
     max(o.waived_at) AS waived_at, max(o.opened_at) AS opened_at, max(o.clicked_at) AS clicked_at,
@@ -337,12 +339,14 @@ async def _listed(
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Engagement]:
-    at, id = before or (None, None)
+    if before:  # an index begins at the first of the two: it is of the table alone
+        where += " AND t.touched_at >= %(at)s AND (t.touched_at, e.subject_id) > (%(at)s, %(id)s)"
+        values = values | dict(zip(("at", "id"), before, strict=True))
+    # how many, and whether they are before something, stands in it: see ``newest_first``
     await cur.execute(
         f"{ENGAGEMENT} WHERE t.kind = %(kind)s AND t.touched_at IS NOT NULL AND {where}"
-        " AND (%(at)s::timestamptz IS NULL OR (t.touched_at, e.subject_id) > (%(at)s, %(id)s))"
-        " AND e.last ORDER BY t.touched_at, e.subject_id LIMIT %(limit)s",
-        values | {"at": at, "id": id, "limit": limit},
+        f" AND e.last ORDER BY t.touched_at, e.subject_id LIMIT {limit:d}".encode(),
+        values,
     )
     return [_shown(row) for row in await cur.fetchall()]
 
