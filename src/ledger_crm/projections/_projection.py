@@ -395,6 +395,18 @@ def all_words(text: str) -> list[str]:
     return [f"%{word}%" for word in escaped.split()] or (FITS_NOTHING if text else [])
 
 
+async def found_if_few(cur: Cursor, query: str, values: dict[str, Any]) -> list[UUID] | None:
+    """The ids that this query finds; None: they are many. Where few rows are wanted, it takes long
+    to come upon them in the order of a list, and who plans one does not know that they are few."""
+    await cur.execute(
+        # planned as if all were wanted: for some, it would look at every row until it has them
+        f"WITH found (id) AS MATERIALIZED ({query}) SELECT id FROM found LIMIT {FEW + 1}".encode(),
+        values,
+    )
+    found = [id for (id,) in await cur.fetchall()]
+    return found if len(found) <= FEW else None
+
+
 def newest_first(rows: str, before: int | None, limit: int) -> str:
     """The end of a query for a page, which may take ``before``. How many are asked for stands in
     it, and whether they are before something: a plan that is kept would be one for all pages of

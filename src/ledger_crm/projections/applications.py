@@ -72,6 +72,7 @@ applications = Table(
     key="candidacy_id",
     sql="""
     CREATE INDEX application_newest ON application (position DESC) WHERE times > 0;
+    CREATE INDEX application_status ON application (status, position DESC) WHERE times > 0;
     CREATE INDEX application_order ON application (job_order_id, position DESC) WHERE times > 0;
     CREATE INDEX application_company ON application (company_id, position DESC) WHERE times > 0;
     CREATE INDEX application_person ON application (person_id);
@@ -88,7 +89,7 @@ templates = Table("reply_template", TemplateRow, key="slug")
 applications.erases("text")
 answers.erases()
 projection = Projection(
-    "applications", applications, answers, asking, templates, version=6, parallel="stream"
+    "applications", applications, answers, asking, templates, version=7, parallel="stream"
 )
 
 

@@ -30,7 +30,7 @@ from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.joborder import JobOrderStaffed
 from ledger_crm.domain.shortlist import VerdictGiven
 
-from ._projection import Cursor, Projection, Row, Table, newest_first
+from ._projection import Cursor, Projection, Row, Table, found_if_few, newest_first
 from ._team import Team, whose
 from ._who import everyone
 
@@ -103,8 +103,14 @@ steps = Table(
     """,
 )
 steps.erases("decider", unless=lambda row: not row.decided_by)
-staff = Table("candidacy_staff", StaffRow, key="job_order_id")
-projection = Projection("candidates", candidacies, steps, staff, version=8, parallel="stream")
+staff = Table(
+    "candidacy_staff",
+    StaffRow,
+    key="job_order_id",
+    sql="""CREATE INDEX candidacy_staff_of ON candidacy_staff
+        USING gin (string_to_array(staff, ' '));""",
+)
+projection = Projection("candidates", candidacies, steps, staff, version=9, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -274,10 +280,11 @@ class CandidacyShown(msgspec.Struct, frozen=True):
     steps: list[Step]
 
 
-WORKED_ON = (
-    "(%(owners)s::text[] IS NULL OR c.job_order_id IN (SELECT t.job_order_id"
-    " FROM candidacy_staff t WHERE string_to_array(t.staff, ' ') && %(owners)s))"
+WORKED = (
+    "SELECT t.job_order_id FROM candidacy_staff t"
+    " WHERE string_to_array(t.staff, ' ') && %(owners)s::text[]"
 )
+WORKED_ON = f"(%(owners)s::text[] IS NULL OR c.job_order_id IN ({WORKED}))"
 
 
 async def counts(
@@ -366,8 +373,9 @@ async def cards(
         where.append(f"c.company_id = ANY({everyone('%(company)s')})")
         values["company"] = company_id
     if team is not None or consultant is not None:
-        where.append(WORKED_ON)
         values["owners"] = await whose(cur, consultant, team)
+        values["few"] = few = await found_if_few(cur, WORKED, values)
+        where.append(WORKED_ON if few is None else "c.job_order_id = ANY(%(few)s)")
     asked = " AND ".join(where) or "true"
     await cur.execute(f"{CARD} WHERE {asked}{newest_first('c', before, limit)}".encode(), values)
     return [_card(row) for row in await cur.fetchall()]

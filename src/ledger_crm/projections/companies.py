@@ -43,7 +43,7 @@ from ledger_crm.domain.permission import OffLimitsAgreed, OffLimitsLifted, OffLi
 from ledger_crm.domain.segment import FieldIs
 
 from ._custom import fitting, shown_of, values
-from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
+from ._projection import Cursor, Projection, Row, Table, all_words, found_if_few, plain, stream
 from ._team import Team, whose
 from ._who import Absorbed, absorbed, everyone, of_any, said_since, survivor, tags_of
 
@@ -115,6 +115,7 @@ class JobOrderRow(Row, frozen=True, kw_only=True):
     opened_by: str
     owner: str = ""
     shares: str = "[]"  # of the consultants, JSON
+    staff: str = ""  # who of us works on it, with blanks between
     found: int = 0
     status: str = "open"
     status_since: datetime
@@ -129,6 +130,7 @@ companies = Table(
     key="company_id",
     sql="""
     CREATE INDEX company_newest ON company (position DESC);
+    CREATE INDEX company_industry ON company (lower(industry), position DESC);
     CREATE INDEX company_parent ON company (parent_id) WHERE parent_id IS NOT NULL;
     CREATE INDEX company_owner ON company (owner, position DESC) WHERE owner <> '';
     """,
@@ -153,6 +155,7 @@ job_orders = Table(
     CREATE INDEX job_order_newest ON job_order (position DESC);
     CREATE INDEX job_order_of ON job_order (company_id, position DESC);
     CREATE INDEX job_order_status ON job_order (status, position DESC);
+    CREATE INDEX job_order_staff ON job_order USING gin (string_to_array(staff, ' '));
     CREATE INDEX job_order_broken ON job_order (position DESC) WHERE exclusivity_broken;
     """,
 )
@@ -164,7 +167,7 @@ custom = values(  # of companies and of job orders
         None if entry.event.deal_id else entry.event.job_order_id or entry.originator_id
     ),
 )
-projection = Projection("companies", companies, domains, fees, job_orders, custom, version=15)
+projection = Projection("companies", companies, domains, fees, job_orders, custom, version=16)
 
 
 @companies.starts(CompanyAdded)
@@ -344,8 +347,9 @@ def _sought(*said: str) -> str:
 
 @job_orders.on(JobOrderStaffed, key=lambda entry: entry.event.job_order_id)
 def job_order_staffed(row: JobOrderRow, entry: Entry[JobOrderStaffed]) -> JobOrderRow:
-    shares = msgspec.json.encode(entry.event.shares).decode()
-    return replace(row, owner=entry.event.owner, shares=shares)
+    fact = entry.event
+    shares = msgspec.json.encode(fact.shares).decode()
+    return replace(row, owner=fact.owner, shares=shares, staff=" ".join(sorted(fact.staff)))
 
 
 @job_orders.on(ExclusivityBroken, key=lambda entry: entry.event.job_order_id)
@@ -667,6 +671,7 @@ def _any(clause: str) -> str:
     return of_any(clause, "company")
 
 
+WORKED_ON = "string_to_array(o.staff, ' ') && %(working)s::text[]"
 ORDERS = (
     f"SELECT {JOB_ORDER}, coalesce(c.is_id, o.company_id), coalesce(c.name, ''), o.position"
     " FROM job_order o LEFT JOIN who c ON c.id = o.company_id"
@@ -693,16 +698,18 @@ async def orders(
     out, by whose words nothing is told of them. Joins the directory for team and fields. Raises
     NoSuchField, WrongFieldValue."""
     working = await whose(cur, consultant, team)
+    of_theirs = f"SELECT o.job_order_id FROM job_order o WHERE {WORKED_ON}"
+    asked = {"working": working}
+    few = None if working is None else await found_if_few(cur, of_theirs, asked)
     fits, known = await fitting(cur, "company_field", "job_order", "o.job_order_id", custom)
     await cur.execute(
         f"{ORDERS} WHERE (%(before)s::bigint IS NULL OR o.position < %(before)s)"
         " AND (%(words)s::text[] IS NULL OR o.sought LIKE ALL(%(words)s))"
         " AND (%(status)s::text IS NULL OR o.status = %(status)s)"
         f" AND (%(company)s::uuid IS NULL OR o.company_id = ANY({everyone('%(company)s::uuid')}))"
-        " AND (%(working)s::text[] IS NULL OR o.owner = ANY(%(working)s) OR EXISTS (SELECT"
-        "   FROM jsonb_array_elements(o.shares::jsonb) s"
-        "   WHERE s ->> 'consultant' = ANY(%(working)s)))"
+        f" AND (%(working)s::text[] IS NULL OR {WORKED_ON})"
         " AND (%(broken)s::boolean IS NULL OR o.exclusivity_broken = %(broken)s)"
+        " AND (%(few)s::uuid[] IS NULL OR o.job_order_id = ANY(%(few)s))"
         f" AND {fits} {'AND o.job_order_id <> ALL(%(besides)s)' if besides else ''}"
         " ORDER BY o.position DESC LIMIT %(limit)s",
         known
@@ -713,7 +720,8 @@ async def orders(
             "status": status,
             "broken": exclusivity_broken,
             "company": company_id,
-            "working": working,
+            "working": working if few is None else None,
+            "few": few,
             "limit": limit,
         },
     )

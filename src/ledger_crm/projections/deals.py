@@ -65,6 +65,7 @@ deals = Table(
     key="deal_id",
     sql="""
     CREATE INDEX deal_board ON deal (pipeline, position DESC);
+    CREATE INDEX deal_stage ON deal (stage, position DESC);
     CREATE INDEX deal_company ON deal (company_id, position DESC);
     """,
 )
@@ -75,7 +76,7 @@ owners = Table(
     key="company_id",
     sql="CREATE INDEX deal_owner_of ON deal_owner (owner);",
 )
-projection = Projection("deals", deals, custom, owners, version=9, parallel="stream")
+projection = Projection("deals", deals, custom, owners, version=10, parallel="stream")
 
 
 def deal(entry: Entry[DealFact | DealStep]) -> UUID:

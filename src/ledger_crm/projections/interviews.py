@@ -84,6 +84,7 @@ interviews = Table(
     key="interview_id",
     sql="""
     CREATE INDEX interview_newest ON interview (position DESC);
+    CREATE INDEX interview_status ON interview (status, position DESC);
     CREATE INDEX interview_of ON interview (candidacy_id, position DESC);
     CREATE INDEX interview_when ON interview (starts_at);
     CREATE INDEX interview_person ON interview (person_id);
@@ -103,6 +104,7 @@ offers = Table(
     key="offer_id",
     sql="""
     CREATE INDEX offer_newest ON offer (position DESC);
+    CREATE INDEX offer_status ON offer (status, position DESC);
     CREATE INDEX offer_of ON offer (candidacy_id, position DESC);
     CREATE INDEX offer_person ON offer (person_id);
     CREATE INDEX offer_company ON offer (company_id, position DESC);
@@ -111,7 +113,7 @@ offers = Table(
 )
 for with_somebody in (interviews, feedback, offers):
     with_somebody.erases("text")
-projection = Projection("interviews", interviews, feedback, offers, version=6, parallel="stream")
+projection = Projection("interviews", interviews, feedback, offers, version=7, parallel="stream")
 
 
 def interview(entry: Entry[Any]) -> UUID:

@@ -89,6 +89,10 @@ invoices = Table(
     key="invoice_id",
     sql="""
     CREATE INDEX invoice_newest ON invoice (position DESC);
+    CREATE INDEX invoice_settled ON invoice (position DESC)
+      WHERE amount_cents - credited_cents - paid_cents + refunded_cents = 0;
+    CREATE INDEX invoice_open ON invoice (position DESC)
+      WHERE amount_cents - credited_cents - paid_cents + refunded_cents <> 0;
     CREATE INDEX invoice_of ON invoice (company_id, position DESC);
     CREATE INDEX invoice_instalment ON invoice (instalment_id);
     """,
@@ -99,7 +103,7 @@ remedies = Table(
     key="candidacy_id",
     sql="CREATE INDEX remedy_newest ON remedy (position DESC);",
 )
-projection = Projection("invoices", instalments, invoices, remedies, version=6)
+projection = Projection("invoices", instalments, invoices, remedies, version=7)
 
 
 def invoice(entry: Entry[InvoicePaid | InvoiceCredited | InvoiceRefunded]) -> UUID:

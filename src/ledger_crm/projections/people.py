@@ -44,7 +44,17 @@ from ledger_crm.domain.segment import Criteria, SegmentSaved
 
 from ._custom import shown_of, values
 from ._lookup import Lookup
-from ._projection import Cursor, Projection, Row, Table, all_words, newest_first, plain, stream
+from ._projection import (
+    Cursor,
+    Projection,
+    Row,
+    Table,
+    all_words,
+    found_if_few,
+    newest_first,
+    plain,
+    stream,
+)
 from ._segment import (
     NOT_SNOOZED,
     Given,
@@ -144,6 +154,7 @@ people = Table(
     sql="""
     CREATE INDEX person_newest ON person (position DESC);
     CREATE INDEX person_touched ON person (touched_at, person_id);
+    CREATE INDEX person_channel ON person (channel, position DESC);
     CREATE INDEX person_seniority ON person (seniority, position DESC) WHERE seniority <> '';
     CREATE INDEX person_tags ON person USING gin (string_to_array(tags, E'\\n'));
     CREATE INDEX person_pools ON person USING gin (string_to_array(pools, E'\\n'));
@@ -186,7 +197,7 @@ projection = Projection(
     stages,
     saved,
     custom,
-    version=17,
+    version=18,
     parallel="stream",
 )
 
@@ -716,15 +727,15 @@ async def _fitting(
 ) -> tuple[str, dict[str, object]]:
     """Of rows ``p`` of the table: a condition of our own words, and the values in it."""
     seen = "AND job_order_id <> ALL(%(besides)s)" if besides else ""
+    in_stage = f"SELECT person_id FROM person_stage WHERE stage = ANY(%(stages)s) {seen}"
+    asked = {"stages": list(criteria.stages), "besides": list(besides)}
+    few = await found_if_few(cur, in_stage, asked) if criteria.stages else None
     given: Given = {
         "seniority": (of_any("p.seniority = ANY(%(seniority)s)"), list(criteria.seniority)),
         "location": (of_any("p.place LIKE ALL(%(location)s)"), all_words(criteria.location)),
         "channels": (of_any("p.channel = ANY(%(channels)s)"), list(criteria.channels)),
         "stages": (
-            of_any(
-                "p.person_id IN (SELECT person_id FROM person_stage"
-                f" WHERE stage = ANY(%(stages)s) {seen})"
-            ),
+            of_any(f"p.person_id IN ({in_stage})" if few is None else "p.person_id = ANY(%(few)s)"),
             list(criteria.stages),
         ),
         "contactable": (FREE, criteria.contactable),
@@ -741,7 +752,8 @@ async def _fitting(
         skilled=skills_of(",".join(criteria.skills)) or [""] * bool(criteria.skills),  # nobody's
         pools=criteria.pools,
     )
-    return " AND ".join([*clauses, HERE]), {"on": on, "besides": list(besides)} | values
+    values |= {"on": on, "besides": list(besides), "few": few}
+    return " AND ".join([*clauses, HERE]), values
 
 
 async def _fitting_both(

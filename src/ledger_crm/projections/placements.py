@@ -57,6 +57,8 @@ placements = Table(
     key="candidacy_id",
     sql="""
     CREATE INDEX placement_newest ON placement (position DESC);
+    CREATE INDEX placement_status ON placement (status, position DESC);
+    CREATE INDEX placement_guarantee ON placement (guarantee_until_on) WHERE status = 'started';
     CREATE INDEX placement_company ON placement (company_id, position DESC);
     CREATE INDEX placement_person ON placement (person_id, position DESC);
     """,
@@ -67,7 +69,7 @@ custom = values(
     CustomFieldCleared,
     of=lambda entry: entry.event.candidacy_id,
 )
-projection = Projection("placements", placements, custom, version=7, parallel="stream")
+projection = Projection("placements", placements, custom, version=8, parallel="stream")
 
 
 def candidacy(entry: Entry[CandidacyFact]) -> UUID:
@@ -206,7 +208,7 @@ async def listing(
         f"{SHOWN} WHERE (%(before)s::bigint IS NULL OR t.position < %(before)s)"
         f" AND (%(person)s::uuid IS NULL OR t.person_id = ANY({everyone('%(person)s::uuid')}))"
         f" AND (%(company)s::uuid IS NULL OR t.company_id = ANY({everyone('%(company)s::uuid')}))"
-        f" AND (%(status)s::text IS NULL OR {STATUS} = %(status)s)"
+        f" AND {_is(status)}"
         " AND (%(day)s::date IS NULL OR t.status = 'started'"
         f"   AND %(day)s BETWEEN t.starts_on AND t.guarantee_until_on) AND {fits}"
         " ORDER BY t.position DESC LIMIT %(limit)s",
@@ -222,6 +224,19 @@ async def listing(
         },
     )
     return [_shown(row) for row in await cur.fetchall()]
+
+
+def _is(status: Status | None) -> str:
+    """The condition that ``STATUS`` is this, in a form for which there are indexes."""
+    over = "t.status = 'started' AND t.guarantee_until_on < %(on)s::date"
+    match status:
+        case None:
+            return "true"
+        case "started":
+            return f"t.status = 'started' AND ({over}) IS NOT TRUE"
+        case "guarantee_ended":
+            return f"(t.status = %(status)s OR {over})"
+    return "t.status = %(status)s"
 
 
 async def one(cur: Cursor, candidacy_id: UUID, *, on: date) -> PlacementShown | None:
