@@ -258,6 +258,106 @@ async def test_no_list_reads_what_it_lists_from_end_to_end_however_it_is_asked_f
     assert read == []
 
 
+RARE = {
+    "/interviews?status=held": "interview SET status = 'held'",
+    "/offers?status=declined": "offer SET status = 'declined'",
+    "/applications?status=rejected": "application SET status = 'rejected'",
+    "/deals?pipeline=sales&stage=lost": "deal SET stage = 'lost'",
+    "/people?channel=agency": "person SET channel = 'agency'",
+    "/people?stage=screening": "person_stage SET stage = 'screening',"
+    " person_id = (SELECT person_id FROM read.person ORDER BY position LIMIT 1)",
+    "/placements?status=fell_through": "placement SET status = 'fell_through'",
+    "/placements?status=guarantee_ended": "placement SET guarantee_until_on = '2024-01-01'",
+    "/companies?industry=Rare": "company SET industry = 'rare'",
+    "/candidates?consultant=consultant:rare": "candidacy SET job_order_id = (SELECT job_order_id"
+    " FROM read.candidacy_staff WHERE staff = 'consultant:rare')",
+    "/job-orders?consultant=consultant:rare": "job_order SET staff = 'consultant:rare',"
+    " owner = 'consultant:rare'",
+    "/invoices?settled=true": "invoice SET credited_cents = 0, refunded_cents = 0,"
+    " paid_cents = amount_cents",
+    "/referrals?fee=waived": "referral SET fee = 'waived'",
+}
+"""Lists, and what makes one row the only one that is on it."""
+ABSENT = (
+    "/interviews?status=called_off",
+    "/offers?status=withdrawn",
+    "/applications?status=withdrawn",
+    "/deals?pipeline=sales&stage=won",
+    "/people?channel=event",
+    "/people?stage=offer",
+    "/placements?status=placed",
+    "/companies?industry=absent",
+    "/candidates?consultant=consultant:absent",
+    "/job-orders?consultant=consultant:absent",
+    "/referrals?fee=paid",
+)
+ORDINARY = """
+UPDATE read.job_order SET owner = 'consultant:c' || position % 30,
+  staff = 'consultant:c' || position % 30;
+INSERT INTO read.candidacy_staff SELECT job_order_id, staff FROM read.job_order;
+UPDATE read.candidacy_staff SET staff = 'consultant:rare' WHERE ctid =
+  (SELECT ctid FROM read.candidacy_staff ORDER BY job_order_id DESC LIMIT 1);
+UPDATE read.interview SET status = 'arranged';
+UPDATE read.offer SET status = 'open';
+UPDATE read.application SET status = 'in_process';
+UPDATE read.referral SET fee = 'due';
+UPDATE read.deal SET stage = 'prospect';
+UPDATE read.person_stage SET stage = 'placed';
+UPDATE read.invoice SET paid_cents = 0;
+UPDATE read.placement SET status = 'started', guarantee_until_on = '2999-01-01';
+UPDATE read.engagement e SET kind = 'person', snoozed_until_on = NULL, left_alone = false,
+  touched_at = '2024-01-01'::timestamptz + nth * interval '1 minute'
+FROM (SELECT subject_id, row_number() OVER () AS nth FROM read.engagement) n
+WHERE n.subject_id = e.subject_id;
+"""
+PLANNED = 11  # times, of which the first have plans of their own, and the last one that is kept
+
+
+async def test_no_page_reads_many_more_rows_than_it_shows(
+    ana: httpx.AsyncClient,
+    pool: Pool,
+    project: Callable[[], None],
+    owner_database: str,
+) -> None:
+    """By whatever index: not if what is asked for is rare, or nowhere; nor far down a list."""
+    project()
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(ORDINARY)
+        for nth, change in enumerate(RARE.values(), LARGE // 2):
+            table = change.split()[0]
+            key = "candidacy_id" if table == "person_stage" else "position"
+            one = f"SELECT ctid FROM read.{table} ORDER BY {key} OFFSET {nth} LIMIT 1"
+            owner.execute(f"UPDATE read.{change} WHERE ctid = ({one})".encode())
+        deep = []
+        for page in ("/engagement?limit=20", "/engagement/quiet?days=30&limit=20"):
+            answer = await ana.get(page)
+            assert answer.status_code == 200, answer.text
+            deep.append(f"{page}&cursor={answer.json()['next']}")
+        owner.execute(  # half of those who were after it are now before it
+            "UPDATE read.engagement SET touched_at = touched_at - interval '1 year'"
+            " WHERE touched_at > '2024-01-01 01:00' AND extract(minute FROM touched_at) % 2 = 0"
+        )
+        owner.execute("VACUUM ANALYZE")  # or whoever looks first comes upon what was updated
+        owner.execute("SELECT pg_stat_force_next_flush()")  # or what was updated is told later
+        owner.execute("SELECT pg_stat_reset()")
+        for pages, found in ((RARE, 1), (ABSENT, 0), (deep, 20)):
+            for page in pages:
+                for _ in range(PLANNED):
+                    answer = await ana.get(page)
+                    assert answer.status_code == 200, answer.text
+                    assert len(answer.json()["items"]) == found, page
+        await ended(pool, owner)
+        read: list[Any] = owner.execute(
+            "SELECT name, rows FROM (SELECT relid, relname AS name, coalesce(seq_tup_read, 0)"
+            "   + coalesce(idx_tup_fetch, 0) AS rows FROM pg_stat_user_tables UNION ALL"
+            "   SELECT relid, indexrelname, idx_tup_read FROM pg_stat_user_indexes) each"
+            " JOIN pg_class c ON c.oid = relid WHERE relnamespace = 'read'::regnamespace"
+            " AND reltuples >= %(large)s AND rows >= %(large)s ORDER BY rows DESC",
+            {"large": LARGE},
+        ).fetchall()
+    assert read == []
+
+
 IDS = {"person": "person_id", "company": "company_id", "job_order": "job_order_id",
        "candidacy": "candidacy_id"}  # fmt: skip
 IN_PATH = re.compile(r"\{(\w+)\}")
