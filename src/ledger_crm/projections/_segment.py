@@ -206,6 +206,8 @@ async def gone_quiet(
     nth = f"CASE {cases} END" if fit else "NULL::int"
     few = None if days or begin else await _few(cur, table, id, fit, values)
     at, last = before or (None, None)
+    further = f" AND w.touched_at >= %(at)s AND (w.touched_at, p.{id}) > (%(at)s, %(last)s)"
+    further = further if before else ""  # it stands in it or not: see ``newest_first``
     # each of them is looked at for itself, in that order, until there are enough, however few the
     # planner expects; unless what is told of all is looked at besides, which is better joined
     each_alone = "" if begin else "OFFSET 0"
@@ -223,9 +225,7 @@ async def gone_quiet(
         f"     AND (o.touched_at, o.{id}) > (w.touched_at, w.{id})) {each_alone}) p"
         f" LEFT JOIN directory d ON d.id = p.{id} WHERE w.touched_at < %(shortest)s"
         f" AND (%(few)s::uuid[] IS NULL OR w.{id} = ANY(%(few)s))"
-        " AND (%(at)s::timestamptz IS NULL OR w.touched_at >= %(at)s"
-        f"   AND (w.touched_at, p.{id}) > (%(at)s, %(last)s))"
-        f" ORDER BY w.touched_at, p.{id} LIMIT %(limit)s",
+        f"{further} ORDER BY w.touched_at, p.{id} LIMIT {limit:d}".encode(),
         values
         | {
             "days": days,
@@ -235,8 +235,8 @@ async def gone_quiet(
             "owners": owners,
             "at": at,
             "last": last,
-            "limit": limit,
         },
+        prepare=False,  # a plan that is kept expects few between any two moments, and sorts all
     )
     found = []
     for of_id, name, touched_at, since, place, cadence_days, whose in await cur.fetchall():

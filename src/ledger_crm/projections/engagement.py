@@ -347,6 +347,7 @@ async def _listed(
         f"{ENGAGEMENT} WHERE t.kind = %(kind)s AND t.touched_at IS NOT NULL AND {where}"
         f" AND e.last ORDER BY t.touched_at, e.subject_id LIMIT {limit:d}".encode(),
         values,
+        prepare=False,  # a plan that is kept expects few between any two moments, and sorts all
     )
     return [_shown(row) for row in await cur.fetchall()]
 
