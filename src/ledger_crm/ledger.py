@@ -13,9 +13,9 @@ import asyncio
 import hashlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import copy_context
 from time import monotonic, sleep
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
@@ -888,11 +888,11 @@ class Ledger:
 
         def save() -> Sequence[Sequence[int] | Exception]:
             try:
-                return self.store.append_together(saves)
+                with self._forgetting():
+                    return self.store.append_together(saves)
             except Lost:
                 for save in saves:
                     save.doubtful = True
-                self.memory = Memory()  # whoever answers next may not have what this server had
                 raise
 
         return _patiently(save)
@@ -903,13 +903,23 @@ class Ledger:
         receipts = [sought.receipt for sought in asked if sought.receipt]
 
         def load() -> Sequence[Loaded | Exception]:
-            try:
+            with self._forgetting():
                 return self.store.load_together(streams, receipts)
-            except Lost:
-                self.memory = Memory()
-                raise
 
         return _patiently(load)
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """What is held, if a connection is lost: whoever answers next may not have what was there
+        (a failover)."""
+        before = self.store.lost
+        try:
+            yield
+        except Lost:
+            self.memory = Memory()
+            raise
+        if self.store.lost != before:
+            self.memory = Memory()
 
     async def _taken(
         self, claims: Sequence[Claim], entries: Sequence[Entry[Event]]

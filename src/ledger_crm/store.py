@@ -382,7 +382,13 @@ class Datastore(PostgresDatastore):
     """The library's pool. A server that takes no writes any more (SQLSTATE 25006: it was the
     primary until a failover) counts as lost, like one that is away. One that has ended a statement
     (57014: it took too long), or has no room for what it writes (53100), does not: it is there, and
-    nothing of the statement happened."""
+    nothing of the statement happened.
+
+    lost  how many connections were found to have ended; whoever ended them may answer next, or
+          somebody else who has not got all that was there
+    """
+
+    lost = 0
 
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[Any]]:
@@ -391,6 +397,7 @@ class Datastore(PostgresDatastore):
                 yield conn
             except psycopg.errors.ReadOnlySqlTransaction as standby:
                 conn.close()  # the address may lead to the new primary by now
+                self.pool.drain()  # and the others lead where this one did
                 raise psycopg.OperationalError("the server takes no writes") from standby
             except psycopg.errors.QueryCanceled as slow:
                 raise Slow() from slow
@@ -402,6 +409,7 @@ class Datastore(PostgresDatastore):
         while True:
             with super().get_connection() as conn:
                 if has_ended(conn):
+                    self.lost += 1
                     continue  # the pool makes another
                 yield conn
                 return
@@ -587,10 +595,16 @@ class Store:
 
     def __init__(self, url: str, keyring: Keyring, *, connections: int = 12) -> None:
         self.keyring = keyring
-        self.recorder = Recorder(datastore(url, connections=connections))
+        self._datastore = datastore(url, connections=connections)
+        self.recorder = Recorder(self._datastore)
         # a caller's key may be made of an address, and receipts cannot be erased; it is looked for,
         # and then written
         self.hidden = Hidden(keyring)
+
+    @property
+    def lost(self) -> int:
+        """How many connections ended while they were not used."""
+        return self._datastore.lost
 
     def close(self) -> None:
         self.recorder.datastore.close()
@@ -1067,7 +1081,7 @@ WITHOUT_WHOLE_TABLES = (
 )
 
 
-def datastore(url: str, *, connections: int) -> PostgresDatastore:
+def datastore(url: str, *, connections: int) -> Datastore:
     """The library's pool over any libpq URL. Settings are passed explicitly: the library would
     let the process environment override them."""
     parts: dict[str, Any] = dict(conninfo_to_dict(url))

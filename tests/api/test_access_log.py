@@ -166,6 +166,8 @@ async def test_it_tells_what_links_opened_and_who_guessed_them_too_often(
     async with at(app, "192.0.2.1") as browser:
         problem(await browser.get("/portal/shortlist", headers=guest), 410, "link-is-over")
     link, who = f"link:{shared['created']}", f"portal:{client.manager}"
+    entries = (await found(ana, "/events", after=shared["position"]))["items"]
+    assert {each["through"] for each in entries if each["by"] == who} == {link}
     log = (await found(ana, "/access-log"))["items"]
     assert {
         (each["what"], each["network"], each["actor"], each["through"], each["count"])

@@ -25,7 +25,7 @@ from litestar.params import JSONBody
 from ledger_crm.commands import shortlists as commands
 from ledger_crm.domain.clock import now
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.entry import Aggregate, Instant
+from ledger_crm.domain.entry import Aggregate, Instant, through
 from ledger_crm.domain.refusals import Refusal, Stale
 from ledger_crm.domain.shortlist import ClientReason, ClientVerdict, Door, Label, LinkIsOver
 from ledger_crm.ledger import Intent, Ledger, NoSuchRecord, StaleVersion, Work
@@ -112,12 +112,10 @@ def link_required(ledger: Ledger, callers: Callers) -> AwaitedGuard:
             callers.visits.note("key_refused", network=network, about="link")
             raise LinkMissing()
         guesses.right(text)
+        by_link = f"link:{door.link_id}"
+        through.set(by_link)  # as what they write carries it
         callers.visits.note(
-            "key_used",
-            actor=door.actor,
-            through=f"link:{door.link_id}",
-            network=network,
-            about="link",
+            "key_used", actor=door.actor, through=by_link, network=network, about="link"
         )
         state: dict[str, Any] = connection.scope["state"]
         _must_not_flood(taken, door.link_id, str(connection.scope["method"]), state)  # type: ignore[typeddict-item]

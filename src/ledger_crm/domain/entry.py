@@ -90,7 +90,7 @@ cause: ContextVar[str] = ContextVar("cause", default="")
 """Id of the request or entry being answered; set at the edge, copied into each entry."""
 
 through: ContextVar[str] = ContextVar("through", default="")
-"""Which key or session the request came through, like ``key:<id>``; copied into each entry."""
+"""Which key, session or link the request came by, like ``key:<id>``; copied into each entry."""
 
 new_id = uuid7
 """A fresh id; sorts by time of making (RFC 9562, version 7)."""
