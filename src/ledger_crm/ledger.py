@@ -13,9 +13,9 @@ import asyncio
 import hashlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from time import monotonic, sleep
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
@@ -544,7 +544,7 @@ class Ledger:
             queue_s=QUEUE_S,
             answer_s=ANSWER_S,
         )
-        self.memory = Memory()
+        self._memory, self._lost = Memory(), 0
         self._tidying: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     def close(self) -> None:
@@ -558,6 +558,14 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def memory(self) -> Memory:
+        """Another one once a connection was lost: whoever answers then may not have all that was
+        there (a failover), and nothing that was held is believed any more."""
+        if self._lost != self.store.lost:
+            self._memory, self._lost = Memory(), self.store.lost
+        return self._memory
 
     async def get(self, type_: type[A], id: UUID) -> A:
         """As it is now, to look at. Raises NoSuchRecord, Unavailable."""
@@ -760,7 +768,7 @@ class Ledger:
                 ):
                     raise await self._conflict(entries) from None
                 case "stream_torn":  # the database went back in time, and none of this is there
-                    self.memory = Memory()
+                    self._memory = Memory()
                     raise StaleVersion(id=entries[0].originator_id) from None
                 case "entries_pkey" | "stream_moved" | "data_keys_pkey" | "key_destroyed":
                     raise StaleVersion(id=entries[0].originator_id if entries else None) from None
@@ -888,8 +896,7 @@ class Ledger:
 
         def save() -> Sequence[Sequence[int] | Exception]:
             try:
-                with self._forgetting():
-                    return self.store.append_together(saves)
+                return self.store.append_together(saves)
             except Lost:
                 for save in saves:
                     save.doubtful = True
@@ -901,25 +908,7 @@ class Ledger:
         """As ``_save``."""
         streams = [sought.after for sought in asked]
         receipts = [sought.receipt for sought in asked if sought.receipt]
-
-        def load() -> Sequence[Loaded | Exception]:
-            with self._forgetting():
-                return self.store.load_together(streams, receipts)
-
-        return _patiently(load)
-
-    @contextmanager
-    def _forgetting(self) -> Iterator[None]:
-        """What is held, if a connection is lost: whoever answers next may not have what was there
-        (a failover)."""
-        before = self.store.lost
-        try:
-            yield
-        except Lost:
-            self.memory = Memory()
-            raise
-        if self.store.lost != before:
-            self.memory = Memory()
+        return _patiently(lambda: self.store.load_together(streams, receipts))
 
     async def _taken(
         self, claims: Sequence[Claim], entries: Sequence[Entry[Event]]

@@ -384,8 +384,7 @@ class Datastore(PostgresDatastore):
     (57014: it took too long), or has no room for what it writes (53100), does not: it is there, and
     nothing of the statement happened.
 
-    lost  how many connections were found to have ended; whoever ended them may answer next, or
-          somebody else who has not got all that was there
+    lost  how many connections ended, while they were used or before
     """
 
     lost = 0
@@ -403,6 +402,8 @@ class Datastore(PostgresDatastore):
                 raise Slow() from slow
             except psycopg.errors.DiskFull as full:
                 raise NoRoom() from full
+            finally:
+                self.lost += conn.closed
 
     @contextmanager
     def _lasting(self) -> Iterator[psycopg.Connection[Any]]:
@@ -498,7 +499,6 @@ RECEIPTS = (
     "SELECT r.stream_id, 0, 'receipt', r.key || int8send(r.version)"
     "   || int8send(coalesce(r.position, 0)) || r.fingerprint"
     " FROM ledger.receipts r WHERE r.key = ANY(%b::bytea[])"
-    " ORDER BY 1, 2"
 )
 LOAD = (
     "WITH w AS MATERIALIZED ("
@@ -511,7 +511,7 @@ LOAD = (
     " UNION ALL SELECT k.stream_id, 0, '', k.wrapped"
     " FROM w JOIN ledger.data_keys k ON k.stream_id = w.id"
     " UNION ALL SELECT w.id, -w.folded, '', w.state FROM w WHERE w.state IS NOT NULL"
-    f" UNION ALL {RECEIPTS}"
+    f" UNION ALL {RECEIPTS} ORDER BY 1, 2"
 )
 """Streams after a version, their data keys as version 0, and snapshots as versions below that; and
 receipts."""
@@ -522,7 +522,7 @@ LOAD_AFTER = (
     " JOIN ledger.entries e ON e.originator_id = w.id AND e.originator_version > w.version"
     " UNION ALL SELECT k.stream_id, 0, '', k.wrapped"
     " FROM ledger.data_keys k WHERE k.stream_id = ANY(%b::uuid[])"
-    f" UNION ALL {RECEIPTS}"
+    f" UNION ALL {RECEIPTS} ORDER BY 1, 2"
 )
 """As ``LOAD``, for whoever wants no snapshot: it is done in half the time."""
 
@@ -603,7 +603,7 @@ class Store:
 
     @property
     def lost(self) -> int:
-        """How many connections ended while they were not used."""
+        """How many connections ended, while they were used or before."""
         return self._datastore.lost
 
     def close(self) -> None:

@@ -393,7 +393,10 @@ async def test_what_fails_is_tried_nine_times_more_in_three_days_and_then_disabl
         return shown if shown.failures == times else None
 
     with ExitStack() as clocks:
-        set_to = lambda at: clocks.enter_context(clock.stopped_at(at))  # noqa: E731
+
+        def set_to(at: datetime) -> None:
+            clocks.enter_context(clock.stopped_at(at))
+
         set_to(began)
         async with house.sending(again_s=sending.AGAIN_S):
             for times, gap_s in enumerate(sending.AGAIN_S, 1):
@@ -707,7 +710,7 @@ async def test_whoever_does_not_hear_that_it_is_to_end_does_not_stop_all_others(
     async with house.sending():
         begun = await house.ledger.head()
         for webhook in (one, two):
-            await eventually(lambda id=webhook.id: standing(house, id, begun))  # type: ignore[misc]
+            await eventually(partial(standing, house, webhook.id, begun))
         monkeypatch.setattr(house.ledger, "rows", deaf)
         await house.write()
         await eventually(lambda: len(asking) == 2)
@@ -717,7 +720,7 @@ async def test_whoever_does_not_hear_that_it_is_to_end_does_not_stop_all_others(
         await eventually(lambda: standing(house, one.id, renewed))
         head = await house.write()
         for webhook in (one, two):
-            await eventually(lambda id=webhook.id: standing(house, id, head))  # type: ignore[misc]
+            await eventually(partial(standing, house, webhook.id, head))
     last = [each for each in receiver.heard() if each["headers"]["webhook-id"] == f"entry_{head}"]
     assert any(verified(each, newest) for each in last)
 
