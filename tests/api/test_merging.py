@@ -127,12 +127,19 @@ async def two(ana: httpx.AsyncClient, project: Callable[[], None]) -> Two:
     return two
 
 
+async def listed_tags(two: Two) -> dict[str, list[str]]:
+    both = {two.ada, two.twin}
+    items = (await found(two.ana, "/people"))["items"]
+    return {each["id"]: each["tags"] for each in items if each["id"] in both}
+
+
 def ids(items: list[dict[str, Any]]) -> list[str]:
     return [item.get("person_id") or item["id"] for item in items]
 
 
 async def test_merged_they_are_one_and_un_merged_as_they_were(two: Two) -> None:
     before = await two.answers()
+    assert await listed_tags(two) == {two.ada: ["vip"], two.twin: ["rare", "vip"]}
     await two.merge()
     again = await two.merge()
     assert again["position"] is None
@@ -156,6 +163,7 @@ async def test_merged_they_are_one_and_un_merged_as_they_were(two: Two) -> None:
     assert (card["id"], card["name"]) == (two.ada, "Ada Byron")
     assert (card["headline"], card["skills"]) == ("Analyst", "Rust, Go")
     assert card["tags"] == ["rare", "vip"]
+    assert await listed_tags(two) == {two.ada: ["rare", "vip"]}
     assert [p["value"] for p in card["contact_points"]] == ["ada@example.org", "ada@byron.example"]
     assert [one["id"] for one in card["absorbed"]] == [two.twin]
     assert len(card["employments"]) == 1

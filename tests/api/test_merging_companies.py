@@ -57,6 +57,7 @@ class Two:
         self.child = (await written(ana, "/companies", {"name": "Acme Pumps"}))["id"]
         self.ada = (await written(ana, "/people", {"name": "Ada Byron"}))["id"]
         self.orders, self.fees = {}, {}
+        await self.changed(self.twin, "tagged", tag="big")
         for id in (self.acme, self.twin):
             of = f"/companies/{id}"
             await self.changed(id, "tagged", tag="key")
@@ -133,7 +134,9 @@ async def test_merged_they_are_one_firm_and_un_merged_as_they_were(two: Two) -> 
         assert merged[f"/companies/{two.acme}{path}"] == of_old, path
     card = merged[f"/companies/{two.acme}"]
     assert (card["id"], card["name"], card["industry"]) == (two.acme, "Acme", "Engines")
-    assert (card["owner"], card["tags"]) == ("consultant:ana", ["key"])
+    assert (card["owner"], card["tags"]) == ("consultant:ana", ["big", "key"])
+    [shown] = [each for each in merged["/companies"]["items"] if each["id"] == two.acme]
+    assert shown["tags"] == ["big", "key"]
     assert card["domains"] == ["acme.example", "acme.test"]
     assert [each["id"] for each in card["children"]] == [two.child]
     assert [each["id"] for each in card["absorbed"]] == [two.twin]
