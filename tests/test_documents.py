@@ -25,6 +25,7 @@ from ledger_crm.domain.entry import Actor, Entry, Event, kind
 from ledger_crm.domain.shape import schema_of
 from ledger_crm.store import EntryMapper, decode_stored
 from ledger_crm.workers.feed import message_of
+from ledger_crm.workers.webhooks import signed
 from scenario import KEYRING, NOON
 
 pytestmark = pytest.mark.xdist_group("documents")  # which are made once, in seconds
@@ -168,6 +169,16 @@ def test_what_goes_out_fits_its_schema_and_holds_nothing_sealed(event: Event) ->
     assert message["dataschema"] == schema["$id"]
     jsonschema.validate(message["data"], schema)
     assert not set(message["data"]) & set(schema["x-sealed"])  # type: ignore[call-overload]
+
+
+@given(event=EVENTS_OF_ALL_KINDS)
+def test_what_a_receiver_is_sent_is_in_the_api_document(event: Event) -> None:
+    operation = api()["webhooks"]["entry"]["post"]
+    headers = signed(["whsec_c2VjcmV0"], "entry_1", 1, b"{}")
+    assert [headers.pop("content-type")] == [*operation["requestBody"]["content"]]
+    assert headers.keys() - {"user-agent"} == {each["name"] for each in operation["parameters"]}
+    as_a("CloudEvent").validate(published(event))
+    as_a(name_of(type(event))).validate(published(event)["data"])
 
 
 def test_the_feed_document_has_a_message_for_every_fact() -> None:

@@ -197,6 +197,31 @@ async def test_only_some_fields_and_how_many_there_are(five: httpx.AsyncClient) 
     assert (await five.get("/people?tag=none&count=true")).headers["total-count"] == "0"
 
 
+async def test_a_list_without_pages_likewise(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    for slug, title in (("speakers", "beta"), ("alumni", "Alpha"), ("board", "Gamma")):
+        pool = {"slug": slug, "title": title}
+        assert (await ana.put(f"/pools/{slug}", json=pool)).status_code == 200
+    project()
+    answer = await ana.get("/pools?sort=-title&fields=title,slug&count=true")
+    assert answer.headers["content-type"] == SELECTED
+    assert answer.headers["total-count"] == "3"
+    assert answer.json() == [
+        {"title": "Gamma", "slug": "board"},
+        {"title": "beta", "slug": "speakers"},
+        {"title": "Alpha", "slug": "alumni"},
+    ]
+    plain = await ana.get("/pools")
+    assert plain.headers["content-type"] == "application/json"
+    assert "total-count" not in plain.headers
+    assert [each["slug"] for each in plain.json()] == ["alumni", "board", "speakers"]
+    table = await ana.get("/pools?fields=slug&sort=title", headers={"Accept": "text/csv"})
+    assert table.text.split() == ["slug", "alumni", "speakers", "board"]
+    lines = await ana.get("/pools?fields=slug", headers={"Accept": "application/x-ndjson"})
+    assert json.loads(lines.text.splitlines()[0]) == {"slug": "alumni"}
+
+
 async def test_a_history_likewise_also_as_of_then(
     five: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
@@ -228,27 +253,67 @@ async def test_what_cannot_be_is_said(
         [fault] = problem(answer, 400, "malformed")["faults"]
         assert fault["detail"] == "this field is no single value", "also of a list without items"
     problem(await five.get("/people?sort=name&cursor=xyz"), 400, "malformed")
-    problem(await five.get("/segments?count=true"), 400, "malformed")
+    problem(await five.get("/teams/board?count=true"), 400, "malformed")
+    [fault] = problem(await five.get("/teams?fields=age"), 400, "malformed")["faults"]
+    assert "expected some of slug" in fault["detail"], "of a list without pages, also an empty one"
+    [fault] = problem(await five.get("/teams?sort=members"), 400, "malformed")["faults"]
+    assert fault["detail"] == "this field is no single value"
     monkeypatch.setattr(ordering, "MOST", 4)
     assert problem(await five.get("/people?sort=name"), 422, "too-many-to-sort")["most"] == 4
     assert (await five.get("/people?count=true")).headers["total-count"] == "4+"
 
 
-def of_pages() -> dict[str, Any]:
-    """Fields of the items of every list in pages, by its path."""
+def of_lists(*, in_pages: bool) -> dict[str, Any]:
+    """Fields of the items of every list, in pages or whole, by its path."""
     spec, lists = Documented().spec, dict[str, Any]()
     for path, operations in spec["paths"].items():
         operation = operations.get("get", {"parameters": []})
         names = {each["name"] for each in operation["parameters"]}
         assert ("sort" in names) == ("count" in names), path
-        if "sort" in names and not any(
-            each.get("required") and each["in"] == "query" for each in operation["parameters"]
+        if (
+            "sort" in names
+            and ("limit" in names) == in_pages
+            and not any(
+                each.get("required") and each["in"] == "query" for each in operation["parameters"]
+            )
         ):
-            ref = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
-            page = spec["components"]["schemas"][ref[21:]]
-            item = page["properties"]["items"]["items"]["$ref"][21:]
+            found = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            if in_pages:
+                found = spec["components"]["schemas"][found["$ref"][21:]]["properties"]["items"]
+            item = found["items"]["$ref"][21:]
             lists[path] = spec["components"]["schemas"][item]["properties"]
     return lists
+
+
+async def test_every_list_without_pages_takes_them(
+    ana: httpx.AsyncClient, ledger: Ledger, project: Callable[[], None]
+) -> None:
+    await a_full_story(ledger)
+    project()
+    people = [each["id"] for each in (await found(ana, "/people"))["items"]]
+    companies = [each["id"] for each in (await found(ana, "/companies"))["items"]]
+    asked = filled = 0
+    for template, properties in of_lists(in_pages=False).items():
+        path = template.replace("{person_id}", people[-1]).replace("{company_id}", companies[-1])
+        if "{" in path:
+            continue
+        own = (await ana.get(path)).json()
+        asked, filled = asked + 1, filled + bool(own)
+        for field in properties:
+            answer = await ana.get(path, params={"fields": field, "count": "true"})
+            assert answer.status_code == 200, (path, field, answer.text)
+            assert answer.json() == [{field: each[field]} for each in own]
+            assert answer.headers["total-count"] == str(len(own)), path
+            for sort in (field, f"-{field}"):
+                answer = await ana.get(path, params={"sort": sort})
+                if answer.status_code == 400:
+                    assert "no single value" in answer.text, answer.text
+                    assert not own or many(own, field), (path, field)
+                    continue
+                assert sorted(map(json.dumps, answer.json())) == sorted(map(json.dumps, own)), path
+                must_be_in_order([each[field] for each in answer.json()], down=sort != field)
+    assert asked > 15
+    assert filled > 5
 
 
 async def test_every_list_takes_them(
@@ -284,7 +349,7 @@ async def every_list_is_sorted(client: httpx.AsyncClient, *, of_each: int | None
     print(f"seed {SEED}")
     people = [each["id"] for each in (await found(client, "/people"))["items"]]
     companies = [each["id"] for each in (await found(client, "/companies"))["items"]]
-    for template, properties in of_pages().items():
+    for template, properties in of_lists(in_pages=True).items():
         path = template.replace("{person_id}", people[-1]).replace("{company_id}", companies[-1])
         if "{" in path:
             continue

@@ -92,13 +92,13 @@ def _until_stopped(duck: Any, call: Callable[[], Any]) -> Any:
     """In a thread of its own: in that which hears Ctrl-C, DuckDB does not stop, or says so by an
     error that is none of its own."""
     with ThreadPoolExecutor(1) as pool:
-        doing = pool.submit(call)
         try:
-            return doing.result()
-        except KeyboardInterrupt:
-            while not doing.done():  # what is about to begin does not hear it yet
+            return pool.submit(call).result()
+        except KeyboardInterrupt:  # maybe before it is known what was begun
+            after_it = pool.submit(int)
+            while not after_it.done():  # what is about to begin does not hear it yet
                 duck.interrupt()
-                wait([doing], timeout=0.05)
+                wait([after_it], timeout=0.05)
             raise
 
 
@@ -141,6 +141,7 @@ def _duck() -> Any:
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     )
     duck.execute("SET TimeZone = 'UTC'")
+    duck.execute("SET enable_progress_bar = false")  # it is drawn where rows are to be
     return duck
 
 

@@ -481,6 +481,9 @@ class Answers:
                 name = ref.rpartition("/")[2]
             case {"items": {"$ref": str(ref)}}:
                 name = f"{ref.rpartition('/')[2]}_list"
+            case {"items": {"type": "object"}}:
+                name = "Selected_list"
+                self.made[name] = {"value": VALUES["Selected.items"]}
             case _:
                 name = "JsonSchema"
                 self.made[name] = {"value": schema_of(NoteWritten)}

@@ -30,7 +30,7 @@ from ledger_crm.domain.faults import in_words
 from .asking import moment_of
 from .ordering import LISTED
 from .problems import Fault, Malformed, NotAcceptable, UnsupportedEncoding, UnsupportedMediaType
-from .rows import besides, item_of
+from .rows import besides, listed
 
 MOST = 100  # faults told at once
 DEEPEST = 100  # lists and objects within each other; a decoder takes more, and who walks does not
@@ -352,7 +352,7 @@ def _is_null(type_: Any) -> bool:
 def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool, Any]]:
     """Of each its name, whether it may be left out, and its type."""
     there, signatures = handler.resolve_dependencies(), [handler.parsed_fn_signature]
-    besides_filters = () if item_of(handler) else LISTED
+    besides_filters = () if listed(handler) else LISTED
     for signature in signatures:  # which grow: only what is used, and what that uses
         used = [there[name] for name in signature.parameters if name in there]
         signatures += [each.parsed_fn_signature for each in used]

@@ -23,7 +23,7 @@ from ledger_crm.domain import EVENTS
 from ledger_crm.domain.shape import say_moments
 from ledger_crm.ledger import Receipt
 
-from . import ageing, facts
+from . import ageing, calling, facts
 from .acting import KEY, READ_AT, Trial
 from .answers import Answers, problem
 from .batch import Results
@@ -34,7 +34,7 @@ from .ordering import LISTED, MOST, TOTAL
 from .parameters import IN_PATH, IN_QUERY
 from .permitted import ANYBODY, BESIDES, NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage, every, status_of
-from .rows import SELECTED, Selected, besides, item_of, row_of
+from .rows import SELECTED, Selected, besides, item_of, listed, row_of
 
 DESCRIPTION = """\
 One record per person and per company; every interaction is an immutable entry of the ledger.
@@ -201,10 +201,9 @@ EACH_EVENT = {  # as OpenAPI 3.1 has it, which knows no schema of a stream as a 
 }
 
 
-SHAPES: dict[str, dict[str, Any]] = {
-    STREAM: EACH_EVENT,
-    SELECTED: {"$ref": "#/components/schemas/Selected"},
-}
+SHAPES: dict[str, dict[str, Any]] = {STREAM: EACH_EVENT}
+SOME_PAGE: dict[str, Any] = {"$ref": "#/components/schemas/Selected"}
+SOME_LIST: dict[str, Any] = {"type": "array", "items": {"type": "object"}}
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -291,6 +290,8 @@ def document(app: Litestar) -> dict[str, Any]:
         }
     } | {str(status): _problem(status, about) for status, about in PROBLEMS.items()}
     found["paths"] = dict(sorted(found["paths"].items()))
+    found["components"]["schemas"] |= {"CloudEvent": calling.event()}
+    found["webhooks"] = {"entry": {"post": calling.entry()}}
     answers = Answers(found["components"]["schemas"])
     for path, method, handler in handlers:
         _finish(found["paths"][path][method.lower()], handler, schema_of, answers)
@@ -314,7 +315,7 @@ def _answers_of(wanted: list[Any], components: dict[str, Any]) -> dict[str, Any]
 def _leave_out_what_nothing_names(found: dict[str, Any]) -> None:
     """Facts that are no bodies."""
     schemas = found["components"]["schemas"]
-    named = set(_named(found["paths"])) | set(_named(found["components"]["responses"]))
+    named = set(_named([found["paths"], found["webhooks"], found["components"]["responses"]]))
     new = named
     while new:
         new = {ref for name in new for ref in _named(schemas[name])} - named
@@ -383,7 +384,7 @@ def _finish(
     lines = (handler.fn.__doc__ or "").split("\n")
     operation["summary"] = lines[0].strip()
     operation["description"] = "\n".join(line.strip() for line in lines[1:]).strip()
-    unheard = (() if item_of(handler) else LISTED) + (PAST if handler.opt.get("now_alone") else ())
+    unheard = (() if listed(handler) else LISTED) + (PAST if handler.opt.get("now_alone") else ())
     operation["parameters"] = [
         each for each in operation.get("parameters", ()) if each["name"] not in unheard
     ]
@@ -436,7 +437,7 @@ def _finish(
             headers += ["ETag"]
         if besides(handler) and not row_of(handler):
             headers += ["Link"]
-        if item_of(handler) and "session" not in operation["tags"]:
+        if listed(handler) and "session" not in operation["tags"]:
             headers += [TOTAL]
     tagged = "GET" in handler.http_methods and STREAM not in besides(handler)
     if tagged:
@@ -492,9 +493,10 @@ def _trial(
 
 def _content(handler: HTTPRouteHandler, schema: dict[str, Any], answers: Answers) -> dict[str, Any]:
     """JSON as its type says, and what else a handler answers in; a stream is nothing else."""
-    others = {each: {"schema": SHAPES.get(each, {"type": "string"})} for each in besides(handler)}
+    shapes = SHAPES | {SELECTED: SOME_PAGE if item_of(handler) else SOME_LIST}
+    others = {each: {"schema": shapes.get(each, {"type": "string"})} for each in besides(handler)}
     if SELECTED in others:
-        others[SELECTED] |= answers.of(SHAPES[SELECTED])
+        others[SELECTED] |= answers.of(shapes[SELECTED])
     return (
         others
         if {STREAM, PLAIN} & others.keys()

@@ -1,8 +1,9 @@
-"""What every list in pages can be asked besides its filters: which fields, in which order, and how
-many there are in all (docs/reading.md).
+"""What every list can be asked besides its filters: which fields, in which order, and how many
+there are in all (docs/reading.md).
 
-A list has an order of its own, by which the database finds a page without looking at the rest. For
-another one, and to count, the whole list is read, as its caller may see it, so only up to ``MOST``.
+One in pages has an order of its own, by which the database finds a page without looking at the
+rest. For another one, and to count, the whole list is read, as its caller may see it, so only up to
+``MOST``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from ledger_crm.domain.access import Holder
 
 from . import confidential, cursors, permitted, rows
 from .confidential import Hidden
-from .ordering import order_of
+from .ordering import TOTAL, order_of, rank_of, sorted_by
 from .reading import Reader
 
 
@@ -29,7 +29,7 @@ class KeyHolder(Reader):
         self._request, self._hidden, self._body = request, hidden, body
         self._holder: Holder = request.scope["state"]["holder"]
         self.custom = rows.asked_of(request)
-        self.order = order_of(sort, rows.item_of(request.route_handler))
+        self.order = order_of(sort, rows.listed(request.route_handler))
         self.count = count
 
     def asks(self) -> str:
@@ -51,4 +51,9 @@ class KeyHolder(Reader):
         return rows.answer(self._request, page, headers, columns)
 
     def whole(self, found: Any, headers: dict[str, str]) -> Response[Any]:
+        if self.order is not None:
+            ranked = [(rank_of(getattr(each, self.order.field)), each) for each in found]
+            found = [each for _, each in sorted_by(ranked, self.order)]
+        if self.count:
+            headers |= {TOTAL: str(len(found))}
         return rows.whole(self._request, found, headers)

@@ -27,8 +27,8 @@ from .reading import Page
 
 JSON, NDJSON, CSV = "application/json", "application/x-ndjson", "text/csv"
 SELECTED = "application/vnd.ledger-crm.selected+json"
-"""A page of which some fields were asked for: a client that was made from the document would not
-find in it what a page has for sure."""
+"""A list of which some fields were asked for: a client that was made from the document would not
+find in it what its items have for sure."""
 
 BREAKS = tuple((c.encode(), b"\\u%04x" % ord(c)) for c in "\x85\u2028\u2029")
 
@@ -54,9 +54,7 @@ def besides(handler: BaseRouteHandler) -> Sequence[str]:
     """Media types that this handler answers in, besides JSON."""
     if (said := handler.opt.get("media_types")) is not None:
         return tuple(said)
-    if item_of(handler):
-        return NDJSON, CSV, SELECTED
-    return (NDJSON, CSV) if row_of(handler) else ()
+    return (NDJSON, CSV, SELECTED) if listed(handler) else ()
 
 
 def wanted(request: Request[Any, Any, Any]) -> str:
@@ -109,9 +107,14 @@ def answer(
 def whole(request: Request[Any, Any, Any], found: Any, headers: dict[str, str]) -> Response[Any]:
     """What has no pages: rows, if it is a list of such."""
     media_type, row = wanted(request), row_of(request.route_handler)
-    if row is None or media_type == JSON:
+    asked = request.query_params.get("fields")
+    if row is None or (asked is None and media_type == JSON):
         return Response(found, headers=headers)
-    return _as_rows(media_type, headers, row, found)
+    fields = fields_of(asked, row)
+    if media_type in (JSON, SELECTED):
+        chosen = [_chosen(each, fields) for each in found]
+        return Response(chosen, headers=headers, media_type=SELECTED)
+    return _as_rows(media_type, headers, row, found, fields=fields if asked else None)
 
 
 def _as_rows(
@@ -176,6 +179,11 @@ def _in_a_file(value: Any) -> Any:
         case list() | tuple():
             return ",".join(value)
     return value
+
+
+def listed(handler: BaseRouteHandler) -> Any:
+    """Of the lists that this handler answers, in pages or whole; None: it answers none."""
+    return item_of(handler) or row_of(handler)
 
 
 @cache

@@ -124,7 +124,7 @@ class Webhooks(Controller):
     ) -> Response[list[webhooks.WebhookShown]]:
         """List the webhooks
 
-        The newest 200, with how far each has got, and why it is disabled if it is."""
+        The newest first, with how far each has got, and why it is disabled if it is."""
         return await view.answer(webhooks.listing, NOTHING, positions=_sees_all(request))
 
     @get("/{webhook_id:uuid}", now_alone=True)

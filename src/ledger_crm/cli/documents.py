@@ -21,7 +21,7 @@ from ledger_crm.domain.access import ActorName, RoleName, ScopeName
 from ledger_crm.domain.entry import Cents, Currency, Event, Reason, Slug, sealed_fields
 from ledger_crm.domain.pipeline import Category
 from ledger_crm.domain.role import MAY, PERMISSIONS, Role
-from ledger_crm.domain.shape import notes, schema_of, sentence
+from ledger_crm.domain.shape import envelope, notes, schema_of, sentence
 from ledger_crm.workers import feed
 
 from .house import Fault, console
@@ -271,7 +271,7 @@ def asyncapi() -> dict[str, Any]:
         },
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages, "schemas": {"envelope": _envelope()}},
+        "components": {"messages": messages, "schemas": {"envelope": envelope()}},
     }
 
 
@@ -314,34 +314,6 @@ def _inline(schema: Any, parts: dict[str, Any]) -> None:
     elif isinstance(schema, list):
         for part in schema:
             _inline(part, parts)
-
-
-def _envelope() -> dict[str, Any]:
-    text = {"type": "string"}
-    return {
-        "type": "object",
-        "description": "CloudEvents 1.0",
-        "properties": {
-            "specversion": {"const": "1.0"},
-            "id": {"type": "string", "description": "the position, in digits"},
-            "source": {"const": "/ledger"},
-            "type": text,
-            "subject": {"type": "string", "format": "uuid", "description": "the record"},
-            "time": {"type": "string", "format": "date-time", "description": "when written down"},
-            "datacontenttype": {"const": "application/json"},
-            "dataschema": {
-                "type": "string",
-                "format": "uri",
-                "description": "the name of the schema of data: nobody answers at its host, which"
-                " is reserved; the API serves it at this path, and docs/schemas has it",
-            },
-            "sequence": {"type": "string", "description": "the position as 20 digits, which sort"},
-            "streamversion": {"type": "integer", "description": "of the record"},
-            "sealed": {"type": "string", "description": "fields that are not here, by comma"},
-            "data": {"type": "object"},
-        },
-        "required": ["specversion", "id", "source", "type", "subject", "time", "data"],
-    }
 
 
 @cache

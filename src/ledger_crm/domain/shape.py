@@ -40,6 +40,35 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
     }
 
 
+def envelope() -> dict[str, Any]:
+    """What an entry is in when it leaves the house, with ``data`` for the fact."""
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "description": "CloudEvents 1.0",
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "description": "the position, in digits"},
+            "source": {"const": "/ledger"},
+            "type": text,
+            "subject": {"type": "string", "format": "uuid", "description": "the record"},
+            "time": {"type": "string", "format": "date-time", "description": "when written down"},
+            "datacontenttype": {"const": "application/json"},
+            "dataschema": {
+                "type": "string",
+                "format": "uri",
+                "description": "the name of the schema of data: nobody answers at its host, which"
+                " is reserved; the API serves it at this path, and docs/schemas has it",
+            },
+            "sequence": {"type": "string", "description": "the position as 20 digits, which sort"},
+            "streamversion": {"type": "integer", "description": "of the record"},
+            "sealed": {"type": "string", "description": "fields that are not here, by comma"},
+            "data": {"type": "object"},
+        },
+        "required": ["specversion", "id", "source", "type", "subject", "time", "data"],
+    }
+
+
 def say_moments(schemas: dict[str, Any], types: Iterable[Any]) -> None:
     """That fields are moments, in schemas by their names that were made of these types: they are
     made without that where a type does not demand an offset. All that we tell has one."""

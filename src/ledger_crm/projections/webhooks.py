@@ -185,7 +185,7 @@ WHERE removed_at IS NULL"""
 async def listing(cur: Cursor, *, positions: bool) -> list[WebhookShown]:
     """The newest first. ``positions``: they may be told."""
     asked = {"positions": positions}
-    await cur.execute(f"{SHOWN} ORDER BY webhook.position DESC LIMIT 200", asked)
+    await cur.execute(f"{SHOWN} ORDER BY webhook.position DESC", asked)
     return [WebhookShown(*row) for row in await cur.fetchall()]
 
 
