@@ -222,12 +222,16 @@ class Driver:
                 for table, handler in handlers:
                     rows, wanted = self._rows[table.name], asked[table.name]
                     touched = rows.touched(handler, entry)
-                    if touched is not NOBODY:
-                        work.append((rows, handler, entry, at, touched))
-                        for key, _ in touched:
-                            wanted.append((key, at))
+                    if touched is NOBODY:
+                        continue
+                    if rows.grows:  # nothing of it has to be there first
+                        rows.fold(handler, entry, at, touched, cur)
+                        continue
+                    work.append((rows, handler, entry, at, touched))
+                    for key, _ in touched:
+                        wanted.append((key, at))
         for name, rows in self._rows.items():
-            if asked[name] and not rows.grows:
+            if asked[name]:
                 rows.fetch(asked[name], cur)
         for rows, handler, entry, at, touched in work:
             rows.fold(handler, entry, at, touched, cur)

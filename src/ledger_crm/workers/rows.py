@@ -10,7 +10,7 @@ happened later. Most facts come in order, and then one row of the past stands in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import chain, repeat
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
@@ -224,8 +224,9 @@ class Rows(Generic[R]):
         if gone:
             cur.execute(self._delete, _columns(gone, self._key_packs))
         if self.grows:
-            new = [made.pop(key) for key in list(made) if key not in self._stored]
-            self._copied(self._copy, new, (KNOWN_FROM, HELD_FROM), cur)
+            there = {key: made.pop(key) for key in made.keys() & self._stored.keys()}
+            self._copied(self._copy, made.values(), (KNOWN_FROM, HELD_FROM), cur)
+            made = there
         if made:
             cur.execute(self._upsert, _columns(made.values(), self._packs))
         versions = [version for line in self._past.values() for version in line]
@@ -417,7 +418,7 @@ class Rows(Generic[R]):
         self._copied(self._copy_past, rows, tuple(SPANS), cur)
 
     def _copied(
-        self, copying: str, rows: Sequence[tuple[Any, ...]], spans: Sequence[str], cur: Cursor
+        self, copying: str, rows: Collection[tuple[Any, ...]], spans: Sequence[str], cur: Cursor
     ) -> None:
         if not rows:
             return
