@@ -185,20 +185,22 @@ def test_without_a_word_of_when_a_problem_has_none() -> None:
 
 
 def test_what_can_never_be_sent_is_told_at_once(slept: list[float]) -> None:
+    with client.Client("crm", "key") as crm:
+        with pytest.raises(httpx.TransportError):
+            crm.get("/people")
+        with pytest.raises(httpx.TransportError):
+            next(crm.follow())
+
+    async def followed() -> None:
+        async with client.AsyncClient("crm", "key") as crm:
+            await anext(crm.follow())
+
+    with pytest.raises(httpx.TransportError):
+        asyncio.run(followed())
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = f"http://127.0.0.1:{server.getsockname()[1]}"
-        for url, key in (("crm", "key"), (here, "two\nlines")):
-            with client.Client(url, key) as crm, pytest.raises(httpx.TransportError):
-                crm.get("/people")
-            with client.Client(url, key) as crm, pytest.raises(httpx.TransportError):
-                next(crm.follow())
-
-            async def followed(url: str = url, key: str = key) -> None:
-                async with client.AsyncClient(url, key) as crm:
-                    await anext(crm.follow())
-
-            with pytest.raises(httpx.TransportError):
-                asyncio.run(followed())
+        with client.Client(here, "key") as crm, pytest.raises(httpx.TransportError):
+            crm.write("/people", {}, if_match='"two\nlines"')
     assert slept == []
 
 
@@ -302,6 +304,98 @@ def test_it_says_how_far_an_answer_has_got_and_through_which_key_an_entry_was_wr
         assert (crm.stood_at, entry.through) == (12, "key:1")
         crm.get("/health/live")
         assert crm.stood_at is None, "that answer says nothing of it"
+
+
+LISTED = {"items": [], "next": None}
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_what_stands_in_the_path_is_asked_and_with_what_stands_beside_it(awaited: bool) -> None:
+    """A query that was left out would be another question, and a dry run that is none a write."""
+    server = Server(well=LISTED)
+
+    async def asynchronously() -> None:
+        async with client.AsyncClient(
+            "http://crm", "key", transport=httpx.MockTransport(server)
+        ) as crm:
+            crm.position = 7
+            await crm.get("/people?tag=a%26b&tag=c", limit=3, as_of=None)
+            assert [each async for each in crm.pages("/people?tag=vip", cursor="here")] == []
+            await crm.ask("/people/lookups?limit=2", {"q": "ada"}, as_of=5)
+            with pytest.raises(client.Problem, match="no receipt"):
+                await crm.write("/people?dry_run=true", {})
+
+    def at_once() -> None:
+        with client.Client("http://crm", "key", transport=httpx.MockTransport(server)) as crm:
+            crm.position = 7
+            crm.get("/people?tag=a%26b&tag=c", limit=3, as_of=None)
+            assert [*crm.pages("/people?tag=vip", cursor="here")] == []
+            crm.ask("/people/lookups?limit=2", {"q": "ada"}, as_of=5)
+            with pytest.raises(client.Problem, match="no receipt"):
+                crm.write("/people?dry_run=true", {})
+
+    if awaited:
+        asyncio.run(asynchronously())
+    else:
+        at_once()
+    assert [(each.url.path, {*each.url.params.multi_items()}) for each in server.asked] == [
+        ("/people", {("after", "7"), ("tag", "a&b"), ("tag", "c"), ("limit", "3")}),
+        ("/people", {("after", "7"), ("tag", "vip"), ("cursor", "here")}),
+        ("/people/lookups", {("limit", "2"), ("as_of", "5")}),
+        ("/people", {("dry_run", "true")}),
+    ]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_what_cannot_be_meant_is_refused_before_anything_is_sent(awaited: bool) -> None:
+    server = Server()
+    for path, params in (
+        (".evil.example/people", {}),
+        ("people", {}),
+        ("/a?limit=2", {"limit": 3}),
+    ):
+        with pytest.raises(ValueError, match=r"^(path|limit): "):
+            called_with(server, path, params, awaited)
+    assert not server.asked
+
+
+def called_with(server: Server, path: str, params: dict[str, Any], awaited: bool) -> Any:
+    transport = httpx.MockTransport(server)
+
+    async def asynchronously() -> Any:
+        async with client.AsyncClient("http://crm", "key", transport=transport) as crm:
+            return await crm.get(path, **params)
+
+    if awaited:
+        return asyncio.run(asynchronously())
+    with client.Client("http://crm", "key", transport=transport) as crm:
+        return crm.get(path, **params)
+
+
+@pytest.mark.parametrize("key", ["lcrm_abc\n", "", "lcrm abc", "lcrm_ü"])
+def test_what_is_no_api_key_is_refused_and_not_repeated(key: str) -> None:
+    for kind in (client.Client, client.AsyncClient):
+        with pytest.raises(ValueError, match=r"^key: ") as refused:
+            kind("http://crm", key)
+        assert "abc" not in str(refused.value)
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_page_of_somebody_between_is_no_stream(awaited: bool) -> None:
+    """Whoever followed it would hear nothing, for ever."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, html="<p>Please sign in"))
+
+    async def asynchronously() -> None:
+        async with client.AsyncClient("http://crm", "key", transport=transport) as crm:
+            await anext(crm.follow())
+
+    def at_once() -> None:
+        with client.Client("http://crm", "key", transport=transport) as crm:
+            next(crm.follow())
+
+    with pytest.raises(client.Problem, match="text/html") as problem:
+        asyncio.run(asynchronously()) if awaited else at_once()
+    assert problem.value.code == "no-stream"
 
 
 def test_a_put_may_ask_that_there_is_none_yet() -> None:

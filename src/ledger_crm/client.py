@@ -12,18 +12,21 @@
 
 ``AsyncClient`` has the same methods, to be awaited and iterated with ``async``. A write is sent
 with an Idempotency-Key, so trying again does nothing twice; a read asks for what this client wrote
-(``after``). What is refused is a ``Problem``. Where it is told when to come back, it comes back
-then, or raises a ``Problem`` with ``retry_after_s`` if that is too long to wait. Shapes are yours
-to name: any type that msgspec can decode, or none for plain dicts and lists.
+(``after``). Parameters are given by name, or stand in the path after a ``?``; None is none. What is
+refused is a ``Problem``. Where it is told when to come back, it comes back then, or raises a
+``Problem`` with ``retry_after_s`` if that is too long to wait. Shapes are yours to name: any type
+that msgspec can decode, or none for plain dicts and lists.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from typing import Any, Literal, TypeVar, overload
+from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
 import httpx
@@ -116,6 +119,8 @@ class _Calls:
     """What both clients do, without doing it."""
 
     def __init__(self, url: str, key: str, attempts: int, patience_s: float) -> None:
+        if not re.fullmatch("[!-~]+", key):  # whoever sends it would say what it is
+            raise ValueError("key: an API key as it was shown, without spaces and line breaks")
         self._url, self._attempts, self._patience_s = url.rstrip("/"), attempts, patience_s
         self._headers = {"Authorization": f"Bearer {key}", "User-Agent": "ledger-crm-client"}
         self.position = 0
@@ -131,9 +136,6 @@ class _Calls:
         self, method: str, path: str, *, timeout_s: float = TIMEOUT_S, **rest: Any
     ) -> httpx.Request:
         rest["headers"] = self._headers | rest.get("headers", {})
-        rest["params"] = {
-            n: value for n, value in rest.get("params", {}).items() if value is not None
-        }
         rest["extensions"] = {
             "timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
         }
@@ -174,8 +176,12 @@ class _Calls:
         return answer
 
     def _get(self, path: str, type: Any, params: dict[str, Any]) -> Steps[Any]:
-        answer = yield from self._read(self._request("GET", path, params=self._after(path, params)))
+        answer = yield from self._read(self._getting(path, params))
         return _decoded(answer, type)
+
+    def _getting(self, path: str, params: dict[str, Any]) -> httpx.Request:
+        path, params = self._after(*_parted(path, params))
+        return self._request("GET", path, params=params)
 
     def _ask(self, path: str, body: Any, type: Any, params: dict[str, Any]) -> Steps[Any]:
         answer = yield from self._read(self._asking(path, body, params))
@@ -183,7 +189,7 @@ class _Calls:
 
     def _asking(self, path: str, body: Any, params: dict[str, Any]) -> httpx.Request:
         content, headers = msgspec.json.encode(body), {"Content-Type": "application/json"}
-        params = self._after(path, params)
+        path, params = self._after(*_parted(path, params))
         return self._request("POST", path, headers=headers, params=params, content=content)
 
     def _page(
@@ -191,24 +197,22 @@ class _Calls:
     ) -> Steps[tuple[list[Any], str | None]]:
         if params["cursor"] and path.startswith("/events"):  # where it begins, which is in it
             params["after"] = None
-        if body is None:
-            request = self._request("GET", path, params=self._after(path, params))
-        else:
-            request = self._asking(path, body, params)
+        asks = body is not None
+        request = self._asking(path, body, params) if asks else self._getting(path, params)
         answer = yield from self._read(request)
         match _decoded(answer, Any):
             case {"items": list(items), "next": None | str() as cursor}:
                 return items, cursor
             case list(items):
                 return items, None
-        reads = "get(path)" if body is None else "ask(path, body)"
+        reads = "ask(path, body)" if asks else "get(path)"
         raise _unlike(answer, "no-list", f"is no list: {reads} reads it")
 
-    def _after(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _after(self, path: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         behind = path != "/" and not path.startswith(NOT_BEHIND)
         if self.position and "as_of" not in params and behind:
-            return {"after": self.position} | params
-        return params
+            return path, {"after": self.position} | params
+        return path, params
 
     def _write(
         self,
@@ -224,7 +228,7 @@ class _Calls:
         for name, tag in (("If-Match", if_match), ("If-None-Match", if_none_match)):
             if tag is not None:
                 headers[name] = tag
-        params = {"dry_run": "true"} if dry_run else {}
+        path, params = _parted(path, {"dry_run": "true" if dry_run else None})
         content = msgspec.json.encode(body)
         answer = yield from self._sent(
             self._request(method, path, headers=headers, params=params, content=content)
@@ -254,7 +258,7 @@ class _Calls:
         return results
 
     def _stream(self, after: int, kinds: Sequence[str]) -> httpx.Request:
-        params = {"kind": ",".join(kinds) or None}
+        params = {"kind": ",".join(kinds)} if kinds else {}
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
         return self._request(
             "GET", "/events/stream", params=params, headers=headers, timeout_s=SILENCE_S
@@ -295,7 +299,8 @@ class Client(_Calls):
     @overload
     def get(self, path: str, **params: Any) -> Any: ...
     def get(self, path: str, type: Any = Any, **params: Any) -> Any:
-        """One answer. Raises Problem; msgspec.ValidationError if it is no ``type``."""
+        """One answer. Raises Problem; msgspec.ValidationError if it is no ``type``; ValueError,
+        before anything is sent, if ``path`` does not begin with a /."""
         return self._done(self._get(path, type, params))
 
     @overload
@@ -317,9 +322,11 @@ class Client(_Calls):
     def pages(
         self, path: str, type: Any = Any, *, body: Any = None, **params: Any
     ) -> Iterator[Any]:
-        """Every item of a list, a page at a time, if it has pages; with ``body`` of one that is
-        read by POST, as by ``ask``. Raises as ``get``; Problem also if it is no list."""
-        cursor: str | None = None
+        """Every item of a list, a page at a time, if it has pages, from ``cursor`` on if one is
+        given; with ``body`` of one that is read by POST, as by ``ask``. Raises as ``get``; Problem
+        also if it is no list."""
+        path, params = _parted(path, params)
+        cursor = params.pop("cursor", None)
         while True:
             items, cursor = self._done(self._page(path, body, {**params, "cursor": cursor}))
             for item in items:
@@ -387,6 +394,7 @@ class Client(_Calls):
                         answer.read()
                         asked_s = self._asked_s(answer)
                     else:
+                        _must_be_stream(answer)
                         lines.begin()
                         for line in answer.iter_lines():
                             if entry := lines.hear(line):
@@ -466,7 +474,8 @@ class AsyncClient(_Calls):
     async def pages(
         self, path: str, type: Any = Any, *, body: Any = None, **params: Any
     ) -> AsyncIterator[Any]:
-        cursor: str | None = None
+        path, params = _parted(path, params)
+        cursor = params.pop("cursor", None)
         while True:
             items, cursor = await self._done(self._page(path, body, {**params, "cursor": cursor}))
             for item in items:
@@ -526,6 +535,7 @@ class AsyncClient(_Calls):
                         await answer.aread()
                         asked_s = self._asked_s(answer)
                     else:
+                        _must_be_stream(answer)
                         lines.begin()
                         async for line in answer.aiter_lines():
                             if entry := lines.hear(line):
@@ -593,6 +603,19 @@ def _key(given: str | None) -> str:
     return given
 
 
+def _parted(path: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The path, and what is asked: in it, and beside it, but what is None there. Raises
+    ValueError."""
+    if not path.startswith("/"):  # it would go on as the name of the host
+        raise ValueError("path: write it from the / on, like /people")
+    path, _, query = path.partition("?")
+    said = parse_qs(query, keep_blank_values=True)
+    beside = {name: value for name, value in params.items() if value is not None}
+    if both := said.keys() & beside.keys():
+        raise ValueError(f"{min(both)}: in the path, and beside it too")
+    return path, said | beside
+
+
 def _retry_after_s(answer: httpx.Response) -> float | None:
     asked, said_at = (answer.headers.get(name, "") for name in ("retry-after", "date"))
     return retry_after.seconds(asked, said_at=said_at)
@@ -604,6 +627,13 @@ def _decoded(answer: httpx.Response, type: Any) -> Any:
         return msgspec.json.decode(answer.content, type=type)
     what = answer.headers.get("content-type") or "nothing"
     raise _unlike(answer, "no-json", f"is {what}, and this client reads JSON")
+
+
+def _must_be_stream(answer: httpx.Response) -> None:
+    """Raises Problem: something between us answers in its own name."""
+    what = answer.headers.get("content-type", "nothing")
+    if not what.startswith("text/event-stream"):
+        raise _unlike(answer, "no-stream", f"is {what}, and this client follows events")
 
 
 def _unlike(answer: httpx.Response, code: str, what: str) -> Problem:

@@ -13,7 +13,7 @@ import pytest
 from litestar import Litestar
 
 from api.journey import ADA, ENGINES, FEE, ORDER, found, problem, written
-from ledger_crm.api import caller, confidential
+from ledger_crm.api import caller, confidential, snapshots
 from ledger_crm.api.examples import EXAMPLES
 from ledger_crm.api.openapi import _handlers, _types_of
 from ledger_crm.commands.catalogue import create_key
@@ -787,6 +787,58 @@ async def test_the_check_before_an_approach_does_not_tell_whom_it_brought_where(
         ("off_limits", company)
     ]
     assert await refused("ben") == await refused("cid")
+
+
+async def test_one_that_no_read_model_knows_yet_is_not_written_to_by_who_does_not_see_it(
+    ana: httpx.AsyncClient,
+    ledger: Ledger,
+    search: dict[str, str],
+    keys: Keys,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The ledger knows that it is confidential; by whom it is seen is known where it is read."""
+    monkeypatch.setattr(snapshots, "PATIENCE_S", 0.05)
+    person, company = search["person"], search["company"]
+    path = f"/companies/{company}/job-orders"
+
+    async def opened(**order: Any) -> tuple[str, str]:
+        made = (await written(ana, path, ORDER | order))["created"]
+        opening = {"company_id": company, "job_order_id": made}
+        return made, (await written(ana, f"/people/{person}/candidacies", opening))["created"]
+
+    async def answers(order: str, candidacy: str, who: str = "ben") -> list[tuple[int, str]]:
+        cancelled = {
+            "kind": "company.job_order_cancelled", "job_order_id": order, "reason": "frozen",
+            "cancelled_at": AT,
+        }  # fmt: skip
+        another = {"company_id": company, "job_order_id": order}
+        told = []
+        for way, body in (
+            (f"/people/{person}/candidacies/{candidacy}/moves", {"stage": "screening"}),
+            (f"/people/{person}/candidacies", another),
+            (f"{path}/steps", cancelled),
+        ):
+            for trying in ("?dry_run=true", ""):
+                answer = await ana.post(way + trying, json=body, headers=keys[who])
+                told.append((answer.status_code, answer.json().get("type", "")))
+        return told
+
+    later = await opened()
+    project()
+    change = {"kind": "company.job_order_changed", "confidential": True, "changed_at": AT}
+    await written(ana, f"{path}/steps", change | {"job_order_id": later[0]})
+    new = await opened(confidential=True)
+    head = await ledger.head()
+    for one in new, later:
+        assert await answers(*one) == [(503, "/problems/read-model-behind")] * 6
+    assert await ledger.head() == head
+    plain = [status for status, _ in await answers(*await opened())]
+    assert plain == [200, 201, 409, 409, 200, 201], "nothing waits for what is no secret"
+    project()
+    for one in new, later:
+        assert {status for status, _ in await answers(*one)} == {404}
+        assert [status for status, _ in await answers(*one, "owner")] == plain
 
 
 async def test_who_opens_one_sees_it_until_it_is_staffed(

@@ -379,7 +379,7 @@ async def _act(
     if holder and not holder.may(confidential.ALL):
         named = [*map(str, request.path_params.values())]
         named += confidential.texts_of(msgspec.json.decode(body or b"{}"))
-        sight = confidential.Sight(request.app.state.equipment.hidden, holder, named)
+        sight = confidential.Sight(ledger, request.app.state.equipment.hidden, holder, named)
     intent = intent_of(
         ledger, by, request.method, scope["path"], body, wish,
         next(iter(matching.versions), None),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cache
 from typing import Any, TypeAlias, get_args, get_type_hints
@@ -20,10 +20,12 @@ import msgspec
 from ledger_crm.commands.drafting import Foreseen
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.clock import today
+from ledger_crm.domain.company import Company
 from ledger_crm.domain.entry import Actor, Aggregate, Event
+from ledger_crm.domain.joborder import JobOrder
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import Permission
-from ledger_crm.ledger import NoSuchRecord, Told, Work
+from ledger_crm.ledger import Ledger, NoSuchRecord, Told, Work
 from ledger_crm.projections import companies
 
 from .snapshots import DIRECTORY, Reads, level
@@ -34,6 +36,7 @@ TRUST_S = 1.0  # who is staffed or joins a team sees it after this long
 MOST = 1_024  # callers remembered at once
 NONE: frozenset[UUID] = frozenset()
 ORDER = "job_order_id"
+COMPANY = "company_id"
 NAMES = ("id", ORDER)
 UNTOLD = "hidden"  # in place of a kind
 NOWHERE = UUID(int=0)
@@ -41,6 +44,13 @@ SEVERAL = (list, tuple, set, frozenset)
 ID_LENGTHS = range(32, 46)  # from bare digits to urn:uuid:
 USES = (companies.projection, DIRECTORY)
 Decision: TypeAlias = Callable[[Work], Awaitable[Aggregate]]
+
+
+class OfAnOrder(msgspec.Struct, frozen=True):
+    """What a fact says of that."""
+
+    job_order_id: UUID | None = None
+    company_id: UUID | None = None
 
 
 class Hidden:
@@ -83,31 +93,62 @@ class Hidden:
 class Sight:
     """What one request may decide on. Whatever it names of a job order that its caller does not
     see is refused as if it were not there, where it is looked for: in the ledger itself, so that
-    nothing is told by the order in which a command looks.
+    nothing is told by the order in which a command looks, nor while read models are behind.
 
     named  ids that the request names, however they are written
     """
 
-    def __init__(self, hidden: Hidden, holder: Holder, named: Iterable[str]) -> None:
+    def __init__(
+        self, ledger: Ledger, hidden: Hidden, holder: Holder, named: Iterable[str]
+    ) -> None:
         self.named = frozenset(_ids(named))
-        self._of, self._holder = hidden, holder
-        self._hidden: frozenset[UUID] | None = None
+        self._ledger, self._of, self._holder = ledger, hidden, holder
+        self._known: tuple[frozenset[UUID], int] | None = None
         self._looked_at: dict[UUID, Aggregate] = {}
 
-    async def hidden(self) -> frozenset[UUID]:
-        """Raises Unavailable, ReadModelBehind."""
-        if self._hidden is None:
-            self._hidden = await self._of.of(self._holder)
-        return self._hidden
+    async def hidden(self, orders: Mapping[UUID, UUID | None]) -> frozenset[UUID]:
+        """Of these orders, each with its company, if that is known. One that is confidential in
+        the ledger may be so in no read model yet: then it is waited for. Raises Unavailable,
+        ReadModelBehind."""
+        if self._known is None:
+            self._known = await self._of.of(self._holder), 0
+        hidden, position = self._known
+        if not position:
+            for order in orders.keys() - hidden:
+                if await self._is_confidential(order, orders[order]):
+                    position = await self._ledger.head()
+                    self._known = await self._of.of(self._holder, position), position
+                    break
+        return self._known[0] & orders.keys()
+
+    async def _is_confidential(self, order: UUID, company_id: UUID | None) -> bool:
+        """As it is in the ledger; of one that nothing here tells the company of, as if it were."""
+        for one in self._looked_at.values():
+            for _, _, its_company in one.on_job_orders({order}):
+                if isinstance(one, Company):
+                    return one.together(_orders)[order].confidential
+                company_id = its_company
+        if company_id is None:
+            return True
+        work = Work(self._ledger, Actor(""), memory=self._ledger.memory)
+        try:
+            there = (await work.get(Company, company_id)).together(_orders)
+            return order in there and there[order].confidential
+        except NoSuchRecord:  # it begins here
+            return False
+        finally:
+            work.keep()
 
     async def eye(self, aggregate: Aggregate, ids: Set[UUID] | None = None) -> Set[UUID]:
         self._looked_at[aggregate.id] = aggregate
         return await self._unseen(aggregate, self.named if ids is None else ids)
 
     async def _unseen(self, aggregate: Aggregate, ids: Set[UUID]) -> Set[UUID]:
-        of_orders = dict(aggregate.on_job_orders(ids)) if ids else {}
-        hidden = await self.hidden() if of_orders else NONE
-        return frozenset(id for id, order in of_orders.items() if order in hidden)
+        found = [*aggregate.on_job_orders(ids)] if ids else []
+        if not found:
+            return NONE
+        hidden = await self.hidden({order: company for _, order, company in found})
+        return frozenset(id for id, order, _ in found if order in hidden)
 
     def deciding(self, decision: Decision) -> Decision:
         """As this caller may. Raises as ``decision``, and NoSuchRecord."""
@@ -127,21 +168,22 @@ class Sight:
         """By who decided this: a command that did not look for what is named. Raises
         NoSuchRecord."""
         unseen = self.named & frozenset(id for one in self._looked_at.values() for id in one.unseen)
-        if not unseen and any(getattr(fact, ORDER, None) in self.named for fact in found):
-            unseen = self.named & await self.hidden()
+        orders = {getattr(fact, ORDER, None): getattr(fact, COMPANY, None) for fact in found}
+        if not unseen and (named := {id: orders[id] for id in orders.keys() & self.named if id}):
+            unseen = await self.hidden(named)
         if unseen:
             raise NoSuchRecord(id=min(unseen))
 
     async def foreseen(self, found: list[Foreseen]) -> list[Foreseen]:
         """What a dry run may tell of these: of hidden ones not even that they would be."""
-        if not any(ORDER.encode() in bytes(entry.fact) for entry in found):
-            return found
-        hidden = await self.hidden()
+        facts = [msgspec.json.decode(one.fact, type=OfAnOrder) for one in found]
+        orders = {fact.job_order_id: fact.company_id for fact in facts if fact.job_order_id}
+        hidden = await self.hidden(orders) if orders else NONE
         return [entry for entry in found if not is_of(entry.fact, hidden)]
 
     async def told(self, refusal: Refusal) -> Refusal:
         """Without what it says of others' job orders besides those that were named."""
-        if refusal.rests_on and refusal.rests_on in await self.hidden():
+        if refusal.rests_on and await self.hidden({refusal.rests_on: None}):
             refusal.facts = {}
             return refusal
         said = {
@@ -163,6 +205,10 @@ class Sight:
                 shown[name] = value
         refusal.facts = shown
         return refusal
+
+
+def _orders(company: Company) -> dict[UUID, JobOrder]:
+    return company.job_orders
 
 
 def without(found: Any, hidden: frozenset[UUID]) -> Any:

@@ -332,7 +332,7 @@ class View:
         if self.after is not None and self.after > head:
             raise AfterTheHead(after=self.after, head=head)
         headers, work = {"Ledger-Position": str(head)}, Work(self.ledger, Actor(""))
-        hidden = await self.reader.hidden(0)
+        hidden = await self.reader.hidden(head)
 
         async def eye(_: Aggregate, __: Set[UUID] | None = None) -> Set[UUID]:
             return hidden

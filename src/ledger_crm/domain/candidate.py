@@ -180,11 +180,11 @@ class Candidate(Mergeable):
             return self.employments
         return {job: ends for one in self.everyone for job, ends in one.employments.items()}
 
-    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID]]:
+    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID, UUID]]:
         for id, found in self.every_candidacy.items():
             progress, order = found.progress, found.job_order_id
             for each in ids & {id, order, *progress.interviews, *progress.offers}:
-                yield each, order
+                yield each, order, found.company_id
 
     def with_candidacy(self, id: UUID) -> Self:
         """The record that it is on. Raises NoSuchCandidacy."""

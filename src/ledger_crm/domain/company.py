@@ -366,17 +366,17 @@ class Company(Filing):
             return deal_id in self.deals
         return getattr(event, "job_order_id", None) in self.job_orders
 
-    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID]]:
+    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID, UUID]]:
         for one in self.everyone:
             for id in ids & one.job_orders.keys():
-                yield id, id
+                yield id, id, one.id
             for id in ids & one.shortlists.keys():
-                yield id, one.shortlists[id].job_order_id
+                yield id, one.shortlists[id].job_order_id, one.id
             for id in ids & one.books.instalments.keys():
-                yield id, one.books.instalments[id].job_order_id
+                yield id, one.books.instalments[id].job_order_id, one.id
             for id in ids & one.agreements.keys():
                 if order := one.agreements[id].versions[0].job_order_id:
-                    yield id, order
+                    yield id, order, one.id
 
     @property
     def ids(self) -> frozenset[UUID]:
@@ -1046,6 +1046,7 @@ class Company(Filing):
                 self.job_orders[event.job_order_id] = JobOrder(
                     event.pipeline,
                     event.openings,
+                    confidential=event.confidential,
                     turns=[(event.opened_at, "open")],
                     salary_from_cents=event.salary_from_cents,
                     salary_to_cents=event.salary_to_cents,

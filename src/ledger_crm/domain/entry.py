@@ -377,9 +377,9 @@ class Aggregate(BaseAggregate[UUID]):
         """All records of whom this is about, itself first."""
         return [self, *(one for other in self.beside for one in other.everyone)]
 
-    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID]]:
+    def on_job_orders(self, ids: Set[UUID]) -> Iterator[tuple[UUID, UUID, UUID]]:
         """Of these those that are of something here that is on a job order, or of one: each with
-        its job order."""
+        its job order, and the company that it is of."""
         return iter(())
 
     @property

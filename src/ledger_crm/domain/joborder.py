@@ -337,6 +337,7 @@ class JobOrder(msgspec.Struct):
 
     pipeline: str
     openings: int = 1
+    confidential: bool = False
     found: int = 0
     vacated: set[UUID] = msgspec.field(default_factory=set)  # candidacies whose opening is free
     status: Status = "open"
@@ -423,6 +424,8 @@ class JobOrder(msgspec.Struct):
         match fact:
             case JobOrderChanged():
                 self.openings = fact.openings or self.openings
+                if fact.confidential is not None:
+                    self.confidential = fact.confidential
                 self.salary_from_cents = _or(fact.salary_from_cents, self.salary_from_cents)
                 self.salary_to_cents = _or(fact.salary_to_cents, self.salary_to_cents)
             case JobOrderStaffed(shares=shares):
