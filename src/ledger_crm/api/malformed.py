@@ -376,7 +376,9 @@ def body_of(handler: HTTPRouteHandler) -> Any:
 def _must_be_acceptable(accept: str, others: Sequence[str]) -> None:
     """``others``: besides JSON."""
     offers = [offer.partition(";")[0].strip().lower() for offer in accept.split(",")]
-    if accept and not {"*/*", "application/*", "application/json", *others} & set(offers):
+    taken = {"*/*", "application/*", "application/json", *others}
+    taken |= {"text/*"} if "text/csv" in others else set()
+    if accept and not taken & set(offers):
         raise NotAcceptable()
 
 

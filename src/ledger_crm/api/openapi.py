@@ -34,7 +34,7 @@ from .ordering import LISTED, MOST, TOTAL
 from .parameters import IN_PATH, IN_QUERY
 from .permitted import ANYBODY, BESIDES, NEEDS
 from .problems import MEDIA_TYPE, Fault, NoSuchPage, every, status_of
-from .rows import SELECTED, Selected, besides, item_of, listed, row_of
+from .rows import NDJSON, SELECTED, Selected, besides, item_of, listed, row_of
 
 DESCRIPTION = """\
 One record per person and per company; every interaction is an immutable entry of the ledger.
@@ -165,6 +165,8 @@ SAYING = (400, 401, 404, 406, 409, 410, 413, 415, 422, 429, 500, 503)
 WRITING = (400, 401, 403, 404, 406, 409, 410, 412, 413, 415, 422, 429, 500, 503)
 
 HEADERS = {
+    "Accept-Encoding": "Of a body that was compressed: `identity`, send it as it is.",
+    "Content-Encoding": "Of a large answer to who takes it: `gzip`.",
     "Deprecation": "Of what goes out of use: since when (RFC 9745).",
     "Sunset": "Of what goes out of use: from when on it may be gone (RFC 8594).",
     "ETag": "Of a read: what was answered, for `If-None-Match`; of a record and of a receipt it is,"
@@ -178,13 +180,15 @@ HEADERS = {
     "RateLimit": "Of a caller: `r` more are taken in the next `t` seconds.",
     "RateLimit-Policy": "How much is taken from one caller: `q` requests within `w` seconds.",
     "Retry-After": "Seconds.",
+    "Vary": "Of what else the answer depends on: what is accepted.",
     "WWW-Authenticate": "How to identify yourself.",
     "X-Request-Id": "Of this request. Entries that it wrote carry it as their cause.",
 }
 
 
 COUNTED = ("RateLimit", "RateLimit-Policy")
-UNCHANGED = ("X-Request-Id", *COUNTED, "Ledger-Position", "Ledger-As-Of", TOTAL, "ETag")
+ENCODED = ("Vary", "Content-Encoding")
+UNCHANGED = ("X-Request-Id", *COUNTED, "Ledger-Position", "Ledger-As-Of", TOTAL, "ETag", "Vary")
 STREAM = "text/event-stream"
 EACH_EVENT = {  # as OpenAPI 3.1 has it, which knows no schema of a stream as a whole
     "type": "object",
@@ -435,13 +439,13 @@ def _finish(
             headers += ["Ledger-As-Of"]
         if "version" in getattr(given, "__struct_fields__", ()):
             headers += ["ETag"]
-        if besides(handler) and not row_of(handler):
-            headers += ["Link"]
         if listed(handler) and "session" not in operation["tags"]:
             headers += [TOTAL]
+    if NDJSON in besides(handler) and not row_of(handler):
+        headers += ["Link"]
     tagged = "GET" in handler.http_methods and STREAM not in besides(handler)
     if tagged:
-        headers = [*(name for name in headers if name != "ETag"), "ETag"]
+        headers = [*(name for name in headers if name != "ETag"), "ETag", *ENCODED]
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)
     if "PUT" in handler.http_methods:
         operation["parameters"].append(IF_NONE_THERE)
@@ -506,9 +510,10 @@ def _content(handler: HTTPRouteHandler, schema: dict[str, Any], answers: Answers
 
 def _problem(status: int, about: str) -> dict[str, Any]:
     headers = ["X-Request-Id"]
-    headers += {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(
-        status, []
-    )
+    headers += {
+        401: ["WWW-Authenticate"], 415: ["Accept-Encoding"], 429: ["Retry-After"],
+        503: ["Retry-After"],
+    }.get(status, [])  # fmt: skip
     if status != 401:  # who calls is not known
         headers += COUNTED
     return {

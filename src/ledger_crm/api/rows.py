@@ -68,6 +68,8 @@ def wanted(request: Request[Any, Any, Any]) -> str:
     for less, name in sorted(offers, key=lambda offer: offer[0]):
         if name in have and less:
             return name
+        if less and name == "text/*" and CSV in have:
+            return CSV
         if name in (JSON, "application/*", "*/*"):
             break
     return JSON

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import threading
+import traceback
 from datetime import datetime
 from typing import Any, BinaryIO
 
@@ -28,6 +29,24 @@ def log_as_json(level: str) -> None:
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[Others(lines)], level=logging.WARNING, force=True)
+
+
+class Others(logging.Handler):
+    """What libraries say, in lines like ours. Of a fault its type and its place: the text may hold
+    anything."""
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = {"event": record.getMessage(), "logger": record.name}
+        if record.exc_info and record.exc_info[0]:
+            said["fault"] = record.exc_info[0].__name__
+            if frames := traceback.extract_tb(record.exc_info[2]):
+                said["at"] = f"{frames[-1].filename}:{frames[-1].lineno}"
+        self._lines.now(as_json(None, record.levelname.lower(), said))
 
 
 def as_json(_: Any, level: str, said: structlog.typing.EventDict) -> bytes:
