@@ -23,6 +23,7 @@ from .sealing import DataKey, Keyring, WrongKey
 from .store import WITHOUT_WHOLE_TABLES, EntryMapper, Row, Stored, Told, Undecodable, decode_stored
 
 PAGE = 2_000  # entries in memory at once
+EVERYWHERE = 2**62  # a position beyond all
 LOOKED_AT = 50_000  # positions that one query looks through, however rare what is wanted
 
 
@@ -67,11 +68,19 @@ class Page(NamedTuple):
     position: int
 
 
+class Around(NamedTuple):
+    """Everything up to ``first`` was written before a moment, and nothing after ``last``."""
+
+    first: int
+    last: int
+
+
 class Slices:
     """Reads the ledger at ``url``, with a keyring opened. Raises psycopg.Error as it comes."""
 
     def __init__(self, url: str, keyring: Keyring | None = None) -> None:
         self.keyring = keyring
+        self._found: dict[tuple[datetime, int], Around] = {}
         self.conn = psycopg.connect(
             url,
             autocommit=True,
@@ -118,13 +127,11 @@ class Slices:
         little wider where it is asked for by moments."""
         head = self.head()
         upto = head if wanted.upto is None else min(wanted.upto, head)
+        if wanted.until:
+            upto = min(upto, self._around(wanted.until, wanted.after).last)
         after = min(wanted.after, upto)
         if wanted.since:
-            with suppress(OverflowError):  # nothing is before it
-                after = self._before(wanted.since - CLOCKS_DIFFER, after, upto)
-        if wanted.until:
-            with suppress(OverflowError):  # or after it
-                upto = self._before(wanted.until + CLOCKS_DIFFER, after, upto)
+            after = min(self._around(wanted.since, wanted.after).first, upto)
         return after, upto
 
     def pages(
@@ -167,7 +174,7 @@ class Slices:
     def _opened(self, rows: Sequence[Row], wanted: Slice) -> tuple[list[Entry[Event]], list[Told]]:
         documents = [(row, _document(row)) for row in rows]
         if wanted.since or wanted.until:
-            documents = [(row, doc) for row, doc in documents if _within(doc.timestamp, wanted)]
+            documents = [(r, doc) for r, doc in documents if self._is_within(r, doc, wanted)]
         keys = self._keys_of(documents)
         opened = EntryMapper(self.keyring, keys)
         shut = EntryMapper(None, {}, shut=UNOPENED)
@@ -187,11 +194,36 @@ class Slices:
         )
         return {id: self.keyring.unwrap(wrapped) if wrapped else None for id, wrapped in found}
 
-    def _before(self, moment: datetime, after: int, upto: int) -> int:
-        """A position up to which everything was written before a moment."""
-        low, high = after, upto + 1
+    def _is_within(self, row: Row, document: Stored, wanted: Slice) -> bool:
+        def is_before(moment: datetime) -> bool:
+            """So that of two slices, up to a moment and from then on, each entry is in one: by when
+            it was written, but by its position where no clock differs so much from the others'."""
+            first, last = self._around(moment, wanted.after)
+            return row.id <= first or (row.id <= last and document.timestamp < moment)
+
+        return not (wanted.since and is_before(wanted.since)) and (
+            wanted.until is None or is_before(wanted.until)
+        )
+
+    def _around(self, moment: datetime, after: int) -> Around:
+        if (moment, after) not in self._found:
+            first, last = after, EVERYWHERE
+            with suppress(OverflowError):  # nothing is before it
+                first = self._before(moment - CLOCKS_DIFFER, after)
+            with suppress(OverflowError):  # or after it
+                last = self._before(moment + CLOCKS_DIFFER, after)
+            self._found[moment, after] = Around(first, max(first, last))
+        return self._found[moment, after]
+
+    def _before(self, moment: datetime, after: int) -> int:
+        """A position up to which entries were written before a moment. Looked for by the same
+        halves, whatever a slice ends with, or one might not fit the other."""
+        low, high, head = after, EVERYWHERE, self.head()
         while high - low > 1:
             middle = (low + high) // 2
+            if middle > head:
+                high = middle
+                continue
             [row] = self.rows(Slice(), after=middle - 1, upto=middle)[0]
             if _document(row).timestamp < moment:
                 low = middle
@@ -211,12 +243,6 @@ def _document(row: Row) -> Stored:
         raise Undecodable(
             row.topic, row.id, row.originator_id, row.originator_version, type(fault).__name__
         ) from None
-
-
-def _within(moment: datetime, wanted: Slice) -> bool:
-    return (wanted.since is None or moment >= wanted.since) and (
-        wanted.until is None or moment < wanted.until
-    )
 
 
 def _stays_sealed(row: Row) -> bool:

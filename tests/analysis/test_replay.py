@@ -239,6 +239,24 @@ def test_a_slice_is_what_it_says(database: str, tmp_path: Path) -> None:
     assert after
 
 
+def test_of_two_slices_each_entry_is_in_one_wherever_clocks_differ(
+    databases: Callable[..., str], tmp_path: Path
+) -> None:
+    """As in the demo's ledger, whose key was made today, before what is played as of then."""
+    fold = Fold(written(tmp_path, "def begin(): return []\ndef fold(s, e): s.append(e.position)"))
+    url, noon = databases(), datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with Ledger(url, KEYRING) as ledger:
+        for hours in (5_000, 0, 30, 20, 40, -3_000, 60, 5, 90, 10, 120):
+            with clock.stopped_at(noon + timedelta(hours=hours)):
+                asyncio.run(one_person(ledger))
+    every_one = replay(fold, url, Slice()).state
+    for hours in (-6_000, -3_000, 0, 7, 20, 31, 50, 90, 4_990, 5_001, 9_000):
+        moment = noon + timedelta(hours=hours)
+        before = replay(fold, url, Slice(until=moment)).state
+        after = replay(fold, url, Slice(since=moment)).state
+        assert sorted(before + after) == every_one, hours
+
+
 def test_what_is_rare_is_looked_for_in_steps(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

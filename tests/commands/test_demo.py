@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from ledger_crm.commands import demo
+from ledger_crm.commands.catalogue import create_key
 from ledger_crm.commands.demo import Played, PlayedOtherwise, play
 from ledger_crm.commands.demo_client import Whole
 from ledger_crm.domain import candidacy as c
@@ -255,6 +256,30 @@ async def test_another_seed_is_another_agency_beside_the_first(
     assert now[: len(before)] == before
     assert len(now) == len(before) + second.facts
     assert second.hiring_manager_id != played.hiring_manager_id
+
+
+async def test_beside_others_an_agency_is_written_down_as_of_now_and_told_as_it_was(
+    small: Ledger, another_ledger: Ledger, played: Played
+) -> None:
+    """Or what the first one knew on a day would lie on both sides of that day."""
+    assert played.written_then
+    first, began = await everything(small), clock.now()
+
+    second = await play(small, seed=2, until=UNTIL, size=SMALL)
+    again = await play(small, seed=2, until=UNTIL, size=SMALL)
+    alone = await play(another_ledger, seed=2, until=UNTIL, size=SMALL)
+
+    assert (second.written_then, again.written_then, alone.written_then) == (False, False, True)
+    both, theirs = await everything(small), await everything(another_ledger)
+    assert {entry.timestamp < began for entry in both[: len(first)]} == {True}
+    assert {entry.timestamp < began for entry in both[len(first) :]} == {False}
+    known = [e.event.occurred_at for e in both[len(first) :] if e.by.startswith("consultant:")]
+    assert known == [e.event.occurred_at for e in theirs if e.by.startswith("consultant:")]
+
+
+async def test_beside_a_key_alone_it_is_written_down_as_of_then(ledger: Ledger) -> None:
+    await create_key(ledger, actor="consultant:owner")
+    assert (await play(ledger, until=UNTIL, size=SMALL)).written_then
 
 
 async def test_played_again_it_changes_nothing_also_on_another_day(

@@ -159,7 +159,8 @@ def demo(
     """Play two years of an invented agency into the ledger. The same again changes nothing.
 
     A ledger that holds people or companies of no demo agency is left alone: what is written stays
-    for ever. Another seed is another agency, and may stand beside the first.
+    for ever. Another seed is another agency, and may stand beside the first; it is then written
+    down as of now, and the history of what was known when is the first one's alone.
 
     Parameters
     ----------
@@ -191,6 +192,11 @@ def demo(
         f"{played.companies} companies, {played.people} people, {played.facts} facts up to"
         f" {played.until}; {played.written} of them were new"
     )
+    if not played.written_then:
+        console().print(
+            "others were here first, so they are written down as of today; as known on a day of its"
+            " own an agency is looked at in a LEDGER_HOME of its own"
+        )
 
 
 @contextmanager

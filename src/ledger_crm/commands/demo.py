@@ -5,7 +5,8 @@ key of its own, so a play that is repeated, killed and begun again, or run twice
 each fact once. It only adds: whatever else the ledger holds stays.
 
 Each fact is written down as of the moment at which it was told, so that the agency can be looked at
-as it was known on any day.
+as it was known on any day. But not among other people and companies, which were written down later
+than it begins: what was known when is told by the order of the ledger, and would be wrong of both.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import msgspec
 
 from ledger_crm.domain import clock
 from ledger_crm.domain.company import CompanyAdded
-from ledger_crm.domain.entry import id_of
+from ledger_crm.domain.entry import id_of, kind
+from ledger_crm.domain.person import PersonSourced
 from ledger_crm.domain.refusals import Conflict, Refusal
 from ledger_crm.ledger import Intent, KeyReused, Ledger, Repeated, Work
 
@@ -42,6 +44,8 @@ class PlayedOtherwise(Conflict):
 class Played(msgspec.Struct, frozen=True, kw_only=True):
     """companies, people, facts   of the whole story
     written                     facts that were not there before
+    written_then                whether they are written down as of when they were told; else as of
+                                now
     position                    of the last one written; None: all was there
     hiring_manager_id           the person who was placed, and two years later hires
     quiet_company_id            the client that stopped ordering
@@ -55,6 +59,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     people: int
     facts: int
     written: int
+    written_then: bool
     position: int | None
     hiring_manager_id: UUID
     quiet_company_id: UUID
@@ -78,7 +83,8 @@ async def play(
     """
     until = until or await _until(ledger, seed) or clock.today()
     story = Whole(seed, until, size)
-    with clock.played_at(story.steps[0].at):
+    written_then = await _written_then(ledger, seed)
+    with clock.played_at(story.steps[0].at, written_then=written_then):
         await ship(ledger)
     fingerprint = hashlib.sha256(f"{EDITION} {until} {size}".encode()).digest()
     intents = [
@@ -89,7 +95,7 @@ async def play(
     done, written, position = 0, 0, None
     for batch in _batches(story.steps):
         steps = story.steps[batch]
-        positions = await _write(work, steps, intents[batch])
+        positions = await _write(work, steps, intents[batch], written_then)
         done += sum(step.facts for step in steps)
         written += len(positions)
         position = positions[-1] if positions else position
@@ -102,6 +108,7 @@ async def play(
         people=story.people,
         facts=story.facts,
         written=written,
+        written_then=written_then,
         position=position,
         hiring_manager_id=story.hiring_manager_id,
         quiet_company_id=story.quiet_company_id,
@@ -110,7 +117,22 @@ async def play(
     )
 
 
-async def _write(work: Work, steps: Sequence[Step], intents: Sequence[Intent]) -> Sequence[int]:
+async def _written_then(ledger: Ledger, seed: int) -> bool:
+    """As it was begun; else whether nobody is there who was written down later. In this order: one
+    that another process begins meanwhile has all of its first batch, or nothing."""
+    lived_in, at = False, 0
+    while not lived_in and (rows := await ledger.rows(after=at, limit=BATCH)):
+        lived_in = any(row.topic in (kind(CompanyAdded), kind(PersonSourced)) for row in rows)
+        at = rows[-1].id
+    for entry in await ledger.stream(id_of("demo", str(seed), "company", "1")):
+        if isinstance(entry.event, CompanyAdded) and entry.event.added_at:
+            return abs(entry.timestamp - entry.event.added_at) < timedelta(days=1)
+    return not lived_in
+
+
+async def _write(
+    work: Work, steps: Sequence[Step], intents: Sequence[Intent], written_then: bool
+) -> Sequence[int]:
     """Those of them that are not there yet, together; their positions."""
     for left in reversed(range(ATTEMPTS)):
         try:
@@ -124,7 +146,7 @@ async def _write(work: Work, steps: Sequence[Step], intents: Sequence[Intent]) -
             await work.load({id for step, _ in todo for id in step.touches})
             for step, intent in todo:
                 work.by = step.by
-                with clock.played_at(step.at):
+                with clock.played_at(step.at, written_then=written_then):
                     work.stage(intent, await step.act(work))
             return await work.commit()
         except (Refusal, Repeated):

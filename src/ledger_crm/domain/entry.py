@@ -325,7 +325,7 @@ class Entry(
 
     @classmethod
     def create_timestamp(cls) -> datetime:
-        return clock.now()
+        return clock.written()
 
     def mutate(self, aggregate: Any) -> Any:
         if aggregate is not None:
@@ -394,12 +394,11 @@ class Aggregate(BaseAggregate[UUID]):
     @classmethod
     def open(cls, event: Event, *, by: Actor, id: UUID | None = None) -> Self:
         """Raises NotYet."""
-        now = clock.now()
-        _must_have_happened(event, now)
+        _must_have_happened(event, clock.now())
         entry = Entry(
             originator_id=id or cls.create_id(),
             originator_version=cls.INITIAL_VERSION,
-            timestamp=now,
+            timestamp=clock.written(),
             by=by,
             event=event,
             originator_topic=cls.TOPIC,
@@ -410,18 +409,17 @@ class Aggregate(BaseAggregate[UUID]):
 
     def enter(self, event: Event, *, by: Actor) -> None:
         """Raises NotYet."""
-        now = clock.now()
-        _must_have_happened(event, now)
+        _must_have_happened(event, clock.now())
         # as the library's ``trigger_event``, without what that asks each time, and we know
         entry = Entry(
             originator_id=self.id,
             originator_version=self.version + 1,
-            timestamp=now,
+            timestamp=clock.written(),
             by=by,
             event=event,
         )
         self.apply(event)
-        self.version, self.modified_on = entry.originator_version, now
+        self.version, self.modified_on = entry.originator_version, entry.timestamp
         self.pending_events.append(entry)
 
     def collect_events(self) -> Sequence[Any]:
