@@ -833,6 +833,9 @@ async def test_one_that_no_read_model_knows_yet_is_not_written_to_by_who_does_no
     for one in new, later:
         assert await answers(*one) == [(503, "/problems/read-model-behind")] * 6
     assert await ledger.head() == head
+    way = f"/people/{person}/candidacies/{search['candidacy']}/moves"
+    moved = await ana.post(way, json={"stage": "screening"}, headers=keys["cid"])
+    assert moved.status_code == 201, "who is known to work on one waits for nothing"
     plain = [status for status, _ in await answers(*await opened())]
     assert plain == [200, 201, 409, 409, 200, 201], "nothing waits for what is no secret"
     project()

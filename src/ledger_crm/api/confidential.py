@@ -8,11 +8,12 @@ that is made here. What is confidential now is not seen as of then either.
 from __future__ import annotations
 
 import operator
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeAlias, get_args, get_type_hints
+from typing import Any, NamedTuple, TypeAlias, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -53,41 +54,62 @@ class OfAnOrder(msgspec.Struct, frozen=True):
     company_id: UUID | None = None
 
 
+class Known(NamedTuple):
+    """Of confidential job orders those that a caller does not see, and those that they do, as far
+    as a position of the ledger."""
+
+    hidden: frozenset[UUID]
+    shown: frozenset[UUID]
+    position: int
+
+
 class Hidden:
     """Ids of the job orders that a caller does not see."""
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
-        self._known: dict[tuple[str, bool], tuple[frozenset[UUID], int, float]] = {}
+        self._known: dict[tuple[str, bool], tuple[Known, float]] = {}
 
     def remembered(self, holder: Holder, position: int) -> frozenset[UUID] | None:
         """None: not known, or not of what is known up to there."""
-        if holder.may(ALL):
-            return NONE
-        found = self._known.get((holder.actor, holder.may(TEAM)))
-        if found and found[1] >= position and time.monotonic() <= found[2]:
-            return found[0]
-        return None
+        known = self._remembered(holder, position)
+        return known and known.hidden
 
     async def of(self, holder: Holder, position: int = 0) -> frozenset[UUID]:
         """As far as there at least. Raises Unavailable, ReadModelBehind."""
-        if (known := self.remembered(holder, position)) is not None:
+        return (await self.known(holder, position)).hidden
+
+    async def known(self, holder: Holder, position: int = 0) -> Known:
+        """As ``of``."""
+        if (known := self._remembered(holder, position)) is not None:
             return known
         who, asked_s = (holder.actor, holder.may(TEAM)), time.monotonic()
 
-        async def attempt() -> tuple[int, tuple[frozenset[UUID]] | None]:
+        async def attempt() -> tuple[int, tuple[dict[UUID, bool]] | None]:
             async with self._reads.snapshot(USES) as (cur, stands_at):
                 if stands_at < position:
                     return stands_at, None
                 on = today()
-                found = await companies.hidden_job_orders(cur, who[0], team=who[1], on=on)
+                found = await companies.confidential_job_orders(cur, who[0], team=who[1], on=on)
                 return stands_at, (found,)
 
         stands_at, found = await level(attempt, position)
         if len(self._known) >= MOST:
             self._known.clear()
-        self._known[who] = found, stands_at, asked_s + TRUST_S
-        return found
+        shown = frozenset(order for order, is_shown in found.items() if is_shown)
+        known = Known(frozenset(found) - shown, shown, stands_at)
+        self._known[who] = known, asked_s + TRUST_S
+        return known
+
+    def _remembered(self, holder: Holder, position: int) -> Known | None:
+        if holder.may(ALL):
+            return ALL_SEEN
+        known, until_s = self._known.get((holder.actor, holder.may(TEAM)), (None, 0.0))
+        fresh = known and known.position >= position and time.monotonic() <= until_s
+        return known if fresh else None
+
+
+ALL_SEEN = Known(NONE, NONE, sys.maxsize)
 
 
 class Sight:
@@ -103,23 +125,22 @@ class Sight:
     ) -> None:
         self.named = frozenset(_ids(named))
         self._ledger, self._of, self._holder = ledger, hidden, holder
-        self._known: tuple[frozenset[UUID], int] | None = None
+        self._known: Known | None = None
         self._looked_at: dict[UUID, Aggregate] = {}
+        self._plain: set[UUID] = set()  # orders that are not confidential, while it is decided
 
     async def hidden(self, orders: Mapping[UUID, UUID | None]) -> frozenset[UUID]:
         """Of these orders, each with its company, if that is known. One that is confidential in
         the ledger may be so in no read model yet: then it is waited for. Raises Unavailable,
         ReadModelBehind."""
         if self._known is None:
-            self._known = await self._of.of(self._holder), 0
-        hidden, position = self._known
-        if not position:
-            for order in orders.keys() - hidden:
-                if await self._is_confidential(order, orders[order]):
-                    position = await self._ledger.head()
-                    self._known = await self._of.of(self._holder, position), position
-                    break
-        return self._known[0] & orders.keys()
+            self._known = await self._of.known(self._holder)
+        for order in orders.keys() - self._known.hidden - self._known.shown - self._plain:
+            if await self._is_confidential(order, orders[order]):
+                self._known = await self._of.known(self._holder, await self._ledger.head())
+            else:
+                self._plain.add(order)
+        return self._known.hidden & orders.keys()
 
     async def _is_confidential(self, order: UUID, company_id: UUID | None) -> bool:
         """As it is in the ledger; of one that nothing here tells the company of, as if it were."""
@@ -154,7 +175,7 @@ class Sight:
         """As this caller may. Raises as ``decision``, and NoSuchRecord."""
 
         async def decided(work: Work) -> Aggregate:
-            work.eye, self._looked_at = self.eye, {}
+            work.eye, self._looked_at, self._plain = self.eye, {}, set()
             try:
                 subject = await decision(work)
             except Refusal as refusal:

@@ -752,7 +752,7 @@ def _typed(custom: object) -> dict[str, Value]:
     return msgspec.convert(custom, dict[str, Value])
 
 
-HIDDEN = """
+CONFIDENTIAL = """
 WITH of_confidential AS (
   SELECT job_order_id, consultant FROM job_order o CROSS JOIN LATERAL (
     SELECT o.owner UNION SELECT share->>'consultant' FROM json_array_elements(o.shares::json) share
@@ -767,12 +767,15 @@ mates AS (
       SELECT DISTINCT ON (team_id) team_id, is_in FROM directory_member
       WHERE consultant = %(actor)s AND from_on <= %(on)s ORDER BY team_id, from_on DESC) own
     WHERE own.is_in))
-SELECT job_order_id FROM of_confidential GROUP BY job_order_id
-HAVING NOT bool_or(consultant = %(actor)s OR consultant IN (SELECT consultant FROM mates))"""
+SELECT job_order_id,
+  bool_or(consultant = %(actor)s OR consultant IN (SELECT consultant FROM mates))
+FROM of_confidential GROUP BY job_order_id"""
 
 
-async def hidden_job_orders(cur: Cursor, actor: str, *, team: bool, on: date) -> frozenset[UUID]:
-    """Confidential ones on which this one does not work: who has none yet is whose it is that
-    opened it. ``team``: nor whoever is in a team with them that day. Joins the directory."""
-    await cur.execute(HIDDEN, {"actor": actor, "team": team, "on": on})
-    return frozenset(id for (id,) in await cur.fetchall())
+async def confidential_job_orders(
+    cur: Cursor, actor: str, *, team: bool, on: date
+) -> dict[UUID, bool]:
+    """And whether this one works on it: who has none yet is whose it is that opened it. ``team``:
+    or whoever is in a team with them that day. Joins the directory."""
+    await cur.execute(CONFIDENTIAL, {"actor": actor, "team": team, "on": on})
+    return dict(await cur.fetchall())
