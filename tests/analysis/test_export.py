@@ -674,6 +674,28 @@ def test_an_export_with_a_damaged_file_is_one_line(told: Run, made: Made, tmp_pa
         assert (code, out, err.count("\n")) == (2, "", 1), err
 
 
+def test_a_damaged_table_is_written_anew_and_stops_only_who_names_it(told: Run, made: Made) -> None:
+    """It is derived: export ended in a traceback, and sql told of it whatever was asked."""
+    folder = made()
+    before, path = content(folder), folder / "read" / "people" / "person.parquet"
+    for harm in (b"PAR1", b"", path.read_bytes()[:-9]):
+        path.write_bytes(harm)
+        for query in (
+            "SELECT count(*) FROM ledger",
+            "SELECT count(*) FROM funnel_step",
+            "FROM (SHOW TABLES)",
+        ):
+            code, _, err = told("sql", query, "--export", str(folder))
+            assert (code, err) == (0, ""), query
+        code, out, err = told("sql", 'SELECT count(*) FROM "Person"', "--export", str(folder))
+        assert (code, out) == (2, "")
+        assert err == f"ledger-crm: {path} is damaged: run ledger-crm export again\n"
+
+        assert told("export", str(folder))[0] == 0
+
+        assert content(folder) == before
+
+
 def test_without_an_export_it_says_how_to_make_one(told: Run, tmp_path: Path) -> None:
     code, out, err = told("sql", "SELECT 1", "--export", str(tmp_path))
     assert (code, out, err.count("\n")) == (2, "", 1)

@@ -41,6 +41,7 @@ from .shelving import DAMAGED, Shelf, is_any_of
 from .tables import arrow
 
 FORMAT = 1
+AGAIN = "run ledger-crm export again"
 ANEW = "remove the export, and make it anew"
 RESTORED = f"that was restored from an older backup; {ANEW}"
 FILE_ROWS = 50_000  # of the ledger, at most; of a read model in a group
@@ -173,12 +174,10 @@ class LedgerFiles:
         self._rows: list[tuple[Any, ...]] = []  # that are in no file yet, after these
         self._made: list[Any] = []
         self._open: tuple[Path, Any] | None = None  # the last file, and what it holds already
-        _, pq = arrow()
         for path in sorted(folder.glob("month=*/*.parquet"), key=lambda path: path.name):
-            try:
-                rows = pq.read_metadata(path).num_rows
-            except Exception:
-                raise AnalysisFault(f"{path} is damaged: {ANEW}") from None
+            rows = rows_in(path)
+            if rows is None:
+                raise AnalysisFault(f"{path} is damaged: {ANEW}")
             if path.stem != f"{self.position + 1:012}":
                 raise AnalysisFault(f"{path} does not go on after position {self.position}: {ANEW}")
             self.position += rows
@@ -292,17 +291,20 @@ class ReadModels:
         self._shelf.relieve(self.position)
 
     def write(self, position: int) -> dict[str, int]:
-        """How many rows each table has."""
-        _, pq = arrow()
+        """How many rows each table has. Without news, what is there stays, unless it is damaged: it
+        is derived, and written anew."""
         counts, with_news = {}, self._shelf.with_news()
         self._shelf.let_go(position)
         for projection in self.projections:
             for table in projection.tables:
                 path = self.folder / "read" / projection.name / f"{table.name}.parquet"
-                if projection.name in with_news or not path.exists():
+                count = None if projection.name in with_news else rows_in(path)
+                if count is None:
                     rows = self._shelf.rows[table.name].each()
-                    _write(table.types, _groups(table.types, map(table.values_of, rows)), path)
-                counts[table.name] = pq.read_metadata(path).num_rows
+                    count = _write(
+                        table.types, _groups(table.types, map(table.values_of, rows)), path
+                    )
+                counts[table.name] = count
         there = {f"{p.name}/{table.name}" for p in self.projections for table in p.tables}
         for path in (self.folder / "read").glob("*/*.parquet"):  # of a table that is no more
             if f"{path.parent.name}/{path.stem}" not in there:
@@ -371,18 +373,31 @@ def _groups(types: dict[str, str], rows: Iterable[tuple[Any, ...]]) -> Iterator[
         yield pa.concat_tables(made)
 
 
-def _write(types: dict[str, str], groups: Iterable[Any], path: Path) -> None:
-    """As they come: of a large table one group or two are in memory, and not the whole."""
+def rows_in(path: Path) -> int | None:
+    """None: it is not there, or no Parquet."""
     _, pq = arrow()
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except Exception:
+        return None
+
+
+def _write(types: dict[str, str], groups: Iterable[Any], path: Path) -> int:
+    """As they come: of a large table one group or two are in memory, and not the whole. How many
+    rows they were."""
+    _, pq = arrow()
+    count = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     with new.open("wb") as file:
         with pq.ParquetWriter(file, arrow_schema(types), compression="zstd") as writer:
             for group in groups:
                 writer.write_table(group)
+                count += len(group)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    return count
 
 
 def _replace(path: Path, content: bytes) -> None:

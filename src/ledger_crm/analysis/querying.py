@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -23,30 +24,56 @@ from psycopg.sql import SQL, Identifier
 from ledger_crm.projections import NOT_BUILT, SCHEMA, every, standing
 
 from . import AnalysisFault
-from .exporting import arrow_schema, arrow_table, found
+from .exporting import AGAIN, arrow_schema, arrow_table, found, rows_in
 from .tables import Found, arrow, missing
 
 ROWS, SEVERAL = "ExpectedResultType.QUERY_RESULT", "StatementType.MULTI"
 
 
 def over_export(folder: Path, query: str) -> Found:
-    """Over ``ledger`` and the tables of the read models. Raises AnalysisFault."""
+    """Over ``ledger`` and the tables of the read models. What cannot be read stops only who names
+    it. Raises AnalysisFault."""
     exported = found(folder)
     if exported is None:
         raise AnalysisFault(f"there is no export in {folder}: make it with ledger-crm export")
-    duck = _duck()
+    duck, named = _duck(), _words(query)
+    made = {
+        path.stem: partial(_table, duck, path) for path in (folder / "read").glob("*/*.parquet")
+    }
     if exported.position:
-        _view(duck, "ledger", folder, "ledger/*/*.parquet", ", hive_types = {'month': VARCHAR}")
-    for path in sorted((folder / "read").glob("*/*.parquet")):
-        _view(duck, path.stem, folder, f"read/{path.parent.name}/{path.name}")
+        made["ledger"] = partial(_ledger, duck, folder)
+    for name, make in sorted(made.items()):
+        try:
+            make()
+        except AnalysisFault:
+            if name in named:
+                raise
     return _answer(duck, query)
 
 
-def _view(duck: Any, name: str, folder: Path, files: str, types: str = "") -> None:
-    """Raises AnalysisFault if one of the files is damaged, or none is there."""
-    where = f"{glob.escape(str(folder))}/{files}".replace("'", "''")
-    made = f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{where}'{types})"
-    _told(lambda: duck.execute(made))
+def _ledger(duck: Any, folder: Path) -> None:
+    """Raises AnalysisFault if one of its files is damaged, or none is there."""
+    files = f"{_quoted(folder)} || '/ledger/month=*/*.parquet'"
+    types = "hive_types = {'month': VARCHAR}"
+    _told(lambda: duck.execute(f"CREATE VIEW ledger AS FROM read_parquet({files}, {types})"))
+
+
+def _table(duck: Any, path: Path) -> None:
+    """Raises AnalysisFault if it is damaged."""
+    if rows_in(path) is None:
+        raise AnalysisFault(f"{path} is damaged: {AGAIN}")
+    rows = f"read_parquet({_quoted(path)}, hive_partitioning = false)"
+    _told(lambda: duck.execute(f"CREATE VIEW {path.stem} AS FROM {rows}"))
+
+
+def _quoted(path: Path) -> str:
+    return "'" + glob.escape(str(path)).replace("'", "''") + "'"
+
+
+def _words(query: str) -> set[str]:
+    """Among them each table that it names: DuckDB tells those of a single statement, and not of
+    each that it knows."""
+    return {word.lower() for word in re.findall(r"\w+", query)}
 
 
 def over_live(url: str, query: str) -> Found:
@@ -54,8 +81,7 @@ def over_live(url: str, query: str) -> Found:
     AnalysisFault, psycopg.Error."""
     duck = _duck()
     owners = {table.name: (p, table) for p in every() for table in p.tables}
-    # by its words: DuckDB tells the tables of a single statement, and not of each that it knows
-    named = sorted(owners.keys() & {word.lower() for word in re.findall(r"\w+", query)})
+    named = sorted(owners.keys() & _words(query))
     for name in owners.keys() - named:  # there to be described
         duck.register(name, arrow_schema(owners[name][1].types).empty_table())
     with psycopg.connect(
