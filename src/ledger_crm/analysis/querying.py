@@ -24,42 +24,64 @@ from psycopg.sql import SQL, Identifier
 from ledger_crm.projections import NOT_BUILT, SCHEMA, every, standing
 
 from . import AnalysisFault
-from .exporting import AGAIN, arrow_schema, arrow_table, found, rows_in
+from .exporting import (
+    AGAIN,
+    LedgerFiles,
+    arrow_schema,
+    arrow_table,
+    found,
+    is_of_two_positions,
+    rows_in,
+)
 from .tables import Found, arrow, missing
 
 ROWS, SEVERAL = "ExpectedResultType.QUERY_RESULT", "StatementType.MULTI"
 
 
 def over_export(folder: Path, query: str) -> Found:
-    """Over ``ledger`` and the tables of the read models. What cannot be read stops only who names
-    it. Raises AnalysisFault."""
+    """Over ``ledger`` and the tables of the read models, at the position of the export. What cannot
+    be read stops only who names it. Raises AnalysisFault."""
     exported = found(folder)
     if exported is None:
         raise AnalysisFault(f"there is no export in {folder}: make it with ledger-crm export")
     duck, named = _duck(), _words(query)
+    paths = {path.stem: path for path in (folder / "read").glob("*/*.parquet")}
     made = {
-        path.stem: partial(_table, duck, path) for path in (folder / "read").glob("*/*.parquet")
+        name: partial(_table, duck, folder, name, paths.get(name))
+        for name in paths.keys() | exported.tables.keys()
     }
+    asks_tables = bool(named & made.keys())
     if exported.position:
-        made["ledger"] = partial(_ledger, duck, folder)
+        made["ledger"] = partial(_ledger, duck, folder, exported.position)
     for name, make in sorted(made.items()):
         try:
             make()
         except AnalysisFault:
             if name in named:
                 raise
-    return _answer(duck, query)
+    answer = _answer(duck, query)
+    if asks_tables and (is_of_two_positions(folder) or found(folder) != exported):
+        raise AnalysisFault(f"{folder} was exported anew meanwhile: ask again")
+    return answer
 
 
-def _ledger(duck: Any, folder: Path) -> None:
-    """Raises AnalysisFault if one of its files is damaged, or none is there."""
+def _ledger(duck: Any, folder: Path, position: int) -> None:
+    """Up to there: an export that was not finished may have left more. Raises AnalysisFault if one
+    of its files is damaged or missing."""
+    there = LedgerFiles(folder / "ledger").position
+    if there < position:
+        raise AnalysisFault(f"{folder} has entries up to {there} only, of {position}: {AGAIN}")
     files = f"{_quoted(folder)} || '/ledger/month=*/*.parquet'"
-    types = "hive_types = {'month': VARCHAR}"
-    _told(lambda: duck.execute(f"CREATE VIEW ledger AS FROM read_parquet({files}, {types})"))
+    rows = f"read_parquet({files}, hive_types = {{'month': VARCHAR}}) WHERE position <= {position}"
+    _told(lambda: duck.execute(f"CREATE VIEW ledger AS FROM {rows}"))
 
 
-def _table(duck: Any, path: Path) -> None:
-    """Raises AnalysisFault if it is damaged."""
+def _table(duck: Any, folder: Path, name: str, path: Path | None) -> None:
+    """Raises AnalysisFault if it is missing or damaged, or of another position than others."""
+    if is_of_two_positions(folder):
+        raise AnalysisFault(f"the export in {folder} is not finished: {AGAIN}")
+    if path is None:
+        raise AnalysisFault(f"{folder} has lost the table {name}: {AGAIN}")
     if rows_in(path) is None:
         raise AnalysisFault(f"{path} is damaged: {AGAIN}")
     rows = f"read_parquet({_quoted(path)}, hive_partitioning = false)"
