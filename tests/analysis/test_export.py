@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import shutil
 import signal
@@ -711,6 +713,30 @@ def test_whole_numbers_stay_so_and_no_column_is_lost(told: Run, made: Made) -> N
     )
     code, out, err = told("sql", query, "--export", str(made()), "--format", "json")
     assert (code, json.loads(out)) == (0, [{"n": 1, "n_2": 2, "n_2_2": 1, "half": "0.5"}]), err
+
+
+def test_what_is_no_number_and_what_is_a_span_of_time_can_be_read_again(
+    told: Run, made: Made, tmp_path: Path
+) -> None:
+    """CSV said null, which another column has as nothing; and 90 minutes were [0,0,5400000000000].
+    No Parquet was written of it."""
+    query = (
+        "SELECT 'nan'::DOUBLE AS a, '-inf'::DOUBLE AS b, 'inf'::FLOAT AS c, NULL::DOUBLE AS d,"
+        " INTERVAL '14 months 2 days 3.5 seconds' AS e, INTERVAL '-90 minutes' AS f,"
+        " INTERVAL '0 days' AS g, NULL::INTERVAL AS h,"
+        " {'all': [INTERVAL '1 day', NULL]} AS i"
+    )
+    asked = ("sql", query, "--export", str(made()))
+    code, out, err = told(*asked, "--format", "csv")
+    assert (code, err) == (0, "")
+    spans = ("P14M2DT3.5S", "PT-5400S", "PT0S")
+    [_, row] = csv.reader(io.StringIO(out, newline=""))
+    assert row == ["NaN", "-inf", "inf", "", *spans, "", '{"all":["P1D",null]}']
+    assert told(*asked, "--out", str(tmp_path / "x.parquet"))[0] == 0
+    [written] = pq.read_table(tmp_path / "x.parquet").to_pylist()
+    assert tuple(written[name] for name in "efgh") == (*spans, None)
+    assert written["i"] == {"all": ["P1D", None]}
+    assert (str(written["a"]), written["b"], written["d"]) == ("nan", float("-inf"), None)
 
 
 @pytest.mark.parametrize(

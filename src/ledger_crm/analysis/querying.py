@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from decimal import Decimal
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -157,7 +158,7 @@ def _gives_rows(statement: Any) -> bool:
 
 
 def _values(name: str, column: Any) -> list[Any]:
-    """Sums of whole numbers are whole numbers. Raises AnalysisFault."""
+    """Sums of whole numbers are whole numbers, and intervals text. Raises AnalysisFault."""
     try:
         values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError):
@@ -166,7 +167,24 @@ def _values(name: str, column: Any) -> list[Any]:
         ) from None
     if getattr(column.type, "scale", None) == 0:
         return [None if value is None else int(value) for value in values]
+    if "interval" in str(column.type):  # also within lists and the like
+        return [_with_spans(value) for value in values]
     return values
+
+
+def _with_spans(value: Any) -> Any:
+    """As ISO 8601 writes them, in the units that they have: a month is no number of days, and a day
+    none of seconds."""
+    match value:
+        case (int(months), int(days), int(nanoseconds)) if hasattr(value, "nanoseconds"):
+            seconds = f"{Decimal(nanoseconds).scaleb(-9).normalize():f}"
+            span = f"{months}M" * bool(months) + f"{days}D" * bool(days)
+            return f"P{span}" + f"T{seconds}S" * bool(nanoseconds or not span)
+        case dict():
+            return {name: _with_spans(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_with_spans(each) for each in value]
+    return value
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
