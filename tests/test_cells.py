@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from math import inf, nan
 from typing import Any
 
 import msgspec
@@ -54,6 +55,10 @@ def taken_away(text: str) -> str:
         (["a;=1", "b; c"], '["a\\u003b=1","b; c"]'),
         (-5, "-5"),
         (None, ""),
+        (0.5, "0.5"),
+        (nan, "NaN"),
+        (inf, "inf"),
+        (-inf, "-inf"),
     ],
 )
 def test_what_would_be_computed_is_text(text: Any, shown: str) -> None:

@@ -41,18 +41,18 @@ def kept(
 
 
 def test_what_was_put_is_there_and_what_was_dropped_is_not(kept: Storage) -> None:
-    assert (kept.shelves(), list(kept.names())) == ([], [])
+    assert (kept.shelves(), list(kept.sizes())) == ([], [])
     kept.put("a/b/one", b"1")
     kept.put("two.gz", b"2")
     kept.put("two.gz", b"zwei")
     assert (kept.get("a/b/one"), kept.get("two.gz")) == (b"1", b"zwei")
-    assert sorted(kept.names()) == ["a/b/one", "two.gz"]
+    assert sorted(kept.sizes()) == [("a/b/one", 1), ("two.gz", 4)]
     assert sorted(kept.shelves()) == ["a", "two.gz"]
-    assert list(kept.within("a").names()) == ["b/one"]
+    assert list(kept.within("a").sizes()) == [("b/one", 1)]
     assert kept.within("a").get("b/one") == b"1"
     for _ in range(2):
         kept.drop("two.gz")
-    assert list(kept.names()) == ["a/b/one"]
+    assert list(kept.sizes()) == [("a/b/one", 1)]
     with pytest.raises(FileNotFoundError) as missing:
         kept.get("two.gz")
     assert missing.value.filename == f"{kept}/two.gz"
@@ -63,12 +63,12 @@ def test_a_draft_is_nowhere_until_it_is_kept(kept: Storage) -> None:
     content = os.urandom(11_000_000)
     with kept.draft("big") as file:
         file.write(content)
-        assert list(kept.names()) == []
+        assert list(kept.sizes()) == []
         kept.keep(file, "shelf/big")
     assert kept.get("shelf/big") == content
     with kept.draft("big") as file:
         file.write(b"half of it")
-    assert list(kept.names()) == ["shelf/big"]
+    assert list(kept.sizes()) == [("shelf/big", len(content))]
 
 
 def test_a_vault_is_in_either(kept: Storage) -> None:
@@ -111,7 +111,7 @@ def test_what_is_wrong_with_a_bucket_is_one_line(
     bucket = Bucket(place)
     for ask in (
         lambda: bucket.get("x"), lambda: bucket.put("x", b""), lambda: bucket.drop("x"),
-        bucket.shelves, lambda: list(bucket.names()),
+        bucket.shelves, lambda: list(bucket.sizes()),
     ):  # fmt: skip
         with pytest.raises(StorageFault) as told:
             ask()

@@ -38,6 +38,7 @@ from .storage import Storage
 FORMAT = 1
 SEGMENT = 50_000  # entries, at most
 PAGE = 5_000
+ELSEWHERE = "take it from another copy, or archive to a new place"
 DOCUMENT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
 Progress = Callable[[int, int], None]
 Hash: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -88,9 +89,12 @@ class WebhookLine(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
+    """bytes  as it lies there; None: it was written when manifests did not say"""
+
     name: str
     sha256: Hash
     lines: int
+    bytes: int | None = None
 
 
 class Segment(File, frozen=True, kw_only=True):
@@ -143,8 +147,8 @@ def archive(
     url: str, place: Storage, vault: Storage, *, progress: Progress = lambda at, of: None
 ) -> tuple[Manifest, int]:
     """Adds what is new, and how many entries that was. Raises ArchiveFault if the place holds the
-    archive of another ledger, or of a later one, or another run is at it; StorageFault,
-    psycopg.Error."""
+    archive of another ledger, or of a later one, or one that lacks a segment, or another run is at
+    it; StorageFault, psycopg.Error."""
     try:
         with _reading(url) as conn:
             _must_be_alone(conn, place)
@@ -160,6 +164,7 @@ def archive(
             at, ledger = (segments[-1].last, segments[-1].entries) if segments else (0, BEGIN)
             if before and at:
                 _must_be_of(conn, place, before, head)
+                _must_be_whole(place, before)
             new = head - at
             for first in range(at + 1, head + 1, SEGMENT):
                 last = min(first + SEGMENT - 1, head)
@@ -171,8 +176,8 @@ def archive(
                 ledger = running.hex
                 segments.append(
                     Segment(
-                        name=file.name, sha256=file.sha256, lines=file.lines, first=first,
-                        last=last, entries=ledger,
+                        name=file.name, sha256=file.sha256, lines=file.lines, bytes=file.bytes,
+                        first=first, last=last, entries=ledger,
                     )
                 )  # fmt: skip
             check = conn.execute("SELECT key_check FROM ledger.deployment").fetchone()
@@ -458,6 +463,27 @@ def _must_be_of(
         )
 
 
+def _must_be_whole(place: Storage, manifest: Manifest) -> None:
+    """Every segment lies there, as long as it was written, and the last one is what was written:
+    nothing writes them again, so a run that adds to less would call it a backup. All of them are
+    read by ``verify``."""
+    there = {f"segments/{name}": size for name, size in place.within("segments").sizes()}
+    last = manifest.segments[-1]
+    for segment in manifest.segments:
+        if segment.name not in there:
+            raise ArchiveFault(f"{place}/{segment.name} is missing: {ELSEWHERE}")
+        if segment.bytes not in (None, there[segment.name]):
+            raise ArchiveFault(
+                f"{place}/{segment.name} is not what was written: it has {there[segment.name]}"
+                f" bytes, and not {segment.bytes}; {ELSEWHERE}"
+            )
+    with place.reading(last.name) as content:
+        if hashlib.file_digest(content, "sha256").hexdigest() != last.sha256:  # type: ignore[arg-type]
+            raise ArchiveFault(
+                f"{place}/{last.name} is not what was written: its hash is another; {ELSEWHERE}"
+            )
+
+
 def _must_be_empty(conn: psycopg.Connection[tuple[Any, ...]]) -> None:
     for table in ("entries", "data_keys", "reservations", "receipts"):
         if conn.execute(f"SELECT FROM ledger.{table} LIMIT 1".encode()).fetchone() is not None:
@@ -497,11 +523,12 @@ def _write(
             for line in lines:
                 out.write(encode(line) + b"\n")
                 count += 1
+        size = file.tell()
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         name = f"{name}.{sha256[:16]}.jsonl.gz" if hashed else f"{name}.jsonl.gz"
         place.keep(file, name)
-    return File(name=name, sha256=sha256, lines=count)
+    return File(name=name, sha256=sha256, lines=count, bytes=size)
 
 
 L = TypeVar("L", bound=msgspec.Struct)
@@ -570,7 +597,7 @@ def _added(source: Storage, target: Storage) -> set[str]:
 
 
 def _addressed(storage: Storage) -> set[str]:
-    return {name for name in storage.names() if DOCUMENT.fullmatch(name)}
+    return {name for name, _ in storage.sizes() if DOCUMENT.fullmatch(name)}
 
 
 def _hash_of(content: bytes) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from math import isfinite, isnan
 from typing import Any
 
 import msgspec
@@ -23,10 +24,13 @@ QUOTED = re.compile(r"[,;\"\t\r\n]")
 
 
 def cell(value: Any) -> str:
-    """What is no single value is JSON, null is empty, and what JSON does not know is its name."""
+    """What is no single value is JSON, null is empty, and what JSON does not know is its name. What
+    is no number has its own, by which whoever reads numbers knows it: ``NaN``, ``inf``, ``-inf``."""
     match value:
         case None:
             return ""
+        case float() if not isfinite(value):
+            return "NaN" if isnan(value) else "inf" if value > 0 else "-inf"
         case str():
             return value if NUMBER.fullmatch(value) else FORMULA.sub("'", value)
         case dict() | list() | tuple() | bool() | int() | float():

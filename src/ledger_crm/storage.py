@@ -54,8 +54,8 @@ class Storage(Protocol):
     def drop(self, name: str) -> None:
         """Also if it is not there."""
 
-    def names(self) -> Iterator[str]:
-        """Of all that is kept, in no order."""
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Of all that is kept the name and how many bytes it is, in no order; nothing is read."""
 
     def shelves(self) -> list[str]:
         """What names begin with, up to the first slash."""
@@ -127,10 +127,11 @@ class Files:
         with suppress(FileNotFoundError):
             (self.folder / name).unlink()
 
-    def names(self) -> Iterator[str]:
+    def sizes(self) -> Iterator[tuple[str, int]]:
         for path in self.folder.rglob("*"):
-            if path.is_file() and not path.name.startswith("."):
-                yield path.relative_to(self.folder).as_posix()
+            with suppress(FileNotFoundError):  # dropped meanwhile
+                if path.is_file() and not path.name.startswith("."):
+                    yield path.relative_to(self.folder).as_posix(), path.stat().st_size
 
     def shelves(self) -> list[str]:
         if not self.folder.exists():
@@ -215,10 +216,10 @@ class Bucket:
         with suppress(FileNotFoundError), self._asking(name):
             self._obstore.delete(self._store, name)
 
-    def names(self) -> Iterator[str]:
+    def sizes(self) -> Iterator[tuple[str, int]]:
         with self._asking(""):
             for page in self._obstore.list(self._store):
-                yield from (each["path"] for each in page)
+                yield from ((each["path"], each["size"]) for each in page)
 
     def shelves(self) -> list[str]:
         with self._asking(""):

@@ -362,6 +362,75 @@ def test_what_was_harmed_is_told_and_nothing_of_it_restored(
     assert stored(empty) == before
 
 
+def _no_segments(folder: Path) -> None:
+    shutil.rmtree(folder / "segments")
+
+
+def _half(number: int) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        path = segments(folder)[number]
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    return harm
+
+
+def _another_end(folder: Path) -> None:
+    """As long as it was."""
+    path = segments(folder)[-1]
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+@pytest.mark.parametrize(
+    ("harm", "which", "says"),
+    [
+        (_no_segments, 0, "is missing"),
+        (lambda folder: segments(folder)[1].unlink(), 1, "is missing"),
+        (lambda folder: segments(folder)[-1].unlink(), -1, "is missing"),
+        (_half(1), 1, "is not what was written: it has "),
+        (_another_end, -1, "is not what was written: its hash is another"),
+    ],
+    ids=["all", "one", "the last", "half of one", "another last"],
+)
+@pytest.mark.parametrize("grown", [False, True], ids=["nothing is new", "more is there"])
+def test_what_lacks_a_segment_is_not_added_to(
+    told: Run,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[Path], object],
+    which: int,
+    says: str,
+    grown: bool,
+) -> None:
+    """It was said to be at the head, with 0 new, and was a backup of nothing."""
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+    folder = whole(database, tmp_path / "a")
+    name = segments(folder)[which].name
+    if grown:
+        with Ledger(database, KEYRING) as ledger:
+            asyncio.run(three_people(ledger))
+    harm(folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+    code, out, err = told("archive", str(folder))
+
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert f"{folder}/segments/{name} {says}" in err
+    assert err.endswith("take it from another copy, or archive to a new place\n")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert told("archive", str(tmp_path / "new"))[0] == 0
+
+
+def test_what_is_written_anew_mends_itself(database: str, tmp_path: Path) -> None:
+    """Keys, reservations, receipts and documents, of which the house has its own."""
+    folder = whole(database, tmp_path / "a")
+    for what in ("keys", "reservations", "receipts", "webhooks"):
+        only(folder, what).unlink()
+    shutil.rmtree(folder / "documents")
+    archive(database, folder, tmp_path / "vault")
+    verify(folder)
+
+
 def test_a_database_that_is_not_empty_is_left_alone(
     told: Run, database: str, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

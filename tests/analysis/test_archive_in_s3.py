@@ -69,6 +69,31 @@ def test_archived_and_restored_by_one_command_each(
     assert Vault(Files(tmp_path / "documents")).get(kept) == b"a document"
 
 
+def test_what_lacks_a_segment_is_not_added_to(
+    server: S3, told: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what the bucket lists: of the segments the last one alone is fetched."""
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path))
+    assert told("archive", "s3://crm/a")[0] == 0
+    fetched, reading = [], Bucket.reading
+
+    def watched(self: Bucket, name: str) -> Any:
+        fetched.append(name)
+        return reading(self, name)
+
+    monkeypatch.setattr(Bucket, "reading", watched)
+    assert ", 0 of them new; its hash is" in told("archive", "s3://crm/a")[1]
+    manifest = archives.manifest_of(Bucket("s3://crm/a"))
+    assert len(manifest.segments) > 2
+    assert fetched == [manifest.segments[-1].name]
+    Bucket("s3://crm/a").drop(manifest.segments[1].name)
+
+    code, out, err = told("archive", "s3://crm/a")
+
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert f"s3://crm/a/{manifest.segments[1].name} is missing: take it from another copy" in err
+
+
 def test_wherever_the_server_goes_away_it_holds_the_archive_of_before_and_goes_on(
     server: S3, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import shutil
 import signal
@@ -24,9 +26,10 @@ from psycopg.conninfo import conninfo_to_dict
 from analysis.test_replay import three_people
 from builders import note, sourced
 from conftest import Run
-from ledger_crm.analysis import AnalysisFault, exporting, shelving
+from ledger_crm.analysis import AnalysisFault, exporting, querying, shelving
 from ledger_crm.analysis.exporting import FORMAT, Exported, export
 from ledger_crm.analysis.querying import over_export, over_live
+from ledger_crm.analysis.tables import Found
 from ledger_crm.commands import demo
 from ledger_crm.domain.entry import Actor, sealed_fields
 from ledger_crm.domain.equal_opportunity import Answers, EqualOpportunityForm
@@ -428,42 +431,47 @@ import os, signal, sys
 from pathlib import Path
 from ledger_crm.analysis import exporting, shelving
 
-url, folder, at = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+url, folder, within, does, at = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:5], int(sys.argv[5])
 exporting.FILE_ROWS = 300
 shelving.MOST_ROWS = 200
-written = 0
-write = exporting._write
+done = 0
+do = getattr(exporting, does)
 
-def dying(types, groups, path):
-    global written
-    written += 1
-    if written == at:
+def dying(*given):
+    global done
+    path = given[-1]
+    done += within in path.parts
+    if done == at:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_name(f".{path.name}.new").write_bytes(b"half a file")
         os.kill(os.getpid(), signal.SIGKILL)
-    write(types, groups, path)
+    return do(*given)
 
-exporting._write = dying
+setattr(exporting, does, dying)
 exporting.export(url, folder)
 """
 
 
+def dies(url: str, folder: Path, within: str, does: str, at: int) -> None:
+    """An export, before it has drafted or placed that many files in there."""
+    words = (url, str(folder), within, does, str(at))
+    died = subprocess.run([sys.executable, "-c", DIES, *words], capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+
+
 @pytest.mark.parametrize(
-    "at", [5, *(pytest.param(at, marks=pytest.mark.campaign) for at in (2, 30))]
+    ("within", "at"),
+    [
+        ("ledger", 5),
+        *(pytest.param(*each, marks=pytest.mark.campaign) for each in (("ledger", 2), ("read", 9))),
+    ],
 )
 def test_killed_in_the_middle_it_can_be_read_and_goes_on(
-    at: int, database: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    within: str, at: int, database: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, whole = tmp_path / "x", made("whole")
     monkeypatch.setattr(exporting, "FILE_ROWS", 300)
-    if at == 30:  # of one that was there already
-        export(database, folder)
-        play(database, seed=2)
-        export(database, whole)
-    died = subprocess.run(
-        [sys.executable, "-c", DIES, database, str(folder), str(at)], capture_output=True
-    )
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    dies(database, folder, within, "_draft", at)
 
     there = positions_of_files(folder)
     assert there == list(range(1, len(there) + 1))
@@ -472,6 +480,105 @@ def test_killed_in_the_middle_it_can_be_read_and_goes_on(
     export(database, folder)
     assert content(folder) == content(whole)
     assert not list(folder.rglob(".*.new"))
+
+
+@pytest.mark.parametrize(
+    ("within", "does", "at"),
+    [
+        ("read", "_draft", 7),
+        ("read", "_place", 7),
+        pytest.param("ledger", "_draft", 3, marks=pytest.mark.campaign),
+        pytest.param("x", "_place", 60, marks=pytest.mark.campaign),
+    ],
+)
+def test_what_a_killed_run_left_of_another_position_is_not_answered(
+    told: Run,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    within: str,
+    does: str,
+    at: int,
+) -> None:
+    """Entries beyond the export's position were shown, beside tables of two."""
+    monkeypatch.setattr(exporting, "FILE_ROWS", 300)
+    folder, sums = tmp_path / "x", "SELECT max(position) AS last, count(*) AS n FROM ledger"
+    before, _ = export(database, folder)
+    tables = {name: rows for name, rows in content(folder).items() if name != "ledger"}
+    play(database, seed=2)
+
+    dies(database, folder, within, does, at)
+
+    assert positions_of_files(folder)[-1] > before.position or within == "ledger"
+    assert over_export(folder, sums).rows == [(before.position, before.position)]
+    asked = ("sql", "SELECT count(*) AS n FROM person", "--export", str(folder), "--format", "json")
+    code, out, err = told(*asked)
+    if does == "_draft":
+        assert (code, json.loads(out)) == (0, [{"n": before.tables["person"]}]), err
+        assert {n: rows for n, rows in content(folder).items() if n != "ledger"} == tables
+    else:
+        says = f"the export in {folder} is not finished: run ledger-crm export again"
+        assert (code, out, err) == (2, "", f"ledger-crm: {says}\n")
+        assert over_export(folder, "FROM (SHOW TABLES)").rows == [("ledger",)]
+
+    now, _ = export(database, folder)
+
+    assert over_export(folder, sums).rows == [(now.position, now.position)]
+    assert json.loads(told(*asked)[1]) == [{"n": now.tables["person"]}]
+    export(database, tmp_path / "whole")
+    assert content(folder) == content(tmp_path / "whole")
+    assert not list(folder.rglob(".*.new"))
+
+
+def test_who_asks_while_it_is_exported_is_not_answered_of_two_positions(
+    databases: Callable[..., str], read_models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = with_people(databases(of=read_models)), tmp_path / "x"
+    first, _ = export(url, folder)
+    answer = querying._answer
+
+    def meanwhile(duck: Any, query: str) -> Found:
+        export(with_people(url), folder)
+        return answer(duck, query)
+
+    monkeypatch.setattr(querying, "_answer", meanwhile)
+    with pytest.raises(AnalysisFault, match="x was exported anew meanwhile: ask again"):
+        over_export(folder, "SELECT count(*) FROM person JOIN ledger ON true")
+    now = exporting.found(folder)
+    assert now
+    assert over_export(folder, "SELECT count(*) FROM ledger").rows == [(now.position,)]
+    assert now.position > first.position
+
+
+def test_what_is_missing_is_told_and_not_counted_without(
+    told: Run, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "FILE_ROWS", 300)
+    folder = tmp_path / "x"
+    exported, _ = export(database, folder)
+    before, files = content(folder), sorted((folder / "ledger").rglob("*.parquet"))
+    asked = ("sql", "SELECT count(*) FROM ledger", "--export", str(folder))
+
+    (folder / "read" / "people" / "person.parquet").unlink()
+    files[-1].unlink()
+    code, out, err = told(*asked)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    last = int(files[-1].stem) - 1
+    says = f"{folder} has entries up to {last} only, of {exported.position}: run ledger-crm export"
+    assert says in err
+    code, out, err = told("sql", "FROM person", "--export", str(folder))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{folder} has lost the table person: run ledger-crm export again" in err
+    assert told("sql", "FROM (SHOW TABLES)", "--export", str(folder))[0] == 0
+    assert told("export", str(folder))[0] == 0
+    assert content(folder) == before
+
+    gone, after = files[3], files[4]
+    shutil.rmtree(gone.parent) if gone.parent != after.parent else gone.unlink()
+    for words in (asked, ("export", str(folder))):
+        code, out, err = told(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"does not go on after position {int(gone.stem) - 1}: remove the export" in err
 
 
 def test_who_is_erased_goes_from_what_was_opened(
@@ -608,6 +715,30 @@ def test_whole_numbers_stay_so_and_no_column_is_lost(told: Run, made: Made) -> N
     assert (code, json.loads(out)) == (0, [{"n": 1, "n_2": 2, "n_2_2": 1, "half": "0.5"}]), err
 
 
+def test_what_is_no_number_and_what_is_a_span_of_time_can_be_read_again(
+    told: Run, made: Made, tmp_path: Path
+) -> None:
+    """CSV said null, which another column has as nothing; and 90 minutes were [0,0,5400000000000].
+    No Parquet was written of it."""
+    query = (
+        "SELECT 'nan'::DOUBLE AS a, '-inf'::DOUBLE AS b, 'inf'::FLOAT AS c, NULL::DOUBLE AS d,"
+        " INTERVAL '14 months 2 days 3.5 seconds' AS e, INTERVAL '-90 minutes' AS f,"
+        " INTERVAL '0 days' AS g, NULL::INTERVAL AS h,"
+        " {'all': [INTERVAL '1 day', NULL]} AS i"
+    )
+    asked = ("sql", query, "--export", str(made()))
+    code, out, err = told(*asked, "--format", "csv")
+    assert (code, err) == (0, "")
+    spans = ("P14M2DT3.5S", "PT-5400S", "PT0S")
+    [_, row] = csv.reader(io.StringIO(out, newline=""))
+    assert row == ["NaN", "-inf", "inf", "", *spans, "", '{"all":["P1D",null]}']
+    assert told(*asked, "--out", str(tmp_path / "x.parquet"))[0] == 0
+    [written] = pq.read_table(tmp_path / "x.parquet").to_pylist()
+    assert tuple(written[name] for name in "efgh") == (*spans, None)
+    assert written["i"] == {"all": ["P1D", None]}
+    assert (str(written["a"]), written["b"], written["d"]) == ("nan", float("-inf"), None)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -672,6 +803,28 @@ def test_an_export_with_a_damaged_file_is_one_line(told: Run, made: Made, tmp_pa
         harm(path)
         code, out, err = told("sql", asked, "--export", str(folder))
         assert (code, out, err.count("\n")) == (2, "", 1), err
+
+
+def test_a_damaged_table_is_written_anew_and_stops_only_who_names_it(told: Run, made: Made) -> None:
+    """It is derived: export ended in a traceback, and sql told of it whatever was asked."""
+    folder = made()
+    before, path = content(folder), folder / "read" / "people" / "person.parquet"
+    for harm in (b"PAR1", b"", path.read_bytes()[:-9]):
+        path.write_bytes(harm)
+        for query in (
+            "SELECT count(*) FROM ledger",
+            "SELECT count(*) FROM funnel_step",
+            "FROM (SHOW TABLES)",
+        ):
+            code, _, err = told("sql", query, "--export", str(folder))
+            assert (code, err) == (0, ""), query
+        code, out, err = told("sql", 'SELECT count(*) FROM "Person"', "--export", str(folder))
+        assert (code, out) == (2, "")
+        assert err == f"ledger-crm: {path} is damaged: run ledger-crm export again\n"
+
+        assert told("export", str(folder))[0] == 0
+
+        assert content(folder) == before
 
 
 def test_without_an_export_it_says_how_to_make_one(told: Run, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ An export stands at one position: its read models are folded here, from the entr
 what is sealed gets into neither unless it is asked for. Again it adds what is new. Each file is
 written beside its place, and takes it whole: whenever it is killed, what is there can be read, and
 the next run goes on. A file of the ledger is named after its first entry, and grows by being
-replaced with a longer one; so no entry is ever in two.
+replaced with a longer one; so no entry is ever in two. After a kill the ledger's may hold more than
+export.json says, which is cut off by position; tables cannot be cut, so they take their places one
+after the other when all are written, and meanwhile a mark says so.
 
 What was opened is exported anew once anybody was erased.
 """
@@ -41,11 +43,13 @@ from .shelving import DAMAGED, Shelf, is_any_of
 from .tables import arrow
 
 FORMAT = 1
+AGAIN = "run ledger-crm export again"
 ANEW = "remove the export, and make it anew"
 RESTORED = f"that was restored from an older backup; {ANEW}"
 FILE_ROWS = 50_000  # of the ledger, at most; of a read model in a group
 MADE_ROWS = 5_000  # at once: as Python has them they are ten times as large as in a file
 STATE = ".folded"  # the read models' rows, without anything sealed
+PLACING = ".placing"  # tables are of two positions, until export.json is of the later one
 BEGUN = ".begun"  # of which ledger, and what of it: no export.json says so before the first is done
 
 LEDGER = {
@@ -130,6 +134,7 @@ def export(
         _replace(folder / "SCHEMA.md", schema(models.projections if models else ()).encode())
         content = msgspec.json.format(msgspec.json.encode(exported)) + b"\n"
         _replace(folder / "export.json", content)
+        (folder / PLACING).unlink(missing_ok=True)
     return exported, new
 
 
@@ -163,6 +168,11 @@ def found(folder: Path) -> Exported | None:
         raise AnalysisFault(f"{folder / 'export.json'} is damaged: remove {folder}") from None
 
 
+def is_of_two_positions(folder: Path) -> bool:
+    """Its tables are being replaced, or whoever did that was killed."""
+    return (folder / PLACING).exists()
+
+
 class LedgerFiles:
     """Entries in files of at most FILE_ROWS, each of one month."""
 
@@ -173,12 +183,10 @@ class LedgerFiles:
         self._rows: list[tuple[Any, ...]] = []  # that are in no file yet, after these
         self._made: list[Any] = []
         self._open: tuple[Path, Any] | None = None  # the last file, and what it holds already
-        _, pq = arrow()
         for path in sorted(folder.glob("month=*/*.parquet"), key=lambda path: path.name):
-            try:
-                rows = pq.read_metadata(path).num_rows
-            except Exception:
-                raise AnalysisFault(f"{path} is damaged: {ANEW}") from None
+            rows = rows_in(path)
+            if rows is None:
+                raise AnalysisFault(f"{path} is damaged: {ANEW}")
             if path.stem != f"{self.position + 1:012}":
                 raise AnalysisFault(f"{path} does not go on after position {self.position}: {ANEW}")
             self.position += rows
@@ -241,7 +249,8 @@ class LedgerFiles:
         pa, _ = arrow()
         path, held = self._open[0], self._before()
         table = pa.concat_tables([held, *self._made] if held else self._made)
-        _write(LEDGER_TYPES, [table], path)
+        _draft(LEDGER_TYPES, [table], path)
+        _place(path)
         self._made, self._open = [], (path, table)
 
     def _make(self) -> None:
@@ -292,17 +301,23 @@ class ReadModels:
         self._shelf.relieve(self.position)
 
     def write(self, position: int) -> dict[str, int]:
-        """How many rows each table has."""
-        _, pq = arrow()
-        counts, with_news = {}, self._shelf.with_news()
+        """How many rows each table has. Without news, what is there stays, unless it is damaged: it
+        is derived, and written anew."""
+        counts, drafted, with_news = {}, list[Path](), self._shelf.with_news()
         self._shelf.let_go(position)
         for projection in self.projections:
             for table in projection.tables:
                 path = self.folder / "read" / projection.name / f"{table.name}.parquet"
-                if projection.name in with_news or not path.exists():
-                    rows = self._shelf.rows[table.name].each()
-                    _write(table.types, _groups(table.types, map(table.values_of, rows)), path)
-                counts[table.name] = pq.read_metadata(path).num_rows
+                count = None if projection.name in with_news else rows_in(path)
+                if count is None:
+                    rows = map(table.values_of, self._shelf.rows[table.name].each())
+                    count = _draft(table.types, _groups(table.types, rows), path)
+                    drafted.append(path)
+                counts[table.name] = count
+        if drafted:
+            _replace(self.folder / PLACING, b"")
+        for path in drafted:
+            _place(path)
         there = {f"{p.name}/{table.name}" for p in self.projections for table in p.tables}
         for path in (self.folder / "read").glob("*/*.parquet"):  # of a table that is no more
             if f"{path.parent.name}/{path.stem}" not in there:
@@ -371,24 +386,42 @@ def _groups(types: dict[str, str], rows: Iterable[tuple[Any, ...]]) -> Iterator[
         yield pa.concat_tables(made)
 
 
-def _write(types: dict[str, str], groups: Iterable[Any], path: Path) -> None:
-    """As they come: of a large table one group or two are in memory, and not the whole."""
+def rows_in(path: Path) -> int | None:
+    """None: it is not there, or no Parquet."""
     _, pq = arrow()
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except Exception:
+        return None
+
+
+def _draft(types: dict[str, str], groups: Iterable[Any], path: Path) -> int:
+    """Beside its place, as they come: of a large table one group or two are in memory, and not the
+    whole. How many rows they were."""
+    _, pq = arrow()
+    count = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    with new.open("wb") as file:
+    with _beside(path).open("wb") as file:
         with pq.ParquetWriter(file, arrow_schema(types), compression="zstd") as writer:
             for group in groups:
                 writer.write_table(group)
+                count += len(group)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(path)
+    return count
+
+
+def _place(path: Path) -> None:
+    _beside(path).replace(path)
 
 
 def _replace(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    new.replace(path)
+    _beside(path).write_bytes(content)
+    _place(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 @contextmanager
@@ -425,9 +458,17 @@ def _alone(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise AnalysisFault(f"another export is at work in {folder}") from None
-        for left in folder.rglob(".*.new"):  # of one that was killed
-            left.unlink()
-        yield
+        _sweep(folder)  # after one that was killed
+        try:
+            yield
+        finally:
+            _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """On a full disk what was drafted would be in everybody's way."""
+    for left in folder.rglob(".*.new"):
+        left.unlink()
 
 
 def _must_go_on(

@@ -11,6 +11,8 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from decimal import Decimal
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -23,30 +25,78 @@ from psycopg.sql import SQL, Identifier
 from ledger_crm.projections import NOT_BUILT, SCHEMA, every, standing
 
 from . import AnalysisFault
-from .exporting import arrow_schema, arrow_table, found
+from .exporting import (
+    AGAIN,
+    LedgerFiles,
+    arrow_schema,
+    arrow_table,
+    found,
+    is_of_two_positions,
+    rows_in,
+)
 from .tables import Found, arrow, missing
 
 ROWS, SEVERAL = "ExpectedResultType.QUERY_RESULT", "StatementType.MULTI"
 
 
 def over_export(folder: Path, query: str) -> Found:
-    """Over ``ledger`` and the tables of the read models. Raises AnalysisFault."""
+    """Over ``ledger`` and the tables of the read models, at the position of the export. What cannot
+    be read stops only who names it. Raises AnalysisFault."""
     exported = found(folder)
     if exported is None:
         raise AnalysisFault(f"there is no export in {folder}: make it with ledger-crm export")
-    duck = _duck()
+    duck, named = _duck(), _words(query)
+    paths = {path.stem: path for path in (folder / "read").glob("*/*.parquet")}
+    made = {
+        name: partial(_table, duck, folder, name, paths.get(name))
+        for name in paths.keys() | exported.tables.keys()
+    }
+    asks_tables = bool(named & made.keys())
     if exported.position:
-        _view(duck, "ledger", folder, "ledger/*/*.parquet", ", hive_types = {'month': VARCHAR}")
-    for path in sorted((folder / "read").glob("*/*.parquet")):
-        _view(duck, path.stem, folder, f"read/{path.parent.name}/{path.name}")
-    return _answer(duck, query)
+        made["ledger"] = partial(_ledger, duck, folder, exported.position)
+    for name, make in sorted(made.items()):
+        try:
+            make()
+        except AnalysisFault:
+            if name in named:
+                raise
+    answer = _answer(duck, query)
+    if asks_tables and (is_of_two_positions(folder) or found(folder) != exported):
+        raise AnalysisFault(f"{folder} was exported anew meanwhile: ask again")
+    return answer
 
 
-def _view(duck: Any, name: str, folder: Path, files: str, types: str = "") -> None:
-    """Raises AnalysisFault if one of the files is damaged, or none is there."""
-    where = f"{glob.escape(str(folder))}/{files}".replace("'", "''")
-    made = f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{where}'{types})"
-    _told(lambda: duck.execute(made))
+def _ledger(duck: Any, folder: Path, position: int) -> None:
+    """Up to there: an export that was not finished may have left more. Raises AnalysisFault if one
+    of its files is damaged or missing."""
+    there = LedgerFiles(folder / "ledger").position
+    if there < position:
+        raise AnalysisFault(f"{folder} has entries up to {there} only, of {position}: {AGAIN}")
+    files = f"{_quoted(folder)} || '/ledger/month=*/*.parquet'"
+    rows = f"read_parquet({files}, hive_types = {{'month': VARCHAR}}) WHERE position <= {position}"
+    _told(lambda: duck.execute(f"CREATE VIEW ledger AS FROM {rows}"))
+
+
+def _table(duck: Any, folder: Path, name: str, path: Path | None) -> None:
+    """Raises AnalysisFault if it is missing or damaged, or of another position than others."""
+    if is_of_two_positions(folder):
+        raise AnalysisFault(f"the export in {folder} is not finished: {AGAIN}")
+    if path is None:
+        raise AnalysisFault(f"{folder} has lost the table {name}: {AGAIN}")
+    if rows_in(path) is None:
+        raise AnalysisFault(f"{path} is damaged: {AGAIN}")
+    rows = f"read_parquet({_quoted(path)}, hive_partitioning = false)"
+    _told(lambda: duck.execute(f"CREATE VIEW {path.stem} AS FROM {rows}"))
+
+
+def _quoted(path: Path) -> str:
+    return "'" + glob.escape(str(path)).replace("'", "''") + "'"
+
+
+def _words(query: str) -> set[str]:
+    """Among them each table that it names: DuckDB tells those of a single statement, and not of
+    each that it knows."""
+    return {word.lower() for word in re.findall(r"\w+", query)}
 
 
 def over_live(url: str, query: str) -> Found:
@@ -54,8 +104,7 @@ def over_live(url: str, query: str) -> Found:
     AnalysisFault, psycopg.Error."""
     duck = _duck()
     owners = {table.name: (p, table) for p in every() for table in p.tables}
-    # by its words: DuckDB tells the tables of a single statement, and not of each that it knows
-    named = sorted(owners.keys() & {word.lower() for word in re.findall(r"\w+", query)})
+    named = sorted(owners.keys() & _words(query))
     for name in owners.keys() - named:  # there to be described
         duck.register(name, arrow_schema(owners[name][1].types).empty_table())
     with psycopg.connect(
@@ -109,7 +158,7 @@ def _gives_rows(statement: Any) -> bool:
 
 
 def _values(name: str, column: Any) -> list[Any]:
-    """Sums of whole numbers are whole numbers. Raises AnalysisFault."""
+    """Sums of whole numbers are whole numbers, and intervals text. Raises AnalysisFault."""
     try:
         values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError):
@@ -118,7 +167,24 @@ def _values(name: str, column: Any) -> list[Any]:
         ) from None
     if getattr(column.type, "scale", None) == 0:
         return [None if value is None else int(value) for value in values]
+    if "interval" in str(column.type):  # also within lists and the like
+        return [_with_spans(value) for value in values]
     return values
+
+
+def _with_spans(value: Any) -> Any:
+    """As ISO 8601 writes them, in the units that they have: a month is no number of days, and a day
+    none of seconds."""
+    match value:
+        case (int(months), int(days), int(nanoseconds)) if hasattr(value, "nanoseconds"):
+            seconds = f"{Decimal(nanoseconds).scaleb(-9).normalize():f}"
+            span = f"{months}M" * bool(months) + f"{days}D" * bool(days)
+            return f"P{span}" + f"T{seconds}S" * bool(nanoseconds or not span)
+        case dict():
+            return {name: _with_spans(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_with_spans(each) for each in value]
+    return value
 
 
 def _distinct(names: Sequence[str]) -> tuple[str, ...]:
