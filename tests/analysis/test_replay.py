@@ -168,6 +168,38 @@ def test_a_quarter_that_has_not_come_is_empty() -> None:
     assert [second[name] for name in ("cohort", "clients", "q1", "q2")] == ["2026 Q2", 1, 0, None]
 
 
+def test_over_a_ledger_that_is_not_the_hiring_log_there_is_no_ratio(told: Run) -> None:
+    """The hiring log's own numbers are another file's matter; the demo has job orders for groups,
+    and its slices before anything happened none at all."""
+    for words in ((), ("--upto", "1")):
+        code, out, err = told("replay", str(EXAMPLES / "fairness.py"), "--format", "json", *words)
+        assert code == 0, err
+        found = {row["key"]: row["value"] for row in json.loads(out)}
+        assert (found["ever_ratio"], found["last_ratio"]) == (None, None)
+        assert bool(found["groups"]) == (not words)
+
+
+@pytest.mark.parametrize(
+    ("offers", "expected"),
+    [((1, 1), 1.0), ((2, 1), 0.5), ((1, 0), 0.0), ((0, 1), None), ((0, 0), None)],
+)
+def test_a_ratio_is_of_two_groups(offers: tuple[int, int], expected: float | None) -> None:
+    fold, at = example("fairness"), datetime(2026, 3, 2, tzinfo=UTC)
+    groups = {UUID(int=0): "protected=false", UUID(int=1): "protected=true"}
+    paths = {
+        UUID(int=10 * group + case): (
+            UUID(int=group),
+            [("applied", at), ("offer" if case < offers[group] else "rejected", at)],
+        )
+        for group in (0, 1)
+        for case in range(2)
+    }
+    found = fold.result((groups, paths))
+    assert (found["ever_ratio"], found["last_ratio"]) == (expected, expected)
+    groups[UUID(int=2)], paths[UUID(int=99)] = "another", (UUID(int=2), [("offer", at)])
+    assert fold.result((groups, paths))["ever_ratio"] is None
+
+
 # how it is driven changes nothing
 
 
