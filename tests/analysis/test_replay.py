@@ -48,7 +48,7 @@ pytestmark = pytest.mark.xdist_group("analysis")
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "analysis"
 NAMES = ("first_reply", "pipeline_velocity", "client_retention")
-PROJECTIONS = ("first_reply", "client_retention")
+PLAIN = ("fairness",)  # PARALLEL too, and joined by itself
 KEY = b"k" * 32
 
 COUNT = """
@@ -120,11 +120,11 @@ def dropped(
         return found
 
     yield drop
-    for name in PROJECTIONS:
+    for name in NAMES:
         sys.modules.pop(f"ledger_crm.projections.{name}", None)
 
 
-@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_same_file_dropped_into_projections_is_a_projection(
     name: str, ledger: Ledger, database: str, dropped: Callable[[str], Projection]
 ) -> None:
@@ -203,7 +203,7 @@ def test_a_ratio_is_of_two_groups(offers: tuple[int, int], expected: float | Non
 # how it is driven changes nothing
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *PLAIN])
 def test_shared_out_among_processes_it_is_the_same(name: str, database: str) -> None:
     fold = example(name)
     alone = replay(fold, database, Slice())
@@ -316,7 +316,7 @@ def test_who_is_stopped_goes_on_from_what_was_kept(
     assert found.state == whole.state
 
 
-@pytest.mark.parametrize("name", ["first_reply", "pipeline_velocity"])
+@pytest.mark.parametrize("name", ["first_reply", *PLAIN])
 @pytest.mark.parametrize("processes", [1, 2])
 def test_again_it_folds_only_what_is_new(
     name: str, processes: int, ledger: Ledger, database: str, tmp_path: Path
@@ -597,9 +597,7 @@ def test_streams_that_meet_are_found_out(database: str, tmp_path: Path) -> None:
 
 def test_a_fault_in_one_process_ends_them_all(database: str, tmp_path: Path) -> None:
     text = (EXAMPLES / "pipeline_velocity.py").read_text()
-    faulty = text.replace(
-        "    step = (", "    if entry.position > 900:\n        1 / 0\n    step = ("
-    )
+    faulty = text.replace("    fact = ", "    if entry.position > 900:\n        1 / 0\n    fact = ")
     with pytest.raises(AnalysisFault, match=r"mine\.py, line \d+: ZeroDivisionError"):
         replay(Fold(written(tmp_path, faulty)), database, Slice(), processes=2)
 
