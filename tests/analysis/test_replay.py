@@ -403,6 +403,20 @@ def test_what_was_kept_of_entries_that_the_ledger_lost_is_refused(
     assert replay(fold, database, Slice(), keep=keep).entries == 0
 
 
+def test_who_asks_for_another_number_of_processes_is_told_that_it_begins_anew(
+    told: Run, tmp_path: Path
+) -> None:
+    words = ("replay", str(EXAMPLES / "first_reply.py"), "--keep", str(tmp_path / "kept"))
+    for processes, kept in ((1, ""), (2, "1"), (3, "1 and 2")):
+        asked = (*words, "--processes", str(processes))
+        anew = f"kept was kept with --processes {kept}: with {processes} it begins anew\n"
+        code, _, err = told(*asked)
+        assert (code, anew in err, "begins anew" in err) == (0, bool(kept), bool(kept)), err
+        code, _, err = told(*asked)
+        assert (code, err.count("\n")) == (0, 1), "it goes on"
+        assert err.startswith("ledger-crm: 0 entries folded")
+
+
 # what is sealed
 
 NAMED = """
