@@ -15,7 +15,6 @@ from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.joborder import JobOrderOpened
 from ledger_crm.projections import Projection, Row, Table
 
-PARALLEL = "stream"  # a job order is on one company's stream
 QUARTERS = 8  # that a cohort is followed for
 
 
@@ -30,7 +29,8 @@ class ClientQuarter(Row, frozen=True, kw_only=True):
 
 
 quarters = Table("client_quarter", ClientQuarter, key="company_id, quarter")
-projection = Projection("client_retention", quarters, version=1)
+# A job order is on one company's stream, so processes may share the streams out.
+projection = Projection("client_retention", quarters, version=1, parallel="stream")
 
 
 def row_of(entry: Entry[JobOrderOpened]) -> tuple[UUID, int]:

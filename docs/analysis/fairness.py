@@ -1,7 +1,9 @@
 """Who gets an offer, of those with a protected attribute, and of the others? Ever, and at last.
 
-For the hiring log (docs/importing.md): its two groups are two job orders. Entries of one candidacy
-come in their order, also those of the same instant.
+For the ledger into which the hiring log was imported (docs/importing.md): its two groups are two
+job orders. Of another one, such as the demo's, a group is whatever is called by one requisition,
+and there is no ratio; nor is there where nobody of those it is measured by got an offer. Entries of
+one candidacy come in their order, also those of the same instant.
 """
 
 from __future__ import annotations
@@ -64,18 +66,24 @@ def result(state: tuple[dict[UUID, str], Paths]) -> dict[str, Any]:
     ]
     return {
         "groups": lines,
-        "ever_ratio": lines[-1]["offered_pct"] / lines[0]["offered_pct"],
-        "last_ratio": lines[-1]["offered_last_pct"] / lines[0]["offered_last_pct"],
+        "ever_ratio": ratio([line["offered_pct"] for line in lines]),
+        "last_ratio": ratio([line["offered_last_pct"] for line in lines]),
         "traps": {
             "cases": len(stages),
             "events": sum(lengths),
             "sequences": len(set(stages)),
-            "shortest": min(lengths),
-            "median": median(lengths),
-            "longest": max(lengths),
+            "shortest": min(lengths, default=None),
+            "median": median(lengths) if lengths else None,
+            "longest": max(lengths, default=None),
             "same_instant": sum(len({at for _, at in p}) < len(p) for _, p in paths.values()),
             "offer_and_rejection": sum("offer" in s and "rejected" in s for s in stages),
             "several_offers": sum(s.count("offer") > 1 for s in stages),
             "several_rejections": sum(s.count("rejected") > 1 for s in stages),
         },
     }
+
+
+def ratio(shares: list[float]) -> float | None:
+    """Of those with the attribute, who come last, to the others. None: there are not these two, or
+    nothing to divide by."""
+    return shares[1] / shares[0] if len(shares) == 2 and shares[0] else None

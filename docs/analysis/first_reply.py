@@ -17,8 +17,6 @@ from ledger_crm.domain.entry import Entry
 from ledger_crm.domain.interaction import MessageReplied, MessageSent
 from ledger_crm.projections import Projection, Row, Table
 
-PARALLEL = "stream"  # a row is changed by one person's entries only
-
 
 class FirstReply(Row, frozen=True, kw_only=True):
     """asked_at    our first message
@@ -32,7 +30,8 @@ class FirstReply(Row, frozen=True, kw_only=True):
 
 
 first_replies = Table("first_reply", FirstReply, key="person_id, channel")
-projection = Projection("first_reply", first_replies, version=1)
+# A row is changed by one person's entries only, so processes may share the streams out.
+projection = Projection("first_reply", first_replies, version=1, parallel="stream")
 
 
 def row_of(entry: Entry[Any]) -> tuple[UUID, str]:

@@ -1,6 +1,7 @@
 """How long does a candidacy stay in each category of stage, and how many go on from it?
 
-A plain fold. Facts may be told late, so it collects the steps, and puts them in order at the end.
+A projection: a row is a step. Facts may be told late, so the steps of a candidacy are put in order
+at the end.
 """
 
 from __future__ import annotations
@@ -14,31 +15,47 @@ from uuid import UUID
 
 from ledger_crm.domain.candidacy import StageReached
 from ledger_crm.domain.entry import Entry
-
-KINDS = [StageReached]  # and so all facts of that kind
-PARALLEL = "stream"  # a candidacy is on one person's stream
-
-State = dict[UUID, list[tuple[datetime, int, str]]]  # steps by candidacy
+from ledger_crm.projections import Projection, Row, Table
 
 
-def fold(state: State, entry: Entry[StageReached]) -> None:
-    step = (entry.event.reached_at, entry.position, entry.event.category)
-    state.setdefault(entry.event.candidacy_id, []).append(step)
+class VelocityStep(Row, frozen=True, kw_only=True):
+    """reached_at  when it happened, which may be before a step with a lower position"""
+
+    position: int
+    candidacy_id: UUID
+    category: str
+    reached_at: datetime
 
 
-def join(state: State, other: State) -> None:
-    state.update(other)
+steps = Table("velocity_step", VelocityStep, key="position")
+projection = Projection("pipeline_velocity", steps, version=1, parallel="stream")
 
 
-def result(state: State) -> list[dict[str, Any]]:
+@steps.starts(StageReached)  # and so all facts of that kind
+def reached(entry: Entry[StageReached]) -> VelocityStep:
+    fact = entry.event
+    return VelocityStep(
+        position=entry.position,
+        candidacy_id=fact.candidacy_id,
+        category=fact.category,
+        reached_at=fact.reached_at,
+    )
+
+
+def result(tables: dict[str, list[VelocityStep]]) -> list[dict[str, Any]]:
     came: dict[str, int] = defaultdict(int)
     days: dict[str, list[float]] = defaultdict(list)
-    for steps in state.values():
-        steps.sort()
-        for category in {category for _, _, category in steps}:
+    candidacies: dict[UUID, list[VelocityStep]] = defaultdict(list)
+    for row in tables["velocity_step"]:
+        candidacies[row.candidacy_id].append(row)
+    for taken in candidacies.values():
+        taken.sort(key=lambda step: (step.reached_at, step.position))
+        for category in {step.category for step in taken}:
             came[category] += 1
-        for (at, _, category), (next_at, _, _) in pairwise(steps):
-            days[category].append((next_at - at).total_seconds() / 86_400)
+        for step, after in pairwise(taken):
+            days[step.category].append(
+                (after.reached_at - step.reached_at).total_seconds() / 86_400
+            )
     return [
         {
             "category": category,

@@ -48,7 +48,7 @@ pytestmark = pytest.mark.xdist_group("analysis")
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "analysis"
 NAMES = ("first_reply", "pipeline_velocity", "client_retention")
-PROJECTIONS = ("first_reply", "client_retention")
+PLAIN = ("fairness",)  # PARALLEL too, and joined by itself
 KEY = b"k" * 32
 
 COUNT = """
@@ -120,11 +120,11 @@ def dropped(
         return found
 
     yield drop
-    for name in PROJECTIONS:
+    for name in NAMES:
         sys.modules.pop(f"ledger_crm.projections.{name}", None)
 
 
-@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_same_file_dropped_into_projections_is_a_projection(
     name: str, ledger: Ledger, database: str, dropped: Callable[[str], Projection]
 ) -> None:
@@ -168,10 +168,42 @@ def test_a_quarter_that_has_not_come_is_empty() -> None:
     assert [second[name] for name in ("cohort", "clients", "q1", "q2")] == ["2026 Q2", 1, 0, None]
 
 
+def test_over_a_ledger_that_is_not_the_hiring_log_there_is_no_ratio(told: Run) -> None:
+    """The hiring log's own numbers are another file's matter; the demo has job orders for groups,
+    and its slices before anything happened none at all."""
+    for words in ((), ("--upto", "1")):
+        code, out, err = told("replay", str(EXAMPLES / "fairness.py"), "--format", "json", *words)
+        assert code == 0, err
+        found = {row["key"]: row["value"] for row in json.loads(out)}
+        assert (found["ever_ratio"], found["last_ratio"]) == (None, None)
+        assert bool(found["groups"]) == (not words)
+
+
+@pytest.mark.parametrize(
+    ("offers", "expected"),
+    [((1, 1), 1.0), ((2, 1), 0.5), ((1, 0), 0.0), ((0, 1), None), ((0, 0), None)],
+)
+def test_a_ratio_is_of_two_groups(offers: tuple[int, int], expected: float | None) -> None:
+    fold, at = example("fairness"), datetime(2026, 3, 2, tzinfo=UTC)
+    groups = {UUID(int=0): "protected=false", UUID(int=1): "protected=true"}
+    paths = {
+        UUID(int=10 * group + case): (
+            UUID(int=group),
+            [("applied", at), ("offer" if case < offers[group] else "rejected", at)],
+        )
+        for group in (0, 1)
+        for case in range(2)
+    }
+    found = fold.result((groups, paths))
+    assert (found["ever_ratio"], found["last_ratio"]) == (expected, expected)
+    groups[UUID(int=2)], paths[UUID(int=99)] = "another", (UUID(int=2), [("offer", at)])
+    assert fold.result((groups, paths))["ever_ratio"] is None
+
+
 # how it is driven changes nothing
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *PLAIN])
 def test_shared_out_among_processes_it_is_the_same(name: str, database: str) -> None:
     fold = example(name)
     alone = replay(fold, database, Slice())
@@ -302,7 +334,7 @@ def test_who_is_stopped_goes_on_from_what_was_kept(
     assert found.state == whole.state
 
 
-@pytest.mark.parametrize("name", ["first_reply", "pipeline_velocity"])
+@pytest.mark.parametrize("name", ["first_reply", *PLAIN])
 @pytest.mark.parametrize("processes", [1, 2])
 def test_again_it_folds_only_what_is_new(
     name: str, processes: int, ledger: Ledger, database: str, tmp_path: Path
@@ -387,6 +419,20 @@ def test_what_was_kept_of_entries_that_the_ledger_lost_is_refused(
     with pytest.raises(AnalysisFault, match=f"is at {head} already, beyond 3"):
         replay(fold, database, Slice(upto=3), keep=keep)
     assert replay(fold, database, Slice(), keep=keep).entries == 0
+
+
+def test_who_asks_for_another_number_of_processes_is_told_that_it_begins_anew(
+    told: Run, tmp_path: Path
+) -> None:
+    words = ("replay", str(EXAMPLES / "first_reply.py"), "--keep", str(tmp_path / "kept"))
+    for processes, kept in ((1, ""), (2, "1"), (3, "1 and 2")):
+        asked = (*words, "--processes", str(processes))
+        anew = f"kept was kept with --processes {kept}: with {processes} it begins anew\n"
+        code, _, err = told(*asked)
+        assert (code, anew in err, "begins anew" in err) == (0, bool(kept), bool(kept)), err
+        code, _, err = told(*asked)
+        assert (code, err.count("\n")) == (0, 1), "it goes on"
+        assert err.startswith("ledger-crm: 0 entries folded")
 
 
 # what is sealed
@@ -583,9 +629,7 @@ def test_streams_that_meet_are_found_out(database: str, tmp_path: Path) -> None:
 
 def test_a_fault_in_one_process_ends_them_all(database: str, tmp_path: Path) -> None:
     text = (EXAMPLES / "pipeline_velocity.py").read_text()
-    faulty = text.replace(
-        "    step = (", "    if entry.position > 900:\n        1 / 0\n    step = ("
-    )
+    faulty = text.replace("    fact = ", "    if entry.position > 900:\n        1 / 0\n    fact = ")
     with pytest.raises(AnalysisFault, match=r"mine\.py, line \d+: ZeroDivisionError"):
         replay(Fold(written(tmp_path, faulty)), database, Slice(), processes=2)
 

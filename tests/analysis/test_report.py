@@ -78,6 +78,7 @@ def test_gone_quiet_names_companies_and_no_people(told: Run, tmp_path: Path) -> 
     assert code == 0, err
     text = text_of(tmp_path / "q.svg")
     assert {each["name"] for each in companies[:20]} <= set(text)
+    assert "Companies with whom nothing passed for 1 day" in text
     people = json.loads(told("read", "people", "--json", "--limit", "200")[1])
     assert not {each["name"] for each in people} & set(text)
 
@@ -177,8 +178,17 @@ def test_the_same_figures_are_the_same_bytes(told: Run, tmp_path: Path) -> None:
         (("funnel", *PERIOD, "--pipeline", "nosuch", "--out", "x.svg"), "funnel: "),
         (("revenue", "--from", "1990-01-01", "--to", "1990-02-01", "--out", "x.svg"), "nothing to"),
         (("forecast", "--out", "x.svg"), "say --as-of DAY"),
-        (("forecast", "--as-of", "1990-01-01", "--out", "x.svg"), "deals/forecast: "),
-        (("gone-quiet", "--days", "0", "--out", "x.svg"), "engagement/quiet: "),
+        (
+            ("forecast", "--as-of", "1990-01-01", "--out", "x.svg"),
+            "no pipeline of deals yet at --as-of 1990-01-01, and so nothing to forecast: say a",
+        ),
+        (
+            ("forecast", "--as-of", "2026-03-01", "--pipeline", "talent", "--out", "x.svg"),
+            "there was no pipeline of deals called talent at --as-of 2026-03-01; there were sales",
+        ),
+        (("forecast", "--as-of", "March", "--out", "x.svg"), "nor a day as in 2026-03-01"),
+        (("gone-quiet", "--days", "0", "--out", "x.svg"), "--days. Must be >= 1."),
+        (("gone-quiet", "--days", "3651", "--out", "x.svg"), "--days. Must be <= 3650."),
     ],
     ids=str,
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,9 @@ from psycopg import AsyncConnection
 
 from analysis.test_replay import EXAMPLES, NAMES, example, head_of, written
 from conftest import Run
-from ledger_crm import slices
+from ledger_crm import projections, slices
 from ledger_crm.analysis import replaying
-from ledger_crm.analysis.replaying import Instead, replay
+from ledger_crm.analysis.replaying import Fold, Instead, replay
 from ledger_crm.commands import merging
 from ledger_crm.commands.catalogue import save_segment
 from ledger_crm.domain import clock
@@ -32,7 +34,7 @@ from ledger_crm.domain.merging import CompanyAbsorbed, PersonAbsorbed
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.segment import Saved
 from ledger_crm.ledger import Intent, Ledger
-from ledger_crm.projections import AS_KNOWN, SCHEMA, accounts, fees, people
+from ledger_crm.projections import AS_KNOWN, SCHEMA, accounts, every, fees, funnel, people
 from ledger_crm.slices import Slice, Slices
 from projections.test_queries import project
 from scenario import ANA, KEYRING
@@ -55,8 +57,9 @@ def test_the_same_history_gives_the_same(name: str, database: str, tmp_path: Pat
 
 def test_what_did_not_happen_is_not_there(database: str, tmp_path: Path) -> None:
     nothing = Instead(written(tmp_path, "def instead(state, entry): return None"))
-    found = replay(example("pipeline_velocity"), database, Slice(), instead=nothing)
-    assert (found.state, found.entries) == ({}, 0)
+    fold = example("pipeline_velocity")
+    found = replay(fold, database, Slice(), instead=nothing)
+    assert (fold.result(found.state), found.entries) == ([], 0)
 
 
 def test_other_fees_are_those_of_the_other_terms(told: Run, database: str) -> None:
@@ -114,6 +117,62 @@ def test_another_pipeline_has_no_stage_that_it_does_not_have(database: str) -> N
     assert instead["client_interview"]["candidacies"] == real["client_interview"]["candidacies"]
     assert instead["client_interview"]["median_days"] > real["client_interview"]["median_days"]
     assert instead["offer"]["candidacies"] == real["offer"]["candidacies"]
+
+
+def results_of(folds: Iterable[Fold], url: str, other: Instead | None) -> dict[str, Any]:
+    """By the file's name, of one reading; as many replays would be told all the kinds too."""
+    states = {fold: fold.begin(whole=True) for fold in folds}
+    with Slices(url) as slices:
+        for page in slices.pages(Slice(), after=0, upto=slices.head()):
+            for real in page.entries:
+                if (entry := other.entry(real, opened=False) if other else real) is None:
+                    continue
+                for fold in states:
+                    if fold.wants(entry):
+                        states[fold] = fold.step(states[fold], entry, opened=False)
+    return {fold.path.stem: fold.result(state) for fold, state in states.items()}
+
+
+@pytest.mark.parametrize(
+    ("history", "differing"),
+    [
+        ("what_if_fee", {"fees_by_year", "fees", "candidates"}),
+        ("what_if_pipeline", {"pipeline_velocity", "funnel", "candidates", "pipelines"}),
+        ("what_if_cadence", {"gone_quiet", "people", "accounts"}),
+    ],
+)
+def test_every_history_is_for_every_fold_and_every_read_model(
+    history: str, differing: set[str], database: str
+) -> None:
+    """Given all folds that there are, each history tells them of facts that it is not about."""
+    assert {path.stem for path in EXAMPLES.glob("what_if_*.py")} == {
+        "what_if_fee", "what_if_pipeline", "what_if_cadence",
+    }  # fmt: skip
+    files = [path for path in sorted(EXAMPLES.glob("*.py")) if not path.stem.startswith("what_if")]
+    files += [
+        Path(str(import_module(f"{projections.__name__}.{p.name}").__file__)) for p in every()
+    ]
+    folds = list(map(Fold, files))
+    real = results_of(folds, database, None)
+
+    other = results_of(folds, database, Instead(EXAMPLES / f"{history}.py"))
+
+    changed = {name for name in real if real[name] != other[name]}
+    assert changed >= differing
+    assert not changed & {"first_reply", "client_retention", "engagement", "documents"}
+
+
+def test_another_pipeline_is_for_a_read_model_of_ours(told: Run) -> None:
+    """Which is told of more than the steps."""
+    code, out, err = told(
+        "replay", str(funnel.__file__), "--table", "funnel_step", "--format", "json",
+        "--instead", str(EXAMPLES / "what_if_pipeline.py"),
+    )  # fmt: skip
+    assert code == 0, err
+    came: dict[str, set[str]] = defaultdict(set)
+    for row in json.loads(out):
+        came[row["history"]].add(row["category"])
+    assert came["real"] - came["instead"] == {"final_interview"}
 
 
 async def quiet_at(url: str, at: int | None, end: datetime) -> set[tuple[str, str, UUID]]:

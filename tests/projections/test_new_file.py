@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ledger_crm
+from conftest import Run
 from ledger_crm import projections
 from ledger_crm.ledger import Ledger
 from ledger_crm.projections import every
@@ -22,6 +24,9 @@ from ledger_crm.workers.projector import Projector, connect
 from projections.driving import positions, reading, running
 from projections.stories import PEOPLE, a_full_story
 from waiting import PATIENCE_S, until
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "analysis"
+WORKED = ("first_reply", "pipeline_velocity", "client_retention")
 
 NEW_READ_MODEL = '''
 """Notes: how many we wrote about whom."""
@@ -117,16 +122,26 @@ with Ledger(url, Keyring(b"k" * 32)) as ledger:
 """
 
 
+Drop = Callable[[str, str], Path]
+
+
 @pytest.fixture
-def new_read_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "notes.py").write_text(NEW_READ_MODEL)
+def drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drop]:
+    """A file, under its name, as one more of ``projections/``."""
     monkeypatch.setattr(projections, "__path__", [*projections.__path__, str(tmp_path)])
-    yield
-    sys.modules.pop("ledger_crm.projections.notes", None)
+
+    def dropped(name: str, text: str) -> Path:
+        (tmp_path / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()
+        return tmp_path / f"{name}.py"
+
+    yield dropped
+    for file in tmp_path.glob("*.py"):
+        sys.modules.pop(f"{projections.__name__}.{file.stem}", None)
 
 
-@pytest.mark.usefixtures("new_read_model")
-def test_a_new_read_model_is_one_new_file(ledger: Ledger, database: str) -> None:
+def test_a_new_read_model_is_one_new_file(ledger: Ledger, database: str, drop: Drop) -> None:
+    drop("notes", NEW_READ_MODEL)
     asyncio.run(a_full_story(ledger))
     head = asyncio.run(ledger.head())
 
@@ -136,6 +151,51 @@ def test_a_new_read_model_is_one_new_file(ledger: Ledger, database: str) -> None
     with connect(database) as conn:
         rows = conn.execute("SELECT person_id, notes FROM noted").fetchall()
     assert rows == [(PEOPLE[0], 3)]
+
+
+def test_each_worked_example_is_a_new_file(
+    ledger: Ledger, database: str, drop: Drop, told: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """All that docs/analysis.md has to begin with, put there as they are."""
+    for name in WORKED:
+        drop(name, (EXAMPLES / f"{name}.py").read_text())
+    asyncio.run(a_full_story(ledger))
+    head = asyncio.run(ledger.head())
+
+    with running(Projector(database, reading(ledger), every())):
+        until(lambda: {positions(database).get(name) for name in WORKED} == {head})
+
+    capfd.readouterr()  # the projector's log
+    code, out, err = told("projections", "status", "--json")
+    assert code == 0, err
+    level = {one["name"] for one in json.loads(out)["projections"] if one["position"] == head}
+    assert level >= {*WORKED}
+    assert told("projections", "rebuild", "pipeline_velocity")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["fees_by_year", "fairness", "what_if_fee"])
+def test_a_file_that_is_no_read_model_is_one_line_which_names_it(
+    name: str, drop: Drop, told: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker would end on it, and be started, again and again."""
+    monkeypatch.setenv("LEDGER_HOME", str(tmp_path / "home"))
+    file = drop(name, (EXAMPLES / f"{name}.py").read_text())
+    for words in (("projections", "status"), ("up",), ("worker", "projector")):
+        code, out, err = told(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert err.startswith(f"ledger-crm: {file} has no projection")
+    assert not (tmp_path / "home").exists(), "nothing was started"
+    code, out, _ = told("doctor", "--json")
+    assert code == 1
+    says = {one["check"]: one["says"] for one in json.loads(out) if not one["ok"]}
+    assert says["read models"].startswith(f"{file} has no projection, so it is no read model: ")
+
+
+def test_what_is_called_projection_and_is_none_is_told_too(drop: Drop, told: Run) -> None:
+    file = drop("mine", "projection = 7")
+    code, _, err = told("projections", "status")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{file} has no projection" in err
 
 
 def test_a_new_interaction_is_one_struct(database: str, tmp_path: Path) -> None:

@@ -264,6 +264,15 @@ def replay(
     )
 
 
+def kept_by(keep: Path) -> set[int]:
+    """By how many processes what there is in this file, or in those beside it which are of one of
+    several each. One number of them does not go on from what another kept."""
+    of_several = re.compile(re.escape(keep.name) + r"\.\d+of(\d+)")
+    beside = keep.parent.iterdir() if keep.parent.is_dir() else ()
+    found = {int(of[1]) for each in beside if (of := of_several.fullmatch(each.name))}
+    return found | {1} if keep.exists() else found
+
+
 def must_go_together(
     fold: Fold, *, opens: bool, keep: Path | None, processes: int, instead: Instead | None
 ) -> None:

@@ -88,8 +88,9 @@ def replay(
         Open what is sealed, of whoever is not erased: it takes the deployment's key. Otherwise it
         reads [sealed].
     keep:
-        Remember the state in this file, and go on from there: after Ctrl-C, or with what is new.
-        That of --instead is in one beside it, which ends in .instead.
+        Remember the state in this file, and go on from there: after Ctrl-C, or with what is new;
+        with as many --processes as before. That of --instead is in one beside it, which ends in
+        .instead.
     processes:
         Share the streams out among so many processes, at most 64, if the file says PARALLEL =
         "stream", and that of --instead too.
@@ -117,6 +118,11 @@ def replay(
         raise Fault(f"nothing is from {wanted.since} on and before {wanted.until}")
     other = replaying.Instead(instead) if instead else None
     replaying.must_go_together(fold, opens=open, keep=keep, processes=processes, instead=other)
+    if keep and (kept := replaying.kept_by(keep)) and processes not in kept:
+        _aside(
+            f"{keep} was kept with --processes {' and '.join(map(str, sorted(kept)))}: with"
+            f" {processes} it begins anew"
+        )
     with looked_at(chosen) as url, bar() as drawn:
         task = drawn.add_task("replaying", total=None)
         histories = [

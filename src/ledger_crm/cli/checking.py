@@ -23,6 +23,7 @@ from ledger_crm.embedded import EmbeddedError, Nats, Postgres
 from ledger_crm.projections import (
     NEXT,
     SCHEMA,
+    NoProjection,
     Standing,
     every,
     standings,
@@ -246,6 +247,8 @@ def _checks() -> Iterator[Check]:
                 yield Check(one.name, "FAIL" if wrong else "ok", says)
             if behind := run(lambda: backlogs_at(url, head)):
                 yield wrong_with_webhooks(behind, idle=idle)
+    except NoProjection as fault:
+        yield Check("read models", "FAIL", str(fault))
     except psycopg.OperationalError:
         if chosen.database_url:
             where = f"{configuration.masked(chosen.database_url)}; is LEDGER_DATABASE_URL right?"

@@ -103,6 +103,9 @@ def told(fault: Exception) -> tuple[int, str] | None:
     archives = sys.modules.get("ledger_crm.archive")  # loaded by the commands that need it
     if archives and isinstance(fault, archives.ArchiveFault):
         return 2, explained(fault)
+    read_models = sys.modules.get("ledger_crm.projections")  # likewise
+    if read_models and isinstance(fault, read_models.NoProjection):
+        return 2, explained(fault)
     if "nats" not in sys.modules:  # 0.2 s to import, and then none of these was raised
         return None
     import nats.errors

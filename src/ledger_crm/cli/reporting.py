@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ledger_crm.api.past import Then
 
 What = Literal["funnel", "time-in-stage", "revenue", "gone-quiet", "forecast", "retention"]
+Days = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1, lte=3650))]
 PERIOD = ("--from", "--to")
 OF: dict[What, tuple[str, ...]] = {  # what each is asked with
     "funnel": (*PERIOD, "--pipeline"),
@@ -44,7 +45,7 @@ def report(
     to: date | None = None,
     as_of: str = "",
     pipeline: str = "",
-    days: int | None = None,
+    days: Days | None = None,
 ) -> None:
     """Draw a report: how far candidacies come, how long they stay, revenue by client, which
     companies have gone quiet, the forecast of a day as known then and now, or how many clients come
@@ -61,11 +62,13 @@ def report(
     to:
         The day after the last one.
     as_of:
-        As known then: a position, or a moment. Of the forecast: which day's.
+        As known then: a position, an instant, or a day, which means its end in UTC. Of the
+        forecast: which day's; it needs one.
     pipeline:
         Of the funnel, the time in stage and the forecast: only this one, by its slug.
     days:
-        Of gone-quiet: nothing passed for so many days; otherwise 90.
+        Of gone-quiet: companies with whom nothing passed for at least so many days, 1 to 3650;
+        otherwise 90.
     """
     must_be_drawable(out)
     said = {"--from": from_, "--to": to, "--pipeline": pipeline or None, "--days": days}
@@ -167,7 +170,7 @@ def _gone_quiet(days: int, known: dict[str, str]) -> tuple[str, list[Panel]]:
     silent = [(now - datetime.fromisoformat(each["touched_at"])).days for each in shown]
     bars = Series("silent", silent, [f"{each}" for each in silent])
     labels, note = [each["name"] for each in shown], _of("longest", found)
-    title = f"Companies with whom nothing passed for {days} days"
+    title = f"Companies with whom nothing passed for {days} day{'s' * (days != 1)}"
     return title, [Panel("Since anything passed between us", "days", labels, [bars], note)]
 
 
@@ -195,6 +198,17 @@ def _moment(known: dict[str, str]) -> datetime:
 def _forecast(as_of: str, pipeline: str) -> tuple[str, list[Panel]]:
     """Weighted, by month of expected close, a panel for each currency: as known then, and of that
     day by what is known now."""
+    known = [each["slug"] for each in asked("pipelines", as_of=as_of) if each["subject"] == "deal"]
+    if not known:
+        raise Fault(
+            f"there was no pipeline of deals yet at --as-of {as_of}, and so nothing to forecast:"
+            " say a later moment"
+        )
+    if pipeline and pipeline not in known:
+        raise Fault(
+            f"there was no pipeline of deals called {pipeline} at --as-of {as_of}; there were"
+            f" {', '.join(known)}"
+        )
     of = {"pipeline": pipeline} if pipeline else {}
     histories = {
         "as known then": asked("deals/forecast", as_of=as_of, **of),

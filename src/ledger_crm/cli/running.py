@@ -21,6 +21,7 @@ from ledger_crm.commands import catalogue
 from ledger_crm.embedded import Claim, Nats, Postgres
 from ledger_crm.ending import ended
 from ledger_crm.ledger import Ledger
+from ledger_crm.projections import every
 from ledger_crm.settings import Settings
 from ledger_crm.storage import storage_at
 from ledger_crm.tracing import must_be_possible, traced
@@ -63,7 +64,10 @@ def up(
     """
     chosen = load()
     must_be_possible(os.environ)
-    storage_at(chosen.vault)  # is no address, or not installed: before anything is started
+    # Before anything is started: an address that is none, or not installed; a file among the read
+    # models that is none, on which each worker would end again and again.
+    storage_at(chosen.vault)
+    every()
     with ExitStack() as house:
         claim = house.enter_context(Claim(chosen.home))
         # Ours, so that nobody takes the port while the API is not there, and who calls then waits.
@@ -408,7 +412,6 @@ async def _closed(broker: asyncio.Task[Client]) -> None:
 
 
 def _project(ledger: Ledger, url: str) -> None:
-    from ledger_crm.projections import every
     from ledger_crm.workers.projector import Projector
 
     projector = Projector(

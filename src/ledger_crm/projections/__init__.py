@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 
 from ._lookup import Lookup
 from ._projection import (
@@ -76,6 +77,7 @@ __all__ = [
     "Key",
     "Lookup",
     "Marked",
+    "NoProjection",
     "Projection",
     "Row",
     "Standing",
@@ -95,7 +97,22 @@ __all__ = [
 ]
 
 
+class NoProjection(Exception):
+    """A file of this package is no read model."""
+
+
 def every() -> list[Projection]:
-    """The ``projection`` of each public module of this package, by name."""
+    """The ``projection`` of each public module of this package, by name. Raises NoProjection."""
     names = sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_"))
-    return [import_module(f"{__name__}.{name}").projection for name in names]
+    return [_of(import_module(f"{__name__}.{name}")) for name in names]
+
+
+def _of(module: ModuleType) -> Projection:
+    found = getattr(module, "projection", None)
+    if not isinstance(found, Projection):
+        raise NoProjection(
+            f"{module.__file__} has no projection, so it is no read model: take it out of that"
+            " folder, or give it one, as docs/analysis.md says; a fold alone is for ledger-crm"
+            " replay"
+        )
+    return found
