@@ -24,8 +24,8 @@ QUOTED = re.compile(r"[,;\"\t\r\n]")
 
 
 def cell(value: Any) -> str:
-    """What is no single value is JSON, null is empty, and what JSON does not know is its name. What
-    is no number has its own, by which whoever reads numbers knows it: ``NaN``, ``inf``, ``-inf``."""
+    """What is no single value is JSON, null is empty, and what JSON does not know is its name: what
+    is no number, too, by which whoever reads numbers knows it, ``NaN``, ``inf``, ``-inf``."""
     match value:
         case None:
             return ""
