@@ -432,6 +432,10 @@ class Work:
         entries: list[Any] = [e for known in self._touched.values() for e in known.pending_events]
         return entries
 
+    def unwritten(self) -> list[Entry[Event]]:
+        """What was decided since the last ``commit``."""
+        return [*self._staged, *self.pending()]
+
     @property
     def has_decided(self) -> bool:
         """Since the last ``stage``."""

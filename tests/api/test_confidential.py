@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
@@ -842,6 +843,63 @@ async def test_one_that_no_read_model_knows_yet_is_not_written_to_by_who_does_no
     for one in new, later:
         assert {status for status, _ in await answers(*one)} == {404}
         assert [status for status, _ in await answers(*one, "owner")] == plain
+
+
+async def test_whoever_waits_for_a_read_model_keeps_nobody_else_from_the_record(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys, project: Callable[[], None]
+) -> None:
+    path = f"/companies/{search['company']}/job-orders"
+    secret = ORDER | {"confidential": True}
+    order = (await written(ana, path, secret))["created"]
+    held = {
+        "kind": "company.job_order_held", "job_order_id": order, "reason": "frozen", "held_at": AT
+    }  # fmt: skip
+    waiting = asyncio.create_task(ana.post(f"{path}/steps", json=held, headers=keys["ben"]))
+    for _ in range(3):
+        other = await ana.post(path, json=ORDER, headers=keys["owner"])
+        assert other.status_code == 201
+    assert not waiting.done()
+    project()
+    problem(await waiting, 404, "no-such-job-order")
+
+
+async def test_who_opens_one_may_try_it_and_go_on_with_it_at_once(
+    ana: httpx.AsyncClient,
+    search: dict[str, str],
+    keys: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshots, "PATIENCE_S", 0.05)
+    path, mine = f"/companies/{search['company']}/job-orders", str(new_id())
+    opening = ORDER | {"confidential": True, "job_order_id": mine}
+    answer = await ana.post(f"{path}?dry_run=true", json=opening, headers=keys["ben"])
+    assert answer.status_code == 200, answer.text
+    put_forward = {"company_id": search["company"], "job_order_id": mine}
+    commands = [
+        {"method": "POST", "path": path, "body": opening},
+        {"method": "POST", "path": f"/people/{search['person']}/candidacies", "body": put_forward},
+    ]
+    batch = {"commands": commands, "all_or_nothing": True}
+    for trying in ("?dry_run=true", ""):
+        answer = await ana.post(f"/batch{trying}", json=batch, headers=keys["ben"])
+        assert answer.status_code == 200, answer.text
+
+
+async def test_who_takes_the_id_of_one_is_not_told_whose_it_is(
+    ana: httpx.AsyncClient, search: dict[str, str], keys: Keys
+) -> None:
+    company = (await written(ana, "/companies", {"name": "Another"}))["id"]
+    order = (
+        await written(
+            ana, f"/companies/{search['company']}/job-orders", ORDER | {"confidential": True}
+        )
+    )["created"]
+    same = ORDER | {"job_order_id": order}
+    for trying in ("?dry_run=true", ""):
+        path = f"/companies/{company}/job-orders{trying}"
+        answer = await ana.post(path, json=same, headers=keys["ben"])
+        assert answer.status_code == 409
+        assert search["company"] not in answer.text
 
 
 async def test_who_opens_one_sees_it_until_it_is_staffed(

@@ -18,7 +18,7 @@ from ledger_crm.domain.agreement import FeeAgreed
 from ledger_crm.domain.candidacy import CandidacyFact
 from ledger_crm.domain.company import DealFact
 from ledger_crm.domain.document import Filed
-from ledger_crm.domain.entry import Actor, Aggregate, Event
+from ledger_crm.domain.entry import Actor, Aggregate, Event, IdTaken
 from ledger_crm.domain.followup import CompanyFollowUpPromised, FollowUpPromised
 from ledger_crm.domain.interview import InterviewArranged, InterviewFact, OfferFact, OfferMade
 from ledger_crm.domain.invoice import InstalmentDue, InvoiceRaised
@@ -255,8 +255,22 @@ class Act:
     async def _decide(
         self, decision: Callable[[Work], Awaitable[Aggregate]], of: UUID | None = None
     ) -> tuple[Receipt, bool]:
-        if self.sight:
-            decision = self.sight.deciding(decision)
+        if not self.sight:
+            return await self._decided(decision, of)
+        decision = self.sight.deciding(decision)
+        try:
+            try:
+                return await self._decided(decision, of)
+            except confidential.NotKnownYet:
+                await self.sight.learn()
+                return await self._decided(decision, of)
+        except IdTaken as refusal:
+            refusal.facts = {}  # whose it is may be hidden, and nobody was asked about that
+            raise
+
+    async def _decided(
+        self, decision: Callable[[Work], Awaitable[Aggregate]], of: UUID | None
+    ) -> tuple[Receipt, bool]:
         if self.matching.anything:
             decision = _of_what_is_there(decision)
         if self.matching.nothing:

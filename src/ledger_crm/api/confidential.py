@@ -22,8 +22,8 @@ from ledger_crm.commands.drafting import Foreseen
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.clock import today
 from ledger_crm.domain.company import Company
-from ledger_crm.domain.entry import Actor, Aggregate, Event
-from ledger_crm.domain.joborder import JobOrder
+from ledger_crm.domain.entry import Actor, Aggregate, Event, kind
+from ledger_crm.domain.joborder import JobOrder, JobOrderOpened
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import Permission
 from ledger_crm.ledger import Ledger, NoSuchRecord, Told, Work
@@ -69,6 +69,7 @@ class Hidden:
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
         self._known: dict[tuple[str, bool], tuple[Known, float]] = {}
+        self._behind_until_s = 0.0  # who asks for a position till then waits no more
 
     def remembered(self, holder: Holder, position: int) -> frozenset[UUID] | None:
         """None: not known, or not of what is known up to there."""
@@ -93,7 +94,9 @@ class Hidden:
                 found = await companies.confidential_job_orders(cur, who[0], team=who[1], on=on)
                 return stands_at, (found,)
 
-        stands_at, found = await level(attempt, position)
+        behind, self._behind_until_s = asked_s < self._behind_until_s, asked_s + TRUST_S
+        stands_at, found = await level(attempt, position, patience_s=0.0 if behind else None)
+        self._behind_until_s = 0.0
         if len(self._known) >= MOST:
             self._known.clear()
         shown = frozenset(order for order, is_shown in found.items() if is_shown)
@@ -107,6 +110,10 @@ class Hidden:
         known, until_s = self._known.get((holder.actor, holder.may(TEAM)), (None, 0.0))
         fresh = known and known.position >= position and time.monotonic() <= until_s
         return known if fresh else None
+
+
+class NotKnownYet(Exception):
+    """Whether a job order is hidden. No refusal: it is to be learned, and decided again."""
 
 
 ALL_SEEN = Known(NONE, NONE, sys.maxsize)
@@ -126,21 +133,39 @@ class Sight:
         self.named = frozenset(_ids(named))
         self._ledger, self._of, self._holder = ledger, hidden, holder
         self._known: Known | None = None
+        self._learned = False
+        self._work: Work | None = None
         self._looked_at: dict[UUID, Aggregate] = {}
         self._plain: set[UUID] = set()  # orders that are not confidential, while it is decided
 
     async def hidden(self, orders: Mapping[UUID, UUID | None]) -> frozenset[UUID]:
-        """Of these orders, each with its company, if that is known. One that is confidential in
-        the ledger may be so in no read model yet: then it is waited for. Raises Unavailable,
-        ReadModelBehind."""
+        """Of these orders, each with its company, if that is known. Raises NotKnownYet where one is
+        confidential in the ledger and in no read model; Unavailable, ReadModelBehind."""
         if self._known is None:
             self._known = await self._of.known(self._holder)
-        for order in orders.keys() - self._known.hidden - self._known.shown - self._plain:
-            if await self._is_confidential(order, orders[order]):
-                self._known = await self._of.known(self._holder, await self._ledger.head())
-            else:
+        begun = self._begun()
+        unknown = set[UUID]()
+        for order in orders.keys() - self._known.hidden - self._known.shown - self._plain - begun:
+            if not await self._is_confidential(order, orders[order]):
                 self._plain.add(order)
-        return self._known.hidden & orders.keys()
+            elif not self._learned:
+                raise NotKnownYet()
+            else:  # since then
+                unknown.add(order)
+        return (self._known.hidden | unknown) & orders.keys()
+
+    async def learn(self) -> None:
+        """What is written by now. Not while somebody waits for their turn at the record: read
+        models may be away. Raises Unavailable, ReadModelBehind."""
+        self._known = await self._of.known(self._holder, await self._ledger.head())
+        self._learned = True
+
+    def _begun(self) -> frozenset[UUID]:
+        """Orders that are opened by what is decided here, and are nobody else's yet."""
+        if self._work is None:
+            return NONE
+        facts = [entry.event for entry in self._work.unwritten()]
+        return frozenset(fact.job_order_id for fact in facts if isinstance(fact, JobOrderOpened))
 
     async def _is_confidential(self, order: UUID, company_id: UUID | None) -> bool:
         """As it is in the ledger; of one that nothing here tells the company of, as if it were."""
@@ -175,7 +200,7 @@ class Sight:
         """As this caller may. Raises as ``decision``, and NoSuchRecord."""
 
         async def decided(work: Work) -> Aggregate:
-            work.eye, self._looked_at, self._plain = self.eye, {}, set()
+            work.eye, self._work, self._looked_at, self._plain = self.eye, work, {}, set()
             try:
                 subject = await decision(work)
             except Refusal as refusal:
@@ -199,7 +224,14 @@ class Sight:
         """What a dry run may tell of these: of hidden ones not even that they would be."""
         facts = [msgspec.json.decode(one.fact, type=OfAnOrder) for one in found]
         orders = {fact.job_order_id: fact.company_id for fact in facts if fact.job_order_id}
-        hidden = await self.hidden(orders) if orders else NONE
+        for one, fact in zip(found, facts, strict=True):
+            if one.kind == kind(JobOrderOpened) and fact.job_order_id:
+                orders.pop(fact.job_order_id, None)
+        try:
+            hidden = await self.hidden(orders)
+        except NotKnownYet:
+            await self.learn()
+            hidden = await self.hidden(orders)
         return [entry for entry in found if not is_of(entry.fact, hidden)]
 
     async def told(self, refusal: Refusal) -> Refusal:

@@ -337,9 +337,11 @@ def _raise_unless_dead(conn: Any, until_s: float) -> None:
         raise
 
 
-async def level(attempt: Attempt[T], position: int) -> tuple[int, T]:
+async def level(
+    attempt: Attempt[T], position: int, *, patience_s: float | None = None
+) -> tuple[int, T]:
     """As soon as what is read has got there, and where it stands. Raises ReadModelBehind."""
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
     while True:
         stands_at, found = await answered(attempt())
         if found:

@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, BinaryIO
 
@@ -34,19 +35,21 @@ def log_as_json(level: str) -> None:
 
 class Others(logging.Handler):
     """What libraries say, in lines like ours. Of a fault its type and its place: the text may hold
-    anything."""
+    anything, and is told in further lines, too. Nothing goes wrong there because it cannot be
+    said."""
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = {"event": record.getMessage(), "logger": record.name}
-        if record.exc_info and record.exc_info[0]:
-            said["fault"] = record.exc_info[0].__name__
-            if frames := traceback.extract_tb(record.exc_info[2]):
-                said["at"] = f"{frames[-1].filename}:{frames[-1].lineno}"
-        self._lines.now(as_json(None, record.levelname.lower(), said))
+        with suppress(Exception):
+            said = {"event": record.getMessage().partition("\n")[0], "logger": record.name}
+            if record.exc_info and record.exc_info[0]:
+                said["fault"] = record.exc_info[0].__name__
+                if frames := traceback.extract_tb(record.exc_info[2]):
+                    said["at"] = f"{frames[-1].filename}:{frames[-1].lineno}"
+            self._lines.now(as_json(None, record.levelname.lower(), said))
 
 
 def as_json(_: Any, level: str, said: structlog.typing.EventDict) -> bytes:
@@ -74,7 +77,7 @@ class Lines:
     """
 
     def __init__(self, to: BinaryIO) -> None:
-        self._to, self._held, self._lock = to, list[bytes](), threading.Lock()
+        self._to, self._held, self._lock = to, list[bytes](), threading.RLock()
         self._writes_in: asyncio.AbstractEventLoop | None = None
         atexit.register(self.write)
 
