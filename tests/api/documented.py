@@ -89,7 +89,7 @@ class Documented:
         for name in response["headers"]:
             optional = ("Idempotency-Replayed", "Ledger-As-Of", "Link", "Total-Count")
             optional += ("RateLimit", "RateLimit-Policy")  # where there is none
-            optional += ("Vary", "Content-Encoding")  # of text; of much, for who takes it
+            optional += ("Vary", "Content-Encoding", "Accept-Encoding")  # of text; of much; of that
             assert name in optional or name in answer.headers, f"{name} is missing"
         if answer.status_code == 201 and (at := answer.headers.get("location")):
             made = answer.json()
