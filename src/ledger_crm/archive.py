@@ -279,11 +279,11 @@ def restore(
     keyring: Keyring,
     *,
     progress: Progress = lambda at, of: None,
-) -> Manifest:
+) -> tuple[Manifest, bool]:
     """Into an empty database, in one transaction: it ends at the archived head, or stays empty. One
     that holds the archived ledger already, to the entry, is left as it is, so that whoever was
-    stopped after that can go on. Raises ArchiveFault if it holds anything else, or a file is
-    missing or another; WrongKey."""
+    stopped after that can go on; False: so it was. Raises ArchiveFault if it holds anything else,
+    or a file is missing or another; WrongKey."""
     manifest = manifest_of(place)
     ours = keyring.hash_of("deployment", "check").hex()
     if manifest.key_check not in (None, ours):
@@ -294,7 +294,7 @@ def restore(
         if 0 < head == manifest.head:
             against(url, manifest, progress=progress)
             _added(place.within("documents"), vault)
-            return manifest
+            return manifest, False
         _must_be_empty(conn)
         if manifest.key_check:
             conn.execute(
@@ -341,7 +341,7 @@ def restore(
             )  # fmt: skip
         _rebuild_read_models(conn)
         _added(place.within("documents"), vault)
-    return manifest
+    return manifest, True
 
 
 class _Running:

@@ -72,7 +72,7 @@ def put_back(
     url: str, folder: Path, vault: Path | None = None, keyring: Keyring = KEYRING
 ) -> Manifest:
     vault = vault or folder.with_name("vault of another")
-    return archives.restore(url, Files(folder), vault_in(vault).storage, keyring)
+    return archives.restore(url, Files(folder), vault_in(vault).storage, keyring)[0]
 
 
 def row(url: str, query: str) -> Any:
@@ -582,6 +582,8 @@ def test_on_the_command_line(
     assert (code, "the ledger's head is at 0, and the archive's at" in err) == (2, True)
     code, out, err = told("restore", folder)
     assert (code, "restored up to" in out) == (0, True), err
+    code, out, err = told("restore", folder)
+    assert (code, "it is there already, up to" in out, "restored" in out) == (0, True, False), err
     code, out, _ = told("archive", folder, "--verify")
     assert (code, "the ledger here is the same" in out) == (0, True)
     code, out, _ = told("checksums", "--against", str(tmp_path / "sums.json"))

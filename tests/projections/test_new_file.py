@@ -198,6 +198,24 @@ def test_what_is_called_projection_and_is_none_is_told_too(drop: Drop, told: Run
     assert f"{file} has no projection" in err
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def fold(:", "cannot be read (SyntaxError: "),
+        ("import nothing_of_the_kind", "cannot be read (ModuleNotFoundError: "),
+        ("1 / 0", "cannot be read (ZeroDivisionError: "),
+        ("from ledger_crm.projections.people import projection", "is a second projection named"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(
+    drop: Drop, told: Run, text: str, says: str
+) -> None:
+    file = drop("zz_mine", text)
+    code, _, err = told("projections", "status")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert err.startswith(f"ledger-crm: {file} {says}")
+
+
 def test_a_new_interaction_is_one_struct(database: str, tmp_path: Path) -> None:
     """In a copy of the source, so that nothing but the one file can have been touched."""
     source = Path(ledger_crm.__file__).parent

@@ -316,6 +316,7 @@ class ReadModels:
                 counts[table.name] = count
         if drafted:
             _replace(self.folder / PLACING, b"")
+            _hold(self.folder)
         for path in drafted:
             _place(path)
         there = {f"{p.name}/{table.name}" for p in self.projections for table in p.tables}
@@ -418,6 +419,15 @@ def _place(path: Path) -> None:
 def _replace(path: Path, content: bytes) -> None:
     _beside(path).write_bytes(content)
     _place(path)
+
+
+def _hold(folder: Path) -> None:
+    """What was renamed in it stays so when the power fails, before anything that comes after."""
+    there = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(there)
+    finally:
+        os.close(there)
 
 
 def _beside(path: Path) -> Path:

@@ -78,12 +78,12 @@ def restore(place: str, /) -> None:
     archives.manifest_of(there)  # before anything is made for it
     with database(chosen) as url, bar() as drawn:
         task = drawn.add_task("restoring", total=None)
-        manifest = archives.restore(
+        manifest, restored = archives.restore(
             url, there, storage_at(chosen.vault, private=True), keyring,
             progress=lambda at, of: drawn.update(task, completed=at, total=of),
         )  # fmt: skip
-        said = f"restored up to {manifest.head}, with {manifest.documents} documents"
-        console().print(said)
+        how = "restored" if restored else "it is there already,"
+        console().print(f"{how} up to {manifest.head}, with {manifest.documents} documents")
         task = drawn.add_task("building the read models", total=manifest.head)
         with ledger_at(url, chosen) as ledger, projector.connect(url) as conn:
             crew = projector.Crew(

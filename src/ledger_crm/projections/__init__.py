@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
 
@@ -103,8 +104,28 @@ class NoProjection(Exception):
 
 def every() -> list[Projection]:
     """The ``projection`` of each public module of this package, by name. Raises NoProjection."""
-    names = sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_"))
-    return [_of(import_module(f"{__name__}.{name}")) for name in names]
+    found: dict[str, Projection] = {}
+    for name in sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_")):
+        projection = _of(module := _imported(f"{__name__}.{name}"))
+        if projection.name in found:
+            raise NoProjection(
+                f"{module.__file__} is a second projection named {projection.name}: give it another"
+                " name, or take it out of that folder"
+            )
+        found[projection.name] = projection
+    return [*found.values()]
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except Exception as fault:  # of a file that was dropped in, whatever it does
+        said = f"{type(fault).__name__}: {fault}".partition("\n")[0]
+        spec = find_spec(name)
+        raise NoProjection(
+            f"{spec and spec.origin} cannot be read ({said}): mend it, or take it out of that"
+            " folder"
+        ) from fault
 
 
 def _of(module: ModuleType) -> Projection:
