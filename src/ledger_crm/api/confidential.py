@@ -29,6 +29,7 @@ from ledger_crm.domain.role import Permission
 from ledger_crm.ledger import Ledger, NoSuchRecord, Told, Work
 from ledger_crm.projections import companies
 
+from .problems import ReadModelBehind
 from .snapshots import DIRECTORY, Reads, level
 
 ALL: Permission = "confidential.read"
@@ -69,7 +70,7 @@ class Hidden:
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
         self._known: dict[tuple[str, bool], tuple[Known, float]] = {}
-        self._behind_until_s = 0.0  # who asks for a position till then waits no more
+        self._behind_until_s = 0.0  # somebody waited in vain: till then nobody else does
 
     def remembered(self, holder: Holder, position: int) -> frozenset[UUID] | None:
         """None: not known, or not of what is known up to there."""
@@ -94,9 +95,13 @@ class Hidden:
                 found = await companies.confidential_job_orders(cur, who[0], team=who[1], on=on)
                 return stands_at, (found,)
 
-        behind, self._behind_until_s = asked_s < self._behind_until_s, asked_s + TRUST_S
-        stands_at, found = await level(attempt, position, patience_s=0.0 if behind else None)
-        self._behind_until_s = 0.0
+        behind = asked_s < self._behind_until_s
+        try:
+            stands_at, found = await level(attempt, position, patience_s=0.0 if behind else None)
+        except ReadModelBehind:
+            if not behind:  # or who asks often would never wait again
+                self._behind_until_s = time.monotonic() + TRUST_S
+            raise
         if len(self._known) >= MOST:
             self._known.clear()
         shown = frozenset(order for order, is_shown in found.items() if is_shown)
