@@ -6,7 +6,6 @@ who came to it, came to the other one. ``ONE`` is the stage's id in the pipeline
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -20,7 +19,7 @@ PARALLEL = "stream"  # a candidacy is on the record of one person
 ONE = "client_interview"
 
 
-def instead(state: dict[UUID, str], entry: Entry[Any]) -> Event | None:
+def instead(state: dict[UUID, str], entry: Entry[Event]) -> Event | None:
     match entry.event:
         case PipelineDefined() as pipeline:
             stages = tuple(s for s in pipeline.stages if s.category != "final_interview")
@@ -34,4 +33,4 @@ def instead(state: dict[UUID, str], entry: Entry[Any]) -> Event | None:
                 return None  # where it is already, it does not come
             return step
         case event:
-            return event  # type: ignore[no-any-return]
+            return event

@@ -478,7 +478,7 @@ def _must_be_whole(place: Storage, manifest: Manifest) -> None:
                 f" bytes, and not {segment.bytes}; {ELSEWHERE}"
             )
     with place.reading(last.name) as content:
-        if hashlib.file_digest(content, "sha256").hexdigest() != last.sha256:  # type: ignore[arg-type]
+        if _sha256(content) != last.sha256:
             raise ArchiveFault(
                 f"{place}/{last.name} is not what was written: its hash is another; {ELSEWHERE}"
             )
@@ -525,7 +525,7 @@ def _write(
                 count += 1
         size = file.tell()
         file.seek(0)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        sha256 = _sha256(file)
         name = f"{name}.{sha256[:16]}.jsonl.gz" if hashed else f"{name}.jsonl.gz"
         place.keep(file, name)
     return File(name=name, sha256=sha256, lines=count, bytes=size)
@@ -541,7 +541,7 @@ def _decoded(place: Storage, file: File, type_: type[L]) -> Iterator[L]:
     decode = msgspec.json.Decoder(type_).decode
     try:
         with place.reading(file.name) as content:
-            if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:  # type: ignore[arg-type]
+            if _sha256(content) != file.sha256:
                 raise ArchiveFault(
                     f"{path} is not what was written: its hash is another; take it from another"
                     " copy"
@@ -598,6 +598,11 @@ def _added(source: Storage, target: Storage) -> set[str]:
 
 def _addressed(storage: Storage) -> set[str]:
     return {name for name, _ in storage.sizes() if DOCUMENT.fullmatch(name)}
+
+
+def _sha256(file: Any) -> str:
+    """Of all that follows in a file that is open."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash_of(content: bytes) -> str:

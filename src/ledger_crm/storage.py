@@ -121,7 +121,7 @@ class Files:
         os.fsync(draft.fileno())
         Path(draft.name).replace(path)
         for folder in {path.parent, self.folder}:
-            _sync(folder)
+            hold(folder)
 
     def drop(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -280,7 +280,8 @@ def private_opener(path: str, flags: int) -> int:
     return file
 
 
-def _sync(folder: Path) -> None:
+def hold(folder: Path) -> None:
+    """What was renamed in it stays so when the power fails, before anything that comes after."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -35,6 +35,7 @@ from ledger_crm.projections import Projection, every
 from ledger_crm.sealing import Keyring
 from ledger_crm.slices import Slice, Slices
 from ledger_crm.snapshot import PROGRAM
+from ledger_crm.storage import hold
 from ledger_crm.store import Told
 
 from . import AnalysisFault
@@ -316,7 +317,7 @@ class ReadModels:
                 counts[table.name] = count
         if drafted:
             _replace(self.folder / PLACING, b"")
-            _hold(self.folder)
+            hold(self.folder)
         for path in drafted:
             _place(path)
         there = {f"{p.name}/{table.name}" for p in self.projections for table in p.tables}
@@ -389,10 +390,10 @@ def _groups(types: dict[str, str], rows: Iterable[tuple[Any, ...]]) -> Iterator[
 
 def rows_in(path: Path) -> int | None:
     """None: it is not there, or no Parquet."""
-    _, pq = arrow()
+    pa, pq = arrow()
     try:
         return int(pq.read_metadata(path).num_rows)
-    except Exception:
+    except (pa.ArrowException, OSError):
         return None
 
 
@@ -419,15 +420,6 @@ def _place(path: Path) -> None:
 def _replace(path: Path, content: bytes) -> None:
     _beside(path).write_bytes(content)
     _place(path)
-
-
-def _hold(folder: Path) -> None:
-    """What was renamed in it stays so when the power fails, before anything that comes after."""
-    there = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(there)
-    finally:
-        os.close(there)
 
 
 def _beside(path: Path) -> Path:
