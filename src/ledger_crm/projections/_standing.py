@@ -26,14 +26,16 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.projection_position (
     fault       text,                       -- why it halted
     serves_from bigint NOT NULL,            -- the ledger's head when the tables were made
     generation  int NOT NULL DEFAULT 0,     -- raised when other tables take their place
-    relations   text[]                      -- its tables and views; NULL: those of this version
+    relations   text[],                     -- its tables and views; NULL: those of this version
+    indexed     boolean NOT NULL DEFAULT true  -- false: those by which readers look are to be made
 );
 DO $$ BEGIN
-    IF (SELECT count(*) FROM pg_attribute WHERE attname IN ('generation', 'relations')
-        AND attrelid = '{SCHEMA}.projection_position'::regclass) < 2 THEN
+    IF (SELECT count(*) FROM pg_attribute WHERE attname IN ('generation', 'relations', 'indexed')
+        AND attrelid = '{SCHEMA}.projection_position'::regclass) < 3 THEN
         ALTER TABLE {SCHEMA}.projection_position
             ADD COLUMN IF NOT EXISTS generation int NOT NULL DEFAULT 0,
-            ADD COLUMN IF NOT EXISTS relations text[];
+            ADD COLUMN IF NOT EXISTS relations text[],
+            ADD COLUMN IF NOT EXISTS indexed boolean NOT NULL DEFAULT true;
     END IF;
 END $$
 """

@@ -63,8 +63,9 @@ def take_place(conn: Connection, projection: Projection) -> None:
     _move(conn, projection, "", LAST)
     _move(conn, projection, NEXT, "")
     conn.execute(
-        "INSERT INTO projection_position (name, version, position, serves_from, relations)"
-        " SELECT %s, version, position, serves_from, relations FROM projection_position"
+        "INSERT INTO projection_position"
+        " (name, version, position, serves_from, relations, indexed)"
+        " SELECT %s, version, position, serves_from, relations, indexed FROM projection_position"
         " WHERE name = %s",
         (last, name),
     )
@@ -165,6 +166,19 @@ def _unled(conn: Connection, projection: Projection) -> int:
     return int(found[0]) if found and found[1] else 0
 
 
+def index(conn: Connection, projection: Projection, which: str) -> None:
+    """Makes the indexes by which readers look for rows, which it was made without."""
+    with conn.transaction():
+        made = conn.execute(
+            "UPDATE projection_position SET indexed = true"
+            " WHERE name = %s AND abs(version) = %s AND NOT indexed",
+            (row_of(which, projection.name), projection.version),
+        ).rowcount
+        if made:
+            for table in projection.tables:
+                conn.execute(table.indexes(which).encode())
+
+
 def forget(conn: Connection, projections: Sequence[Projection]) -> None:
     """Somebody is erased, and no fold does it here: whoever builds one will come to it."""
     for projection in projections:
@@ -254,7 +268,7 @@ def _stand_as(conn: Connection, name: str, other: str) -> None:
     """Whoever drives it finds out, for its tables are others now."""
     conn.execute(
         "UPDATE projection_position p SET version = o.version, position = o.position,"
-        " serves_from = o.serves_from, relations = o.relations, fault = NULL,"
+        " serves_from = o.serves_from, relations = o.relations, indexed = o.indexed, fault = NULL,"
         " generation = p.generation + 1"
         " FROM projection_position o WHERE p.name = %s AND o.name = %s",
         (name, other),

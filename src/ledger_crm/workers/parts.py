@@ -22,7 +22,7 @@ from ledger_crm.sealing import Keyring
 from ledger_crm.sharing import BrokenProcessPool, in_processes, tell
 from ledger_crm.store import Store, Undecodable
 
-from .beside import Connection, drop, part_of, relations_of, row_of
+from .beside import Connection, drop, index, part_of, relations_of, row_of
 from .projector import BATCH, Driver, Hole, NotLeading, connect
 from .rows import NoSuchRow
 
@@ -81,7 +81,7 @@ class PartDriver(Driver):
                 self.write(entries, position)
                 progress(self.position)
 
-    def _begin(self) -> tuple[int, int]:
+    def _begin(self) -> tuple[int, int, int | None]:
         self.name = part_of(self.projection.name, self.number, self.of)
         with self.conn.transaction():
             found = self._standing()
@@ -114,6 +114,7 @@ def build_parts(
         in_processes(_drive, jobs, began, progress)
     except BrokenProcessPool:
         raise PartFault("a process died; the same command again goes on where it was") from None
+    index(conn, projection, NEXT)
     finish(conn, projection, shared.of, upto)
 
 
@@ -138,13 +139,14 @@ def prepare(conn: Connection, projection: Projection, of: int) -> bool:
             return True
         drop(conn, projection, NEXT)
         for table in projection.tables:
-            conn.execute(table.ddl(NEXT).encode())
+            conn.execute(table.ddl(NEXT, indexed=False).encode())
         conn.cursor().executemany(
-            "INSERT INTO projection_position (name, version, position, serves_from, relations)"
-            " SELECT %s, %s, 0, position, %s FROM ledger.head",
+            "INSERT INTO projection_position"
+            " (name, version, position, serves_from, relations, indexed)"
+            " SELECT %s, %s, 0, position, %s, %s FROM ledger.head",
             [
-                (name, -version, relations_of(projection)),
-                *((part, version, None) for part in parts),
+                (name, -version, relations_of(projection), False),
+                *((part, version, None, True) for part in parts),
             ],
         )
     return True

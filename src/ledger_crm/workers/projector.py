@@ -49,6 +49,7 @@ from .beside import (
     drop,
     forget,
     forget_left,
+    index,
     is_begun,
     is_built,
     relations_of,
@@ -68,6 +69,7 @@ HALTED_S = 10.0  # between attempts of one that halted: what it halts on takes a
 PAUSE_S = 1.0  # before somebody who was interrupted begins again
 LOCK = f"SELECT {{}}({LEADS})"
 KEPT_OF_MANY = 5_000  # rows of each table, where all read models share a process
+NOWHERE = (0, 0, 0, None)  # version, position, generation, where it needs its indexes
 AWAY = ("08", "57P", "25006")  # what SQLSTATE begins with if it is the whole database
 
 log = structlog.get_logger("projector")
@@ -116,6 +118,8 @@ class Driver:
     beside  what the names of its schemas begin with, if it is not the one that is read
     kept    rows of each table that may stay in memory between batches
     stands  position and generation, if they are known and there is nothing to make or to move
+    later   whether indexes by which readers look are made once the ledger's head of now is reached,
+            all at once: in less time, in which nobody else gets on who is led with it
     """
 
     def __init__(
@@ -127,11 +131,15 @@ class Driver:
         beside: str = "",
         kept: int = KEPT_ROWS,
         stands: tuple[int, int] | None = None,
+        later: bool = True,
     ) -> None:
         self.projection, self.read, self.conn, self.beside = projection, read, conn, beside
         self.name = row_of(beside, projection.name)
         self._rows = {table.name: Rows(table, beside, kept) for table in projection.tables}
-        self.position, self.generation = stands or self._begin()
+        self._later = later
+        self.position, self.generation, self._indexed_at = (
+            (*stands, None) if stands else self._begin()
+        )
         self.is_new = self.position == 0
 
     def catch_up(
@@ -162,6 +170,12 @@ class Driver:
         """One batch, one transaction. Raises Hole, NoSuchRow, NotLeading."""
         check_dense(entries, self.position)
         self.write(entries, entries[-1].position)
+
+    def ready(self, upto: int) -> None:
+        """To go up to there: nobody reads it before it has all of its indexes."""
+        if self._indexed_at is not None and upto >= self._indexed_at:
+            index(self.conn, self.projection, self.beside)
+            self._indexed_at = None
 
     def write(self, entries: Sequence[Entry[Event]], upto: int) -> None:
         """All that is its business up to there."""
@@ -203,7 +217,8 @@ class Driver:
         got to where the ledger is now."""
         with self.conn.transaction():
             self._create()
-        self.position, self.is_new = 0, True
+            [_, self.position, self.generation, self._indexed_at] = self._standing() or NOWHERE
+        self.is_new = True
 
     def analyse(self) -> None:
         """So that reads of what was made from the first entry on are planned by what is in it, and
@@ -240,9 +255,10 @@ class Driver:
         for rows in self._rows.values():
             rows.write_reach(cur)
 
-    def _begin(self) -> tuple[int, int]:
-        """Where it stands, and of which generation; creates the tables on first sight. In a new
-        version what was built beside takes its place, or the tables are created anew."""
+    def _begin(self) -> tuple[int, int, int | None]:
+        """Where it stands, of which generation, and where it needs its indexes, if they are still
+        to be made; creates the tables on first sight. In a new version what was built beside takes
+        its place, or the tables are created anew."""
         with self.conn.transaction():
             self.conn.execute("SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))")
             self.conn.execute(POSITIONS)
@@ -259,13 +275,13 @@ class Driver:
                 take_place(self.conn, self.projection)
             else:
                 self._create()
-            [_, position, generation] = self._standing() or (0, 0, 0)
-            return position, generation
+            [_, position, generation, indexed_at] = self._standing() or NOWHERE
+            return position, generation, indexed_at
 
-    def _standing(self) -> tuple[int, int, int] | None:
-        found: tuple[int, int, int] | None = self.conn.execute(
-            "SELECT version, position, generation FROM projection_position WHERE name = %s"
-            " FOR UPDATE",
+    def _standing(self) -> tuple[int, int, int, int | None] | None:
+        found: tuple[int, int, int, int | None] | None = self.conn.execute(
+            "SELECT version, position, generation, CASE WHEN NOT indexed THEN serves_from END"
+            " FROM projection_position WHERE name = %s FOR UPDATE",
             (self.name,),
         ).fetchone()
         return found
@@ -273,14 +289,24 @@ class Driver:
     def _create(self) -> None:
         self.forget()
         clear(self.conn, self.projection, self.beside)
+        [[head]] = self.conn.execute("SELECT position FROM ledger.head").fetchall()
+        indexed = head == 0 or not self._later
         for table in self.projection.tables:
-            self.conn.execute(table.ddl(self.beside).encode())
+            self.conn.execute(table.ddl(self.beside, indexed=indexed).encode())
         self.conn.execute(
-            "INSERT INTO projection_position (name, version, position, serves_from, relations)"
-            " SELECT %s, %s, 0, position, %s FROM ledger.head ON CONFLICT (name) DO UPDATE"
+            "INSERT INTO projection_position"
+            " (name, version, position, serves_from, relations, indexed)"
+            " VALUES (%s, %s, 0, %s, %s, %s) ON CONFLICT (name) DO UPDATE"
             " SET version = excluded.version, position = 0, fault = NULL,"
-            " serves_from = excluded.serves_from, relations = excluded.relations",
-            (self.name, self.projection.version, relations_of(self.projection)),
+            " serves_from = excluded.serves_from, relations = excluded.relations,"
+            " indexed = excluded.indexed",
+            (
+                self.name,
+                self.projection.version,
+                head,
+                relations_of(self.projection),
+                indexed,
+            ),
         )
 
 
@@ -288,6 +314,8 @@ def write_together(drivers: Sequence[Driver], entries: Sequence[Entry[Event]], u
     """All that is their business up to there, in one transaction: of all of them, or of none. They
     share a connection and stand at one position. Raises NotLeading, NoSuchRow; LockNotAvailable:
     somebody is erased, and a table that remembers them and is to go is held by who reads it."""
+    for driver in drivers:
+        driver.ready(upto)
     conn = drivers[0].conn
     mine = {driver.name: driver.left for driver in drivers}
     try:
@@ -518,11 +546,14 @@ class Crew:
         ).fetchall()
         led = [name for name, is_led in found if is_led]
         stand = self._stand(led, wanted) if led else {}
+        ahead = any(d.position for d in self._drivers.values()) or any(
+            position for position, _ in stand.values()
+        )
         while led:
             name = led.pop()
             log.info("leading", projection=name)
             try:
-                self._drivers[name] = self._driver(wanted[name], stand.get(name))
+                self._drivers[name] = self._driver(wanted[name], stand.get(name), later=not ahead)
                 self._patience_s.pop(name, None)
             except psycopg.errors.LockNotAvailable:
                 self._waits_for_readers(name)
@@ -543,7 +574,7 @@ class Crew:
         try:
             found = self.conn.execute(
                 "SELECT name, version, position, generation FROM projection_position p"
-                " WHERE name = ANY(%s) AND relations IS NOT NULL AND NOT EXISTS"
+                " WHERE name = ANY(%s) AND relations IS NOT NULL AND indexed AND NOT EXISTS"
                 " (SELECT FROM projection_position WHERE name = %s || p.name)",
                 (list(names), row_of(NEXT, "") + " "),
             ).fetchall()
@@ -555,12 +586,14 @@ class Crew:
             if version == wanted[name].version
         }
 
-    def _driver(self, projection: Projection, stands: tuple[int, int] | None) -> Driver:
+    def _driver(
+        self, projection: Projection, stands: tuple[int, int] | None, *, later: bool
+    ) -> Driver:
         if stands:
             return Driver(projection, self.read, self.conn, kept=KEPT_OF_MANY, stands=stands)
         with self.conn.transaction():
             wait_briefly(self.conn)
-            return Driver(projection, self.read, self.conn, kept=KEPT_OF_MANY)
+            return Driver(projection, self.read, self.conn, kept=KEPT_OF_MANY, later=later)
 
     def _waits_for_readers(self, name: str) -> None:
         """Its tables are to be made anew, or kept ones to go, and somebody reads them: the others
