@@ -121,8 +121,10 @@ class Rows(Generic[R]):
         self._select = f"SELECT {present} FROM {table.name} WHERE"
         self._select_keys = f"{self._select} {among}"
         self._select_gone = (
-            f"SELECT {key}, max({HELD_UNTIL}) FROM {past}"
-            f" WHERE {among} AND {HELD_UNTIL} IS NOT NULL GROUP BY {key}"
+            f"SELECT {key}, {HELD_UNTIL} FROM unnest({keys}) AS asked ({key})"
+            f" CROSS JOIN LATERAL (SELECT {HELD_UNTIL} FROM {past} p"
+            f" WHERE {' AND '.join(f'p.{c} = asked.{c}' for c in table.key)}"
+            f" AND {HELD_UNTIL} IS NOT NULL ORDER BY {HELD_UNTIL} DESC LIMIT 1) newest"
         )
         self._select_past = (
             f"SELECT p.ctid::text, {', '.join(f'p.{c}' for c in (*table.columns, *SPANS))}"
@@ -443,7 +445,7 @@ class Rows(Generic[R]):
         )
         gone = [key for key in keys if key not in found]
         self._stored |= dict.fromkeys(gone, NOTHING)
-        if gone and self.table.keeps_past:
+        if gone and self.table.keeps_past and not self.table.stays:
             for *key, at in cur.execute(
                 self._select_gone, _columns(gone, self._key_packs), binary=True
             ):
