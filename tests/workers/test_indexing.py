@@ -1,0 +1,168 @@
+"""Indexes by which readers look for rows: made once a read model is built, before anybody reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from unittest.mock import patch
+
+import psycopg
+import pytest
+
+from ledger_crm.ledger import Ledger
+from ledger_crm.projections import NEXT, PAST, SCHEMA, Projection, Table, every
+from ledger_crm.workers import projector
+from ledger_crm.workers.beside import Connection
+from ledger_crm.workers.building import rebuild
+from ledger_crm.workers.parts import Shared
+from ledger_crm.workers.projector import Crew, Driver, Read, connect
+from projections.driving import driven, reading
+from projections.stories import a_full_story
+from scenario import KEYRING
+
+ALL = every()
+PEOPLE = next(p for p in ALL if p.name == "people")
+HISTORY = next(p for p in ALL if p.name == "history")
+
+
+@pytest.fixture(scope="module")
+def told(templates: Callable[..., str]) -> str:
+    """A template that holds a story, of which nothing is projected."""
+    with Ledger(templates("told_unread"), KEYRING) as ledger:
+        asyncio.run(a_full_story(ledger))
+    return "told_unread"
+
+
+@pytest.fixture
+def template(told: str) -> str:
+    return told
+
+
+@pytest.fixture
+def read(ledger: Ledger) -> Read:
+    return reading(ledger)
+
+
+def indexes(conn: Connection, *projections: Projection, home: str = "") -> list[str]:
+    """As the database tells them, without what it calls those that have no name."""
+    found = conn.execute(
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = ANY(%s) AND tablename = ANY(%s)",
+        (
+            [f"{home}{SCHEMA}", f"{home}{PAST}"],
+            [table.name for projection in projections for table in projection.tables],
+        ),
+    ).fetchall()
+    return sorted(
+        re.sub(r"INDEX \S+ ON ", "INDEX ON ", told).replace(f" {home}", " ") for (told,) in found
+    )
+
+
+def all_of(conn: Connection, *projections: Projection) -> list[str]:
+    """Those of tables that are made with all of them."""
+    with conn.transaction(force_rollback=True):
+        for projection in projections:
+            for table in projection.tables:
+                conn.execute(table.ddl().encode())
+        return indexes(conn, *projections)
+
+
+def test_every_read_model_has_all_of_its_indexes_once_it_is_built_and_few_before(
+    read: Read, database: str
+) -> None:
+    with connect(database) as conn:
+        crew = Crew(conn, read, ALL)
+        crew.look()
+        before = indexes(conn, *ALL)
+        assert crew.catch_up() == {}
+
+        found = indexes(conn, *ALL)
+
+        assert found == all_of(conn, *ALL)
+        assert len(before) < len(found) / 2
+        assert {*before} < {*found}
+
+
+def test_in_batches_it_has_none_of_them_until_the_last_and_then_all(
+    read: Read, database: str
+) -> None:
+    with connect(database) as conn:
+        driver = Driver(PEOPLE, read, conn)
+        before, [[head]] = (
+            indexes(conn, PEOPLE),
+            conn.execute("SELECT position FROM ledger.head").fetchall(),
+        )
+        driver.step(read(0, head - 1))
+        assert indexes(conn, PEOPLE) == before
+        driver.step(read(head - 1, 1))
+        assert indexes(conn, PEOPLE) == all_of(conn, PEOPLE)
+
+
+def test_whoever_dies_while_they_are_made_has_not_got_there_and_the_next_one_makes_them(
+    read: Read, database: str
+) -> None:
+    """Given a table whose indexes cannot be made the first time, then its read model stands where
+    it stood and nobody may read it; when it is begun again, they are made."""
+
+    def dies(table: Table[object], beside: str = "") -> str:
+        return f"{made(table, beside)} SELECT pg_terminate_backend(pg_backend_pid());"
+
+    made = Table.indexes
+    with connect(database) as conn, patch.object(Table, "indexes", dies):
+        with pytest.raises(psycopg.OperationalError):
+            Driver(PEOPLE, read, conn).catch_up(batch=20)
+    with connect(database) as conn:
+        [[position, serves_from]] = conn.execute(
+            "SELECT position, serves_from FROM projection_position WHERE name = 'people'"
+        ).fetchall()
+        assert 0 < position < serves_from
+
+        assert Crew(conn, read, [PEOPLE]).catch_up() == {}
+
+        assert indexes(conn, PEOPLE) == all_of(conn, PEOPLE)
+
+
+def test_one_that_is_made_anew_beside_others_that_are_level_has_them_at_once(
+    read: Read, database: str
+) -> None:
+    """For they would wait until all of them are made."""
+    with connect(database) as conn:
+        assert Crew(conn, read, [HISTORY, PEOPLE]).catch_up() == {}
+        projector.ask_to_rebuild(conn, "people")
+        Crew(conn, read, [PEOPLE, HISTORY]).look()
+        assert indexes(conn, PEOPLE) == all_of(conn, PEOPLE)
+
+
+@pytest.mark.parametrize("shared", [None, Shared(2, b"k" * 32)], ids=["alone", "in parts"])
+def test_what_is_built_beside_has_them_before_it_takes_the_place(
+    read: Read, database: str, shared: Shared | None
+) -> None:
+    driven(database, [PEOPLE], read, batch=500)
+    with connect(database) as conn:
+        expected = all_of(conn, PEOPLE)
+        rebuild(database, PEOPLE, read, lambda at: None, shared)
+        assert indexes(conn, PEOPLE) == expected
+
+
+def test_what_takes_the_place_half_built_gets_them_when_it_gets_there(
+    read: Read, database: str
+) -> None:
+    """Given a new version that somebody began to build beside, and left."""
+    later = Projection(PEOPLE.name, *PEOPLE.tables, version=PEOPLE.version + 1)
+    driven(database, [PEOPLE], read, batch=500)
+    with connect(database, beside=NEXT) as conn:
+        Driver(later, read, conn, beside=NEXT).step(read(0, 5))
+    with connect(database) as conn:
+        driver = Driver(later, read, conn)
+        assert driver.position == 5
+        assert indexes(conn, later) != all_of(conn, later)
+        driver.catch_up()
+        assert indexes(conn, later) == all_of(conn, later)
+
+
+def test_a_ledger_without_entries_is_read_at_once_and_so_has_them_at_once(
+    databases: Callable[..., str],
+) -> None:
+    with connect(databases(of="template_ledger")) as conn:
+        Driver(PEOPLE, lambda after, limit: (), conn)
+        assert indexes(conn, PEOPLE) == all_of(conn, PEOPLE)
