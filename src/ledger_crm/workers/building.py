@@ -125,6 +125,7 @@ def _compared(conn: Connection, driver: Driver) -> list[str] | None:
         conn.isolation_level = IsolationLevel.REPEATABLE_READ
         try:
             with conn.transaction():
+                conn.execute("SET LOCAL enable_seqscan = on")  # tables are read whole here
                 found = conn.execute(
                     "SELECT version, position FROM projection_position WHERE name IN (%s, %s)",
                     (name, row_of(NEXT, name)),
