@@ -279,6 +279,7 @@ RARE = {
     "/instalments?to_invoice=true": "instalment SET amount_cents = 100",
     "/referrals?fee=waived": "referral SET fee = 'waived'",
     "/referrals?direction=given": "referral SET direction = 'given'",
+    "/accounts?status=prospect": "account SET qualified_at = NULL, got_to = 'prospect'",
     "/engagement?owes=us": "engagement SET heard_at = touched_at, reached_at = NULL",
 }
 """Lists, and what makes one row the only one that is on it."""
@@ -298,6 +299,8 @@ ABSENT = (
     "/referrals?direction=given&fee=agreed",
     "/invoices?overdue_on=2023-01-01",
     "/engagement?owes=nobody",
+    "/accounts?status=quiet",
+    "/accounts?status=former",
 )
 ORDINARY = """
 UPDATE read.job_order SET owner = 'consultant:c' || position % 30,
@@ -313,6 +316,7 @@ UPDATE read.deal SET stage = 'prospect';
 UPDATE read.person_stage SET stage = 'placed';
 UPDATE read.invoice SET paid_cents = 0, credited_cents = 0, anew_cents = 0, refunded_cents = 0,
   due_on = '2999-01-01';
+UPDATE read.account SET qualified_at = '2024-01-01', got_to = 'qualified', absorbed = '';
 UPDATE read.instalment SET amount_cents = 0, raised_cents = 0;
 UPDATE read.placement SET status = 'started', guarantee_until_on = '2999-01-01';
 UPDATE read.engagement e SET kind = 'person', snoozed_until_on = NULL, left_alone = false,
