@@ -15,7 +15,7 @@ from api.journey import ENGINES, written
 from ledger_crm.api import past, snapshots
 from ledger_crm.api.snapshots import Pool, Reads
 from ledger_crm.ledger import Ledger, Unavailable
-from ledger_crm.projections import Lookup, people
+from ledger_crm.projections import Lookup, history, people
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,84 @@ async def test_a_history_reads_no_links_but_its_own(
     assert read is not None
     seq_scans, index_scans, rows = read
     assert (seq_scans, rows) == (0, 0)
-    assert 1 <= index_scans <= 2, "the company's, and whether any of its people is merged"
+    assert 1 <= index_scans <= 4, "the company's, whether they are many, and any of them is merged"
+
+
+def tell(owner: psycopg.Connection[Any], whom: str) -> list[int]:
+    """A note a minute on each of these, in one order; the positions, the newest first."""
+    [(so_far,)] = owner.execute("SELECT coalesce(max(position), 0) FROM read.history").fetchall()
+    told = owner.execute(
+        "INSERT INTO read.history (position, person_id, at, recorded_at, by, kind, line, text)"
+        " SELECT %s + nth, id, '2099-01-01'::timestamptz + (%s + nth) * interval '1 minute',"
+        "  now(), 'consultant:ana', 'person.note_written', 'note', ''"
+        f" FROM ({whom}) people (id, nth) RETURNING position",
+        (so_far, so_far),
+    )
+    return sorted((position for (position,) in told.fetchall()), reverse=True)
+
+
+async def test_a_company_with_many_people_reads_what_its_history_shows(
+    ana: httpx.AsyncClient, pool: Pool, project: Callable[[], None], owner_database: str
+) -> None:
+    """And not the newest of each, also where one of them is merged."""
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    project()
+
+    async def shown(**params: Any) -> list[int]:
+        return [line["position"] for line in (await page(**params))["items"]]
+
+    async def page(**params: Any) -> Any:
+        answer = await ana.get(f"/companies/{company}/history", params={"limit": 20} | params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(
+            "INSERT INTO read.history_link (company_id, person_id, reason_id)"
+            " SELECT %s, gen_random_uuid(), gen_random_uuid() FROM generate_series(1, %s)",
+            (company, history.MANY + 100),
+        )
+        theirs = "SELECT person_id, 2 * row_number() OVER () FROM read.history_link"
+        others = "SELECT gen_random_uuid(), 2 * row_number() OVER () - 1 FROM read.history_link"
+        newest = tell(owner, f"{theirs} UNION ALL {others}")[:80:2]
+        owner.execute("VACUUM ANALYZE")
+        owner.execute("SELECT pg_stat_force_next_flush()")  # or what was inserted is told later
+        owner.execute("SELECT pg_stat_reset()")
+        first = await page()
+        assert [line["position"] for line in first["items"]] == newest[:20]
+        assert await shown(cursor=first["next"]) == newest[20:]
+        assert await shown(kind="person.note_written") == newest[:20]
+        owner.execute(
+            "INSERT INTO read.directory_merge (id, survivor_id, since, chain)"
+            " SELECT person_id, gen_random_uuid(), now(), '' FROM read.history WHERE position = %s",
+            (newest[0],),
+        )
+        assert await shown() == newest[:20]
+        await ended(pool, owner)
+        read = owner.execute(
+            "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
+            " FROM pg_stat_user_tables WHERE schemaname = 'read' AND relname = 'history'"
+        ).fetchone()
+    assert read is not None
+    assert 100 <= read[0] <= 1_000
+
+
+async def test_a_company_with_many_people_shows_them_also_when_others_are_busier(
+    ana: httpx.AsyncClient, project: Callable[[], None], owner_database: str
+) -> None:
+    company = (await written(ana, "/companies", ENGINES))["id"]
+    project()
+    with psycopg.connect(owner_database, autocommit=True) as owner:
+        owner.execute(
+            "INSERT INTO read.history_link (company_id, person_id, reason_id)"
+            " SELECT %s, gen_random_uuid(), gen_random_uuid() FROM generate_series(1, %s)",
+            (company, history.MANY + 100),
+        )
+        quiet = tell(owner, "SELECT person_id, row_number() OVER () FROM read.history_link")
+        others = f"generate_series(1, {history.LOOKED_THROUGH - 10}) n"
+        tell(owner, f"SELECT gen_random_uuid(), n FROM {others}")
+    shown = (await ana.get(f"/companies/{company}/history", params={"limit": 20})).json()["items"]
+    assert [line["position"] for line in shown] == quiet[:20]
 
 
 async def test_a_list_that_is_narrowed_reads_what_it_shows(

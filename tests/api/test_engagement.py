@@ -184,6 +184,23 @@ async def test_who_is_merged_has_gone_quiet_once_since_the_last_touch_of_either(
         assert (await found(ana, "/engagement/quiet/people", days=30))["items"] == []
 
 
+async def test_who_is_merged_owes_what_both_together_do(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    async def owing(who: str) -> list[str]:
+        project()
+        return await ids(ana, "/engagement", owes=who)
+
+    ada, twin = [(await written(ana, "/people", {"name": n}))["id"] for n in ("Ada", "Twin")]
+    await written(ana, f"/people/{twin}/interactions", SENT)
+    await written(ana, f"/people/{ada}/interactions", REPLY)
+    assert (await owing("us"), await owing("them")) == ([ada], [twin])
+    enough = {"kind": "person.no_answer_needed", "said_at": "2024-03-03T09:00:00Z"}
+    await written(ana, f"/people/{twin}/interactions", enough)
+    await written(ana, f"/people/{ada}/merges", {"duplicate_id": twin})
+    assert (await owing("us"), await owing("them"), await owing("nobody")) == ([], [], [ada])
+
+
 async def test_a_company_in_two_segments_has_gone_quiet_once_by_the_shorter_cadence(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:

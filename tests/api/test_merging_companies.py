@@ -234,6 +234,26 @@ async def test_they_decide_as_one_by_whichever_id(two: Two) -> None:
     assert (await found(ana, own))["agreement_id"] == two.fees[two.acme]
 
 
+async def test_a_firm_is_listed_by_what_it_is_whichever_record_says_so(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    ids = {}
+    for name in ("Client", "Its twin", "Prospect", "Another"):
+        ids[name] = (await written(ana, "/companies", {"name": name}))["id"]
+    await written(ana, f"/companies/{ids['Client']}/job-orders", ORDER)
+    for name, twin in (("Its twin", "Client"), ("Prospect", "Another")):
+        merge = {"duplicate_id": ids[twin]}
+        await written(ana, f"/companies/{ids[name]}/merges", merge)
+    project()
+
+    async def listed(status: str) -> list[str]:
+        items = (await found(ana, "/accounts", status=status))["items"]
+        return [each["company"] for each in items]
+
+    assert (await listed("active"), await listed("prospect")) == (["Its twin"], ["Prospect"])
+    assert await listed("qualified") == []
+
+
 async def test_who_was_introduced_keeps_the_terms_of_then_also_un_merged(two: Two) -> None:
     """Under an agreement of the other record: it stays the evidence, and the fee is by it."""
     ana = two.ana

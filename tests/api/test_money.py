@@ -186,6 +186,8 @@ async def test_a_rebate_is_taken_off_what_is_to_invoice_and_is_listed_until_it_i
     async def told() -> tuple[list[int], list[tuple[int, bool]]]:
         """What is to invoice, and what is left of the rebate."""
         due = (await found(ana, "/instalments", to_invoice=True))["items"]
+        rest = (await found(ana, "/instalments", to_invoice=False))["items"]
+        assert due + rest == (await found(ana, "/instalments"))["items"]
         owed = (await found(ana, "/remedies", company_id=company))["items"]
         left = (await found(ana, "/remedies", settled=False))["items"]
         assert left == [each for each in owed if not each["settled"]]
@@ -216,6 +218,37 @@ async def test_a_rebate_is_taken_off_what_is_to_invoice_and_is_listed_until_it_i
     await written(ana, f"{books}/credits", credit | {"number": "C2", "amount_cents": 600_000})
     project()
     assert await told() == ([], [(0, True)])
+
+
+async def test_what_was_invoiced_wrongly_is_to_invoice_until_it_is_invoiced_anew(
+    ana: httpx.AsyncClient, project: Callable[[], None]
+) -> None:
+    company, order, _ = await client_with(ana)
+    _, way = await introduced(ana, company, order)
+    await written(ana, f"{way}/placements", PLACED)
+    await written(ana, f"{way}/starts", {"starts_on": "2024-05-01"})
+    books = f"/companies/{company}/invoices"
+
+    async def left() -> list[int]:
+        project()
+        due = (await found(ana, "/instalments", to_invoice=True))["items"]
+        rest = (await found(ana, "/instalments", to_invoice=False))["items"]
+        assert due + rest == (await found(ana, "/instalments"))["items"]
+        return [each["to_invoice_cents"] for each in due]
+
+    assert await left() == [2_000_000]
+    [due] = (await found(ana, "/instalments"))["items"]
+    bill = {"currency": "EUR", "raised_at": "2024-05-02T09:00:00Z", "instalment_id": due["id"]}
+    first = await written(ana, books, bill | {"number": "1", "amount_cents": 1_500_000})
+    assert await left() == [500_000]
+    await written(ana, books, bill | {"number": "2", "amount_cents": 500_000})
+    assert await left() == []
+    credit = {"currency": "EUR", "credited_at": "2024-05-03T09:00:00Z", "reason": "wrong_amount"}
+    credit |= {"invoice_id": first["created"], "amount_cents": 700_000, "anew": True}
+    await written(ana, f"{books}/credits", credit | {"number": "C1"})
+    assert await left() == [700_000]
+    await written(ana, books, bill | {"number": "3", "amount_cents": 700_000})
+    assert await left() == []
 
 
 async def test_a_rebate_that_is_more_than_is_due_at_the_start_is_left_to_credit_notes(

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
+from typing import get_args
 from uuid import UUID
 
 import psycopg
@@ -46,7 +47,7 @@ from ledger_crm.domain.merging import Merged, Unmerged
 from ledger_crm.domain.person import Person
 from ledger_crm.domain.pipeline import PipelineDefined
 from ledger_crm.domain.pool import PoolDefined
-from ledger_crm.domain.segment import Criteria, SegmentEvents
+from ledger_crm.domain.segment import AccountStatus, Criteria, SegmentEvents
 from ledger_crm.domain.team import TeamEvents
 from ledger_crm.domain.webhook import WebhookEvents
 from ledger_crm.ledger import Intent, Ledger
@@ -603,7 +604,11 @@ async def test_an_account_is_what_its_orders_and_the_day_make_of_it(
     project(database, ledger)
 
     async def told(day: int) -> dict[UUID, tuple[str, datetime]]:
-        found = await accounts.listing(cur, asked_at=NOON + timedelta(days=day))
+        at = NOON + timedelta(days=day)
+        found = await accounts.listing(cur, asked_at=at)
+        for status in get_args(AccountStatus):
+            these = await accounts.listing(cur, asked_at=at, status=status)
+            assert these == [each for each in found if each.status == status]
         return {each.company_id: (each.status, each.since) for each in found}
 
     async with cursor(database) as cur:

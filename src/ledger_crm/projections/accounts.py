@@ -41,11 +41,12 @@ from ledger_crm.domain.joborder import (
     JobOrderSteps,
     status_after,
 )
+from ledger_crm.domain.merging import CompanyAbsorbed, CompanyUnmerged
 from ledger_crm.domain.placement import FellThrough
 from ledger_crm.domain.segment import AccountStatus, CompanyCriteria, CompanySegmentSaved
 
 from ._custom import values
-from ._projection import Cursor, Projection, Row, Table, all_words, plain, stream
+from ._projection import Cursor, Projection, Row, Table, all_words, newest_first, plain, stream
 from ._segment import (
     NOT_SNOOZED,
     Given,
@@ -79,6 +80,8 @@ class AccountRow(Row, frozen=True, kw_only=True):
     tags: str = ""  # a line each
     touched_at: datetime | None = None  # when anything passed between us
     snoozed_until_on: date | None = None
+    got_to: str = "prospect"  # that; qualified; client: it ordered
+    absorbed: str = ""  # ids of records that went on as this one, a line each
 
 
 class OrderRow(Row, frozen=True, kw_only=True):
@@ -93,6 +96,15 @@ class OrderRow(Row, frozen=True, kw_only=True):
     last_placed_at: datetime | None = None
 
 
+COULD_BE: dict[str, set[AccountStatus]] = {
+    "{0}got_to = 'prospect' OR {0}absorbed <> ''": {"prospect"},
+    "{0}got_to = 'client' OR {0}absorbed <> ''": {"active", "repeat", "quiet", "former"},
+    "{0}got_to <> 'prospect' OR {0}absorbed <> ''": {
+        "qualified", "active", "repeat", "quiet", "former",
+    },
+}  # fmt: skip
+"""What holds of accounts of these statuses. Which of them one is takes its orders, the day, and who
+was absorbed; this takes an index."""
 accounts = Table(
     "account",
     AccountRow,
@@ -100,7 +112,11 @@ accounts = Table(
     sql="""
     CREATE INDEX account_newest ON account (position DESC);
     CREATE INDEX account_touched ON account (touched_at, company_id);
-    """,
+    """
+    + "".join(
+        f"CREATE INDEX account_could_{n} ON account (position DESC) WHERE {could.format('')};"
+        for n, could in enumerate(COULD_BE)
+    ),
 )
 orders = Table(
     "account_order",
@@ -117,7 +133,7 @@ custom = values(
         None if entry.event.deal_id or entry.event.job_order_id else entry.originator_id
     ),
 )
-projection = Projection("accounts", accounts, orders, segments, custom, version=7)
+projection = Projection("accounts", accounts, orders, segments, custom, version=8)
 
 
 @accounts.starts(CompanyAdded)
@@ -178,7 +194,24 @@ def fee_agreed(row: AccountRow, entry: Entry[FeeAgreed]) -> AccountRow:
 
 
 def _qualified(row: AccountRow, at: datetime) -> AccountRow:
-    return replace(row, qualified_at=min(row.qualified_at or at, at))
+    got_to = "qualified" if row.got_to == "prospect" else row.got_to
+    return replace(row, qualified_at=min(row.qualified_at or at, at), got_to=got_to)
+
+
+@accounts.on(JobOrderOpened, key=stream)
+def ordered(row: AccountRow, entry: Entry[JobOrderOpened]) -> AccountRow:
+    return replace(row, got_to="client")
+
+
+@accounts.on(CompanyAbsorbed, CompanyUnmerged, key=stream)
+def joined(row: AccountRow, entry: Entry[CompanyAbsorbed | CompanyUnmerged]) -> AccountRow:
+    """Un-merged is on both: on the one that was absorbed it is about nobody here."""
+    fact, ids = entry.event, {*row.absorbed.split()}
+    if isinstance(fact, CompanyAbsorbed):
+        ids.add(str(fact.duplicate_id))
+    else:
+        ids.discard(str(fact.other_id))
+    return replace(row, absorbed="\n".join(sorted(ids)))
 
 
 @orders.starts(JobOrderOpened)
@@ -459,11 +492,13 @@ async def _fitting(
     """Of accounts ``t`` and their rows ``p``: a condition of our own words, and its values."""
     least, most = criteria.employees_at_least, criteria.employees_at_most
     industries = [each.lower() for each in criteria.industries]
+    fit = (could for could, found in COULD_BE.items() if found.issuperset(criteria.statuses))
+    likely = next((f"({could.format('p.')})" for could in fit), "true")
     given: Given = {
         "industries": (_any("lower(p.industry) = ANY(%(industries)s)"), industries),
         "location": (_any("p.place LIKE ALL(%(location)s)"), all_words(criteria.location)),
         "owners": (_any("p.owner = ANY(%(owners)s)"), list(criteria.owners)),
-        "statuses": ("t.status = ANY(%(statuses)s)", list(criteria.statuses)),
+        "statuses": (f"t.status = ANY(%(statuses)s) AND {likely}", list(criteria.statuses)),
         "least": (_any("p.employees >= %(least)s"), least),
         "most": (_any("p.employees <= %(most)s"), most),
     }
@@ -494,9 +529,8 @@ async def _listed(
     cur: Cursor, where: str, given: dict[str, Any], before: int | None, limit: int
 ) -> list[Account]:
     await cur.execute(
-        f"{ACCOUNTS} WHERE {where} AND (%(before)s::bigint IS NULL OR t.position < %(before)s)"
-        " ORDER BY t.position DESC LIMIT %(limit)s",
-        given | {"before": before, "limit": limit},
+        f"{ACCOUNTS} WHERE {where}{newest_first('p', before, limit)}".encode(),
+        given | {"before": before},
     )
     return [_account(*row) for row in await cur.fetchall()]
 

@@ -75,18 +75,28 @@ class ThreadRow(Row, frozen=True, kw_only=True):
     last: str  # sent, replied
 
 
+def owing(row: str) -> str:
+    """Who owes an answer, by the columns of ``row``, an alias."""
+    return f"""CASE
+      WHEN {row}.heard_at > greatest({row}.reached_at, {row}.waived_at, '-infinity') THEN 'us'
+      WHEN {row}.reached_at > coalesce({row}.heard_at, '-infinity') THEN 'them'
+      ELSE 'nobody' END"""
+
+
 engagements = Table(
     "engagement",
     EngagementRow,
     key="subject_id",
-    sql="""
+    sql=f"""
     CREATE INDEX engagement_touched ON engagement (kind, touched_at, subject_id);
+    CREATE INDEX engagement_owing ON engagement
+      (kind, ({owing("engagement")}), touched_at, subject_id);
     CREATE INDEX engagement_left_alone ON engagement (subject_id) WHERE left_alone;
     """,
 )
 threads = Table("engagement_thread", ThreadRow, key="person_id, channel, thread")
 threads.erases()
-projection = Projection("engagement", engagements, threads, version=8)
+projection = Projection("engagement", engagements, threads, version=9)
 
 
 @engagements.starts(PersonSourced)
@@ -235,16 +245,14 @@ class Thread(msgspec.Struct, frozen=True):
     last: str
 
 
-OWES = """
-CASE WHEN e.heard_at > greatest(e.reached_at, e.waived_at, '-infinity') THEN 'us'
-     WHEN e.reached_at > coalesce(e.heard_at, '-infinity') THEN 'them' ELSE 'nobody' END"""
 MERGED = """EXISTS (SELECT FROM directory_merge m
   WHERE m.id = t.subject_id OR m.survivor_id = t.subject_id)"""
+ANY_MERGED = "ARRAY(SELECT unnest(ARRAY[m.id, m.survivor_id]) FROM directory_merge m)"
 # of those that are merged, the row of the last touch stands for all; each is looked at for itself,
 # in the order of an index, until there are enough, however few the planner expects
 ENGAGEMENT = f"""
 SELECT e.subject_id, e.kind, coalesce(d.name, ''), e.reached_at, e.heard_at, e.touched_at, e.by,
-       {OWES}, e.opened_at, e.clicked_at, e.bounced_at, e.snoozed_until_on, e.snooze_reason
+       {owing("e")}, e.opened_at, e.clicked_at, e.bounced_at, e.snoozed_until_on, e.snooze_reason
 FROM engagement t
 LEFT JOIN LATERAL (SELECT w.name, w.is_id FROM who w WHERE w.id = t.subject_id OFFSET 0) d ON true
 LEFT JOIN LATERAL (
@@ -287,7 +295,11 @@ async def waiting(
 ) -> list[Engagement]:
     """Whom we ever were in touch with, the longest silent first; page by passing the last one's
     ``(touched_at, id)`` as ``before``. Joins the directory for the names."""
-    where = f"(%(owes)s::text IS NULL OR {OWES} = %(owes)s)"
+    where = f"{owing('e')} = %(owes)s" if owes else "true"
+    if owes == "nobody":  # of a merged one also if no answer is needed by what another row says
+        where += f" AND ({owing('t')} = 'nobody' OR t.subject_id = ANY({ANY_MERGED}))"
+    elif owes:  # who of them had the last touch says so, if all together do
+        where += f" AND {owing('t')} = %(owes)s"
     return await _listed(cur, where, {"kind": kind, "owes": owes}, before, limit)
 
 

@@ -58,6 +58,7 @@ lines = Table(
     CREATE INDEX history_of_person ON history (person_id, at DESC, position DESC);
     CREATE INDEX history_of_person_alone ON history (person_id, at DESC, position DESC)
         WHERE company_id IS NULL;
+    CREATE INDEX history_alone ON history (at DESC, position DESC) WHERE company_id IS NULL;
     CREATE INDEX history_of_company ON history (company_id, at DESC, position DESC);
     """,
 )
@@ -69,7 +70,7 @@ mentions = Table(
     " (subject_id, at DESC, position DESC);",
 )
 links = Table("history_link", LinkRow, key="company_id, person_id, reason_id")
-projection = Projection("history", lines, mentions, links, version=9, parallel="stream")
+projection = Projection("history", lines, mentions, links, version=10, parallel="stream")
 
 
 @lines.starts(PersonFact)
@@ -158,10 +159,23 @@ SELECT survivors.id FROM (SELECT coalesce(m.survivor_id, k.person_id) AS id FROM
 UNION SELECT o.id FROM history_link k LEFT JOIN directory_merge m ON m.id = k.person_id
   JOIN directory_merge o ON o.survivor_id = coalesce(m.survivor_id, k.person_id)
   WHERE {OF_ANY}"""
-ANY_MERGED = f"""({is_merged("asked.id")} OR ({NO_PERSON} AND EXISTS (
-  SELECT FROM history_link k JOIN directory_merge m ON k.person_id IN (m.id, m.survivor_id)
-  WHERE k.company_id = asked.id OFFSET 0)))"""
+MANY = 5_000  # links of a company: as many people are looked at one by one in 20 ms
+LOOKED_THROUGH = 5_000  # lines, of whomever they are
+PRESENT = "coalesce(current_setting('ledger.as_of', true), '') = ''"
+HAS_MANY = f"({PRESENT} AND EXISTS (SELECT FROM history_link k WHERE {{}} OFFSET {MANY}))"
+"""Of the past it does not count: lines of then stand behind all that was written since."""
+NEEDS_MORE = f"""CASE WHEN {is_merged("asked.id")} THEN true WHEN asked.kind = 'person' THEN false
+  WHEN {HAS_MANY.format("k.company_id = asked.id")} THEN true ELSE EXISTS (
+    SELECT FROM history_link k JOIN directory_merge m ON k.person_id IN (m.id, m.survivor_id)
+    WHERE k.company_id = asked.id OFFSET 0) END"""
 """Without an OFFSET whoever plans may rather find it out for all companies, and keep that."""
+RECENT = f"""
+SELECT h.* FROM (SELECT h.* FROM history h WHERE h.company_id IS NULL AND {OLDER}
+    AND {NO_PERSON} AND {HAS_MANY.format(OF_ANY)}
+  ORDER BY h.at DESC, h.position DESC LIMIT {LOOKED_THROUGH}) h
+WHERE EXISTS (SELECT FROM history_link k WHERE {OF_ANY}
+  AND k.person_id = ANY({everyone("h.person_id")}){{linked}} OFFSET 0){{also}} {NEWEST}"""
+"""Of a company with many people, whose lines are frequent among those of all (decision 83)."""
 
 
 NARROWED = """ AND (%(kinds)s::text[] IS NULL OR h.kind = ANY(%(kinds)s))
@@ -174,9 +188,15 @@ SEEN = " AND k.reason_id <> ALL(%(besides)s)"  # only where something is hidden
 
 
 def _question(*, merged: bool, also: str = "", linked: str = "") -> str:
-    """``also``: a condition on rows ``h``, ``linked``: on links ``k``; each with an AND before
-    it."""
+    """``merged``: also where anybody is, or a company has many people. ``also``: a condition on
+    rows ``h``, ``linked``: on links ``k``; each with an AND before it."""
     people = OF_MERGED.replace(OF_ANY, OF_ANY + linked) if merged else LINKED + linked
+    recent, of_recent = "", ""
+    enough = HAS_MANY.format(f"k.company_id = asked.id AND {NO_PERSON}")  # the other one answers
+    if merged:
+        recent = f"recent AS MATERIALIZED ({RECENT.format(also=also, linked=linked)}),"
+        of_recent = "UNION ALL SELECT * FROM recent"
+        enough = '(SELECT count(*) >= asked."limit" FROM recent)'
     told = also.replace("h.", "mentioned.")
     of_person = PAGE.format(f"h.person_id = asked.id{also}")
     of_mentions = MENTIONED.format("asked.id", told)
@@ -192,10 +212,11 @@ def _question(*, merged: bool, also: str = "", linked: str = "") -> str:
 CASE WHEN asked.kind = ''
     OR EXISTS (SELECT FROM directory d WHERE d.id = asked.id AND d.kind = asked.kind OFFSET 0)
 THEN (
-  WITH parts AS (
+  WITH {recent} parts AS (
     {of_person}
     UNION ALL {of_company}
     UNION ALL ({of_mentions})
+    {of_recent}
     UNION ALL (
       SELECT theirs.* FROM (
         SELECT k.person_id FROM ({people}) k (person_id)
@@ -203,7 +224,7 @@ THEN (
           SELECT h.at, h.position FROM history h
           WHERE h.person_id = k.person_id AND h.company_id IS NULL{also} AND {OLDER}
           ORDER BY h.at DESC, h.position DESC LIMIT 1) h
-        {NEWEST}) busy
+        WHERE NOT {enough} {NEWEST}) busy
       CROSS JOIN LATERAL
         {PAGE.format(f"h.person_id = busy.person_id AND h.company_id IS NULL{also}")} theirs)),
   page AS (SELECT DISTINCT ON (at, position) * FROM parts h {NEWEST})
@@ -240,7 +261,7 @@ of: Lookup[..., list[HistoryLine]] = Lookup(
     {"id": "uuid", "kind": "text", "at": "timestamptz", "position": "bigint", "limit": "bigint"},
     at_once=10,
     short=_question(merged=False),
-    unless=ANY_MERGED,
+    unless=NEEDS_MORE,
 )
 """Of a person or a company; page by passing the last one's ``(at, position)`` as ``before``. Joins
 the directory for the names. None if ``kind`` is given and there is no such record, or nothing of
@@ -248,7 +269,8 @@ it yet: a record begins with an entry, so one without a history is not projected
 if nothing is known under this id.
 
 A page is of as many lines as ``limit``, so of the people of a company only those can be on it
-whose own newest line is among the newest ``limit`` of all: only theirs are read."""
+whose own newest line is among the newest ``limit`` of all: only theirs are read. Where they are
+many, lines are first looked for among the newest of all people."""
 
 
 ONE = """

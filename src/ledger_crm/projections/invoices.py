@@ -24,7 +24,7 @@ from ledger_crm.domain.invoice import (
     ReplacementGiven,
 )
 
-from ._projection import Cursor, Projection, Row, Table
+from ._projection import Cursor, Projection, Row, Table, newest_first
 from ._who import everyone
 
 
@@ -41,6 +41,7 @@ class InstalmentRow(Row, frozen=True, kw_only=True):
     due_at: datetime
     agreement_id: UUID
     agreement_version: int
+    raised_cents: int = 0  # on all invoices, also what was credited since
 
 
 class InvoiceRow(Row, frozen=True, kw_only=True):
@@ -79,6 +80,8 @@ instalments = Table(
     key="instalment_id",
     sql="""
     CREATE INDEX instalment_newest ON instalment (position DESC);
+    CREATE INDEX instalment_left ON instalment (position DESC) WHERE raised_cents < amount_cents;
+    CREATE INDEX instalment_raised ON instalment (position DESC) WHERE raised_cents >= amount_cents;
     CREATE INDEX instalment_of ON instalment (company_id, position DESC);
     CREATE INDEX instalment_order ON instalment (job_order_id);
     """,
@@ -93,6 +96,9 @@ invoices = Table(
       WHERE amount_cents - credited_cents - paid_cents + refunded_cents = 0;
     CREATE INDEX invoice_open ON invoice (position DESC)
       WHERE amount_cents - credited_cents - paid_cents + refunded_cents <> 0;
+    CREATE INDEX invoice_due ON invoice (due_on)
+      WHERE amount_cents - credited_cents - paid_cents + refunded_cents > 0;
+    CREATE INDEX invoice_anew ON invoice (instalment_id) WHERE anew_cents > 0;
     CREATE INDEX invoice_of ON invoice (company_id, position DESC);
     CREATE INDEX invoice_instalment ON invoice (instalment_id);
     """,
@@ -101,9 +107,12 @@ remedies = Table(
     "remedy",
     RemedyRow,
     key="candidacy_id",
-    sql="CREATE INDEX remedy_newest ON remedy (position DESC);",
+    sql="""
+    CREATE INDEX remedy_newest ON remedy (position DESC);
+    CREATE INDEX remedy_rebate ON remedy (candidacy_id) WHERE amount_cents > 0;
+    """,
 )
-projection = Projection("invoices", instalments, invoices, remedies, version=7)
+projection = Projection("invoices", instalments, invoices, remedies, version=8)
 
 
 def invoice(entry: Entry[InvoicePaid | InvoiceCredited | InvoiceRefunded]) -> UUID:
@@ -127,6 +136,11 @@ def instalment_due(entry: Entry[InstalmentDue]) -> InstalmentRow:
         agreement_id=fact.agreement_id,
         agreement_version=fact.agreement_version,
     )
+
+
+@instalments.on(InvoiceRaised, key=lambda entry: entry.event.instalment_id)
+def asked_for(row: InstalmentRow, entry: Entry[InvoiceRaised]) -> InstalmentRow:
+    return replace(row, raised_cents=row.raised_cents + entry.event.amount_cents)
 
 
 @invoices.starts(InvoiceRaised)
@@ -242,7 +256,10 @@ INVOICED = (
     "(SELECT coalesce(sum(v.amount_cents - v.anew_cents), 0)::bigint FROM invoice v"
     " WHERE v.instalment_id = i.instalment_id)"
 )
-REBATE = "least(coalesce(r.amount_cents, 0), i.amount_cents)"
+REBATE = (
+    "least(coalesce((SELECT r.amount_cents FROM remedy r WHERE r.candidacy_id = i.candidacy_id),"
+    " 0), i.amount_cents)"
+)
 TO_INVOICE = f"greatest(i.amount_cents - {REBATE} - {INVOICED}, 0)"
 OPEN = "(v.amount_cents - v.credited_cents - v.paid_cents + v.refunded_cents)"
 
@@ -252,11 +269,27 @@ SELECT i.instalment_id, coalesce(c.is_id, i.company_id), coalesce(c.name, ''), i
        coalesce(j.name, ''), i.candidacy_id, p.is_id, p.name, i.occasion, i.amount_cents,
        {INVOICED}, {REBATE}, {TO_INVOICE}, i.currency, i.due_at, i.agreement_id,
        i.agreement_version, i.position
-FROM instalment i
-LEFT JOIN who c ON c.id = i.company_id
+FROM {{}} i
+LEFT JOIN LATERAL (SELECT * FROM who WHERE id = i.company_id OFFSET 0) c ON true
 LEFT JOIN directory j ON j.id = i.job_order_id
-LEFT JOIN who p ON p.id = i.person_id
-LEFT JOIN remedy r ON r.candidacy_id = i.candidacy_id"""
+LEFT JOIN LATERAL (SELECT * FROM who WHERE id = i.person_id OFFSET 0) p ON true"""
+# each is looked at for itself: they may be fewer than whoever plans expects
+RAISED = "i.raised_cents >= i.amount_cents"
+CANDIDATES = {
+    None: ("true",),
+    True: (
+        f"NOT ({RAISED})",
+        f"{RAISED} AND i.instalment_id = ANY("
+        "ARRAY(SELECT instalment_id FROM invoice WHERE anew_cents > 0))",
+    ),
+    False: (
+        RAISED,
+        f"NOT ({RAISED}) AND i.candidacy_id = ANY("
+        "ARRAY(SELECT candidacy_id FROM remedy WHERE amount_cents > 0))",
+    ),
+}
+"""Among which those are of which something is left to invoice, or is not: what was not invoiced, or
+was credited to be invoiced anew; what was, or is not owed any more. For each there is an index."""
 INVOICE = f"""
 SELECT v.invoice_id, coalesce(c.is_id, v.company_id), coalesce(c.name, ''), v.instalment_id,
        v.number, v.amount_cents, v.currency, v.raised_at, v.due_on, v.paid_cents, v.credited_cents,
@@ -275,19 +308,28 @@ async def due(
     """Instalments, the last to fall due first; page by passing the last one's position as
     ``before``. ``to_invoice``: only those of which something is left to invoice, or only the
     others. Joins the directory for the names."""
-    await cur.execute(
-        f"{INSTALMENT} WHERE (%(before)s::bigint IS NULL OR i.position < %(before)s)"
-        f" AND (%(company)s::uuid IS NULL OR i.company_id = ANY({everyone('%(company)s::uuid')}))"
+    where = (
+        f"(%(company)s::uuid IS NULL OR i.company_id = ANY({everyone('%(company)s::uuid')}))"
         f" AND (%(left)s::boolean IS NULL OR ({TO_INVOICE} > 0) = %(left)s)"
-        " ORDER BY i.position DESC LIMIT %(limit)s",
-        {"company": company_id, "left": to_invoice, "before": before, "limit": limit},
+    )
+    newest = newest_first("i", before, limit)
+    parts = (
+        f"(SELECT i.* FROM instalment i WHERE {part} AND {where}{newest})"
+        for part in CANDIDATES[to_invoice]
+    )
+    page = f"(SELECT i.* FROM ({' UNION ALL '.join(parts)}) i WHERE true{newest})"
+    await cur.execute(
+        f"{INSTALMENT.format(page)} ORDER BY i.position DESC".encode(),
+        {"company": company_id, "left": to_invoice, "before": before},
     )
     return [_instalment(row) for row in await cur.fetchall()]
 
 
 async def instalment(cur: Cursor, instalment_id: UUID) -> InstalmentShown | None:
     """As in the list."""
-    await cur.execute(f"{INSTALMENT} WHERE i.instalment_id = %s", (instalment_id,))
+    await cur.execute(
+        f"{INSTALMENT.format('instalment')} WHERE i.instalment_id = %s", (instalment_id,)
+    )
     row = await cur.fetchone()
     return row and _instalment(row)
 
@@ -308,19 +350,15 @@ async def listing(
     """Invoices, the newest first; page by passing the last one's position as ``before``.
     ``settled``: only those with nothing open, or only the others. Joins the directory for the
     companies' names."""
+    overdue = f" AND v.due_on < %(day)s AND {OPEN} > 0" if overdue_on else ""
     await cur.execute(
-        f"{INVOICE} WHERE (%(before)s::bigint IS NULL OR v.position < %(before)s)"
-        f" AND (%(company)s::uuid IS NULL OR v.company_id = ANY({everyone('%(company)s::uuid')}))"
-        f" AND (%(day)s::date IS NULL OR v.due_on < %(day)s AND {OPEN} > 0)"
+        f"{INVOICE} WHERE (%(company)s::uuid IS NULL"
+        f" OR v.company_id = ANY({everyone('%(company)s::uuid')})){overdue}"
         f" AND (%(settled)s::boolean IS NULL OR ({OPEN} = 0) = %(settled)s)"
-        " ORDER BY v.position DESC LIMIT %(limit)s",
-        {
-            "company": company_id,
-            "day": overdue_on,
-            "settled": settled,
-            "before": before,
-            "limit": limit,
-        },
+        f"{newest_first('v', before, limit)}".encode(),
+        {"company": company_id, "day": overdue_on, "settled": settled, "before": before},
+        # a plan that is kept knows no day, and that few or many are due before it
+        prepare=False if overdue else None,
     )
     return [_invoice(row) for row in await cur.fetchall()]
 

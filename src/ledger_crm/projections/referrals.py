@@ -49,13 +49,15 @@ referrals = Table(
     sql="""
     CREATE INDEX referral_newest ON referral (position DESC);
     CREATE INDEX referral_fee ON referral (fee, position DESC);
+    CREATE INDEX referral_direction ON referral (direction, fee, position DESC);
+    CREATE INDEX referral_directed ON referral (direction, position DESC);
     CREATE INDEX referral_of ON referral (subject_id, position DESC);
     CREATE INDEX referral_with_person ON referral (with_person_id);
     CREATE INDEX referral_with_company ON referral (with_company_id);
     """,
 )
 referrals.erases("text", of="subject_id")
-projection = Projection("referrals", referrals, version=6)
+projection = Projection("referrals", referrals, version=7)
 
 
 @referrals.starts(Received, Given)
