@@ -38,7 +38,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # An eighth of the time went into looking for cycles, among all that pytest has collected too.
 gc.set_threshold(*cli.COLLECT)
 
-ROOM_BYTES = 4 * 1024**3
+ROOM_BYTES = 6 * 1024**3
 
 
 def _memory() -> str:
