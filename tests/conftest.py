@@ -38,8 +38,36 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # An eighth of the time went into looking for cycles, among all that pytest has collected too.
 gc.set_threshold(*cli.COLLECT)
 
+ROOM_BYTES = 6 * 1024**3
+
+
+def _memory() -> str:
+    """Where a thousand databases, and what is exported of them, may come and go: in memory, if
+    there is room. ext4 shuns inodes that were deleted a moment ago, and looks the longer for others
+    the more there were; and whoever must be durable waits there for the disk ten thousand times."""
+    shm = Path("/dev/shm")
+    if (
+        shm.is_dir()
+        and os.access(shm, os.W_OK)
+        and not os.statvfs(shm).f_flag & os.ST_NOEXEC  # tests write programs and run them
+        and shutil.disk_usage(shm).free > ROOM_BYTES
+    ):
+        return str(shm)
+    return "/tmp"
+
+
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _memory())  # where each tmp_path is
+
 hypothesis.settings.register_profile("house", print_blob=True, deadline=None)
 hypothesis.settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of those that are no group, files with a long test begin first, in whatever order the others
+    come: who is a minute at it would, if it came last, be waited for by all other workers. The
+    whole file: one that is left and come back to would make its templates again."""
+    first = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in first)
 
 
 def pytest_collection_finish() -> None:
@@ -74,7 +102,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def _broker() -> Iterator[str]:
     with (
-        TemporaryDirectory(prefix="ledger-tests-", dir="/tmp") as home,
+        TemporaryDirectory(prefix="ledger-tests-", dir=_memory()) as home,
         Nats(Path(home) / "nats", durable=False) as server,
     ):
         yield server.url
@@ -200,16 +228,6 @@ def shared_data() -> Path:
 
 
 _number = count(1)
-ROOM_BYTES = 2 * 1024**3
-
-
-def _memory() -> str:
-    """Where a thousand databases may come and go: in memory, if there is room. ext4 shuns inodes
-    that were deleted a moment ago, and looks the longer for others the more there were."""
-    shm = Path("/dev/shm")
-    if shm.is_dir() and os.access(shm, os.W_OK) and shutil.disk_usage(shm).free > ROOM_BYTES:
-        return str(shm)
-    return "/tmp"
 
 
 def prepare(server: Postgres) -> None:

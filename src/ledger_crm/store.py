@@ -257,10 +257,15 @@ PAGE_BYTES = 2**20  # that one page holds, or one entry that is larger
 
 _NO_CLAIM = (Event.once, Event.reserves, Event.releases)
 decode_stored = msgspec.json.Decoder(Stored).decode
-_decoders = {topic: msgspec.json.Decoder(event) for topic, event in EVENTS.items()}
 _upcast = {t for t, e in EVENTS.items() if e.upcast.__func__ is not Event.upcast.__func__}  # type: ignore[attr-defined]
 _claiming = {e for e in EVENTS.values() if (e.once, e.reserves, e.releases) != _NO_CLAIM}
 _encoder = msgspec.json.Encoder()
+
+
+@cache
+def _decoder(topic: str) -> msgspec.json.Decoder[Event]:
+    """Made when one is met: each process made hundreds at its start, a twelfth of that."""
+    return msgspec.json.Decoder(EVENTS[topic])
 
 
 class EntryMapper(Mapper[UUID]):
@@ -291,7 +296,7 @@ class EntryMapper(Mapper[UUID]):
         if b"\\u0000" in encoded and _has_nul(msgspec.json.decode(encoded)):
             raise NulInText(kind=topic)
         try:
-            _decoders[topic].decode(encoded)
+            _decoder(topic).decode(encoded)
         except msgspec.ValidationError as fault:
             where = str(fault).rpartition(" - at ")[2].strip("`$.")  # not what was there
             raise DoesNotFit(kind=topic, at=where) from None
@@ -318,7 +323,7 @@ class EntryMapper(Mapper[UUID]):
 
     def opened(self, row: AnyRow, document: Stored) -> Entry[Event]:
         position = getattr(row, "id", 0)
-        if row.topic not in _decoders:
+        if row.topic not in EVENTS:
             self._undecodable(row, position, "no such topic in this version")
         try:
             stored: bytes | msgspec.Raw = document.event
@@ -331,7 +336,7 @@ class EntryMapper(Mapper[UUID]):
                 clear = EVENTS[row.topic].upcast(msgspec.json.decode(stored))
                 event = msgspec.convert(clear, EVENTS[row.topic], strict=True)
             else:
-                event = _decoders[row.topic].decode(stored)
+                event = _decoder(row.topic).decode(stored)
             return Entry(
                 originator_id=_uuid(row),
                 originator_version=row.originator_version,

@@ -58,6 +58,7 @@ def invented(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield up
 
 
+@pytest.mark.long
 def test_the_server_answers_as_its_document_says(
     up: Running, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

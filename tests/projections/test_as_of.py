@@ -76,6 +76,7 @@ def shown(conn: Connection, home: str, as_of: object) -> Dump:
     return found
 
 
+@pytest.mark.long
 @settings(SLOW)
 @given(story=stories, part=st.integers(0, 100), batch=st.sampled_from([1, 7, 500]))
 def test_what_was_known_is_what_a_ledger_that_ends_there_shows(
@@ -90,6 +91,7 @@ def test_what_was_known_is_what_a_ledger_that_ends_there_shows(
     assert [name for name in found if found[name] != expected[name]] == []
 
 
+@pytest.mark.long
 @settings(SLOW)
 @given(
     story=stories,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def but_for_the_merge(dump: Dump) -> dict[str, object]:
     return kept
 
 
+@pytest.mark.long
 @settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=stories, merges=chains, firm=companies)
 def test_un_merged_every_read_model_is_as_it_was(

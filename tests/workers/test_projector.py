@@ -139,6 +139,7 @@ def test_killed_between_writing_and_committing_it_counts_nothing_twice_and_skips
         assert found == {name: projected[name] for name in found}
 
 
+@pytest.mark.long
 def test_a_projector_killed_outright_goes_on_where_it_committed(
     read: Read, databases: Callable[..., str], database: str, ledger: Ledger
 ) -> None:
