@@ -136,6 +136,7 @@ NO_HTTP = [
     b"GET /people HTTP/9.9\r\n\r\n",
     b"GET /people?q=Ada\xff HTTP/1.1\r\nNo colon\r\n\r\n",
     b"GET /Ada\xc3 HTTP/1.1\r\n\r\n",
+    "GET /people?q=Ada+Müller HTTP/1.1\r\n\r\n".encode(),
     b"GET / HTTP/1.1\r\nAda Byron: x\r\n\r\n",
     b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nAda B",
     CHUNKED + b"Zada\r\n",

@@ -82,7 +82,8 @@ class InOnePiece(HttpToolsProtocol):
             self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(Malformed(faults=[Fault("", "is not HTTP/1.1")]))
+        what = "is not HTTP/1.1, in which an address has %C3%A9 for é"  # what is typed most
+        self._refuse(Malformed(faults=[Fault("", what)]))
 
     def _refuse(self, refusal: HttpProblem) -> None:
         """Nothing more is heard. If an answer is due, or begun, it would be taken for that one."""
