@@ -112,7 +112,9 @@ class InOnePiece(HttpToolsProtocol):
             keep_alive=False,
             on_response=self.on_response_complete,
         )
-        self._start_asgi_task(refusing, REFUSED)
+        task = self.loop.create_task(refusing.run_asgi(REFUSED))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._look.cancel()
