@@ -149,7 +149,7 @@ def test_up_goes_on_where_an_older_version_was(tmp_path: Path) -> None:
     found = [f"/people/{added['id']}", f"/people/{added['id']}/history", "/events?limit=200"]
     with Postgres(tmp_path / "postgres") as server, psycopg.connect(server.url) as conn:
         conn.execute("DROP TABLE ledger.sessions, ledger.guesses, ledger.access_log")
-        conn.execute("DROP TABLE ledger.webhook_waiting")
+        conn.execute("DROP TABLE ledger.webhook_waiting, ledger.webhook_attempts")
         conn.execute("DROP INDEX ledger.entries_consultant_added")
         conn.execute("DELETE FROM public.ledger_crm_schema WHERE name > '0009'")
     with running(tmp_path) as up, up.api() as api:

@@ -24,9 +24,10 @@ from .sessions import writing
 MOST = 4_096  # rows that wait to be written; beyond, only what happened is told
 NETWORKS = 256  # of a day, from which one key or link was used; of others only that there are more
 What = Literal[
-    "signed_in", "sign_in_failed", "signed_out", "password_changed", "key_used", "key_refused",
-    "refused", "locked_out",
+    "signed_in", "sign_in_failed", "signed_out", "password_changed", "key_used", "session_used",
+    "key_refused", "refused", "locked_out",
 ]  # fmt: skip
+USED = ("key_used", "session_used")  # a row a day for each network, and not how often
 
 log = structlog.get_logger("ledger_crm.visits")
 
@@ -47,8 +48,9 @@ class Seen(msgspec.Struct, frozen=True):
     """One row a day of the same.
 
     what     `signed_in`, `sign_in_failed`, `signed_out`, `password_changed`; `key_used`: a key or
-             link, the first time that day from that network; `key_refused`: none of ours, or not
-             in use; `refused`: 403; `locked_out`: guessed too often
+             link, the first time that day from that network; `session_used`: who is signed in,
+             likewise; `key_refused`: none of ours, or not in use; `refused`: 403; `locked_out`:
+             guessed too often
     actor    of ours, or `portal:<person>`; "": nobody
     through  `key:<id>`, `session:<id>` or `link:<id>`; "": none of them
     network  the address without its last part; "": not known, or one of very many that day
@@ -88,7 +90,7 @@ class Visits:
     ) -> None:
         at = now()
         visit = Visit(f"{at:%Y-%m-%d}", what, actor, through, network, about)
-        if what == "key_used":
+        if what in USED:
             if (told := self._new(visit)) is None:
                 return
             visit = visit._replace(network=told)
@@ -100,7 +102,7 @@ class Visits:
             self._writing = asyncio.create_task(self._write())
 
     def _new(self, visit: Visit) -> str | None:
-        """From where a key or link is used, as far as that is told; None: that was told today."""
+        """From where it is used, as far as that is told; None: that was told today."""
         if visit.day != self._used_on:
             self._used, self._used_on = {}, visit.day
         networks = self._used.setdefault(visit.through, set())
@@ -137,8 +139,9 @@ class Visits:
                     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
                     " ON CONFLICT (day, what, actor, through, network, about) DO UPDATE"
                     " SET count = access_log.count + excluded.count,"
-                    " last_at = greatest(access_log.last_at, excluded.last_at)",
-                    (*visit, *taken[visit]),
+                    " last_at = greatest(access_log.last_at, excluded.last_at)"
+                    " WHERE access_log.what <> ALL (%s)",  # each process tells it once
+                    (*visit, *taken[visit], list(USED)),
                 )
             if (today := f"{now():%Y-%m-%d}") != self._tidied:
                 until = now().date() - timedelta(days=self._days)

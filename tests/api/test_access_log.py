@@ -47,6 +47,7 @@ async def test_it_tells_who_signed_in_who_tried_which_key_was_used_and_what_was_
         ("sign_in_failed", BEN, "", 2),
         ("sign_in_failed", "", "", 1),
         ("signed_in", BEN, "password", 1),
+        ("session_used", BEN, "", 1),
         ("refused", BEN, "read_revenue", 3),
         ("refused", BEN, "add_person", 1),
         ("refused", BEN, "list_access", 1),
@@ -119,6 +120,32 @@ async def test_a_key_is_seen_from_each_network_however_busy_its_owner_is(
     used = (await found(ana, "/access-log", what="key_used"))["items"]
     assert {(each["network"], each["actor"], each["count"]) for each in used} == {
         (network, "consultant:ana", 1) for network in ("127.0.0.0/24", "66.6.6.0/24", "77.7.7.0/24")
+    }
+
+
+async def test_who_uses_somebodys_session_is_seen_by_where_they_are(
+    ana: httpx.AsyncClient, app: Litestar, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given somebody who is signed in, when a thief has their cookie, then where they are is told,
+    on the sign-in page too, and once for all processes."""
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 60.0)
+    await signing_in.set_password(ledger, BEN, PASSWORD, role="resourcer")
+    async with at(app, "192.0.2.1") as ben:
+        me = await sign_in(ben)
+        cookie = "; ".join(f"{name}={value}" for name, value in ben.cookies.items())
+        for _ in range(2):
+            await found(ben, "/session")
+            for thief, path in (("66.6.6.6", "/session"), ("77.7.7.7", "/sign-in")):
+                async with at(app, thief) as client:
+                    answer = await client.get(path, headers={"Cookie": cookie})
+                    assert answer.is_success, answer.text
+            callers = app.state.equipment.callers
+            callers.forget()
+            callers.visits._used_on = ""  # as another process, which has told nothing yet
+    used = (await found(ana, "/access-log", what="session_used"))["items"]
+    assert {(each["network"], each["actor"], each["through"], each["count"]) for each in used} == {
+        (network, BEN, me["through"], 1)
+        for network in ("192.0.2.0/24", "66.6.6.0/24", "77.7.7.0/24")
     }
 
 

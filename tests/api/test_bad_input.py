@@ -36,6 +36,7 @@ from ledger_crm.api.acting import as_header, key_of
 from ledger_crm.api.malformed import MOST
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.domain.clock import today
+from ledger_crm.domain.faults import in_words
 from ledger_crm.ledger import Ledger
 from ledger_crm.together import Full
 
@@ -479,6 +480,56 @@ async def test_a_parameter_that_makes_no_sense_is_malformed(
     assert list(faults(await ana.get("/pipelines/a%00b"))) == ["path:slug"]
 
 
+async def test_all_that_is_wrong_with_the_parameters_and_the_body_is_told_at_once(
+    ana: httpx.AsyncClient, ada: str
+) -> None:
+    answer = await ana.get("/people?limit=0&after=x&known=never&tag=&count=maybe&limitt=5")
+    wrong = ("limit", "after", "known", "tag", "count", "limitt")
+    assert set(faults(answer)) == {f"query:{name}" for name in wrong}
+    answer = await ana.post("/people?dry_run=perhaps", json={"name": 1})
+    assert faults(answer) == {
+        "query:dry_run": "expected true or false, got text",
+        "/name": "expected text, got a whole number",
+    }
+
+
+async def test_bytes_that_are_no_text_are_refused_and_not_looked_for(
+    ana: httpx.AsyncClient,
+) -> None:
+    """They were replaced, and the list of what was then looked for was empty."""
+    for sent in ("%ff", "caf%e9", "%ed%a0%80", "%c3"):
+        assert "UTF-8" in faults(await ana.get(f"/people?tag={sent}"))["query:tag"]
+    assert (await ana.get("/people?tag=caf%c3%a9")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/problems", "/problems/malformed", "/schemas/person.tagged.json", "/health/live",
+     "/health/ready"],
+)  # fmt: skip
+async def test_what_needs_no_key_ignores_no_parameter_either(
+    anybody: httpx.AsyncClient, path: str
+) -> None:
+    answer = await anybody.get(path, params={"as_of": "2026-01-01"})
+    assert faults(answer) == {"query:as_of": "unknown parameter; there are none here"}
+    answer = await anybody.get(path, headers={"Accept": "text/csv"})
+    problem(answer, 406, "not-acceptable")
+
+
+async def test_no_regular_expression_is_told() -> None:
+    """And it was told as Python writes it, each backslash twice."""
+    document = Documented().spec
+    asked = [operation.get("parameters", ()) for each in document["paths"].values()
+             for operation in each.values()]  # fmt: skip
+    schemas: list[Any] = [each for some in asked for each in some if each["in"] == "query"]
+    schemas.append(document["components"]["schemas"])
+    patterns = set(re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', json.dumps(schemas)))
+    assert len(patterns) > 15
+    for pattern in map(json.loads, patterns):
+        said = in_words(f"Expected `str` matching regex {pattern!r}")
+        assert said.startswith("is not "), said
+
+
 async def test_a_board_that_is_not_there_is_not_an_empty_one(
     ana: httpx.AsyncClient, project: Callable[[], None]
 ) -> None:
@@ -507,9 +558,11 @@ async def test_what_http_itself_refuses_is_a_problem_too(ana: httpx.AsyncClient,
     problem(await ana.get("/openapi/swagger"), 404, "no-such-page")
     assert {"GET", "HEAD", "POST"} <= problem_of_method(await ana.delete("/people"))
     assert "HEAD" not in problem_of_method(await ana.delete("/batch"))
-    answer = await ana.post("/people", data={"name": "Ada"})
-    problem(answer, 415, "unsupported-media-type")
-    assert "accept-encoding" not in answer.headers
+    for other in ("x-www-form-urlencoded", "merge-patch+json", "json-patch+json", "jsonx", "+json"):
+        headers = {"Content-Type": f"application/{other}"}
+        answer = await ana.post("/people", json={"name": "Ada"}, headers=headers)
+        problem(answer, 415, "unsupported-media-type")
+        assert "accept-encoding" not in answer.headers
     for path, body in (("/people", ADA), (f"{ada}/interactions", NOTE)):
         for encoding, content in (("gzip", gzip.compress), ("gzip", bytes), ("br", bytes)):
             headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}

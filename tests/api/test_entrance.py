@@ -135,6 +135,7 @@ async def test_what_is_done_on_the_page_is_told_as_theirs(
     assert told(await found(ana, "/access-log", through=here)) == {
         ("signed_in", BEN, "password", 1), ("signed_out", BEN, there, 1),
         ("refused", BEN, "enter", 1), ("password_changed", BEN, "", 1),
+        ("session_used", BEN, "", 1),
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from datetime import date
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -18,7 +19,7 @@ from jsonschema import Draft202012Validator
 from litestar import Litestar
 
 from api.documented import Documented, as_made
-from api.journey import ADA, found, problem, written
+from api.journey import ADA, NOTE, found, problem, written
 from conftest import Run
 from ledger_crm.api import front, openapi, problems, snapshots
 from ledger_crm.api.ageing import AGEING, Ageing
@@ -145,8 +146,13 @@ async def test_every_moment_and_every_day_says_that_it_is_one(spec: dict[str, An
 
 @as_made
 async def test_what_goes_out_of_use_says_so_in_each_answer_and_in_the_document(
-    ana: httpx.AsyncClient, app: Litestar, monkeypatch: pytest.MonkeyPatch
+    ana: httpx.AsyncClient,
+    app: Litestar,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Also in those that no handler makes: of what is unchanged, refused or answered before the
+    framework."""
     old = Ageing(since_on=date(2026, 12, 1), until_on=date(2027, 12, 1), instead="GET /segments")
     monkeypatch.setitem(AGEING, "GET /pools", old)
     for answer in (await ana.get("/pools"), await ana.get("/pools?strange=1")):
@@ -154,6 +160,27 @@ async def test_what_goes_out_of_use_says_so_in_each_answer_and_in_the_document(
         assert answer.headers["sunset"] == "Wed, 01 Dec 2027 00:00:00 GMT"
         assert 'rel="deprecation"' in answer.headers["link"]
     assert "deprecation" not in (await ana.get("/segments")).headers
+    for aged in ("GET /people/{person_id}", "POST /people/{person_id}/interactions"):
+        monkeypatch.setitem(AGEING, aged, old)
+    person = f"/people/{(await written(ana, '/people', ADA))['id']}"
+    project()
+    monkeypatch.setattr("ledger_crm.api.caller.TRUST_S", 60.0)
+    note = {"json": NOTE}
+    for status, method, path, headers, sent in (
+        (200, "GET", person, {}, {}),
+        (200, "HEAD", person, {}, {}),
+        (304, "GET", person, {"If-None-Match": (await ana.get(person)).headers["etag"]}, {}),
+        (401, "GET", person, {"Authorization": "Bearer lcrm_none"}, {}),
+        (404, "GET", f"/people/{UUID(int=1)}", {}, {}),
+        (406, "GET", "/pools", {"Accept": "text/html"}, {}),
+        (201, "POST", f"{person}/interactions", {}, note),
+        (412, "POST", f"{person}/interactions", {"If-Match": '"99"'}, note),
+        (415, "POST", f"{person}/interactions", {"Content-Type": "text/plain"}, note),
+        (413, "POST", f"{person}/interactions", {}, {"json": NOTE | {"text": "x" * 2**21}}),
+    ):
+        answer = await ana.request(method, path, headers=headers, **sent)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["deprecation"] == "@1796083200", (method, path, status)
     operation = openapi.document(app)["paths"]["/pools"]["get"]
     assert operation["deprecated"]
     assert "may be gone from 2027-12-01 on: GET /segments" in operation["description"]

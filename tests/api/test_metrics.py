@@ -132,6 +132,10 @@ async def test_it_is_told_that_nobody_sends_that_a_receiver_fails_and_that_none_
         "INSERT INTO ledger.webhook_standing VALUES (%s, 1, 0, 2, %s)",
         began + timedelta(seconds=500),
     )
+    name = "ledger_crm_webhook_attempts_total"
+    assert of(await scraped(ana), name, webhook=hook, outcome="taken") == 0
+    await does("INSERT INTO ledger.webhook_attempts VALUES (%s, 'timeout', 2)")
+    assert of(await scraped(ana), name, webhook=hook, outcome="timeout") == 2
     for later_s, expected in (499, 0), (600, 100):
         events, lag_s, untried_s, *others = await told(later_s, *lag)
         assert (events, untried_s, *others) == (head, expected, 2, 0)

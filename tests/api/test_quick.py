@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from api.journey import ADA, problem, written
-from ledger_crm.api import caller, problems, quick
+from ledger_crm.api import caller, problems, quick, snapshots
 from ledger_crm.api.snapshots import Reads
 from ledger_crm.commands.catalogue import create_key, revoke_key
 from ledger_crm.domain import clock
@@ -227,6 +227,38 @@ async def test_an_interaction_is_recorded_as_the_framework_would(
     [entry] = await ledger.entries(after=before, limit=1)
     assert entry.by == "consultant:ana"
     assert entry.cause
+
+
+async def test_while_read_models_are_behind_an_interaction_is_recorded_and_not_read_too_early(
+    ana: httpx.AsyncClient,
+    ids: dict[str, str],
+    answered: list[bool],
+    ledger: Ledger,
+    project: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is decided on the ledger alone, also for who may not see everything and for somebody whom
+    no read model knows; what was before it is not answered to who asks for what is after it."""
+    monkeypatch.setattr(caller, "TRUST_S", 60.0)
+    monkeypatch.setattr(snapshots, "PATIENCE_S", 0.05)
+    _, text = await create_key(ledger, actor="consultant:ben", role="resourcer")
+    ben = {"Authorization": f"Bearer {text}"}
+    new = (await written(ana, "/people", {"name": "Charles"}))["id"]
+    await ana.get("/session", headers=ben)
+    answered.clear()
+    for person in (ids["person"], new):
+        for who in ({}, ben):
+            answer = await ana.post(f"/people/{person}/interactions", json=NOTE, headers=who)
+            assert answer.status_code == 201, answer.text
+    assert answered == [True] * 4
+    after, path = {"after": answer.json()["position"]}, f"/people/{ids['person']}/history"
+    for way in ({}, LONG_WAY):
+        behind = await ana.get(path, params=after, headers=way)
+        problem(behind, 503, "read-model-behind")
+    project()
+    said = await ana.get(path, params=after)
+    assert said.text.count(NOTE["text"]) == 2
+    assert answered[4:] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import nullcontext, suppress
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 import uvicorn
+from structlog.testing import capture_logs
 
-from ledger_crm.api import serving
+from ledger_crm.api import metrics, serving
 from waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
@@ -122,8 +124,67 @@ async def test_what_never_ends_is_not_kept(
                 await writer.drain()
                 await asyncio.sleep(0)
         with suppress(ConnectionError):
-            answer = await reader.read(100)
+            answer = await reader.read()
             assert answer.startswith(b"HTTP/1.1 " + told)
+            assert b"/problems/head-too-large" in answer or not told
+    writer.close()
+
+
+NO_HTTP = [
+    b"GET\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01",
+    b"GET /people HTTP/9.9\r\n\r\n",
+    b"GET /people?q=Ada\xff HTTP/1.1\r\nNo colon\r\n\r\n",
+    b"GET /Ada\xc3 HTTP/1.1\r\n\r\n",
+    "GET /people?q=Ada+Müller HTTP/1.1\r\n\r\n".encode(),
+    b"GET / HTTP/1.1\r\nAda Byron: x\r\n\r\n",
+    b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nAda B",
+    CHUNKED + b"Zada\r\n",
+]
+
+
+@pytest.mark.parametrize("sent", NO_HTTP)
+async def test_what_is_no_http_is_a_problem_and_told_and_counted_without_a_word_of_it(
+    server: uvicorn.Server, sent: bytes
+) -> None:
+    """Who operates this saw nothing of it, and who sent it had no id to ask them by."""
+    before = counted(status="400")
+    reader, writer = await connected(server)
+    with capture_logs() as logs:
+        writer.write(sent)
+        said = await reader.read()
+    writer.close()
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    told, headers = json.loads(body), head.lower().split(b"\r\n")
+    assert (told["type"], told["status"]) == ("/problems/malformed", 400)
+    assert f"x-request-id: {told['request_id']}".encode() in headers
+    assert {b"connection: close", b"content-type: application/problem+json"} <= {*headers}
+    [line] = [each for each in logs if each["event"] == "request"]
+    assert (line["status"], line["request_id"]) == (400, told["request_id"])
+    assert b"ada" not in said.lower() + str(logs).lower().encode()
+    assert counted(status="400") == before + 1
+
+
+def counted(**labels: str) -> float:
+    name = "ledger_crm_request_seconds_count"
+    return metrics.registry.get_sample_value(name, {"method": "other", "route": "-"} | labels) or 0
+
+
+@pytest.mark.parametrize("path", [b"/slow", b"/large"])
+async def test_a_refusal_is_not_taken_for_the_answer_to_what_came_before(
+    server: uvicorn.Server, path: bytes
+) -> None:
+    reader, writer = await connected(server)
+    writer.write(b"GET %b HTTP/1.1\r\n\r\n" % path)
+    if path == b"/large":
+        await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"no HTTP\r\n\r\n")
+    said = b""
+    with suppress(ConnectionError):
+        said = await reader.read()
+    assert b"HTTP/1.1" not in said
+    assert b"problem" not in said
     writer.close()
 
 

@@ -131,6 +131,13 @@ class House:
             cur = conn.cursor()
             return await read_model.deliveries(cur, id, **narrowed, before=None, limit=1000)
 
+    async def counted(self, id: UUID) -> dict[str, int]:
+        """Attempts, by outcome."""
+        options = "-c search_path=read"
+        async with await psycopg.AsyncConnection.connect(self.url, options=options) as conn:
+            found = await read_model.attempts(conn.cursor())
+            return {outcome: count for webhook, outcome, count in found if webhook == str(id)}
+
     @asynccontextmanager
     async def sending(self, **how: Any) -> AsyncIterator[None]:
         stop, wake = asyncio.Event(), asyncio.Event()
@@ -349,8 +356,10 @@ async def test_what_fails_is_tried_again_and_then_disabled_with_notice(
     await receiver.start("500")
     head = await house.write(2)
     webhook = await house.add(receiver.url)
+    assert await house.counted(webhook.id) == {"taken": 0}
     async with house.sending(again_s=[0.01, 0.02]):
         await eventually(lambda: disabled(house, webhook.id))
+    assert await house.counted(webhook.id) == {"status": 3}
     shown = await house.shown(webhook.id)
     assert (shown.reason, shown.position) == ("failing", 0), "what was not sent waits"
     assert {each["headers"]["webhook-id"] for each in receiver.heard()} == {"entry_1"}
@@ -375,6 +384,8 @@ async def test_what_fails_is_tried_again_and_then_disabled_with_notice(
     assert await house.log(webhook.id, taken=True) == whole[: -len(failed)]
     assert await house.log(webhook.id, since=whole[0].at) == whole[:1]
     assert await house.log(webhook.id, until=whole[0].at) == whole[1:]
+    await house.told("DELETE FROM ledger.webhook_deliveries")  # as after their days
+    assert await house.counted(webhook.id) == {"status": 3, "taken": len(whole) - 3}
 
 
 @pytest.mark.parametrize("ordered", [True, False])

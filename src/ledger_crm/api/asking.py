@@ -9,6 +9,7 @@ import msgspec
 from litestar.params import QueryParameter
 
 from ledger_crm.domain.entry import Instant, Slug
+from ledger_crm.domain.faults import written_like
 from ledger_crm.domain.segment import InAddress
 from ledger_crm.projections import Team
 
@@ -33,7 +34,7 @@ Words = Annotated[
     str | None,
     QueryParameter(
         max_length=200,
-        pattern=r"\S",
+        pattern=written_like(r"\S", "words: there are only spaces").pattern,
         description="Only those that hold all of these words, or parts of words, in capitals or"
         " not, with accents or not.",
     ),

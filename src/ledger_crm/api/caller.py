@@ -101,11 +101,11 @@ class Caller(msgspec.Struct, frozen=True):
 
 class Known(NamedTuple):
     """Whoever was let in a moment ago. ``told``: the addresses from which the access log knows that
-    this key is used; None: it is no key."""
+    this key or session is used."""
 
     caller: Caller
     until_s: float
-    told: set[str] | None
+    told: set[str]
 
 
 class Callers:
@@ -183,8 +183,7 @@ class Callers:
                 self.guesses.right(credential)
             if len(self._known) >= MOST:
                 self._known.clear()
-            known = Known(caller, asked_s + TRUST_S, set() if is_key else None)
-            self._known[credential] = known
+            known = self._known[credential] = Known(caller, asked_s + TRUST_S, set())
             self._tell(known, address)
         self.spending.must_take(connection.scope["state"], caller.through)
         if not caller.means(connection.scope["method"], headers.get("x-csrf-token", "")):  # type: ignore[typeddict-item]
@@ -198,7 +197,10 @@ class Callers:
     async def signed_in(self, connection: Connection) -> Caller | None:
         """Whose browser it is, for pages; None: nobody's. Raises Unavailable."""
         credential = self._credential("", connection.headers.get("cookie", ""))
-        return await answered(self._look(credential)) if credential else None
+        caller = await answered(self._look(credential)) if credential else None
+        if caller:
+            self.visited(connection, caller, "session_used")
+        return caller
 
     def forget(self) -> None:
         """So that what was changed here holds at once."""
@@ -208,16 +210,14 @@ class Callers:
         known = self._known.get(credential)
         if known is None or time.monotonic() > known.until_s:
             return None
-        if known.told is not None and address not in known.told:
+        if address not in known.told:
             self._tell(known, address)
         return known.caller
 
     def _tell(self, known: Known, address: str) -> None:
-        """A key that was stolen is seen by where it is used from, however busy its owner is."""
-        if known.told is None:
-            return
+        """What was stolen is seen by where it is used from, however busy its owner is."""
         self.visits.note(
-            "key_used",
+            "session_used" if known.caller.session else "key_used",
             actor=known.caller.holder.actor,
             through=known.caller.through,
             network=network(address),

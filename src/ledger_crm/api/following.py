@@ -31,6 +31,7 @@ from litestar.types import Receive, Scope, Send
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.access import Holder
 from ledger_crm.domain.entry import Instant
+from ledger_crm.domain.faults import written_like
 from ledger_crm.domain.refusals import Refusal
 from ledger_crm.domain.role import OPEN
 from ledger_crm.ending import ended
@@ -78,7 +79,7 @@ LastEventId = Annotated[
     HeaderParameter(
         name="Last-Event-ID",
         required=False,
-        pattern=r"^[0-9]{1,18}$",
+        pattern=written_like(r"^[0-9]{1,18}$", "a position of the ledger").pattern,
         description="The position that was told last, as browsers send it by themselves when they"
         " come back. It goes before `after`.",
     ),

@@ -8,8 +8,9 @@ from importlib.resources import files
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from ledger_crm.domain import EVENTS
@@ -29,6 +30,7 @@ from ledger_crm.projections import (
 from ledger_crm.projections.search import trigrams
 
 from . import problems
+from .malformed import must_be_well_formed
 from .snapshots import Pool, answered
 
 FeedPosition: TypeAlias = Callable[[], Awaitable[int]]
@@ -260,7 +262,11 @@ def _page(name: str, media_type: str) -> Response[bytes]:
     return Response(content, media_type=media_type)
 
 
-HANDLERS = [
-    landing, openapi_json, docs, docs_js, docs_css, invitation, invitation_js, list_problems,
-    read_problem, read_schema, live, ready
+HANDLERS: list[HTTPRouteHandler | Router] = [
+    openapi_json, docs, docs_js, docs_css, invitation, invitation_js,
+    Router(
+        "/",
+        route_handlers=[landing, list_problems, read_problem, read_schema, live, ready],
+        before_request=must_be_well_formed,
+    ),
 ]  # fmt: skip

@@ -49,7 +49,7 @@ async def must_be_well_formed(request: Request[Any, Any, Any]) -> None:
     wanted = body_of(handler)
     if wanted is not None:
         content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content != "application/json" and not content.endswith("+json"):
+        if content != "application/json":  # a patch, which is +json too, means something else
             raise UnsupportedMediaType()
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise UnsupportedEncoding()
@@ -234,9 +234,9 @@ def _items(wanted: Any, bare: Any, value: Any, at: str) -> Iterator[Fault]:
         yield from _leaf(wanted, value, at)
 
 
-def _leaf(wanted: Any, value: Any, at: str) -> Iterator[Fault]:
+def _leaf(wanted: Any, value: Any, at: str, *, strict: bool = True) -> Iterator[Fault]:
     try:
-        msgspec.convert(value, wanted)
+        msgspec.convert(value, wanted, strict=strict)
     except msgspec.ValidationError as fault:
         yield Fault(at, in_words(str(fault)))
 
@@ -258,10 +258,10 @@ def _parameter_faults(
     handler: HTTPRouteHandler, request: Request[Any, Any, Any]
 ) -> Iterator[Fault]:
     """A parameter that we ignored would be a promise that we do not keep: ``as_of`` above all."""
-    known = _parameters_of(handler)
+    types = _types_of(handler)
     for name in dict.fromkeys(request.query_params.keys()):
-        if name not in known:
-            there = f"known are {', '.join(sorted(known))}" if known else "there are none here"
+        if name not in types:
+            there = f"known are {', '.join(sorted(types))}" if types else "there are none here"
             yield Fault(f"query:{_token(name)}", f"unknown parameter; {there}")
         elif len(given := request.query_params.getall(name)) > 1:
             yield Fault(f"query:{name}", f"given {len(given)} times; one of them would be ignored")
@@ -269,12 +269,16 @@ def _parameter_faults(
             yield Fault(f"query:{name}", "is empty: leave it out, or give a value")
         elif "\0" in str(given[0]):
             yield Fault(f"query:{name}", "contains the character U+0000")
+        elif "\ufffd" in str(given[0]):  # which the framework puts in the place of such bytes
+            yield Fault(f"query:{name}", "contains bytes that are not UTF-8, or U+FFFD, their mark")
         elif str(given[0]).lower() == "null" and name in _never_null(handler):
             yield Fault(f"query:{name}", "null is no value: leave it out")
         elif name in _instants_of(handler) and not re.search(r"[-T:]", str(given[0])[1:]):
             yield Fault(f"query:{name}", "write an instant like 2026-03-01T12:00:00Z")
         elif (words := _words_of(handler).get(name)) and str(given[0]) not in words:
             yield Fault(f"query:{name}", f"expected one of {', '.join(words)}")
+        else:
+            yield from _leaf(types[name], given[0], f"query:{name}", strict=False)
     for name in sorted(_required_of(handler) - request.query_params.keys()):
         yield Fault(f"query:{name}", "required and missing")
     if _ends_before_it_begins(request.query_params):
@@ -294,8 +298,9 @@ def _ends_before_it_begins(asked: Mapping[str, str]) -> bool:
 
 
 @cache
-def _parameters_of(handler: HTTPRouteHandler) -> frozenset[str]:
-    return frozenset(name for name, _, _ in _query_of(handler))
+def _types_of(handler: HTTPRouteHandler) -> dict[str, Any]:
+    """Of each parameter."""
+    return {name: type_ for name, _, type_ in _query_of(handler)}
 
 
 @cache
@@ -350,18 +355,17 @@ def _is_null(type_: Any) -> bool:
 
 
 def _query_of(handler: HTTPRouteHandler) -> Iterator[tuple[str, bool, Any]]:
-    """Of each its name, whether it may be left out, and its type."""
-    there, signatures = handler.resolve_dependencies(), [handler.parsed_fn_signature]
+    """Of each its name, whether it may be left out, and its type, with its bounds."""
+    there, models = handler.resolve_dependencies(), [handler.signature_model]
     besides_filters = () if listed(handler) else LISTED
-    for signature in signatures:  # which grow: only what is used, and what that uses
-        used = [there[name] for name in signature.parameters if name in there]
-        signatures += [each.parsed_fn_signature for each in used]
-        for name, parameter in signature.parameters.items():
+    for model in models:  # which grow: only what is used, and what that uses
+        models += [there[name].signature_model for name in model._fields if name in there]
+        for name, parameter in model._fields.items():
             if name in besides_filters:
                 continue
             if isinstance(kwarg := parameter.kwarg_definition, QueryParameter):
                 optional = parameter.has_default or parameter.is_optional
-                yield kwarg.name or name, optional, parameter.annotation
+                yield kwarg.name or name, optional, model.__annotations__[name]
 
 
 @cache

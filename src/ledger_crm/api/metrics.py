@@ -15,6 +15,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
 
 from ledger_crm import tracing
 from ledger_crm.domain.refusals import Refusal
@@ -101,13 +102,14 @@ async def read_metrics(
     up = Gauge("ledger_crm_database_up", "1: the database answers.", registry=now)
     head, feed = 0, await _feed(feed_position)
     try:
-        head, found, behind, feed_lag_s = await answered(_standing(pool, feed), ANSWER_S)
+        head, found, behind, sent, feed_lag_s = await answered(_standing(pool, feed), ANSWER_S)
     except (*OUT_OF_REACH, Unavailable):
         up.set(0)
     else:
         up.set(1)
         for gauge, labels, value in _gauges(now, head, found, behind, feed, feed_lag_s):
             (gauge.labels(*labels) if labels else gauge).set(value)
+        now.register(Attempts(sent))
     body = generate_latest(registry) + generate_latest(now)
     headers = {"Ledger-Position": str(head)}
     return Response(body, media_type=f"{PLAIN}; version=0.0.4", headers=headers)
@@ -115,11 +117,12 @@ async def read_metrics(
 
 async def _standing(
     pool: Pool, feed: int | None
-) -> tuple[int, list[Standing], list[Backlog], float]:
+) -> tuple[int, list[Standing], list[Backlog], list[tuple[str, str, int]], float]:
     async with pool.connection() as conn, conn.cursor() as cur:
         head, found = await standings(cur, every())
         behind = await webhooks.backlogs(cur, head, written_each)
-        return head, found, behind, 0.0 if feed is None else await age_of(cur, feed + 1)
+        sent = await webhooks.attempts(cur)
+        return head, found, behind, sent, 0.0 if feed is None else await age_of(cur, feed + 1)
 
 
 async def _feed(position: Callable[[], Awaitable[int]]) -> int | None:
@@ -166,6 +169,23 @@ def _gauges(
         yield untried, (hook.id,), hook.untried_s
         yield failures, (hook.id,), hook.failures
         yield disabled, (hook.id,), float(hook.disabled)
+
+
+class Attempts:
+    """Counted by who sends, in the database, where it goes on when they begin anew."""
+
+    def __init__(self, sent: list[tuple[str, str, int]]) -> None:
+        self._sent = sent
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        found = CounterMetricFamily(
+            "ledger_crm_webhook_attempts",
+            "Attempts to send something, by outcome: taken, or what went wrong.",
+            labels=("webhook", "outcome"),
+        )
+        for webhook, outcome, count in self._sent:
+            found.add_metric((webhook, outcome), count)
+        yield found
 
 
 HANDLERS = [read_metrics]

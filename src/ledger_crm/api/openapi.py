@@ -468,7 +468,7 @@ def _finish(
         **{str(each): {"$ref": f"#/components/responses/{each}"} for each in problems},
     }
     if not keyed:
-        for each in ("404", "500") if operation.get("parameters") else ("500",):
+        for each in ("400", "404", "406", "500"):
             operation["responses"][each] = {"$ref": f"#/components/responses/{each}"}
         if operation["operationId"] == "ready":  # whoever watches wants to know in what way not
             whole = operation["responses"][status]

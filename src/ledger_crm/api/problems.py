@@ -201,6 +201,12 @@ class BodyTooLarge(HttpProblem):
     status = 413
 
 
+class HeadTooLarge(HttpProblem):
+    """The head of a request takes at most 64 KiB: its address and its headers."""
+
+    status = 431
+
+
 class UnsupportedMediaType(HttpProblem):
     """A body is JSON: send Content-Type: application/json."""
 

@@ -134,7 +134,7 @@ def quick(
         if answer is None:
             return await app(scope, receive, send)
         scope["path_template"] = template
-        await _send(send, answer)
+        await tell(send, answer)
 
     return shortened
 
@@ -147,7 +147,7 @@ def _tells_only_of(id: UUID, refusal: Refusal) -> bool:
     )
 
 
-async def _send(send: Send, answer: Answer) -> None:
+async def tell(send: Send, answer: Answer) -> None:
     body = _encode(answer.document)
     headers = {
         "content-type": answer.media_type, "content-length": str(len(body)), **answer.headers

@@ -7,6 +7,8 @@ at its end.
 Whoever begins a request and does not end it, or does not take the answer, would hold a connection,
 and what waits in it, for as long as they like: it is ended. So it is where a head never ends, or
 what a body is wrapped in (its trailers, its chunks); and what follows a body is none of the head.
+
+What is no HTTP reaches no route, and is refused, told, counted and logged as everything else is.
 """
 
 from __future__ import annotations
@@ -18,13 +20,24 @@ import termios
 from contextlib import suppress
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from .edge import edge
+from .problems import MEDIA_TYPE, Fault, HeadTooLarge, HttpProblem, Malformed, told
+from .quick import Answer, tell
 
 STALLED_S = 20.0  # in twice that the head of a request is here, or the connection ends
 LEAST_BYTES = 1_024  # of its body, in that time
 MOST_BYTES = 64 * 1024  # of a head, and of what is no body after it; besides what comes at once
 WRAPPED = 16  # so many times what is in them chunks may take besides
-TOO_LARGE = b"the head of a request takes at most 64 KiB"
+
+
+async def _refused(scope: Any, _: Any, send: Any) -> None:
+    status, problem, _ = told(scope["state"]["refusal"])
+    await tell(send, Answer(status, problem, {"connection": "close"}, MEDIA_TYPE))
+
+
+REFUSED: Any = edge(_refused)
 
 
 class InOnePiece(HttpToolsProtocol):
@@ -63,15 +76,45 @@ class InOnePiece(HttpToolsProtocol):
     def _end_if_endless(self) -> None:
         if self.transport.is_closing():
             return
-        if self._in_head and (self.cycle is None or self.cycle.response_complete):
-            self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-                b"content-type: text/plain; charset=utf-8\r\n"
-                b"content-length: %d\r\n\r\n%b" % (len(TOO_LARGE), TOO_LARGE)
-            )
-            self.transport.close()
+        if self._in_head:
+            self._refuse(HeadTooLarge())
         else:
             self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        what = "is not HTTP/1.1, in which an address has %C3%A9 for é"  # what is typed most
+        self._refuse(Malformed(faults=[Fault("", what)]))
+
+    def _refuse(self, refusal: HttpProblem) -> None:
+        """Nothing more is heard. If an answer is due, or begun, it would be taken for that one."""
+        cycle = self.cycle
+        if cycle and not cycle.response_complete:
+            if self.pipeline or cycle.response_started or not cycle.more_body:
+                self.transport.abort()
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.flow.pause_reading()
+        scope: Any = {
+            "type": "http", "method": "-", "headers": [], "scheme": self.scheme,
+            "state": {"refusal": refusal},
+        }  # fmt: skip
+        refusing = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+        task = self.loop.create_task(refusing.run_asgi(REFUSED))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._look.cancel()

@@ -25,7 +25,9 @@ from .faults import written_like
 from .refusals import Conflict, Invalid
 from .role import BEFORE_ROLES, MAY, PERMISSIONS, KeyRole, Permission, usual
 
-ActorName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
+ActorName = Annotated[
+    str, written_like(r"^[a-z]+:[a-z0-9][a-z0-9._-]{0,62}$(?!\n)", "a name like consultant:ana")
+]
 
 
 # Stored by their names, of which one may no longer be known: it lets nobody do anything.

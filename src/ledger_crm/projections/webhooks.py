@@ -296,6 +296,19 @@ async def backlogs(cur: Cursor, head: int, written: Written) -> list[Backlog]:
     return found
 
 
+async def attempts(cur: Cursor) -> list[tuple[str, str, int]]:
+    """Of each that was not removed, how often it was sent something, by how that went."""
+    await cur.execute("SELECT to_regclass('webhook')")
+    if await cur.fetchone() == (None,):
+        return []
+    await cur.execute(
+        "SELECT webhook_id::text, coalesce(outcome, 'taken'), coalesce(count, 0)"
+        " FROM webhook LEFT JOIN ledger.webhook_attempts USING (webhook_id)"
+        " WHERE removed_at IS NULL ORDER BY 1, 2"
+    )
+    return await cur.fetchall()
+
+
 def number(delivery: Delivery) -> Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]:
     """Its place among the deliveries."""
     return delivery.id

@@ -489,10 +489,13 @@ class Webhooks:
                 span.end_as(f"deliver {row.topic}", failed=not answer.taken)
         async with pool.connection() as conn:
             await conn.execute(
-                "INSERT INTO ledger.webhook_deliveries"
+                "WITH counted AS (INSERT INTO ledger.webhook_attempts AS there VALUES (%s, %s)"
+                " ON CONFLICT (webhook_id, outcome) DO UPDATE SET count = there.count + 1)"
+                " INSERT INTO ledger.webhook_deliveries"
                 " (webhook_id, position, attempt, status, fault, duration_ms)"
                 " VALUES (%s, %s, %s, %s, %s, %s)",
-                (webhook.id, row.id, attempt, answer.status, answer.fault,
+                (webhook.id, answer.fault or "taken",
+                 webhook.id, row.id, attempt, answer.status, answer.fault,
                  round((monotonic() - begun_s) * 1000)),
             )  # fmt: skip
         if not answer.taken:
