@@ -98,7 +98,33 @@ def test_of_one_that_catches_up_it_says_how_long_it_will_take() -> None:
     behind = "600 entries behind, 60.0 s, catching up"
     assert wrong_with(late, per_s=50.0) == (False, f"{behind}: 50 a second, 12 s left")
     assert wrong_with(late, per_s=0.0) == (False, behind)
-    assert wrong_with(late, per_s=None)[0]
+    stands = "600 entries behind for 60 s, and does not move"
+    assert wrong_with(late, per_s=None)[1].startswith(f"{stands}; a projector must run")
+    said = wrong_with(late, per_s=None, runs=True)
+    assert said == (True, f"{stands}, though a projector runs: its log says what it waits for")
+
+
+def test_while_indexes_are_made_nobody_is_told_that_a_projector_must_run(
+    told: Run, ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given a projector that is in the midst of a first build, and stands still."""
+    asyncio.run(a_full_story(ledger))
+    monkeypatch.setattr(checking, "BEHIND_S", -1.0)
+    monkeypatch.setattr(checking, "WATCHED_S", 0.1)
+    with projector.connect(database) as conn:
+        crew = projector.Crew(conn, reading(ledger), every())
+        crew.look()
+        code, said, err = told("projections", "status")
+        assert (code, "catching up" in said, "does not move" in said) == (0, True, False), err
+        conn.execute(
+            "UPDATE projection_position SET indexed = true"
+        )  # it halts where it should not
+        code, said, _ = told("projections", "status")
+        assert code == 1
+        assert "does not move, though a projector runs" in said
+    code, said, _ = told("projections", "status")
+    assert code == 1
+    assert "does not move; a projector must run" in said
 
 
 def test_a_database_that_answers_before_it_has_written_is_refused(

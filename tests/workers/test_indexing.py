@@ -1,25 +1,31 @@
-"""Indexes by which readers look for rows: made once a read model is built, before anybody reads it."""
+"""Indexes by which readers look: made once a read model is built, before anybody reads it."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from unittest.mock import patch
 
 import psycopg
 import pytest
 
+from ledger_crm.domain.interaction import NoteWritten
 from ledger_crm.ledger import Ledger
-from ledger_crm.projections import NEXT, PAST, SCHEMA, Projection, Table, every
+from ledger_crm.projections import NEXT, PAST, SCHEMA, Projection, Row, Table, every
 from ledger_crm.workers import projector
-from ledger_crm.workers.beside import Connection
+from ledger_crm.workers.beside import Connection, Unmakable
 from ledger_crm.workers.building import rebuild
 from ledger_crm.workers.parts import Shared
-from ledger_crm.workers.projector import Crew, Driver, Read, connect
-from projections.driving import driven, reading
+from ledger_crm.workers.projector import Crew, Driver, Read, connect, try_to_lead
+from projections.driving import driven, reading, standing
 from projections.stories import a_full_story
 from scenario import KEYRING
+from waiting import until
 
 ALL = every()
 PEOPLE = next(p for p in ALL if p.name == "people")
@@ -108,9 +114,10 @@ def test_whoever_dies_while_they_are_made_has_not_got_there_and_the_next_one_mak
         return f"{made(table, beside)} SELECT pg_terminate_backend(pg_backend_pid());"
 
     made = Table.indexes
-    with connect(database) as conn, patch.object(Table, "indexes", dies):
-        with pytest.raises(psycopg.OperationalError):
-            Driver(PEOPLE, read, conn).catch_up(batch=20)
+    with connect(database) as conn:
+        driver = Driver(PEOPLE, read, conn)
+        with patch.object(Table, "indexes", dies), pytest.raises(psycopg.OperationalError):
+            driver.catch_up(batch=20)
     with connect(database) as conn:
         [[position, serves_from]] = conn.execute(
             "SELECT position, serves_from FROM projection_position WHERE name = 'people'"
@@ -166,3 +173,53 @@ def test_a_ledger_without_entries_is_read_at_once_and_so_has_them_at_once(
     with connect(databases(of="template_ledger")) as conn:
         Driver(PEOPLE, lambda after, limit: (), conn)
         assert indexes(conn, PEOPLE) == all_of(conn, PEOPLE)
+
+
+class HeardRow(Row, frozen=True, kw_only=True):
+    position: int
+    at: datetime
+
+
+def hearing(sql: str) -> Projection:
+    heard = Table("heard", HeardRow, key="position", sql=sql)
+    heard.starts(NoteWritten)(lambda entry: HeardRow(position=entry.position, at=entry.at))
+    return Projection("hearing", heard, version=1)
+
+
+def test_an_index_that_cannot_be_made_is_told_before_anything_is_folded(
+    read: Read, database: str
+) -> None:
+    """And not after hours of a long build."""
+    misspelt = hearing("CREATE INDEX heard_when ON heard (when_it_was)")
+    why = 'hearing cannot have its tables: column "when_it_was" does not exist'
+    with connect(database) as conn:
+        with pytest.raises(Unmakable, match=why):
+            Driver(misspelt, read, conn)
+        assert Crew(conn, read, [PEOPLE, misspelt]).catch_up() == {"hearing": why}
+        assert standing(database)["hearing"] == (0, 0, why)
+
+        mended = hearing("CREATE INDEX heard_at ON heard (at)")  # and no semicolon
+        assert Crew(conn, read, [PEOPLE, mended]).catch_up() == {}
+        assert "CREATE INDEX ON read.heard USING btree (at)" in indexes(conn, mended)
+
+
+def test_whoever_is_killed_while_the_database_works_for_them_leads_no_longer(
+    database: str,
+) -> None:
+    """Or the same command again would be refused until an index is made that nobody wants."""
+    with connect(database) as other, connect(database) as conn:
+        assert try_to_lead(conn, "people")
+        with ThreadPoolExecutor(1) as working:
+            works = working.submit(conn.execute, "SELECT pg_sleep(60)")
+            until(lambda: is_asleep(other))
+            with socket.socket(fileno=os.dup(conn.fileno())) as end:
+                end.shutdown(socket.SHUT_RDWR)
+            assert isinstance(works.exception(), psycopg.OperationalError)
+        until(lambda: try_to_lead(other, "people"))
+
+
+def is_asleep(conn: Connection) -> bool:
+    asked = (
+        "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    )
+    return conn.execute(asked).fetchone() is not None

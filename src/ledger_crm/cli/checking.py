@@ -22,6 +22,7 @@ from ledger_crm import settings as configuration
 from ledger_crm.embedded import EmbeddedError, Nats, Postgres
 from ledger_crm.projections import (
     NEXT,
+    NOT_BUILT,
     SCHEMA,
     NoProjection,
     Standing,
@@ -34,7 +35,7 @@ from ledger_crm.projections.webhooks import Backlog
 from ledger_crm.sealing import Keyring
 from ledger_crm.settings import Settings, SettingsError
 from ledger_crm.storage import StorageFault, storage_at
-from ledger_crm.workers.beside import row_of, with_parts
+from ledger_crm.workers.beside import IS_LED, row_of, with_parts
 
 from .house import connected, console, load, looked_at, pace, plain, run, running_address, told
 
@@ -79,9 +80,11 @@ def entries(count: int) -> str:
     return "1 entry" if count == 1 else f"{count:,} entries"
 
 
-def wrong_with(one: Standing, *, per_s: float | None, idle: bool = False) -> tuple[bool, str]:
+def wrong_with(
+    one: Standing, *, per_s: float | None, idle: bool = False, runs: bool = False
+) -> tuple[bool, str]:
     """Whether something is, with a read model, and how it stands. ``per_s``: None, it does not
-    move."""
+    move; ``runs``: somebody leads one at least."""
     if one.fault:
         return True, f"halted at {one.position}: {one.fault}"
     if not one.lag_events:
@@ -92,10 +95,10 @@ def wrong_with(one: Standing, *, per_s: float | None, idle: bool = False) -> tup
     if per_s is not None or one.lag_s <= BEHIND_S:
         how = f": {pace(one.lag_events, per_s)}" if per_s else ""
         return False, f"{behind}, {one.lag_s:.1f} s, catching up{how}"
-    return True, (
-        f"{behind} for {one.lag_s:.0f} s, and does not move; a projector must run:"
-        " ledger-crm up, or ledger-crm worker projector"
-    )
+    halts = "; a projector must run: ledger-crm up, or ledger-crm worker projector"
+    if runs:
+        halts = ", though a projector runs: its log says what it waits for"
+    return True, f"{behind} for {one.lag_s:.0f} s, and does not move{halts}"
 
 
 def wrong_with_feed(at: int, head: int, *, moves: bool) -> tuple[bool, str]:
@@ -154,10 +157,11 @@ async def backlogs_at(url: str, head: int) -> list[Backlog]:
         return await webhooks.backlogs(cur, head, written_each)
 
 
-async def watched(url: str) -> tuple[int, list[Standing], dict[str, float]]:
-    """The head, how the read models stand, and of those that are late or built beside how many
-    entries a second they get on (0: it has just begun anew), by what their positions are kept
-    under. Who does not move is missing."""
+async def watched(url: str) -> tuple[int, list[Standing], dict[str, float], bool]:
+    """The head, how the read models stand, of those that are late or built beside how many
+    entries a second they get on (0: it has just begun anew, or waits for indexes that are made), by
+    what their positions are kept under, and whether a projector runs. Who does not move is
+    missing."""
     async with _cursor(url) as cur:
         head, found = await standings(cur, every())
         began = await _positions(cur)
@@ -179,8 +183,11 @@ async def watched(url: str) -> tuple[int, list[Standing], dict[str, float]]:
 
         if late:
             await _within(all_moved, bool)
+        led = await _led(cur)
+    if not all(led.values()):
+        anew |= late & led.keys()
     paces = {name: _per_s(seen) for name, seen in moves.items() if len(seen) > 1}
-    return head, found, dict.fromkeys(anew, 0.0) | paces
+    return head, found, dict.fromkeys(anew, 0.0) | paces, any(one.name in led for one in found)
 
 
 async def _positions(cur: psycopg.AsyncCursor[Any]) -> dict[str, int]:
@@ -189,6 +196,15 @@ async def _positions(cur: psycopg.AsyncCursor[Any]) -> dict[str, int]:
     except psycopg.errors.UndefinedTable:
         return {}
     return with_parts(dict(await cur.fetchall()))
+
+
+async def _led(cur: psycopg.AsyncCursor[Any]) -> dict[str, bool]:
+    """By what their positions are kept under, and whether they have all of their indexes."""
+    try:
+        await cur.execute(f"SELECT name, indexed FROM projection_position WHERE {IS_LED}")
+    except NOT_BUILT:
+        return {}
+    return dict(await cur.fetchall())
 
 
 def _per_s(seen: list[tuple[float, int]]) -> float:
@@ -241,9 +257,9 @@ def _checks() -> Iterator[Check]:
                     yield _role(conn)
                 if (archiver := archiver_of(conn)).on:
                     yield wrong_with_archiving(archiver)
-            head, found, paces = run(lambda: watched(url))
+            head, found, paces, runs = run(lambda: watched(url))
             for one in found:
-                wrong, says = wrong_with(one, per_s=paces.get(one.name), idle=idle)
+                wrong, says = wrong_with(one, per_s=paces.get(one.name), idle=idle, runs=runs)
                 yield Check(one.name, "FAIL" if wrong else "ok", says)
             if behind := run(lambda: backlogs_at(url, head)):
                 yield wrong_with_webhooks(behind, idle=idle)

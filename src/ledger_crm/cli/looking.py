@@ -144,10 +144,10 @@ def projections_status(*, json: Flag = False) -> None:
     chosen = load()
     idle = not (chosen.database_url or running_address(chosen.home / "postgres"))
     with looked_at(chosen) as url:
-        head, found, paces = run(lambda: watched(url))
+        head, found, paces, runs = run(lambda: watched(url))
         with projector.connect(url) as conn:
             kept = beside.kept(conn)
-    judged = [wrong_with(one, per_s=paces.get(one.name), idle=idle) for one in found]
+    judged = [wrong_with(one, per_s=paces.get(one.name), idle=idle, runs=runs) for one in found]
     if json:
         _print_json(
             {
@@ -311,7 +311,7 @@ def _building(name: str) -> Iterator[None]:
         raise Fault(f"somebody else is at {name}; try again") from None
     except (projector.Hole, NoSuchRow) as fault:
         raise Fault(f"{name} halted: {fault}") from None
-    except parts.PartFault as fault:
+    except (parts.PartFault, beside.Unmakable) as fault:
         raise Fault(str(fault)) from None
 
 

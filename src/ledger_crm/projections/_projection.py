@@ -265,7 +265,7 @@ class Table(Generic[R]):
             CREATE TABLE {read}.{self.name}
                 ({columns}{KNOWN_FROM} bigint NOT NULL DEFAULT 0,
                 {HELD_FROM} timestamptz NOT NULL DEFAULT 'epoch', PRIMARY KEY ({key}));
-            {self.views}
+            {self.views};
             """
         if self.keeps_past:
             made += f"""
@@ -292,7 +292,7 @@ class Table(Generic[R]):
             made += f"""
                 CREATE VIEW {beside}{home}.{self.name} AS
                 {viewed(f"{read}.{self.name}", f"{past}.{self.name}", since, until, at)};
-                SET LOCAL search_path = {beside}{home}; {self.views}
+                SET LOCAL search_path = {beside}{home}; {self.views};
                 """
         return f"{made} SET LOCAL search_path = {read}, {SCHEMA};"
 
@@ -308,10 +308,10 @@ class Table(Generic[R]):
 
     def _indexed(self, sql: str, beside: str) -> str:
         """The table, and that of the rows that it had before."""
-        made = f"SET LOCAL search_path = {beside}{SCHEMA}, {SCHEMA}; {sql}"
+        made = f"SET LOCAL search_path = {beside}{SCHEMA}, {SCHEMA}; {sql};"
         if self.keeps_past:
             with_until = ORDERED.sub(rf"\1, {KNOWN_UNTIL}, {HELD_UNTIL})", sql)
-            made += f"""SET LOCAL search_path = {beside}{PAST}; {with_until}
+            made += f"""SET LOCAL search_path = {beside}{PAST}; {with_until};
                 SET LOCAL search_path = {beside}{SCHEMA}, {SCHEMA};"""
         return made
 
@@ -320,7 +320,7 @@ class Table(Generic[R]):
         by_folds, further = "", self.sql
         for handlers in self.handlers.values():
             for column in {h.column for h in handlers if isinstance(h, ChangingEach)}:
-                of = rf"CREATE INDEX \w+ ON {self.name} \({column}\b[^;]*?\);"
+                of = rf"CREATE INDEX \w+ ON {self.name} \({column}\b[^;]*?\)\s*(?:;|$)"
                 if found := re.search(of, further):
                     by_folds += found[0]
                     further = further.replace(found[0], "")

@@ -35,6 +35,17 @@ LEADS_AS_SHOWN = (  # in pg_locks, by the name of a row
 )
 
 
+IS_LED = (
+    "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    f" AND (classid::bigint, objid::bigint) = ({LEADS_AS_SHOWN}))"
+)
+
+
+class Unmakable(Exception):
+    """The database takes tables of a read model, or their indexes, for none."""
+
+
 class NothingKept(Exception):
     """There is nothing to go back to that this version of the software can read."""
 
@@ -166,6 +177,21 @@ def _unled(conn: Connection, projection: Projection) -> int:
     return int(found[0]) if found and found[1] else 0
 
 
+def make(conn: Connection, projection: Projection, which: str, *, indexed: bool) -> None:
+    """Its tables, within a transaction. Without indexes by which readers look they are tried, since
+    to find out at the end of a long build is late. Raises Unmakable."""
+    try:
+        for table in projection.tables:
+            conn.execute(table.ddl(which, indexed=indexed).encode())
+        if not indexed:
+            with conn.transaction(force_rollback=True):
+                for table in projection.tables:
+                    conn.execute(table.indexes(which).encode())
+    except psycopg.ProgrammingError as fault:  # which tells names of our own, and no values
+        said = fault.diag.message_primary
+        raise Unmakable(f"{projection.name} cannot have its tables: {said}") from None
+
+
 def index(conn: Connection, projection: Projection, which: str) -> None:
     """Makes the indexes by which readers look for rows, which it was made without."""
     with conn.transaction():
@@ -234,9 +260,7 @@ def kept(conn: Connection) -> list[Kept]:
     if not _is_there(conn):
         return []
     rows = conn.execute(
-        "SELECT name, version, position, EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        f" AND (classid::bigint, objid::bigint) = ({LEADS_AS_SHOWN}))"
+        f"SELECT name, version, position, {IS_LED}"
         " FROM projection_position WHERE strpos(name, ' ') > 0 ORDER BY name"
     ).fetchall()
     far = with_parts({name: position for name, _, position, _ in rows})

@@ -22,7 +22,7 @@ from ledger_crm.sealing import Keyring
 from ledger_crm.sharing import BrokenProcessPool, in_processes, tell
 from ledger_crm.store import Store, Undecodable
 
-from .beside import Connection, drop, index, part_of, relations_of, row_of
+from .beside import Connection, drop, index, make, part_of, relations_of, row_of
 from .projector import BATCH, Driver, Hole, NotLeading, connect
 from .rows import NoSuchRow
 
@@ -138,8 +138,7 @@ def prepare(conn: Connection, projection: Projection, of: int) -> bool:
         if found == {name: -version} | dict.fromkeys(parts, version):
             return True
         drop(conn, projection, NEXT)
-        for table in projection.tables:
-            conn.execute(table.ddl(NEXT, indexed=False).encode())
+        make(conn, projection, NEXT, indexed=False)
         conn.cursor().executemany(
             "INSERT INTO projection_position"
             " (name, version, position, serves_from, relations, indexed)"

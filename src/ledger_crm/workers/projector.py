@@ -45,6 +45,7 @@ from .beside import (
     LEADS,
     LOCK_WAIT,
     Connection,
+    Unmakable,
     clear,
     drop,
     forget,
@@ -52,6 +53,7 @@ from .beside import (
     index,
     is_begun,
     is_built,
+    make,
     relations_of,
     row_of,
     take_place,
@@ -103,6 +105,7 @@ def connect(url: str, *, beside: str = "") -> Connection:
     path = f"{beside}{SCHEMA}, {SCHEMA}" if beside else SCHEMA
     conn.execute(f"SET search_path = {path}".encode())
     conn.execute("SET timezone = 'UTC'")
+    conn.execute("SET client_connection_check_interval = '1s'")  # who is killed leads no longer
     for detour in ("seqscan", "hashjoin", "mergejoin"):
         conn.execute(f"SET enable_{detour} = off".encode())
     return conn
@@ -294,8 +297,7 @@ class Driver:
         clear(self.conn, self.projection, self.beside)
         [[head]] = self.conn.execute("SELECT position FROM ledger.head").fetchall()
         indexed = head == 0 or not self._later
-        for table in self.projection.tables:
-            self.conn.execute(table.ddl(self.beside, indexed=indexed).encode())
+        make(self.conn, self.projection, self.beside, indexed=indexed)
         self.conn.execute(
             "INSERT INTO projection_position"
             " (name, version, position, serves_from, relations, indexed)"
@@ -470,7 +472,7 @@ class Crew:
             entries = self._page(drivers[0].position, limit)
         except (Hole, Undecodable) as fault:
             for driver in drivers:
-                self._halted(driver, str(fault))
+                self._halted(driver.name, str(fault))
             return True
         except Exception as fault:
             if is_away(fault):
@@ -510,7 +512,7 @@ class Crew:
         except NotLeading as lost:
             self._begin_again(lost.names)
         except NoSuchRow as fault:
-            self._halted(driver, str(fault))
+            self._halted(driver.name, str(fault))
         except psycopg.errors.LockNotAvailable:
             self._waits_for_readers(driver.name)
         except Exception as fault:
@@ -561,6 +563,8 @@ class Crew:
             except psycopg.errors.LockNotAvailable:
                 self._waits_for_readers(name)
                 break  # the next one at the next look: the others have waited for this one
+            except Unmakable as fault:
+                self._halted(name, str(fault))
             except Exception as fault:
                 if is_away(fault):
                     raise
@@ -614,10 +618,10 @@ class Crew:
         if names:
             self._lead()
 
-    def _halted(self, driver: Driver, why: str) -> None:
-        log.error("halted", projection=driver.name, why=why)
-        self._mark(driver.name, why)
-        self._leave(driver.name, HALTED_S)
+    def _halted(self, name: str, why: str) -> None:
+        log.error("halted", projection=name, why=why)
+        self._mark(name, why)
+        self._leave(name, HALTED_S)
 
     def _interrupted(self, name: str, fault: Exception) -> None:
         # whatever it is, its text may hold what a row holds: only its name is told
@@ -632,4 +636,10 @@ class Crew:
         give_up_lead(self.conn, name)
 
     def _mark(self, name: str, why: str) -> None:
-        self.conn.execute("UPDATE projection_position SET fault = %s WHERE name = %s", (why, name))
+        """Also of one that could not begin."""
+        self.conn.execute(POSITIONS)
+        self.conn.execute(
+            "INSERT INTO projection_position (name, version, position, serves_from, fault)"
+            " VALUES (%s, 0, 0, 0, %s) ON CONFLICT (name) DO UPDATE SET fault = excluded.fault",
+            (name, why),
+        )
