@@ -210,7 +210,7 @@ def test_whoever_is_killed_while_the_database_works_for_them_leads_no_longer(
     with connect(database) as other, connect(database) as conn:
         assert try_to_lead(conn, "people")
         with ThreadPoolExecutor(1) as working:
-            works = working.submit(conn.execute, "SELECT pg_sleep(60)")
+            works = working.submit(conn.execute, "SELECT pg_sleep(600)")
             until(lambda: is_asleep(other))
             with socket.socket(fileno=os.dup(conn.fileno())) as end:
                 end.shutdown(socket.SHUT_RDWR)
