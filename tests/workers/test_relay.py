@@ -288,11 +288,15 @@ def test_three_relays_that_are_stopped_and_continued_at_any_moment_publish_each_
     file.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in book.lines))
     command = [sys.executable, __file__, broker.url, str(file)]
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    relays = [subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env) for _ in range(3)]
+    relays = [subprocess.Popen(command, stdout=subprocess.PIPE, env=env) for _ in range(3)]
     dice = random.Random(11)
 
     async def test(nc: Client) -> None:
         try:
+            for running in relays:  # each of which can be told to stop
+                assert running.stdout
+                with running.stdout as said:
+                    assert said.readline() == b"here\n"
             until = monotonic() + PATIENCE_S
             while await position(nc) < 3_000:
                 assert monotonic() < until
@@ -679,6 +683,7 @@ def one_relay(url: str, file: str) -> None:
     async def run() -> None:
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        print("here", flush=True)
         await Relay(lambda: dial(url), slowly, stop=stop).run()
 
     asyncio.run(run())
