@@ -166,6 +166,20 @@ async def test_what_is_no_http_is_a_problem_and_told_and_counted_without_a_word_
     assert counted(status="400") == before + 1
 
 
+async def test_what_is_no_http_and_does_not_end_either_is_refused_once(
+    server: uvicorn.Server,
+) -> None:
+    _, writer = await connected(server)
+    await eventually(lambda: server.server_state.connections)
+    [protocol] = server.server_state.connections
+    with capture_logs() as logs:
+        protocol.data_received(b"GET / HTTP/1.1\r\na: b\r\n")
+        protocol.data_received(b"c: \0" + b"d" * serving.MOST_BYTES)  # all of it at once
+        await eventually(lambda: not server.server_state.connections)
+    writer.close()
+    assert [each["status"] for each in logs if each["event"] == "request"] == [400]
+
+
 def counted(**labels: str) -> float:
     name = "ledger_crm_request_seconds_count"
     return metrics.registry.get_sample_value(name, {"method": "other", "route": "-"} | labels) or 0

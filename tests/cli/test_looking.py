@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from ledger_crm.projections.webhooks import Backlog
 from ledger_crm.workers import projector
 from projections.driving import Together, reading
 from projections.stories import a_full_story
+from waiting import until
 
 
 def test_a_rebuild_that_somebody_else_asks_for_too_begins_again_and_ends(
@@ -107,18 +109,27 @@ def test_of_one_that_catches_up_it_says_how_long_it_will_take() -> None:
 def test_while_indexes_are_made_nobody_is_told_that_a_projector_must_run(
     told: Run, ledger: Ledger, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given a projector that is in the midst of a first build, and stands still."""
+    """Given a projector in the midst of a first build, which makes one for long, or stands still
+    for no reason, or has gone."""
     asyncio.run(a_full_story(ledger))
     monkeypatch.setattr(checking, "BEHIND_S", -1.0)
     monkeypatch.setattr(checking, "WATCHED_S", 0.1)
+    read = reading(ledger)
     with projector.connect(database) as conn:
-        crew = projector.Crew(conn, reading(ledger), every())
+        crew = projector.Crew(conn, lambda after, limit: read(after, min(limit, 50)), every())
         crew.look()
-        code, said, err = told("projections", "status")
-        assert (code, "catching up" in said, "does not move" in said) == (0, True, False), err
+        crew.advance()
         conn.execute(
-            "UPDATE projection_position SET indexed = true"
-        )  # it halts where it should not
+            "CREATE FUNCTION slowly(uuid) RETURNS uuid IMMUTABLE LANGUAGE plpgsql"
+            " AS 'BEGIN PERFORM pg_sleep(600); RETURN $1; END'"
+        )
+        with ThreadPoolExecutor(1) as making:
+            made = making.submit(conn.execute, "CREATE INDEX ON person (slowly(person_id))")
+            until(lambda: "catching up" in told("projections", "status")[1])
+            code, said, err = told("projections", "status")
+            assert (code, "does not move" in said) == (0, False), err
+            conn.cancel()
+            assert isinstance(made.exception(), psycopg.errors.QueryCanceled)
         code, said, _ = told("projections", "status")
         assert code == 1
         assert "does not move, though a projector runs" in said

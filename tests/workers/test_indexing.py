@@ -19,10 +19,10 @@ from ledger_crm.ledger import Ledger
 from ledger_crm.projections import NEXT, PAST, SCHEMA, Projection, Row, Table, every
 from ledger_crm.workers import projector
 from ledger_crm.workers.beside import Connection, Unmakable
-from ledger_crm.workers.building import rebuild
+from ledger_crm.workers.building import go_back, rebuild
 from ledger_crm.workers.parts import Shared
 from ledger_crm.workers.projector import Crew, Driver, Read, connect, try_to_lead
-from projections.driving import driven, reading, standing
+from projections.driving import driven, positions, reading, standing
 from projections.stories import a_full_story
 from scenario import KEYRING
 from waiting import until
@@ -138,6 +138,74 @@ def test_one_that_is_made_anew_beside_others_that_are_level_has_them_at_once(
         projector.ask_to_rebuild(conn, "people")
         Crew(conn, read, [PEOPLE, HISTORY]).look()
         assert indexes(conn, PEOPLE) == all_of(conn, PEOPLE)
+
+
+def test_nor_does_anybody_wait_who_is_level_when_a_new_program_begins_after_an_older_one(
+    read: Read, database: str
+) -> None:
+    """Given positions as an older version kept them, and one read model in another shape."""
+    later = Projection(PEOPLE.name, *PEOPLE.tables, version=PEOPLE.version + 1)
+    with connect(database) as conn:
+        assert Crew(conn, read, [PEOPLE, HISTORY]).catch_up() == {}
+        conn.execute("ALTER TABLE projection_position DROP COLUMN indexed")
+    with connect(database) as conn:
+        Crew(conn, read, [later, HISTORY]).look()
+        assert indexes(conn, later) == all_of(conn, later)
+
+
+def test_nor_who_is_level_beside_one_that_takes_its_place_half_built(
+    read: Read, database: str
+) -> None:
+    later = Projection(PEOPLE.name, *PEOPLE.tables, version=PEOPLE.version + 1)
+    driven(database, [PEOPLE, HISTORY], read, batch=500)
+    with connect(database, beside=NEXT) as conn:
+        Driver(later, read, conn, beside=NEXT).step(read(0, 5))
+    with connect(database) as conn:
+        Crew(conn, read, [later, HISTORY]).look()
+        assert indexes(conn, later) == all_of(conn, later)
+        assert positions(database)["people"] == 5
+
+
+def test_all_that_are_in_the_midst_of_a_first_build_go_on_without_them(
+    read: Read, database: str
+) -> None:
+    with connect(database) as conn:
+        crew = Crew(conn, lambda after, limit: read(after, min(limit, 20)), [PEOPLE, HISTORY])
+        crew.look()
+        before = indexes(conn, PEOPLE, HISTORY)
+        crew.advance()
+    with connect(database) as conn:
+        Crew(conn, read, [PEOPLE, HISTORY]).look()
+        assert indexes(conn, PEOPLE, HISTORY) == before
+        assert 0 < positions(database)["people"] == positions(database)["history"]
+
+
+def test_what_an_older_program_made_meanwhile_is_there(read: Read, database: str) -> None:
+    """Which knows nothing of indexes that are made later, and says nothing of having made them."""
+    with connect(database) as conn:
+        driver = Driver(PEOPLE, read, conn)
+        with conn.transaction():
+            for table in PEOPLE.tables:
+                conn.execute(table.ddl().encode())
+        driver.catch_up()
+        assert {*indexes(conn, PEOPLE)} == {*all_of(conn, PEOPLE)}
+
+
+def test_one_goes_back_though_an_older_program_kept_the_positions(
+    read: Read, database: str
+) -> None:
+    driven(database, [PEOPLE], read, batch=500)
+    rebuild(database, PEOPLE, read, lambda at: None)
+    with connect(database) as conn:
+        conn.execute("ALTER TABLE projection_position DROP COLUMN indexed")
+        [[head]] = conn.execute("SELECT position FROM ledger.head").fetchall()
+    assert go_back(database, PEOPLE) == head
+
+
+def test_what_is_asked_all_day_is_not_compiled_each_time(database: str) -> None:
+    """Which PostgreSQL 17 would, where it may not scan a table of one row."""
+    with connect(database) as conn:
+        assert conn.execute("SHOW jit").fetchall() == [("off",)]
 
 
 @pytest.mark.parametrize("shared", [None, Shared(2, b"k" * 32)], ids=["alone", "in parts"])

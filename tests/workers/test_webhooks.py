@@ -582,12 +582,15 @@ async def test_who_waits_is_forgotten_with_the_webhook_and_not_with_its_read_mod
     await house.told("DELETE FROM read.webhook")  # it is made anew
     waits = "SELECT webhook_id FROM ledger.webhook_waiting"
 
+    counted = "SELECT DISTINCT webhook_id FROM ledger.webhook_attempts"
+
     async def only_one() -> bool:
-        return len(await house.told(waits)) < 2
+        return len(await house.told(waits)) < 2 and len(await house.told(counted)) < 2
 
     async with house.sending(again_s=[3_600] * 3):
         await eventually(only_one)
     assert await house.told(waits) == [(kept,)]
+    assert await house.told(counted) == [(kept,)]
 
 
 async def test_without_order_it_is_disabled_with_notice_too_and_goes_on_with_who_waits(

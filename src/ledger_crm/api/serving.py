@@ -48,7 +48,7 @@ class InOnePiece(HttpToolsProtocol):
         super().connection_made(self._gathering)  # type: ignore[arg-type]
         self._heard, self._taken, self._looked_at = 0, -1, self.scope
         self._look = self.loop.call_later(STALLED_S, self._end_if_stalled)
-        self._in_head, self._wrapping = True, 0
+        self._in_head, self._wrapping, self._is_refused = True, 0, False
 
     def data_received(self, data: bytes) -> None:
         self._heard += len(data)
@@ -74,7 +74,7 @@ class InOnePiece(HttpToolsProtocol):
         super().on_body(body)
 
     def _end_if_endless(self) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_refused:
             return
         if self._in_head:
             self._refuse(HeadTooLarge())
@@ -94,6 +94,7 @@ class InOnePiece(HttpToolsProtocol):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
+        self._is_refused = True
         self.flow.pause_reading()
         scope: Any = {
             "type": "http", "method": "-", "headers": [], "scheme": self.scheme,

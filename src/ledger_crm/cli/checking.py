@@ -168,10 +168,11 @@ async def watched(url: str) -> tuple[int, list[Standing], dict[str, float], bool
         late = {one.name for one in found if one.lag_s > BEHIND_S and not one.fault}
         late |= {row_of(NEXT, one.name) for one in found} & began.keys()
         moves = {name: [(monotonic(), began.get(name, 0))] for name in late}
-        anew = set[str]()
+        anew, indexed = set[str](), set[str]()
 
         async def all_moved() -> bool:
             now = await _positions(cur)
+            indexed.update(await _indexed(cur))
             for name, seen in moves.items():
                 at = now.get(name, 0)
                 if at < seen[-1][1]:
@@ -183,11 +184,11 @@ async def watched(url: str) -> tuple[int, list[Standing], dict[str, float], bool
 
         if late:
             await _within(all_moved, bool)
-        led = await _led(cur)
-    if not all(led.values()):
-        anew |= late & led.keys()
+        led = {one.name for one in found} & await _led(cur)
+    if indexed & led:  # they are made for one after the other, and then all get on
+        anew |= late & led
     paces = {name: _per_s(seen) for name, seen in moves.items() if len(seen) > 1}
-    return head, found, dict.fromkeys(anew, 0.0) | paces, any(one.name in led for one in found)
+    return head, found, dict.fromkeys(anew, 0.0) | paces, bool(led)
 
 
 async def _positions(cur: psycopg.AsyncCursor[Any]) -> dict[str, int]:
@@ -198,13 +199,25 @@ async def _positions(cur: psycopg.AsyncCursor[Any]) -> dict[str, int]:
     return with_parts(dict(await cur.fetchall()))
 
 
-async def _led(cur: psycopg.AsyncCursor[Any]) -> dict[str, bool]:
-    """By what their positions are kept under, and whether they have all of their indexes."""
+async def _led(cur: psycopg.AsyncCursor[Any]) -> set[str]:
     try:
-        await cur.execute(f"SELECT name, indexed FROM projection_position WHERE {IS_LED}")
+        await cur.execute(f"SELECT name FROM projection_position WHERE {IS_LED}")
     except NOT_BUILT:
-        return {}
-    return dict(await cur.fetchall())
+        return set()
+    return {name for (name,) in await cur.fetchall()}
+
+
+async def _indexed(cur: psycopg.AsyncCursor[Any]) -> set[str]:
+    """Of which the indexes are being made, by what their positions are kept under."""
+    try:
+        await cur.execute(
+            "SELECT name FROM projection_position WHERE NOT indexed AND relations && ARRAY("
+            "SELECT relname::text FROM pg_stat_progress_create_index p JOIN pg_class c"
+            " ON c.oid = p.relid WHERE p.datname = current_database())"
+        )
+    except NOT_BUILT:
+        return set()
+    return {name for (name,) in await cur.fetchall()}
 
 
 def _per_s(seen: list[tuple[float, int]]) -> float:

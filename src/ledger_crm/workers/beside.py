@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import msgspec
@@ -19,6 +20,7 @@ from ledger_crm.projections import (
     LAST,
     NEXT,
     PAST,
+    POSITIONS,
     SCHEMA,
     Projection,
     every,
@@ -60,6 +62,13 @@ class Kept(msgspec.Struct, frozen=True):
     led: bool = False
 
 
+def keep_positions(conn: Connection) -> None:
+    """Where they stand is kept in the way of this version; within a transaction, to the end of
+    which nobody else begins with one."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))")
+    conn.execute(POSITIONS)
+
+
 def take_place(conn: Connection, projection: Projection) -> None:
     """What was built beside is read, and what was read is kept. Not if nobody could go back to it,
     nor if it had not got as far: it may remember somebody who is erased in what it has not read,
@@ -94,6 +103,7 @@ def roll_back(conn: Connection, projection: Projection) -> int:
     """What was replaced is read again, from where it stood; that position. Who builds one beside
     goes on. Within a transaction. Raises NothingKept."""
     name, last = projection.name, row_of(LAST, projection.name)
+    keep_positions(conn)
     rows = conn.execute(
         "SELECT name, version, position FROM projection_position WHERE name IN (%s, %s)"
         " ORDER BY name FOR UPDATE",
@@ -200,8 +210,9 @@ def index(conn: Connection, projection: Projection, which: str) -> None:
             " WHERE name = %s AND abs(version) = %s AND NOT indexed",
             (row_of(which, projection.name), projection.version),
         ).rowcount
-        if made:
-            for table in projection.tables:
+        for table in projection.tables if made else ():
+            # of an older version, which knows nothing of this and remade the tables meanwhile
+            with suppress(psycopg.errors.DuplicateTable), conn.transaction():
                 conn.execute(table.indexes(which).encode())
 
 

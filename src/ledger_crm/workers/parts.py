@@ -17,16 +17,14 @@ import psycopg
 
 from ledger_crm.domain import EVENTS
 from ledger_crm.domain.entry import Entry, Event
-from ledger_crm.projections import NEXT, POSITIONS, Projection, every
+from ledger_crm.projections import NEXT, Projection, every
 from ledger_crm.sealing import Keyring
 from ledger_crm.sharing import BrokenProcessPool, in_processes, tell
 from ledger_crm.store import Store, Undecodable
 
-from .beside import Connection, drop, index, make, part_of, relations_of, row_of
+from .beside import Connection, drop, index, keep_positions, make, part_of, relations_of, row_of
 from .projector import BATCH, Driver, Hole, NotLeading, connect
 from .rows import NoSuchRow
-
-CREATING = "SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))"
 
 
 class PartFault(Exception):
@@ -124,8 +122,7 @@ def prepare(conn: Connection, projection: Projection, of: int) -> bool:
     name = row_of(NEXT, projection.name)
     parts = [part_of(projection.name, number, of) for number in range(of)]
     with conn.transaction():
-        conn.execute(CREATING)
-        conn.execute(POSITIONS)
+        keep_positions(conn)
         found: dict[str, int] = dict(
             conn.execute(
                 "SELECT name, version FROM projection_position WHERE name = ANY(%s)",

@@ -34,7 +34,6 @@ from ledger_crm.ledger import Undecodable
 from ledger_crm.projections import (
     NEXT,
     PAST,
-    POSITIONS,
     SCHEMA,
     Key,
     Projection,
@@ -53,6 +52,7 @@ from .beside import (
     index,
     is_begun,
     is_built,
+    keep_positions,
     make,
     relations_of,
     row_of,
@@ -107,8 +107,8 @@ def connect(url: str, *, beside: str = "") -> Connection:
     conn.execute("SET timezone = 'UTC'")
     with suppress(psycopg.errors.InvalidParameterValue):  # of a server that cannot look for it
         conn.execute("SET client_connection_check_interval = '1s'")  # who is killed leads no longer
-    for detour in ("seqscan", "hashjoin", "mergejoin"):
-        conn.execute(f"SET enable_{detour} = off".encode())
+    for detour in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"):
+        conn.execute(f"SET {detour} = off".encode())
     return conn
 
 
@@ -126,7 +126,7 @@ class Driver:
     kept    rows of each table that may stay in memory between batches
     stands  position and generation, if they are known and there is nothing to make or to move
     later   whether indexes by which readers look are made once the ledger's head of now is reached,
-            all at once: in less time, in which nobody else gets on who is led with it
+            all at once: in less time, in which nobody else gets on who is led with it; else now
     """
 
     def __init__(
@@ -267,8 +267,7 @@ class Driver:
         to be made; creates the tables on first sight. In a new version what was built beside takes
         its place, or the tables are created anew."""
         with self.conn.transaction():
-            self.conn.execute("SELECT pg_advisory_xact_lock(hashtext('ledger_crm projections'))")
-            self.conn.execute(POSITIONS)
+            keep_positions(self.conn)
             if (found := self._standing()) and found[0] == self.projection.version:
                 if not self.beside and is_begun(self.conn, self.projection):
                     drop(self.conn, self.projection, NEXT)  # whoever built it has given up
@@ -277,11 +276,12 @@ class Driver:
                     " WHERE name = %s AND relations IS NULL",
                     (relations_of(self.projection), self.name),
                 )
-                return found[1:]
-            if found and not self.beside and is_built(self.conn, self.projection):
+            elif found and not self.beside and is_built(self.conn, self.projection):
                 take_place(self.conn, self.projection)
             else:
                 self._create()
+            if not self._later:
+                index(self.conn, self.projection, self.beside)
             [_, position, generation, indexed_at] = self._standing() or NOWHERE
             return position, generation, indexed_at
 
@@ -552,14 +552,12 @@ class Crew:
         ).fetchall()
         led = [name for name, is_led in found if is_led]
         stand = self._stand(led, wanted) if led else {}
-        ahead = any(d.position for d in self._drivers.values()) or any(
-            position for position, _ in stand.values()
-        )
+        later = not (led and self._is_read([*led, *self._drivers]))
         while led:
             name = led.pop()
             log.info("leading", projection=name)
             try:
-                self._drivers[name] = self._driver(wanted[name], stand.get(name), later=not ahead)
+                self._drivers[name] = self._driver(wanted[name], stand.get(name), later=later)
                 self._patience_s.pop(name, None)
             except psycopg.errors.LockNotAvailable:
                 self._waits_for_readers(name)
@@ -593,6 +591,19 @@ class Crew:
             for name, version, position, generation in found
             if version == wanted[name].version
         }
+
+    def _is_read(self, names: Sequence[str]) -> bool:
+        """Whether one of these is, who would wait while indexes of another are made."""
+        with suppress(psycopg.errors.UndefinedTable):  # nobody was here
+            [[is_read]] = self.conn.execute(
+                "SELECT EXISTS (SELECT FROM projection_position"
+                " WHERE (name, version) IN (SELECT * FROM unnest(%s::text[], %s::int[]))"
+                " AND position >= serves_from AND position > 0)",
+                ([p.name for p in self.projections if p.name in names],
+                 [p.version for p in self.projections if p.name in names]),
+            ).fetchall()  # fmt: skip
+            return bool(is_read)
+        return False
 
     def _driver(
         self, projection: Projection, stands: tuple[int, int] | None, *, later: bool
@@ -638,9 +649,10 @@ class Crew:
 
     def _mark(self, name: str, why: str) -> None:
         """Also of one that could not begin."""
-        self.conn.execute(POSITIONS)
-        self.conn.execute(
-            "INSERT INTO projection_position (name, version, position, serves_from, fault)"
-            " VALUES (%s, 0, 0, 0, %s) ON CONFLICT (name) DO UPDATE SET fault = excluded.fault",
-            (name, why),
-        )
+        with self.conn.transaction():
+            keep_positions(self.conn)
+            self.conn.execute(
+                "INSERT INTO projection_position (name, version, position, serves_from, fault)"
+                " VALUES (%s, 0, 0, 0, %s) ON CONFLICT (name) DO UPDATE SET fault = excluded.fault",
+                (name, why),
+            )

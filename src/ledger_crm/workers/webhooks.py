@@ -612,7 +612,8 @@ class Webhooks:
                 (KEPT_DAYS,),
             )
             found = await conn.execute(
-                "SELECT DISTINCT webhook_id FROM ledger.webhook_waiting w"
+                "SELECT webhook_id FROM (SELECT webhook_id FROM ledger.webhook_waiting"
+                " UNION SELECT webhook_id FROM ledger.webhook_attempts) w"
                 " WHERE NOT EXISTS (SELECT FROM webhook h"
                 " WHERE h.webhook_id = w.webhook_id AND h.removed_at IS NULL)"
             )
@@ -620,9 +621,10 @@ class Webhooks:
         for id in missing:
             if await self._is_removed(id):
                 async with pool.connection() as conn:
-                    await conn.execute(
-                        "DELETE FROM ledger.webhook_waiting WHERE webhook_id = %s", (id,)
-                    )
+                    for kept in ("waiting", "attempts"):
+                        await conn.execute(
+                            f"DELETE FROM ledger.webhook_{kept} WHERE webhook_id = %s", (id,)
+                        )
 
     async def _is_removed(self, id: UUID) -> bool:
         """By the ledger: a read model that is made anew does not know it yet."""
