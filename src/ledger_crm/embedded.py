@@ -49,7 +49,7 @@ SOCKET_PATH_BYTES = 103  # what macOS holds; Linux holds 107
 PORT_S = 3.0  # a port that somebody took while a server was down may come free again
 LOG_BYTES = 10 << 20  # a log may grow to this, and one that old is kept beside it
 SPACE_BYTES = 16 << 20  # with less the disk counts as full
-LEAST_BUFFERS_MB, MOST_BUFFERS_MB = 128, 1024
+LEAST_BUFFERS_MB, MOST_BUFFERS_MB = 128, 4096
 
 # One thread that lives as long as we do: the kernel stops a child when the thread that forked it
 # ends, and a thread from somebody's pool may end any time.
@@ -366,9 +366,10 @@ class _Server(ABC):
 
 
 def buffers_mb() -> int:
-    """Of PostgreSQL: a sixteenth of what the machine has, as it is not alone there."""
+    """Of PostgreSQL, of which it takes what it needs: at most an eighth of what the machine has, as
+    it is not alone there."""
     has_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    return min(max(has_mb // 16, LEAST_BUFFERS_MB), MOST_BUFFERS_MB)
+    return min(max(has_mb // 8, LEAST_BUFFERS_MB), MOST_BUFFERS_MB)
 
 
 class Postgres(_Server):
