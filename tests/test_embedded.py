@@ -22,6 +22,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from ledger_crm import embedded
 from ledger_crm.embedded import Claim, EmbeddedError, Nats, Postgres, holder
 from ledger_crm.leash import leashed
 from waiting import until
@@ -110,6 +111,19 @@ def test_the_url_is_one_that_libpq_takes_apart() -> None:
         "host": str(Path(short) / "@ 100%" / "run"),
         "port": "5432",
     }
+
+
+def test_it_takes_no_more_memory_than_a_container_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An eighth of what there is; one that took more would be killed, with all that it serves."""
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(embedded, "MEMORY_MAX", limit)
+    of_all = embedded.buffers_mb()
+    limit.write_text("max\n")
+    assert embedded.buffers_mb() == of_all
+    limit.write_text(f"{2 * 1024**3}\n")
+    assert embedded.buffers_mb() == min(256, of_all)
 
 
 def test_nobody_else_gets_at_the_data_or_the_socket(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ SOCKET_PATH_BYTES = 103  # what macOS holds; Linux holds 107
 PORT_S = 3.0  # a port that somebody took while a server was down may come free again
 LOG_BYTES = 10 << 20  # a log may grow to this, and one that old is kept beside it
 SPACE_BYTES = 16 << 20  # with less the disk counts as full
+MEMORY_MAX = Path("/sys/fs/cgroup/memory.max")  # of a container
 LEAST_BUFFERS_MB, MOST_BUFFERS_MB = 128, 4096
 
 # One thread that lives as long as we do: the kernel stops a child when the thread that forked it
@@ -369,6 +370,8 @@ def buffers_mb() -> int:
     """Of PostgreSQL, of which it takes what it needs: at most an eighth of what the machine has, as
     it is not alone there."""
     has_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    with suppress(OSError, ValueError):  # no control group, or one that may have all
+        has_mb = min(has_mb, int(MEMORY_MAX.read_text()) >> 20)
     return min(max(has_mb // 8, LEAST_BUFFERS_MB), MOST_BUFFERS_MB)
 
 
