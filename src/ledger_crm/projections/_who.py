@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -54,14 +55,29 @@ def absorbed(id: str) -> str:
     return f"ARRAY(SELECT m.id FROM directory_merge m WHERE m.survivor_id = {id})"
 
 
-def tags_of(table: str) -> str:
-    """All tags of a row ``p``, in order, with those of the ``others`` that it says it has absorbed:
-    mostly there are none, and then nothing is looked for."""
-    tags, key = "unnest(array_remove(string_to_array({}.tags, E'\\n'), ''))", f"{table}_id"
-    return f"""CASE WHEN p.others = '{{}}'
-      THEN ARRAY(SELECT DISTINCT {tags.format("p")} ORDER BY 1)
-      ELSE ARRAY(SELECT DISTINCT {tags.format("o")} FROM {table} o
-        WHERE o.{key} = ANY(p.{key} || p.others) ORDER BY 1) END"""
+TAGS = "unnest(array_remove(string_to_array({}.tags, E'\\n'), ''))"
+OWN_TAGS = f"ARRAY(SELECT DISTINCT {TAGS.format('p')} ORDER BY 1)"
+"""Of a row ``p``, in order."""
+
+
+async def with_all_tags(cur: Cursor, table: str, *, at: int) -> list[tuple[Any, ...]]:
+    """The rows of the list that was asked for, which have an id in front, their own tags ``at``
+    there, and at the end the others that they have absorbed: with the tags of all, and without the
+    others. Mostly there are none, and to plan how theirs are found took as long as the list."""
+    rows = await cur.fetchall()
+    asked = [(row[0], each) for row in rows if row[-1] for each in (row[0], *row[-1])]
+    tags: dict[UUID, list[str]] = {}
+    if asked:
+        ids, members = zip(*asked, strict=True)
+        await cur.execute(
+            "SELECT a.id, array_agg(DISTINCT tag ORDER BY tag)"
+            " FROM unnest(%s::uuid[], %s::uuid[]) AS a (id, member)"
+            f" CROSS JOIN LATERAL (SELECT {TAGS.format('o')} AS tag FROM {table} o"
+            f" WHERE o.{table}_id = a.member OFFSET 0) theirs GROUP BY 1".encode(),
+            (list(ids), list(members)),
+        )
+        tags = dict(await cur.fetchall())
+    return [(*row[:at], tags.get(row[0], row[at]), *row[at + 1 : -1]) for row in rows]
 
 
 def reached_out(record: str, table: str) -> str:

@@ -45,7 +45,16 @@ from ledger_crm.domain.segment import FieldIs
 from ._custom import fitting, shown_of, values
 from ._projection import Cursor, Projection, Row, Table, all_words, found_if_few, plain, stream
 from ._team import Team, whose
-from ._who import Absorbed, absorbed, everyone, of_any, said_since, survivor, tags_of
+from ._who import (
+    OWN_TAGS,
+    Absorbed,
+    absorbed,
+    everyone,
+    of_any,
+    said_since,
+    survivor,
+    with_all_tags,
+)
 
 
 class CompanyRow(Row, frozen=True, kw_only=True):
@@ -658,13 +667,13 @@ async def listing(
     clauses.append("NOT EXISTS (SELECT FROM directory_merge m WHERE m.id = p.company_id)")
     await cur.execute(
         "SELECT p.company_id, p.name, p.industry, p.location, p.added_at, p.employees, p.owner,"
-        f" {tags_of('company')}, {LISTED}, p.position"
+        f" {OWN_TAGS}, {LISTED}, p.position, p.others"
         f" FROM (SELECT p.*, {absorbed('p.company_id')} AS others FROM company p"
         f"   WHERE {' AND '.join(clauses)} ORDER BY p.position DESC LIMIT %(limit)s) p"
         " ORDER BY p.position DESC".encode(),
         known | {name: value for name, (_, value) in given.items()} | {"limit": limit},
     )
-    return [CompanyListed(*row) for row in await cur.fetchall()]
+    return [CompanyListed(*row) for row in await with_all_tags(cur, "company", at=7)]
 
 
 def _any(clause: str) -> str:

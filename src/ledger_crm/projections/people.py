@@ -72,6 +72,7 @@ from ._segment import saved as segments_of
 from ._segment import silent_since as silent_since
 from ._team import Team, whose
 from ._who import (
+    OWN_TAGS,
     Absorbed,
     absorbed,
     everyone,
@@ -81,7 +82,7 @@ from ._who import (
     reached_out,
     said_since,
     survivor,
-    tags_of,
+    with_all_tags,
 )
 
 
@@ -781,12 +782,12 @@ async def _listed(
     custom = shown_of("person_field", "ANY(p.person_id || p.others)", first="v.of_id = p.person_id")
     await cur.execute(
         "SELECT p.person_id, p.name, p.headline, p.channel, p.sourced_at, p.location, p.seniority,"
-        f" {tags_of('person')}, {custom}, p.position"
+        f" {OWN_TAGS}, {custom}, p.position, p.others"
         f" FROM (SELECT p.*, {absorbed('p.person_id')} AS others FROM person p"
         f"   WHERE {where}{newest_first('p', before, limit)}) p ORDER BY p.position DESC".encode(),
         values | {"before": before},
     )
-    return [PersonListed(*row) for row in await cur.fetchall()]
+    return [PersonListed(*row) for row in await with_all_tags(cur, "person", at=7)]
 
 
 class Contact(msgspec.Struct, frozen=True):
