@@ -106,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     add = parser.add_argument
     add("--entries", type=int, nargs="+", default=SIZES, help="how large the ledgers are, at least")
+    add("--only", default="", metavar="NAME", help="of reads and writes that whose name begins so")
     add("--runs", type=int, default=5, help="turns of each operation (5); 0 only makes the ledgers")
     add("--folder", type=Path, metavar="FOLDER", help="where the ledgers are made, or are already")
     add("--again", action="store_true", help="build the read models again, if they are there")
@@ -119,7 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         with tempfile.TemporaryDirectory(prefix="ledger-benchmarks-") as temporary:
             folder = (asked.folder or Path(temporary)).resolve()
-            points = measured(folder, sorted(asked.entries), asked.runs, again=asked.again)
+            points = measured(
+                folder, sorted(asked.entries), asked.runs, again=asked.again, only=asked.only
+            )
     if asked.json:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(points), indent=1) + b"\n")
     if asked.svg:
@@ -147,7 +150,10 @@ def _over(point: Point) -> str:
     return ""
 
 
-def measured(folder: Path, sizes: Sequence[int], runs: int, *, again: bool) -> list[Point]:
+def measured(
+    folder: Path, sizes: Sequence[int], runs: int, *, again: bool, only: str
+) -> list[Point]:
+    """``only``: what the names of operations begin with."""
     points: list[Point] = []
 
     def found(
@@ -182,6 +188,8 @@ def measured(folder: Path, sizes: Sequence[int], runs: int, *, again: bool) -> l
         asked = [stack.enter_context(http.process(app_url(each.url))) for each in ledgers]
         ports = [port for port, _ in asked]
         for name, path in READS.items():
+            if not name.startswith(only):
+                continue
             paths = [path + then for then in ("", *THEN.values())]
             asked_of = [
                 reading(*each, path) for path in paths for each in zip(ledgers, ports, strict=True)
@@ -191,14 +199,21 @@ def measured(folder: Path, sizes: Sequence[int], runs: int, *, again: bool) -> l
             for sense, costs in zip(THEN, past, strict=True):
                 found(f"{name}_{sense}", "µs", costs, present)
         for name, path in DEEP.items():
+            if not name.startswith(only):
+                continue
             deep = [reading(*each, path) for each in zip(ledgers, ports, strict=True)]
             found(name, "µs", in_turns(deep, runs))
-        posts = [posting(*each) for each in zip(ledgers, ports, strict=True)]
-        found("post", "µs", in_turns(posts, runs))
+        if "post".startswith(only):
+            posts = [posting(*each) for each in zip(ledgers, ports, strict=True)]
+            found("post", "µs", in_turns(posts, runs))
         found("memory_api", "MB", [[peak_mb(pid)] for _, pid in asked])
         for name, warm in (("command_cold", False), ("command_warm", True)):
+            if not name.startswith(only):
+                continue
             commands = [commanding(each, warm=warm) for each in ledgers]
             found(name, "µs", in_turns(commands, runs))
+        if only:
+            return points
         for each in ledgers:
             stack.enter_context(live.projecting(app_url(each.url)))
         for each in ledgers:
