@@ -62,6 +62,18 @@ async def test_it_tells_who_signed_in_who_tried_which_key_was_used_and_what_was_
     assert {each["network"] for each in log["items"]} == {"127.0.0.0/24"}
 
 
+async def test_it_tells_who_is_kept_out_because_somebody_guesses(
+    ana: httpx.AsyncClient, anybody: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    """Of us; what else was typed is not told."""
+    await signing_in.set_password(ledger, BEN, PASSWORD)
+    for who in (BEN, "consultant:correct-horse"):
+        for _ in range(12):
+            await anybody.post("/session", json={"consultant": who, "password": OTHER})
+    log = await found(ana, "/access-log", what="locked_out")
+    assert told(log) == {("locked_out", BEN, "", 2), ("locked_out", "", "", 2)}
+
+
 async def test_it_is_a_list_as_all_others(ana: httpx.AsyncClient, ledger: Ledger) -> None:
     for number in range(3):
         _, text = await create_key(ledger, actor=f"consultant:c{number}", role="manager")

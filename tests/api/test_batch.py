@@ -296,6 +296,10 @@ async def test_what_is_no_batch_is_malformed(ana: httpx.AsyncClient, ada: str) -
     assert faults(await sent(ana, *[command("/people", {})] * 101))
     long = {"headers": {"Idempotency-Key": "x" * 252}}
     assert "header:Idempotency-Key" in faults(await sent(ana, command("/people", ADA), **long))
+    guarded = {"headers": {"If-Match": '"1-x"', "If-None-Match": "*"}}  # of which?
+    assert faults(await sent(ana, command("/people", ADA), **guarded)).keys() == {
+        "header:If-Match", "header:If-None-Match"
+    }  # fmt: skip
 
 
 async def test_batches_that_race_are_each_written_whole(

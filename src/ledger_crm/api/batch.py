@@ -101,6 +101,9 @@ async def send_batch(
     before it decide. What keeps files (documents, resumes, erasure) is never part of
     `all_or_nothing`, and equal-opportunity answers of no batch. Its `Idempotency-Key` is that of
     each command, with its place: sent again with one more, only that one is done."""
+    if besides := [name for name in ("If-Match", "If-None-Match") if name in request.headers]:
+        why = "a batch has none: say it of each command"
+        raise Malformed(faults=[Fault(f"header:{name}", why) for name in besides])
     key = key_in(request) if idempotency_key is not None else ""
     _must_make_sense(data, key)
     if data.all_or_nothing:

@@ -280,9 +280,11 @@ async def _admitted(
     password: str,
 ) -> Login:
     """Raises SignInRefused, TooManyGuesses, Busy, Unavailable."""
-    await must_not_guess(request, pool, callers, account)  # or they would wait for their turn
+    await must_not_guess(
+        request, pool, callers, ledger, account
+    )  # or they would wait for their turn
     async with signing_in.in_turn():
-        about = await must_not_guess(request, pool, callers, account)
+        about = await must_not_guess(request, pool, callers, ledger, account)
         login = await signing_in.admitted(ledger, account, password)
         if login is None:
             known = await signing_in.login_of(ledger, account)
@@ -293,10 +295,15 @@ async def _admitted(
 
 
 async def must_not_guess(
-    request: Request[Any, Any, Any], pool: Pool, callers: Callers, account: str = ""
+    request: Request[Any, Any, Any],
+    pool: Pool,
+    callers: Callers,
+    ledger: Ledger | None = None,
+    account: str = "",
 ) -> list[str]:
-    """What a wrong one counts for: the network, and the account. Raises TooManyGuesses."""
-    network, terms = network_of(request), callers.terms
+    """What a wrong one counts for: the network, and the account, which ``ledger`` may know. Raises
+    TooManyGuesses."""
+    typed, network, terms = account, network_of(request), callers.terms
 
     async def refused(about: str, most: int) -> datetime | None:
         return await answered(sessions.refused_until(pool.door, about, most))
@@ -308,7 +315,9 @@ async def must_not_guess(
             account = f"{account}\0{network}"
         until = await refused(account, terms.wrong_passwords)
     if until:
-        callers.visited(request, None, "locked_out")
+        known = await signing_in.login_of(ledger, typed) if ledger and typed else None
+        whose = known.consultant if known else ""
+        callers.visits.note("locked_out", actor=whose, network=network)
         raise TooManyGuesses(retry_after_s=max(1, int((until - now()).total_seconds())))
     return [network, account] if account else [network]
 
