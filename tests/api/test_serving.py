@@ -166,6 +166,18 @@ async def test_what_is_no_http_is_a_problem_and_told_and_counted_without_a_word_
     assert counted(status="400") == before + 1
 
 
+@pytest.mark.parametrize("length", [65_600, 140_000])
+async def test_an_address_that_is_too_long_is_told_to_be(
+    server: uvicorn.Server, length: int
+) -> None:
+    reader, writer = await connected(server)
+    writer.write(b"GET /people?tag=%b HTTP/1.1\r\n\r\n" % (b"a" * length))
+    said = await reader.read()
+    writer.close()
+    assert said.startswith(b"HTTP/1.1 431 ")
+    assert b"/problems/head-too-large" in said
+
+
 async def test_what_is_no_http_and_does_not_end_either_is_refused_once(
     server: uvicorn.Server,
 ) -> None:

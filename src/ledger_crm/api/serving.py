@@ -82,6 +82,9 @@ class InOnePiece(HttpToolsProtocol):
             self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
+        if len(self.url or b"") >= MOST_BYTES:  # which the parser takes for none
+            self._refuse(HeadTooLarge())
+            return
         what = "is not HTTP/1.1, in which an address has %C3%A9 for é"  # what is typed most
         self._refuse(Malformed(faults=[Fault("", what)]))
 
