@@ -123,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             points = measured(
                 folder, sorted(asked.entries), asked.runs, again=asked.again, only=asked.only
             )
+    if asked.only and not points:
+        parser.error(f"no read or write has a name that begins with {asked.only}")
     if asked.json:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(points), indent=1) + b"\n")
     if asked.svg:
@@ -206,7 +208,8 @@ def measured(
         if "post".startswith(only):
             posts = [posting(*each) for each in zip(ledgers, ports, strict=True)]
             found("post", "µs", in_turns(posts, runs))
-        found("memory_api", "MB", [[peak_mb(pid)] for _, pid in asked])
+        if "memory_api".startswith(only):
+            found("memory_api", "MB", [[peak_mb(pid)] for _, pid in asked])
         for name, warm in (("command_cold", False), ("command_warm", True)):
             if not name.startswith(only):
                 continue

@@ -143,7 +143,8 @@ class Table(Generic[R]):
     """Rows of one shape, identified by the columns in ``key``. A column that ``each`` names needs
     an index.
 
-    sql         indexes, run after CREATE TABLE, also for the rows that it had before
+    sql         indexes, also for the rows that it had before: those that begin with a column that
+                ``each`` names are made with the table, the others once it is built (decision 90)
     views       what else queries need, over this table and those before it; run last
     keeps_past  whether what a row was is kept. Not where that would tell what the present does
                 not, as of counts: two of them one entry apart say what that entry says
